@@ -1,0 +1,120 @@
+"""Every error that aiocopick raises on purpose, in one tree.
+
+::
+
+    CopickError
+    ├── NotFoundError         (FileNotFoundError, KeyError)   nothing is stored under that name
+    ├── AlreadyExistsError    (ValueError)                    the name is taken
+    ├── UnknownObjectError    (ValueError)                    not one of the project's pickable objects
+    ├── InvalidNameError      (ValueError)                    a name that cannot be stored
+    ├── ReadOnlyError         (PermissionError, ValueError)   the layer, or every layer, is read-only
+    ├── NotLoadedError        (RuntimeError)                  an attribute that `load()` fills was read before it
+    ├── FormatError           (ValueError)                    a file that cannot be understood
+    ├── ConflictError                                         somebody else wrote in between
+    ├── LayerError                                            a stack of layers cannot do what was asked
+    └── StorageError          (OSError)                       the storage failed
+        ├── AccessDeniedError   (PermissionError)             credentials are missing, wrong or expired
+        └── StorageTimeoutError (TimeoutError)                the deadline of the operation passed
+
+The tree is cut by what a handler does about an error, not by where it came from. Each class also derives from the built-in
+exception that code written for plain files or for copick already catches. Messages name the path (never a secret) and
+what to do about it; the path alone is on ``error.path``.
+"""
+
+from __future__ import annotations
+
+
+class CopickError(Exception):
+    """Base class of every error raised on purpose by aiocopick.
+
+    Parameters
+    ----------
+    message : str
+        What happened, where, and what to do about it.
+    path : str, optional
+        The path or name concerned, without credentials.
+    """
+
+    path: str | None
+
+    def __init__(self, message: str = "", *, path: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.path = path
+
+    def __str__(self) -> str:
+        # KeyError would show the repr of the message, OSError its errno form.
+        return self.message
+
+    def __reduce__(self) -> tuple[object, ...]:
+        # OSError's own reduction drops keyword arguments; errors cross process borders in dask and multiprocessing.
+        return (_rebuild, (type(self), self.message, self.path), {"__notes__": list(getattr(self, "__notes__", []))})
+
+
+def _rebuild(kind: type[CopickError], message: str, path: str | None) -> CopickError:
+    return kind(message, path=path)
+
+
+class NotFoundError(CopickError, FileNotFoundError, KeyError):
+    """Nothing is stored under that name."""
+
+
+class AlreadyExistsError(CopickError, ValueError):
+    """The name is taken; pass ``exist_ok=True`` to get what is there."""
+
+
+class UnknownObjectError(CopickError, ValueError):
+    """The name is not one of the project's pickable objects."""
+
+
+class InvalidNameError(CopickError, ValueError):
+    """A name that cannot be stored; the message names the character."""
+
+
+class ReadOnlyError(CopickError, PermissionError, ValueError):
+    """The layer (or every layer of the stack) is read-only."""
+
+
+class NotLoadedError(CopickError, RuntimeError):
+    """An attribute was read that only ``await entity.load()`` fills."""
+
+
+class FormatError(CopickError, ValueError):
+    """A file that cannot be understood: its path and the reason."""
+
+
+class ConflictError(CopickError):
+    """The file changed since it was read; load it again and repeat the change."""
+
+
+class LayerError(CopickError):
+    """A stack of layers is configured, or asked for something, that it cannot do."""
+
+
+class StorageError(CopickError, OSError):
+    """The storage failed in a way that retrying did not cure."""
+
+
+class AccessDeniedError(StorageError, PermissionError):
+    """Credentials are missing, wrong or expired, or do not allow the operation."""
+
+
+class StorageTimeoutError(StorageError, TimeoutError):
+    """The operation did not finish within the configured ``timeout``."""
+
+
+__all__ = [
+    "AccessDeniedError",
+    "AlreadyExistsError",
+    "ConflictError",
+    "CopickError",
+    "FormatError",
+    "InvalidNameError",
+    "LayerError",
+    "NotFoundError",
+    "NotLoadedError",
+    "ReadOnlyError",
+    "StorageError",
+    "StorageTimeoutError",
+    "UnknownObjectError",
+]

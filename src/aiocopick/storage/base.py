@@ -1,0 +1,174 @@
+"""What the rest of the library asks of a storage: a small protocol over keys and bytes.
+
+Keys are ``/``-separated, relative to the root of the storage, without leading or trailing ``/``; they cannot leave the
+root. Nothing here knows what a CoPick project is, nor which library moves the bytes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterable, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, runtime_checkable
+
+if TYPE_CHECKING:
+    from aiocopick.errors import CopickError
+    from aiocopick.storage.stats import StorageStats
+
+Range: TypeAlias = tuple[int, int | None]
+"""Half-open byte range ``(start, stop)``; ``stop`` None reads to the end; a negative start counts from the end."""
+
+ReadItem: TypeAlias = str | tuple[str, Range]
+"""What :meth:`Storage.read_many` takes: a key, or a key and a range."""
+
+Buffer: TypeAlias = bytes | bytearray | memoryview
+"""What can be written."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One line of a listing.
+
+    Parameters
+    ----------
+    key : str
+        Relative to the root, without trailing ``/``.
+    is_prefix : bool
+        True for a directory, a common prefix, or a tree that a scan collapsed; False for an object or file.
+    size : int, optional
+        Bytes; None for prefixes and where the storage does not say.
+    etag : str, optional
+        Opaque version of the content, without quotes. None where the storage has none.
+    modified : float, optional
+        Seconds since the epoch.
+    """
+
+    key: str
+    is_prefix: bool = False
+    size: int | None = None
+    etag: str | None = None
+    modified: float | None = None
+
+    @property
+    def name(self) -> str:
+        """The last segment of the key."""
+        return self.key.rpartition("/")[2]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Capabilities:
+    """What a storage can do beyond reading and writing whole objects.
+
+    Parameters
+    ----------
+    delimiter : bool
+        Whether a flat listing may collapse trees with a delimiter of several characters. It is a hint: the answer of
+        the server is checked while it arrives.
+    conditional_writes : bool
+        Whether ``if_match`` and ``create`` are decided by the storage, atomically.
+    etags : bool
+        Whether entries and writes carry etags.
+    writable : bool
+        Whether the protocol can write at all (plain HTTP cannot).
+    directories : bool
+        Whether directories exist on their own (disk), rather than as parts of keys (object stores).
+    """
+
+    delimiter: bool = False
+    conditional_writes: bool = False
+    etags: bool = False
+    writable: bool = True
+    directories: bool = False
+
+
+@runtime_checkable
+class Storage(Protocol):
+    """Concurrent access to keys and bytes below one root.
+
+    Every method is safe to call from any event loop; each loop gets its own connections. Limits on requests and bytes in
+    flight, retries, deadlines, error mapping, read-only protection, key confinement and statistics hold inside. Errors
+    are those of :mod:`aiocopick.errors`, raised bare out of every fan-out.
+    """
+
+    @property
+    def url(self) -> str:
+        """URL of the root, fit for display: never a secret in it."""
+
+    @property
+    def read_only(self) -> bool:
+        """Whether every change is refused with :class:`~aiocopick.errors.ReadOnlyError`, before a request is sent."""
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """What this storage can do."""
+
+    @property
+    def stats(self) -> StorageStats:
+        """Counters over all loops and views: requests by verb, bytes, retries, requests in flight."""
+
+    def path_of(self, key: str) -> str:
+        """Root and key joined, fit for messages and display."""
+
+    def options(self, **changes: Any) -> Storage:
+        """A view of the same storage (same connections and counters) with other limits, timeout, retries or read_only."""
+
+    async def list(self, prefix: str) -> Sequence[Entry]:
+        """Immediate children of a directory, sorted by key; empty when there is none.
+
+        Raises
+        ------
+        AccessDeniedError
+            A denied listing is never an empty one.
+        """
+
+    def scan(
+        self, prefix: str, collapse: str | None = ".zarr/", *, start_after: str = "", stop_before: str | None = None
+    ) -> AbstractAsyncContextManager[AsyncIterator[Sequence[Entry]]]:
+        """Everything below a directory, in pages, every entry once; trees ending in `collapse` count as one entry.
+
+        Entries come in key order where the storage lists in order (object stores); on others page by page, a page a
+        directory. `start_after` and `stop_before` bound the keys.
+        """
+
+    async def exists(self, key: str) -> bool:
+        """Whether anything is stored at the key or below it. One request."""
+
+    async def stat(self, key: str) -> Entry:
+        """The entry of one object or directory; NotFoundError when there is none."""
+
+    async def read(self, key: str, range: Range | None = None) -> bytes:
+        """The content of one object, or a part of it. One request."""
+
+    def read_many(
+        self, items: Iterable[ReadItem]
+    ) -> AbstractAsyncContextManager[AsyncIterator[tuple[ReadItem, bytes | CopickError]]]:
+        """Contents of many objects, as they arrive, an error in place of what could not be read.
+
+        Bounded by the limits of the storage, whatever the number of items. Leaving the block cancels what is under way.
+        """
+
+    async def write(self, key: str, data: Buffer, *, if_match: str | None = None, create: bool = False) -> str | None:
+        """Replace an object, atomically; returns its new etag where there is one.
+
+        Raises
+        ------
+        AlreadyExistsError
+            `create` is set and the key exists.
+        ConflictError
+            `if_match` is given and the object has another etag by now, or is gone.
+        """
+
+    async def write_many(self, items: Iterable[tuple[str, Buffer]]) -> None:
+        """Replace many objects concurrently, within the limits."""
+
+    async def delete_many(self, keys: Iterable[str]) -> None:
+        """Delete objects; what is missing already is no error."""
+
+    async def delete_tree(self, prefix: str) -> int:
+        """Delete everything below a directory, and the directory; returns how many objects there were."""
+
+    async def copy(self, source: str, target: str) -> None:
+        """Copy one object inside this storage, by the server where it can."""
+
+    async def aclose(self) -> None:
+        """Close this loop's connections; the next use connects again."""
