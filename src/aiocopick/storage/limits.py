@@ -1,0 +1,264 @@
+"""Bounded fan-out: the one place where the library starts tasks and threads.
+
+Everything concurrent goes through here, so that four things hold everywhere: no task outlives the ``await`` (or the ``async
+with``) that started it; never more than `limit` items are under way; a failure comes out bare, never as an ExceptionGroup; CPU
+work runs in few threads, never on the event loop.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable, Iterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
+from typing import Any, Generic, TypeVar
+
+import anyio
+import anyio.to_thread
+from anyio.lowlevel import RunVar
+
+from aiocopick.errors import CopickError
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+Value = TypeVar("Value")
+
+_END: Any = object()
+_threads: RunVar[anyio.CapacityLimiter] = RunVar("aiocopick_threads")
+
+
+def _leaves(error: BaseException) -> Iterator[BaseException]:
+    if isinstance(error, BaseExceptionGroup):
+        for inner in error.exceptions:
+            yield from _leaves(inner)
+    else:
+        yield error
+
+
+def bare(errors: Iterable[BaseException]) -> BaseException:
+    """One exception for several: the first, with the others in its notes. Groups are opened.
+
+    A `KeyboardInterrupt`, `SystemExit` or cancellation among them comes first, whatever the order: it must not become a note.
+    """
+    leaves = [leaf for error in errors for leaf in _leaves(error)]
+    first = next((leaf for leaf in leaves if not isinstance(leaf, Exception)), leaves[0])
+    shown = set(getattr(first, "__notes__", ()))
+    for leaf in leaves:
+        note = f"{type(leaf).__name__}: {leaf}"
+        if leaf is not first and note not in shown:
+            shown.add(note)
+            first.add_note(note)
+    return first
+
+
+@contextmanager
+def unwrap() -> Iterator[None]:
+    """Let what is raised in the block leave it bare, out of any exception groups."""
+    try:
+        yield
+    except BaseExceptionGroup as group:
+        error = bare([group])
+        raise error from error.__cause__
+
+
+async def _run_all(
+    function: Callable[[Item], Awaitable[Result]],
+    items: Iterable[Item],
+    limit: int,
+    keep: tuple[type[Exception], ...],
+) -> list[Any]:
+    results: list[Any] = []
+    failures: list[Exception] = []
+    pending = iter(items)
+
+    async def work() -> None:
+        for item in pending:
+            index = len(results)
+            results.append(None)
+            try:
+                results[index] = await function(item)
+            except keep as error:
+                results[index] = error
+            except Exception as error:
+                failures.append(error)
+                group.cancel_scope.cancel()
+                return
+
+    with unwrap():
+        async with anyio.create_task_group() as group:
+            count = _length(items)
+            for _ in range(limit if count is None else min(limit, count)):
+                group.start_soon(work)
+    if failures:
+        error = bare(failures)
+        raise error from error.__cause__
+    return results
+
+
+def _length(items: Iterable[Any]) -> int | None:
+    try:
+        return len(items)  # type: ignore[arg-type]
+    except TypeError:
+        return None
+
+
+async def gather(
+    function: Callable[[Item], Awaitable[Result]], items: Iterable[Item], *, limit: int
+) -> list[Result]:
+    """Await ``function(item)`` for all items, at most `limit` at a time; results in the order of the items.
+
+    The first failure cancels the rest and is raised bare, with those that failed beside it in its ``__notes__``.
+    """
+    return await _run_all(function, items, limit, ())
+
+
+async def gather_results(
+    function: Callable[[Item], Awaitable[Result]], items: Iterable[Item], *, limit: int
+) -> list[Result | CopickError]:
+    """As :func:`gather`, but our own errors are returned in the place of their results; others are raised."""
+    return await _run_all(function, items, limit, (CopickError,))
+
+
+def stream(
+    function: Callable[[Item], Awaitable[Result]],
+    items: Iterable[Item] | AsyncIterable[Item],
+    *,
+    limit: int,
+    ordered: bool = False,
+) -> AbstractAsyncContextManager[AsyncIterator[tuple[Item, Result | CopickError]]]:
+    """Await ``function(item)`` for all items while the results are consumed.
+
+    Parameters
+    ----------
+    function : callable
+        Coroutine function of one item.
+    items : iterable or async iterable
+        May be endless: an item is taken only when there is room for its result.
+    limit : int
+        Items under way or finished and not yet consumed.
+    ordered : bool
+        Deliver in the order of the items rather than as they finish.
+
+    Returns
+    -------
+    async context manager
+        Of an async iterator of pairs (item, result or our error). Other errors are raised by the iterator. Leaving the block
+        cancels what is under way and waits for its end.
+    """
+    return _stream(_Stream(function, items, limit, ordered))
+
+
+@asynccontextmanager
+async def _stream(state: _Stream[Item, Result]) -> AsyncIterator[AsyncIterator[tuple[Item, Result | CopickError]]]:
+    with unwrap():
+        async with anyio.create_task_group() as group:
+            for _ in range(state.limit):
+                group.start_soon(state.work)
+            try:
+                yield state
+            finally:
+                group.cancel_scope.cancel()
+
+
+class _Stream(Generic[Item, Result]):
+    """Results on their way from workers to one consumer."""
+
+    def __init__(
+        self,
+        function: Callable[[Item], Awaitable[Result]],
+        items: Iterable[Item] | AsyncIterable[Item],
+        limit: int,
+        ordered: bool,
+    ) -> None:
+        self.limit = max(1, limit)
+        if not isinstance(items, AsyncIterable):
+            count = _length(items)
+            self.limit = self.limit if count is None else min(self.limit, max(1, count))
+        self._function = function
+        self._items: Any = items.__aiter__() if isinstance(items, AsyncIterable) else iter(items)
+        self._asynchronous = isinstance(items, AsyncIterable)
+        self._ordered = ordered
+        # A slot holds [done, item, result, failure]; in order, slots queue up before they are done.
+        self._queue: deque[list[Any]] = deque()
+        self._room = self.limit
+        self._working = self.limit
+        self._exhausted = False
+        self._taking = anyio.Lock()
+        self._changed = anyio.Event()
+        self._consumed = anyio.Event()
+
+    def __aiter__(self) -> AsyncIterator[tuple[Item, Result | CopickError]]:
+        return self
+
+    async def __anext__(self) -> tuple[Item, Result | CopickError]:
+        while not (self._queue and self._queue[0][0]):
+            if not self._working and not self._queue:
+                raise StopAsyncIteration
+            self._changed = anyio.Event()
+            await self._changed.wait()
+        _, item, result, failure = self._queue.popleft()
+        self._room += 1
+        self._consumed.set()
+        if failure is not None:
+            error = bare([failure])
+            raise error from error.__cause__
+        return item, result
+
+    async def work(self) -> None:
+        try:
+            while (slot := await self._take()) is not None:
+                try:
+                    slot[2] = await self._function(slot[1])
+                except CopickError as error:
+                    slot[2] = error
+                except Exception as error:
+                    slot[3] = error
+                self._deliver(slot)
+        finally:
+            self._working -= 1
+            self._changed.set()
+
+    async def _take(self) -> list[Any] | None:
+        # The lock keeps the order of the slots that of the items, and an async source to one caller at a time.
+        async with self._taking:
+            while not self._room:
+                self._consumed = anyio.Event()
+                await self._consumed.wait()
+            if self._exhausted:
+                return None
+            slot: list[Any] = [False, None, None, None]
+            try:
+                item = await anext(self._items, _END) if self._asynchronous else next(self._items, _END)
+            except Exception as error:
+                # The source failed: whoever consumes must hear of it.
+                self._exhausted = True
+                slot[0], slot[3] = True, error
+                self._queue.append(slot)
+                return None
+            if item is _END:
+                self._exhausted = True
+                return None
+            slot[1] = item
+            self._room -= 1
+            if self._ordered:
+                self._queue.append(slot)
+            return slot
+
+    def _deliver(self, slot: list[Any]) -> None:
+        slot[0] = True
+        if not self._ordered:
+            self._queue.append(slot)
+        self._changed.set()
+
+
+async def in_thread(function: Callable[..., Value], *args: Any) -> Value:
+    """Run CPU work in one of a few threads, and wait for it even when cancelled.
+
+    At most as many run at once, per event loop, as there are processors: more would only take turns.
+    """
+    try:
+        limiter = _threads.get()
+    except LookupError:
+        limiter = anyio.CapacityLimiter(max(2, os.cpu_count() or 1))
+        _threads.set(limiter)
+    return await anyio.to_thread.run_sync(function, *args, limiter=limiter)

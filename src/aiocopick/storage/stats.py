@@ -1,0 +1,79 @@
+"""What a storage has done: counters that every view of it, on every event loop, adds to."""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from typing import Any
+
+VERBS = ("list", "stat", "read", "write", "delete", "copy")
+"""What requests are counted by."""
+
+
+class StorageStats:
+    """Counters of one storage.
+
+    Attributes
+    ----------
+    requests : collections.Counter
+        Requests by verb (``list stat read write delete copy``), repeated ones included. On local disk a file is a request.
+    bytes_read, bytes_written : int
+        Bytes of content, without headers and listings.
+    retries : int
+        Requests that were repeated after a failure.
+    in_flight, peak_in_flight : int
+        Requests (on disk: thread hops) under way now, and at most so far.
+    """
+
+    __slots__ = ("_lock", "bytes_read", "bytes_written", "in_flight", "peak_in_flight", "requests", "retries")
+
+    def __init__(self) -> None:
+        # Loops run in threads of their own, and `+=` is not atomic between threads.
+        self._lock = threading.Lock()
+        self.requests: Counter[str] = Counter()
+        self.bytes_read = 0
+        self.bytes_written = 0
+        self.retries = 0
+        self.in_flight = 0
+        self.peak_in_flight = 0
+
+    @property
+    def total(self) -> int:
+        """Requests of all verbs."""
+        return sum(self.requests.values())
+
+    def started(self, verb: str, count: int = 1) -> None:
+        """Count a request that is being sent."""
+        with self._lock:
+            self.requests[verb] += count
+            self.in_flight += 1
+            if self.in_flight > self.peak_in_flight:
+                self.peak_in_flight = self.in_flight
+
+    def finished(self, *, read: int = 0, written: int = 0) -> None:
+        """Count the end of a request, and the content that it moved."""
+        with self._lock:
+            self.in_flight -= 1
+            self.bytes_read += read
+            self.bytes_written += written
+
+    def repeated(self) -> None:
+        """Count a retry."""
+        with self._lock:
+            self.retries += 1
+
+    def as_dict(self) -> dict[str, Any]:
+        """The counters as plain data, for JSON and for display."""
+        with self._lock:
+            return {
+                "requests": dict(self.requests),
+                "bytes_read": self.bytes_read,
+                "bytes_written": self.bytes_written,
+                "retries": self.retries,
+                "in_flight": self.in_flight,
+                "peak_in_flight": self.peak_in_flight,
+            }
+
+    def __repr__(self) -> str:
+        counters = ", ".join(f"{name}={value}" for name, value in self.as_dict().items())
+        return f"StorageStats({counters})"
