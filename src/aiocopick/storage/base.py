@@ -139,6 +139,13 @@ class Storage(Protocol):
     async def read(self, key: str, range: Range | None = None) -> bytes:
         """The content of one object, or a part of it. One request."""
 
+    async def read_versioned(self, key: str) -> tuple[bytes, str | None]:
+        """The content of one object and the etag of exactly that content, for a later ``write(if_match=)``.
+
+        One request where the backend answers a read with its etag. Otherwise the etag is asked for *before* the content,
+        so that a change in between looks like a conflict and is never lost. None where there are no etags.
+        """
+
     def read_many(
         self, items: Iterable[ReadItem]
     ) -> AbstractAsyncContextManager[AsyncIterator[tuple[ReadItem, bytes | CopickError]]]:
