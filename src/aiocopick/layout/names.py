@@ -8,7 +8,7 @@ from __future__ import annotations
 import warnings
 
 from aiocopick.errors import InvalidNameError
-from aiocopick.models.naming import cleaned, first_unclean
+from aiocopick.models.naming import cleaned, require_clean
 
 MULTILABEL_SUFFIX = "-multilabel"
 """Ends the store name of a multilabel segmentation."""
@@ -59,19 +59,10 @@ def check_name(value: str, what: str) -> str:
     Raises
     ------
     InvalidNameError
-        The name contains invalid characters; the message names the first one.
+        The name contains invalid characters (the message names the first one), or begins with a dot.
     """
     _check_text(value, what)
-    character = first_unclean(value)
-    if character is not None:
-        raise InvalidNameError(
-            f"The {what} {value!r} contains invalid characters ({character!r}); use {cleaned(value)!r} instead.",
-            path=value,
-        )
-    if not value or value != cleaned(value):
-        raise InvalidNameError(
-            f"The {what} {value!r} contains invalid characters: it is empty, or '-' is at one of its ends.", path=value
-        )
+    require_clean(value, what)
     _check_dot(value, what)
     return value
 
@@ -154,4 +145,11 @@ def _check_dot(value: str, what: str) -> None:
         )
 
 
-__all__ = ["MULTILABEL_SUFFIX", "check_name", "check_run_name", "check_segment", "check_segmentation_name", "clean_name"]
+__all__ = [
+    "MULTILABEL_SUFFIX",
+    "check_name",
+    "check_run_name",
+    "check_segment",
+    "check_segmentation_name",
+    "clean_name",
+]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 
+from aiocopick.errors import InvalidNameError
+
 # CoPick's own set: what Windows refuses in a file name, control characters, whitespace, and `_`, which separates the
 # parts of a file name.
 _UNCLEAN = re.compile(r'[<>:"/\\|?*\x00-\x1f\x7f\s_]')
@@ -25,7 +27,29 @@ def cleaned(value: str) -> str:
     return _UNCLEAN.sub("-", value).strip("-")
 
 
-def first_unclean(value: str) -> str | None:
-    """The first character of a name that CoPick does not allow, or None."""
+def require_clean(value: str, what: str) -> str:
+    """A name that must be clean already.
+
+    Parameters
+    ----------
+    value : str
+        The name.
+    what : str
+        What it is the name of, for the message.
+
+    Raises
+    ------
+    InvalidNameError
+        It contains invalid characters (the message names the first one), is empty, or has ``-`` at an end.
+    """
     found = _UNCLEAN.search(value)
-    return found.group() if found else None
+    if found is not None:
+        advice = f"; use {cleaned(value)!r} instead" if cleaned(value) else ""
+        raise InvalidNameError(
+            f"The {what} {value!r} contains invalid characters ({found.group()!r}){advice}.", path=value
+        )
+    if not value or value != value.strip("-"):
+        raise InvalidNameError(
+            f"The {what} {value!r} contains invalid characters: it is empty, or has '-' at one of its ends.", path=value
+        )
+    return value

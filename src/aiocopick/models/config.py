@@ -1,0 +1,372 @@
+"""The configuration of a project: one filesystem, CoPick's overlay and static pair, or a stack of layers.
+
+Secrets live in ``fs_args``: they are written where the user saves his file, and shown nowhere else.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import threading
+import weakref
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, SerializeAsAny, ValidationError, field_validator, model_validator
+
+from aiocopick.errors import FormatError, LayerError
+from aiocopick.models.naming import require_clean
+from aiocopick.models.objects import PickableObject
+from aiocopick.models.redaction import redact
+
+if TYPE_CHECKING:
+    from fsspec import AbstractFileSystem
+
+LayerT = TypeVar("LayerT", bound="CopickConfig")
+
+MIB = 1024 * 1024
+GIB = 1024 * MIB
+
+# One filesystem per config, beside it rather than in it: the config is compared, copied and pickled without it.
+_filesystems: dict[int, AbstractFileSystem] = {}
+_filesystems_lock = threading.Lock()
+
+
+class CopickConfig(BaseModel):
+    """What every configuration has.
+
+    Parameters
+    ----------
+    name, description, version : str, optional
+        Of the project, and of the CoPick API it was written for.
+    pickable_objects : list of PickableObject
+        The objects of the project. Live: what is appended is valid at once.
+    user_id, session_id : str, optional
+        Defaults of what is created. Settable, live.
+    runs : list of str, optional
+        Restricts the project to these runs.
+    voxel_spacings : list of float, optional
+        Index of voxel spacings, in angstrom.
+    tomograms : dict of float to list of str, optional
+        Index of tomogram types by voxel spacing.
+    """
+
+    # Unknown keys are other programs'. Inputs stay out of error messages: fs_args may be among them.
+    model_config = ConfigDict(extra="allow", hide_input_in_errors=True)
+
+    name: str | None = "CoPick"
+    description: str | None = "Let's CoPick!"
+    version: str | None = "0.2.0"
+    pickable_objects: list[PickableObject]
+    user_id: str | None = None
+    session_id: str | None = None
+    runs: list[str] | None = None
+    voxel_spacings: list[float] | None = None
+    tomograms: dict[float, list[str]] | None = Field(default_factory=dict)
+
+    @field_validator("user_id", "session_id")
+    @classmethod
+    def _clean(cls, value: str | None, info: Any) -> str | None:
+        return None if value is None else require_clean(value, info.field_name)
+
+    @classmethod
+    def from_file(cls, filename: str | os.PathLike[str]) -> Self:
+        """The configuration in a JSON file; blocks on reading it."""
+        return cls.model_validate(json.loads(Path(filename).read_text(encoding="utf-8")))
+
+    def to_json(self, indent: int | None = 4) -> str:
+        """The configuration as :func:`parse_config` reads it again, secrets included: it goes into the user's file."""
+        return json.dumps(self.model_dump(mode="json"), indent=indent)
+
+    def display(self) -> dict[str, Any]:
+        """The configuration as plain data that may be shown: no secret, no credentials in URLs."""
+        shown: dict[str, Any] = redact(self.model_dump(mode="json"))
+        return shown
+
+    def __repr_args__(self) -> Iterable[tuple[str | None, Any]]:
+        for name, value in super().__repr_args__():
+            if isinstance(value, dict | str | list):
+                yield name, redact(value, key=name or "")
+            else:
+                yield name, value
+
+
+class StorageOptions(BaseModel):
+    """The limits and rules of storage that every form of configuration takes; they hold for each of its layers.
+
+    Parameters
+    ----------
+    max_concurrency : int
+        Requests in flight.
+    max_bytes_in_flight : int
+        Bytes of them.
+    timeout : float
+        Seconds for one operation, retries included.
+    retries : int
+        How often a request is repeated.
+    max_array_bytes : int
+        The largest array that is read in one piece.
+    zarr_format : {2, 3}
+        What new volumes are written as.
+    require_meta : bool
+        Whether a directory is a run only when it has a ``.meta`` file.
+    follow_symlinks : bool
+        Whether links that leave the root of a local project are followed.
+    read_only : bool
+        Whether every change is refused.
+    """
+
+    max_concurrency: int = Field(64, ge=1)
+    max_bytes_in_flight: int = Field(512 * MIB, ge=1)
+    timeout: float = Field(60, gt=0)
+    retries: int = Field(4, ge=0)
+    max_array_bytes: int = Field(64 * GIB, ge=1)
+    zarr_format: Literal[2, 3] = 2
+    require_meta: bool = False
+    follow_symlinks: bool = True
+    read_only: bool = False
+
+    def chosen_options(self) -> dict[str, Any]:
+        """The options that were given, rather than left at their defaults."""
+        return {name: getattr(self, name) for name in StorageOptions.model_fields if name in self.model_fields_set}
+
+
+class CopickConfigFS(CopickConfig, StorageOptions):
+    """A project on one filesystem.
+
+    Parameters
+    ----------
+    root : str
+        URL or path of the project (``s3://bucket/project``, ``/data/project``).
+    fs_args : dict
+        Arguments of the fsspec filesystem; None is {}. Merged over our own tuning, the user's wins. Never shown.
+    layer_name : str
+        Name in a stack of layers.
+    priority : int
+        Higher wins in a stack.
+    """
+
+    config_type: Literal["filesystem"] = "filesystem"
+    pickable_objects: list[PickableObject] = Field(default_factory=list)
+    root: str
+    fs_args: dict[str, Any] = Field(default_factory=dict, repr=False)
+    layer_name: str = "filesystem"
+    priority: int = 0
+
+    @field_validator("fs_args", mode="before")
+    @classmethod
+    def _no_arguments(cls, value: Any) -> Any:
+        return {} if value is None else value
+
+    @field_validator("root", mode="before")
+    @classmethod
+    def _as_text(cls, value: Any) -> Any:
+        return os.fspath(value) if isinstance(value, os.PathLike) else value
+
+    def fs(self) -> AbstractFileSystem:
+        """One fsspec filesystem for this configuration, the same each time, usable synchronously.
+
+        It is read-only when the configuration is.
+        """
+        key = id(self)
+        with _filesystems_lock:
+            if key not in _filesystems:
+                from aiocopick.storage.filesystem import make_filesystem
+
+                _filesystems[key] = make_filesystem(self)
+                weakref.finalize(self, _filesystems.pop, key, None).atexit = False
+            return _filesystems[key]
+
+
+class CopickConfigFSSpec(CopickConfig, StorageOptions):
+    """CoPick's own form: a writable overlay above an optional static project that is only read.
+
+    Parameters
+    ----------
+    overlay_root : str
+        URL or path of the overlay.
+    static_root : str, optional
+        URL or path of the static project; None when the overlay is all there is.
+    overlay_fs_args, static_fs_args : dict
+        Arguments of the two filesystems; None is {}. Never shown.
+    """
+
+    config_type: Literal["filesystem"] = "filesystem"
+    pickable_objects: list[PickableObject] = Field(default_factory=list)
+    overlay_root: str
+    static_root: str | None = None
+    overlay_fs_args: dict[str, Any] = Field(default_factory=dict, repr=False)
+    static_fs_args: dict[str, Any] = Field(default_factory=dict, repr=False)
+
+    @field_validator("overlay_fs_args", "static_fs_args", mode="before")
+    @classmethod
+    def _no_arguments(cls, value: Any) -> Any:
+        return {} if value is None else value
+
+    @field_validator("overlay_root", "static_root", mode="before")
+    @classmethod
+    def _as_text(cls, value: Any) -> Any:
+        return os.fspath(value) if isinstance(value, os.PathLike) else value
+
+    def layer_configs(self) -> list[CopickConfigFS]:
+        """The layers it stands for, the highest priority first."""
+        shared = self.chosen_options()
+        layers = [
+            CopickConfigFS(
+                root=self.overlay_root, fs_args=self.overlay_fs_args, layer_name="overlay", priority=1, **shared
+            )
+        ]
+        # CoPick lets both roots be one place.
+        same = (
+            self.static_root is not None
+            and self.static_root.rstrip("/") == self.overlay_root.rstrip("/")
+            and self.static_fs_args in ({}, self.overlay_fs_args)
+        )
+        if self.static_root is not None and not same:
+            static = shared | {"read_only": True}
+            layers.append(
+                CopickConfigFS(root=self.static_root, fs_args=self.static_fs_args, layer_name="static", **static)
+            )
+        return [_share_project(self, layer) for layer in layers]
+
+
+class CopickConfigForeign(CopickConfig, StorageOptions):
+    """A project of a kind that an installed copick opens (data portal, croissant): its own fields are kept as given."""
+
+    config_type: Literal["cryoet_data_portal", "mlcroissant"]
+    pickable_objects: list[PickableObject] = Field(default_factory=list)
+    layer_name: str = "copick"
+    priority: int = 0
+
+
+class CopickConfigMultilayer(CopickConfig, StorageOptions):
+    """A stack of layers; what it says about storage holds for each layer that does not say it itself.
+
+    Parameters
+    ----------
+    layers : list
+        Configurations (or dicts, or URLs) of the layers. Their names are unique; a layer without one is numbered.
+
+    Raises
+    ------
+    LayerError
+        There is no layer, or two have one name.
+    """
+
+    config_type: Literal["multilayer"] = "multilayer"
+    pickable_objects: list[PickableObject] = Field(default_factory=list)
+    layers: list[SerializeAsAny[CopickConfig]] = Field(default_factory=list)
+
+    @field_validator("layers", mode="before")
+    @classmethod
+    def _parse_layers(cls, value: Any) -> Any:
+        if not isinstance(value, list | tuple):
+            return value
+        return [_as_layer(item) for item in value]
+
+    @model_validator(mode="after")
+    def _name_layers(self) -> Self:
+        if not self.layers:
+            raise LayerError("A multilayer configuration needs at least one layer: add it to 'layers'.")
+        taken: set[str] = set()
+        for layer in self.layers:
+            if not isinstance(layer, CopickConfigFS | CopickConfigForeign):
+                raise LayerError(
+                    f"A {type(layer).__name__} cannot be a layer: give the filesystems it stands for one by one."
+                )
+            if "layer_name" in layer.model_fields_set:
+                if layer.layer_name in taken:
+                    raise LayerError(f"Two layers are called {layer.layer_name!r}: give each a layer_name of its own.")
+                taken.add(layer.layer_name)
+        for layer in self.layers:
+            if isinstance(layer, CopickConfigFS | CopickConfigForeign) and "layer_name" not in layer.model_fields_set:
+                base, number = layer.layer_name, 1
+                while layer.layer_name in taken:
+                    layer.layer_name = f"{base}-{number}"
+                    number += 1
+                taken.add(layer.layer_name)
+        return self
+
+    def layer_configs(self) -> list[CopickConfigFS | CopickConfigForeign]:
+        """The layers, the highest priority first, ties in the order of the list, options filled in from the stack."""
+        shared = self.chosen_options()
+        layers = []
+        for layer in self.layers:
+            assert isinstance(layer, CopickConfigFS | CopickConfigForeign)
+            missing = {name: value for name, value in shared.items() if name not in layer.model_fields_set}
+            if shared.get("read_only"):
+                missing["read_only"] = True
+            layers.append(_share_project(self, layer.model_copy(update=missing)))
+        return sorted(layers, key=lambda layer: -layer.priority)
+
+
+def parse_config(data: Mapping[str, Any]) -> CopickConfig:
+    """The configuration that a dict (from a config JSON) describes.
+
+    Parameters
+    ----------
+    data : mapping
+        With ``config_type`` ``"filesystem"`` (also when it is missing) and ``root`` or ``overlay_root``,
+        ``"multilayer"``, or one of the types that an installed copick opens.
+
+    Returns
+    -------
+    CopickConfigFS, CopickConfigFSSpec, CopickConfigMultilayer or CopickConfigForeign
+
+    Raises
+    ------
+    FormatError
+        The type is unknown or a field is missing or wrong; the message names the fields, never their values.
+    LayerError
+        A stack has no layer, or two of one name.
+    """
+    kind = data.get("config_type", "multilayer" if "layers" in data else "filesystem")
+    model: type[CopickConfig]
+    if kind == "filesystem":
+        if "root" not in data and "overlay_root" not in data:
+            raise FormatError("The configuration has neither 'root' nor 'overlay_root': say where the project lies.")
+        model = CopickConfigFS if "root" in data else CopickConfigFSSpec
+    elif kind == "multilayer":
+        model = CopickConfigMultilayer
+    elif kind in ("cryoet_data_portal", "mlcroissant"):
+        model = CopickConfigForeign
+    else:
+        raise FormatError(
+            f"Unknown config_type {kind!r}; use 'filesystem', 'multilayer', 'cryoet_data_portal' or 'mlcroissant'."
+        )
+    try:
+        return model.model_validate({**data, "config_type": kind})
+    except ValidationError as error:
+        problems = "; ".join(
+            f"{'.'.join(map(str, problem['loc'])) or 'configuration'}: {problem['msg']}"
+            for problem in error.errors(include_input=False, include_url=False, include_context=False)
+        )
+        raise FormatError(f"The configuration cannot be understood: {problems}.") from error
+
+
+def _as_layer(item: Any) -> Any:
+    if isinstance(item, str | os.PathLike):
+        return CopickConfigFS(root=os.fspath(item))
+    return parse_config(item) if isinstance(item, Mapping) else item
+
+
+def _share_project(project: CopickConfig, layer: LayerT) -> LayerT:
+    """The layer with the ids and objects of the project, as far as it has none of its own; the lists are shared."""
+    if "pickable_objects" not in layer.model_fields_set:
+        layer.pickable_objects = project.pickable_objects
+    for name in ("user_id", "session_id", "runs"):
+        if getattr(layer, name) is None:
+            setattr(layer, name, getattr(project, name))
+    return layer
+
+
+__all__ = [
+    "CopickConfig",
+    "CopickConfigFS",
+    "CopickConfigFSSpec",
+    "CopickConfigForeign",
+    "CopickConfigMultilayer",
+    "StorageOptions",
+    "parse_config",
+]

@@ -1,0 +1,137 @@
+"""Points and picks files, as CoPick writes them."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+IDENTITY: tuple[tuple[float, ...], ...] = (
+    (1.0, 0.0, 0.0, 0.0),
+    (0.0, 1.0, 0.0, 0.0),
+    (0.0, 0.0, 1.0, 0.0),
+    (0.0, 0.0, 0.0, 1.0),
+)
+"""The transformation of a point that has none."""
+
+
+def _identity() -> list[list[float]]:
+    return [list(row) for row in IDENTITY]
+
+
+def check_transformation(matrix: NDArray[np.float64]) -> None:
+    """Refuse what is no affine transformation.
+
+    Raises
+    ------
+    ValueError
+        It is not 4x4, or its last row is not [0, 0, 0, 1].
+    """
+    if matrix.shape != (4, 4):
+        raise ValueError("transformation must be a 4x4 matrix.")
+    if matrix[3, 3] != 1.0:
+        raise ValueError("Last element of transformation matrix must be 1.0.")
+    if not np.allclose(matrix[3, :], [0.0, 0.0, 0.0, 1.0]):
+        raise ValueError("Last row of transformation matrix must be [0, 0, 0, 1].")
+
+
+class CopickLocation(BaseModel):
+    """Where a point is, in angstrom.
+
+    Parameters
+    ----------
+    x, y, z : float
+        Coordinates in the tomogram.
+    """
+
+    model_config = ConfigDict(extra="allow")
+
+    x: float
+    y: float
+    z: float
+
+
+class CopickPoint(BaseModel):
+    """A point with an orientation, a score and an instance id.
+
+    Parameters
+    ----------
+    location : CopickLocation
+        Where it is, in angstrom.
+    transformation_ : list of list of float
+        4x4, from object space to the tomogram; its translation (angstrom) is added to the location. Null is identity.
+        The trailing underscore is the key in the file.
+    instance_id : int, optional
+        For points of a filament, the id of the filament; 0 is none.
+    score : float, optional
+        Confidence.
+    """
+
+    model_config = ConfigDict(extra="allow", arbitrary_types_allowed=True)
+
+    location: CopickLocation
+    transformation_: list[list[float]] = Field(default_factory=_identity)
+    instance_id: int | None = 0
+    score: float | None = 1.0
+
+    @field_validator("transformation_", mode="before")
+    @classmethod
+    def _default(cls, value: Any) -> Any:
+        return _identity() if value is None else value
+
+    @field_validator("transformation_")
+    @classmethod
+    def _affine(cls, value: list[list[float]]) -> list[list[float]]:
+        check_transformation(np.array(value))
+        return value
+
+    @property
+    def transformation(self) -> NDArray[np.float64]:
+        """The transformation as a (4, 4) array; assign an array to change it."""
+        return np.array(self.transformation_, dtype=np.float64)
+
+    @transformation.setter
+    def transformation(self, value: NDArray[np.float64]) -> None:
+        matrix = np.asarray(value, dtype=np.float64)
+        check_transformation(matrix)
+        self.transformation_ = matrix.tolist()
+
+
+class CopickPicksFile(BaseModel):
+    """The content of a picks file.
+
+    Parameters
+    ----------
+    pickable_object_name : str
+        Object that was picked.
+    user_id : str
+        User or tool that picked it.
+    session_id : str
+        Session it was picked in; ``"0"`` for tools.
+    run_name : str, optional
+        Run it belongs to.
+    voxel_spacing : float, optional
+        Voxel size of the tomogram it was picked in, in angstrom.
+    unit : str
+        Unit of the locations.
+    points : list of CopickPoint, optional
+        The points.
+    trust_orientation : bool, optional
+        Whether the orientations mean anything.
+    """
+
+    model_config = ConfigDict(extra="allow")
+
+    pickable_object_name: str
+    user_id: str
+    session_id: str | Literal["0"]
+    run_name: str | None = None
+    voxel_spacing: float | None = None
+    unit: str = "angstrom"
+    points: list[CopickPoint] | None = Field(default_factory=list)
+    trust_orientation: bool | None = True
+
+
+__all__ = ["IDENTITY", "CopickLocation", "CopickPicksFile", "CopickPoint", "check_transformation"]
