@@ -299,7 +299,12 @@ def ref_from_json(data: dict[str, Any]) -> Ref:
     if reference is None:
         raise InvalidNameError(f"{kind!r} is no kind of entity; use one of {', '.join(KINDS)}.")
     values = {name: value for name, value in data.items() if name != "kind"}
-    types = {"voxel_size": (int, float), "is_multilabel": bool, "is_instance": bool, "is_panoptic": bool}
+    types: dict[str, Any] = {
+        "voxel_size": (int, float),
+        "is_multilabel": bool,
+        "is_instance": bool,
+        "is_panoptic": bool,
+    }
     for name, value in values.items():
         if not isinstance(value, types.get(name, str)):
             raise InvalidNameError(f"Field {name!r} of a {kind} ref cannot be {value!r}.")

@@ -76,8 +76,16 @@ class CopickConfig(BaseModel):
         return cls.model_validate(json.loads(Path(filename).read_text(encoding="utf-8")))
 
     def to_json(self, indent: int | None = 4) -> str:
-        """The configuration as :func:`parse_config` reads it again, secrets included: it goes into the user's file."""
-        return json.dumps(self.model_dump(mode="json"), indent=indent)
+        """The configuration as :func:`parse_config` reads it again, secrets included: it goes into the user's file.
+
+        Storage options appear when they were chosen; what is left at its default stays so for the next reader.
+        """
+        return json.dumps(self.to_dict(), indent=indent)
+
+    def to_dict(self) -> dict[str, Any]:
+        """What :meth:`to_json` writes, as plain data."""
+        unchosen = set(StorageOptions.model_fields) - self.model_fields_set
+        return self.model_dump(mode="json", exclude=unchosen)
 
     def display(self) -> dict[str, Any]:
         """The configuration as plain data that may be shown: no secret, no credentials in URLs."""
@@ -117,11 +125,11 @@ class StorageOptions(BaseModel):
         Whether every change is refused.
     """
 
-    max_concurrency: int = Field(64, ge=1)
-    max_bytes_in_flight: int = Field(512 * MIB, ge=1)
-    timeout: float = Field(60, gt=0)
-    retries: int = Field(4, ge=0)
-    max_array_bytes: int = Field(64 * GIB, ge=1)
+    max_concurrency: int = Field(default=64, ge=1)
+    max_bytes_in_flight: int = Field(default=512 * MIB, ge=1)
+    timeout: float = Field(default=60, gt=0)
+    retries: int = Field(default=4, ge=0)
+    max_array_bytes: int = Field(default=64 * GIB, ge=1)
     zarr_format: Literal[2, 3] = 2
     require_meta: bool = False
     follow_symlinks: bool = True
@@ -287,6 +295,15 @@ class CopickConfigMultilayer(CopickConfig, StorageOptions):
                     number += 1
                 taken.add(layer.layer_name)
         return self
+
+    def to_dict(self) -> dict[str, Any]:
+        """As for every configuration; a layer shows what it was given, so that the rest still comes from the stack."""
+        layers = [
+            {"config_type": layer.config_type} | layer.model_dump(mode="json", exclude_unset=True)
+            for layer in self.layers
+            if isinstance(layer, CopickConfigFS | CopickConfigForeign)
+        ]
+        return super().to_dict() | {"layers": layers}
 
     def layer_configs(self) -> list[CopickConfigFS | CopickConfigForeign]:
         """The layers, the highest priority first, ties in the order of the list, options filled in from the stack."""
