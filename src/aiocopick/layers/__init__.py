@@ -1,0 +1,11 @@
+"""Layers: what entities stand on, and how several of them are seen as one.
+
+A layer knows storage, layout and formats; it knows neither entities nor other layers. The merge of several layers is a pure
+function over their listings.
+"""
+
+from aiocopick.layers.base import Layer, Loaded, Nouns, Payload, Source
+from aiocopick.layers.merge import Merged, by_priority, merge
+from aiocopick.layers.stack import Stack
+
+__all__ = ["Layer", "Loaded", "Merged", "Nouns", "Payload", "Source", "Stack", "by_priority", "merge"]

@@ -1,0 +1,91 @@
+"""Which format a kind of file is in, and where it is understood: small ones here, large ones in a thread."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from aiocopick.storage.limits import in_thread
+
+if TYPE_CHECKING:
+    from aiocopick.layers.base import Payload
+
+THREAD_BYTES = 32 * 1024
+"""JSON of this size takes about half a millisecond to parse, ten times what a thread costs."""
+
+THREAD_POINTS = 200
+"""As many points make about that many bytes."""
+
+
+def decode_here(kind: str, data: bytes | None, *, path: str) -> Payload:
+    """The content of a file of some kind.
+
+    Parameters
+    ----------
+    kind : str
+        ``"picks"``, ``"mesh"``, ``"filaments"`` or ``"meta"``.
+    data : bytes, optional
+        The file; None only where a missing one has a meaning (``"meta"``).
+    path : str
+        For messages.
+
+    Raises
+    ------
+    FormatError
+        The file cannot be understood.
+    """
+    # Formats are imported when first needed: they load numpy, pydantic and, for meshes, trimesh.
+    if kind == "picks":
+        from aiocopick.formats.picks import decode_picks
+
+        return decode_picks(data or b"", path=path)
+    if kind == "mesh":
+        from aiocopick.formats.mesh import decode_mesh
+
+        return decode_mesh(data or b"", path=path)
+    if kind == "filaments":
+        from aiocopick.formats.filaments import decode_filaments
+
+        return decode_filaments(data or b"", path=path)
+    from aiocopick.formats.meta import decode_meta
+
+    return decode_meta(data, path=path)
+
+
+def encode_here(kind: str, payload: Payload) -> bytes:
+    """The inverse of :func:`decode_here`."""
+    if kind == "picks":
+        from aiocopick.formats.picks import encode_picks
+
+        return encode_picks(payload)
+    if kind == "mesh":
+        from aiocopick.formats.mesh import encode_mesh
+
+        return encode_mesh(payload)
+    if kind == "filaments":
+        from aiocopick.formats.filaments import encode_filaments
+
+        return encode_filaments(payload)
+    from aiocopick.formats.meta import encode_meta
+
+    return encode_meta(payload)
+
+
+async def decode(kind: str, data: bytes, *, path: str) -> Payload:
+    """As :func:`decode_here`, without keeping the event loop from its work."""
+    # trimesh alone takes a third of a second to import.
+    if kind == "mesh" or len(data) > THREAD_BYTES:
+        return await in_thread(lambda: decode_here(kind, data, path=path))
+    return decode_here(kind, data, path=path)
+
+
+async def encode(kind: str, payload: Payload) -> bytes:
+    """As :func:`encode_here`, without keeping the event loop from its work."""
+    work: Callable[[], bytes] = lambda: encode_here(kind, payload)
+    if kind == "mesh" or kind == "filaments" or (kind == "picks" and _points_of(payload) > THREAD_POINTS):
+        return await in_thread(work)
+    return work()
+
+
+def _points_of(payload: Any) -> int:
+    return len(payload.positions)

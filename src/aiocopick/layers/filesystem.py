@@ -1,0 +1,265 @@
+"""A layer on a file system: layout says where things lie, formats what is in them, storage moves the bytes."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterable, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import TYPE_CHECKING, Any
+
+from aiocopick.errors import CopickError, FormatError, NotFoundError
+from aiocopick.layers.base import Layer, Loaded, Nouns, Payload
+from aiocopick.layers.codecs import decode, decode_here, encode
+from aiocopick.layers.listing import list_run
+from aiocopick.layout.listing import Listing, Located, parse_objects, parse_run, parse_runs
+from aiocopick.layout.paths import META, OBJECTS, RUNS, key_of, meta_key
+from aiocopick.layout.refs import RunRef, VoxelSpacingRef
+from aiocopick.storage import open_storage
+from aiocopick.storage.limits import gather, stream
+
+if TYPE_CHECKING:
+    import zarr.abc.store
+
+    from aiocopick.layout.refs import Ref
+    from aiocopick.models.config import CopickConfigFS
+    from aiocopick.storage.base import Storage
+    from aiocopick.storage.stats import StorageStats
+
+FILE_KINDS = frozenset({"picks", "mesh", "filaments"})
+"""Kinds that are one file each."""
+
+_DECODERS = 4
+
+# What makes a group listed, and nothing else in it: CoPick's own writers refuse anything more as "not empty".
+_BARE_GROUP: dict[int, dict[str, bytes]] = {
+    2: {".zgroup": b'{"zarr_format": 2}', ".zattrs": b"{}"},
+    3: {"zarr.json": b'{"zarr_format": 3, "node_type": "group", "attributes": {}}'},
+}
+
+
+class FilesystemLayer:
+    """One project root on one storage.
+
+    Parameters
+    ----------
+    config : CopickConfigFS
+        Root, arguments and limits.
+    storage : Storage, optional
+        Where its bytes are; made from the config when not given. Nothing is sent.
+    """
+
+    __slots__ = ("config", "storage")
+
+    def __init__(self, config: CopickConfigFS, storage: Storage | None = None) -> None:
+        self.config = config
+        self.storage: Storage = open_storage(config) if storage is None else storage
+
+    def __repr__(self) -> str:
+        return f"FilesystemLayer({self.name!r}, {self.url!r})"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Connections belong to a process: the config is what travels.
+        return (FilesystemLayer, (self.config,))
+
+    @property
+    def name(self) -> str:
+        """Unique in its stack."""
+        return self.config.layer_name
+
+    @property
+    def priority(self) -> int:
+        """The higher one wins."""
+        return self.config.priority
+
+    @property
+    def read_only(self) -> bool:
+        """Whether every change is refused."""
+        return self.storage.read_only
+
+    @property
+    def url(self) -> str:
+        """URL of the root, without secrets."""
+        return self.storage.url
+
+    @property
+    def stats(self) -> StorageStats:
+        """Counters of the storage."""
+        return self.storage.stats
+
+    def path_of(self, key: str) -> str:
+        """Root and key joined, without secrets."""
+        return self.storage.path_of(key)
+
+    def locate(self, ref: Ref) -> Located:
+        """Where an entity is written."""
+        return Located(ref, key_of(ref))
+
+    async def list_runs(self) -> Listing:
+        """All runs: one request for each thousand of them; one more per run when the config requires ``.meta``."""
+        listing = parse_runs(await self.storage.list(RUNS))
+        if not self.config.require_meta:
+            return listing
+        keys = [meta_key(located.key) for located in listing.located]
+        held = await gather(self.storage.exists, keys, limit=self.config.max_concurrency)
+        return Listing(
+            tuple(located for located, has_meta in zip(listing.located, held, strict=True) if has_meta),
+            listing.skipped,
+        )
+
+    async def list_run(self, run: Located, nouns: Nouns = None) -> Listing:
+        """What a run holds: one request where the storage collapses volumes, a bounded walk elsewhere."""
+        assert isinstance(run.ref, RunRef)
+        return parse_run(run.ref, await list_run(self.storage, run.key, nouns, limit=self.config.max_concurrency))
+
+    async def list_voxel_spacing(self, spacing: Located) -> Listing:
+        """Tomograms and feature maps of one voxel spacing: one request."""
+        assert isinstance(spacing.ref, VoxelSpacingRef)
+        listing = parse_run(spacing.ref.parent, await self.storage.list(spacing.key))
+        return Listing(
+            tuple(located for located in listing.located if located.ref.kind in ("tomogram", "features")),
+            listing.skipped,
+        )
+
+    async def list_objects(self) -> Listing:
+        """Objects that have a map: one request."""
+        return parse_objects(await self.storage.list(OBJECTS))
+
+    def scan(
+        self, runs: Iterable[Located], nouns: Nouns = None
+    ) -> AbstractAsyncContextManager[AsyncIterator[tuple[Located, Listing | CopickError]]]:
+        """What many runs hold, a run at a time, some ahead of the consumer."""
+
+        async def ask(run: Located) -> Listing:
+            return await self.list_run(run, nouns)
+
+        return stream(ask, runs, limit=self.config.max_concurrency, ordered=True)
+
+    async def find(self, ref: Ref) -> Located | None:
+        """Where one entity is stored: one request."""
+        if isinstance(ref, VoxelSpacingRef):
+            # Its directory may be spelled otherwise (`VoxelSpacing5`).
+            run = Located(ref.parent, key_of(ref.parent))
+            listing = parse_run(ref.parent, await self.storage.list(run.key))
+            return next((located for located in listing.located if located.ref == ref), None)
+        located = self.locate(ref)
+        if ref.kind in FILE_KINDS:
+            try:
+                entry = await self.storage.stat(located.key)
+            except NotFoundError:
+                return None
+            return Located(ref, located.key, entry.size, entry.etag, entry.modified)
+        key = meta_key(located.key) if ref.kind == "run" and self.config.require_meta else located.key
+        return located if await self.storage.exists(key) else None
+
+    async def ensure(self, *, create: bool = False) -> bool:
+        """Whether there is a directory of runs; an object store needs a file in it for that."""
+        if await self.storage.exists(RUNS):
+            return True
+        if create:
+            await self.storage.write(meta_key(RUNS), b"{}")
+        return create
+
+    async def load(self, located: Located) -> Loaded:
+        """Read and decode one file: one request."""
+        data, etag = await self.storage.read_versioned(located.key)
+        return Loaded(await decode(located.ref.kind, data, path=self.path_of(located.key)), etag)
+
+    def load_many(
+        self, located: Sequence[Located]
+    ) -> AbstractAsyncContextManager[AsyncIterator[tuple[Located, Loaded | CopickError]]]:
+        """Read and decode many files; the versions are those of their listings."""
+        return self._load_many(located)
+
+    @asynccontextmanager
+    async def _load_many(
+        self, located: Sequence[Located]
+    ) -> AsyncIterator[AsyncIterator[tuple[Located, Loaded | CopickError]]]:
+        by_key = {item.key: item for item in located}
+
+        async def understand(pair: tuple[Any, bytes | CopickError]) -> Loaded:
+            key, data = pair
+            if isinstance(data, CopickError):
+                raise data
+            item = by_key[key]
+            return Loaded(await decode(item.ref.kind, data, path=self.path_of(key)), item.etag)
+
+        async with (
+            self.storage.read_many(list(by_key)) as contents,
+            stream(understand, contents, limit=_DECODERS) as decoded,
+        ):
+            yield _Located(decoded, by_key)
+
+    async def save(
+        self, located: Located, payload: Payload, *, if_match: str | None = None, create: bool = False
+    ) -> Located:
+        """Encode and write one file: one request."""
+        data = await encode(located.ref.kind, payload)
+        etag = await self.storage.write(located.key, data, if_match=if_match, create=create)
+        return Located(located.ref, located.key, len(data), etag)
+
+    async def load_meta(self, located: Located | None) -> dict[str, Any]:
+        """The ``.meta`` file of a run, a voxel spacing or (None) the root; empty when there is none to read."""
+        key = META if located is None else meta_key(located.key)
+        try:
+            data: bytes | None = await self.storage.read(key)
+        except NotFoundError:
+            data = None
+        content: dict[str, Any] = decode_here("meta", data, path=self.path_of(key))
+        return content
+
+    async def save_meta(self, located: Located | None, content: dict[str, Any]) -> None:
+        """Replace the ``.meta`` file of a run, a voxel spacing or (None) the root."""
+        await self.storage.write(META if located is None else meta_key(located.key), await encode("meta", content))
+
+    async def create(self, ref: Ref, meta: dict[str, Any] | None = None) -> Located:
+        """Write the ``.meta`` of a run or voxel spacing (one request), or a bare zarr group (one per file of it)."""
+        located = self.locate(ref)
+        if ref.kind in ("run", "voxel_spacing"):
+            await self.save_meta(located, meta or {})
+        else:
+            for name, content in _BARE_GROUP[self.config.zarr_format].items():
+                await self.storage.write(f"{located.key}/{name}", content)
+        return located
+
+    async def delete(self, located: Located) -> None:
+        """Delete a file, or a directory with everything below it."""
+        if located.ref.kind in FILE_KINDS:
+            await self.storage.delete_many([located.key])
+        else:
+            await self.storage.delete_tree(located.key)
+
+    def zarr_store(self, located: Located, *, read_only: bool | None = None) -> zarr.abc.store.Store:
+        """A zarr 3 store over the storage; sends nothing."""
+        from aiocopick.storage.zarr_store import StorageStore
+
+        refused = self.read_only or bool(read_only)
+        return StorageStore(self.storage, located.key, read_only=refused)
+
+    def options(self, **changes: Any) -> Layer:
+        """A view of the same storage with other limits."""
+        unknown = set(changes) - set(type(self.config).model_fields)
+        if unknown:
+            raise FormatError(f"There is no option {sorted(unknown)[0]!r}; options are fields of the config.")
+        return FilesystemLayer(self.config.model_copy(update=changes), self.storage.options(**changes))
+
+    async def aclose(self) -> None:
+        """Close the connections of the running event loop."""
+        await self.storage.aclose()
+
+
+class _Located:
+    """Decoded files under their locations. A class, as a generator left early would be finalised at another time."""
+
+    __slots__ = ("_by_key", "_decoded")
+
+    def __init__(
+        self, decoded: AsyncIterator[tuple[tuple[Any, Any], Loaded | CopickError]], by_key: dict[str, Located]
+    ) -> None:
+        self._decoded = decoded
+        self._by_key = by_key
+
+    def __aiter__(self) -> _Located:
+        return self
+
+    async def __anext__(self) -> tuple[Located, Loaded | CopickError]:
+        (key, _), loaded = await anext(self._decoded)
+        return self._by_key[key], loaded

@@ -1,0 +1,92 @@
+"""How a run is listed in the fewest requests; what the entries mean is for `layout` to say."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from aiocopick.layout.paths import ANNOTATION_FOLDERS, SEGMENTATION_FOLDERS, parse_voxel_spacing
+from aiocopick.storage.limits import gather
+
+if TYPE_CHECKING:
+    from aiocopick.layers.base import Nouns
+    from aiocopick.storage.base import Entry, Storage
+
+FOLDERS_OF_NOUN: dict[str, tuple[str, ...]] = {
+    "picks": ("Picks",),
+    "meshes": ("Meshes",),
+    "filaments": ("Filaments",),
+    "segmentations": tuple(SEGMENTATION_FOLDERS),
+}
+"""Folders of a run to list for a noun; voxel spacings, tomograms and features lie in folders of any number."""
+
+_MANY = 500
+"""A page of so many entries that are mostly not ours shows a run whose folder holds something else (raw frames)."""
+
+
+async def list_run(storage: Storage, key: str, nouns: Nouns, *, limit: int) -> Sequence[Entry]:
+    """Entries of a run that say what it holds.
+
+    Parameters
+    ----------
+    storage : Storage
+        Where the run lies.
+    key : str
+        The run.
+    nouns : frozenset of str, optional
+        What is wanted; None is everything.
+    limit : int
+        Folders listed at once.
+
+    Returns
+    -------
+    sequence of Entry
+        Children of the run's folders, volumes collapsed; perhaps more than was asked for.
+    """
+    if nouns == {"voxel_spacings"}:
+        return await storage.list(key)
+    folders = [folder for noun in sorted(nouns or ()) for folder in FOLDERS_OF_NOUN.get(noun, ())]
+    deep = nouns is None or not nouns <= FOLDERS_OF_NOUN.keys()
+    if len(folders) == 1 and not deep:
+        return await storage.list(f"{key}/{folders[0]}")
+    if storage.capabilities.delimiter:
+        entries = await _flat(storage, key)
+        if entries is not None:
+            return entries
+    if not deep:
+        return await _list_all(storage, [f"{key}/{folder}" for folder in folders], limit)
+    children = await storage.list(key)
+    inner = [
+        child.key
+        for child in children
+        if child.is_prefix
+        and (
+            parse_voxel_spacing(child.name) is not None
+            or (child.name in _FOLDERS if nouns is None else child.name in folders)
+        )
+    ]
+    return [*children, *await _list_all(storage, inner, limit)]
+
+
+_FOLDERS = frozenset(ANNOTATION_FOLDERS) | frozenset(SEGMENTATION_FOLDERS)
+
+
+async def _list_all(storage: Storage, keys: Sequence[str], limit: int) -> list[Entry]:
+    pages = await gather(storage.list, keys, limit=limit)
+    return [entry for page in pages for entry in page]
+
+
+async def _flat(storage: Storage, key: str) -> list[Entry] | None:
+    """Everything below a run, or None when most of it is nothing of CoPick's and a walk around it is cheaper."""
+    entries: list[Entry] = []
+    async with storage.scan(key) as pages:
+        async for page in pages:
+            ours = [entry for entry in page if _is_ours(entry.key[len(key) + 1 :].partition("/")[0])]
+            if len(page) >= _MANY and 2 * len(ours) < len(page):
+                return None
+            entries.extend(ours)
+    return entries
+
+
+def _is_ours(folder: str) -> bool:
+    return folder in _FOLDERS or parse_voxel_spacing(folder) is not None

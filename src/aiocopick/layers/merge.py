@@ -1,0 +1,67 @@
+"""Several listings seen as one. Pure: no I/O, no knowledge of what a layer is beyond its priority."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol, TypeVar
+
+from aiocopick.layers.base import Source
+
+if TYPE_CHECKING:
+    from aiocopick.layers.base import Layer
+    from aiocopick.layout.listing import Listing
+    from aiocopick.layout.refs import Ref
+
+
+class _Prioritised(Protocol):
+    @property
+    def priority(self) -> int: ...
+
+
+Ranked = TypeVar("Ranked", bound=_Prioritised)
+
+
+@dataclass(frozen=True, slots=True)
+class Merged:
+    """An entity, and every place it is stored.
+
+    Parameters
+    ----------
+    ref : Ref
+        What it is.
+    sources : tuple of Source
+        Where it lies, one place per layer; the first is the one that is seen.
+    """
+
+    ref: Ref
+    sources: tuple[Source, ...]
+
+
+def by_priority(layers: Iterable[Ranked]) -> tuple[Ranked, ...]:
+    """Layers from the highest priority to the lowest; ties keep their order."""
+    return tuple(sorted(layers, key=lambda layer: -layer.priority))
+
+
+def merge(listings: Sequence[tuple[Layer, Listing]]) -> tuple[Merged, ...]:
+    """One listing for several layers.
+
+    Parameters
+    ----------
+    listings : sequence of (layer, listing)
+        Ties of priority are decided by the order given.
+
+    Returns
+    -------
+    tuple of Merged
+        Sorted by ref, each ref once.
+    """
+    ranked = sorted(listings, key=lambda pair: -pair[0].priority)
+    if len(ranked) == 1:
+        layer, listing = ranked[0]
+        return tuple(Merged(located.ref, (Source(layer, located),)) for located in listing.located)
+    found: dict[Ref, list[Source]] = {}
+    for layer, listing in ranked:
+        for located in listing.located:
+            found.setdefault(located.ref, []).append(Source(layer, located))
+    return tuple(Merged(ref, tuple(found[ref])) for ref in sorted(found, key=lambda ref: ref.sort_key))

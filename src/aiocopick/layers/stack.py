@@ -1,0 +1,256 @@
+"""One to N layers as the entities see them: asked side by side, answered as one."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from aiocopick.errors import CopickError, LayerError, ReadOnlyError
+from aiocopick.layers.base import Source
+from aiocopick.layers.merge import Merged, by_priority, merge
+from aiocopick.layout.listing import Listing
+from aiocopick.storage.limits import gather
+
+if TYPE_CHECKING:
+    from aiocopick.layers.base import Layer, Nouns
+    from aiocopick.layout.listing import Located
+    from aiocopick.layout.refs import Ref
+
+
+class Stack:
+    """Layers by priority.
+
+    Parameters
+    ----------
+    layers : iterable of Layer
+        At least one, with distinct names. The higher priority is seen first, ties by the order given.
+    default_write_layer : str, optional
+        Name of the layer that new entities and changes go to; else the writable layer of the highest priority.
+
+    Raises
+    ------
+    LayerError
+        There is no layer, two have one name, or the default write layer is not among them.
+    """
+
+    __slots__ = ("_default_write_layer", "layers")
+
+    def __init__(self, layers: Iterable[Layer], default_write_layer: str | None = None) -> None:
+        self.layers: tuple[Layer, ...] = by_priority(layers)
+        self._default_write_layer = default_write_layer
+        names = [layer.name for layer in self.layers]
+        if not names:
+            raise LayerError("A project needs at least one layer; name one under `layers`.")
+        doubled = sorted({name for name in names if names.count(name) > 1})
+        if doubled:
+            raise LayerError(f"Two layers are called {doubled[0]!r}; give each its own `layer_name`.")
+        if default_write_layer is not None and default_write_layer not in names:
+            raise LayerError(
+                f"The default write layer {default_write_layer!r} is not one of the layers {', '.join(names)}."
+            )
+
+    @property
+    def single(self) -> bool:
+        """Whether there is only one layer."""
+        return len(self.layers) == 1
+
+    @property
+    def read_only(self) -> bool:
+        """Whether no layer can be written to."""
+        return self._writer() is None
+
+    def _writer(self) -> Layer | None:
+        for layer in self.layers:
+            if not layer.read_only and self._default_write_layer in (None, layer.name):
+                return layer
+        return None
+
+    def writer(self) -> Layer:
+        """The layer that new entities go to.
+
+        Raises
+        ------
+        ReadOnlyError
+            No layer can be written to, or the default write layer is read-only.
+        """
+        layer = self._writer()
+        if layer is None:
+            self.refuse()
+        return layer
+
+    def refuse(self) -> NoReturn:
+        """Say that nothing can be written, naming the layers."""
+        layers = ", ".join(f"{layer.name!r} ({layer.url})" for layer in self.layers)
+        if self._default_write_layer is not None:
+            raise ReadOnlyError(
+                f"The default write layer {self._default_write_layer!r} is read-only; open it with read_only=False.",
+                path=self._default_write_layer,
+            )
+        many = "Layer" if self.single else "All layers"
+        verb = "is" if self.single else "are"
+        raise ReadOnlyError(
+            f"{many} {layers} {verb} read-only; open one with read_only=False.", path=self.layers[0].url
+        )
+
+    def target(self, ref: Ref, sources: Sequence[Source]) -> Source:
+        """Where a change to an entity is written: its place in the write layer, whether or not it is there yet.
+
+        Raises
+        ------
+        ReadOnlyError
+            No layer can be written to.
+        LayerError
+            What is written would be hidden by a read-only layer of higher priority.
+        """
+        writer = self.writer()
+        for source in sources:
+            if source.layer is writer:
+                return source
+            if self.layers.index(source.layer) < self.layers.index(writer):
+                if source.layer.read_only:
+                    raise LayerError(
+                        f"{source.path} lies in the read-only layer {source.layer.name!r}, which would hide a change "
+                        f"written to {writer.name!r}; give that layer the higher priority.",
+                        path=source.path,
+                    )
+                return source
+        return Source(writer, writer.locate(ref))
+
+    def assumed(self, ref: Ref) -> tuple[Source, ...]:
+        """Where an entity that was not listed would be: in every layer, under the usual key."""
+        return tuple(Source(layer, layer.locate(ref)) for layer in self.layers)
+
+    def named(self, names: Iterable[str] | None) -> tuple[Layer, ...]:
+        """The layers of these names, or all of them.
+
+        Raises
+        ------
+        LayerError
+            There is no layer of that name.
+        """
+        if names is None:
+            return self.layers
+        wanted = {names} if isinstance(names, str) else set(names)
+        unknown = sorted(wanted - {layer.name for layer in self.layers})
+        if unknown:
+            raise LayerError(
+                f"There is no layer {unknown[0]!r}; there are {', '.join(layer.name for layer in self.layers)}."
+            )
+        return tuple(layer for layer in self.layers if layer.name in wanted)
+
+    async def _ask(
+        self, question: Callable[[Source], Awaitable[Listing]], sources: Sequence[Source]
+    ) -> tuple[Merged, ...]:
+        if len(sources) == 1:
+            return merge([(sources[0].layer, await question(sources[0]))])
+        answers = await gather(question, sources, limit=len(sources))
+        return merge([(source.layer, answer) for source, answer in zip(sources, answers, strict=True)])
+
+    async def _ask_layers(
+        self, question: Callable[[Layer], Awaitable[Listing]], layers: Sequence[Layer]
+    ) -> tuple[Merged, ...]:
+        if len(layers) == 1:
+            return merge([(layers[0], await question(layers[0]))])
+        answers = await gather(question, layers, limit=len(layers))
+        return merge(list(zip(layers, answers, strict=True)))
+
+    async def list_runs(self, layers: Iterable[str] | None = None) -> tuple[Merged, ...]:
+        """Runs of all layers."""
+        return await self._ask_layers(lambda layer: layer.list_runs(), self.named(layers))
+
+    async def list_objects(self, layers: Iterable[str] | None = None) -> tuple[Merged, ...]:
+        """Objects with a map, of all layers."""
+        return await self._ask_layers(lambda layer: layer.list_objects(), self.named(layers))
+
+    async def list_run(self, sources: Sequence[Source], nouns: Nouns = None) -> tuple[Merged, ...]:
+        """What a run holds in the layers given."""
+        return await self._ask(lambda source: source.layer.list_run(source.located, nouns), sources)
+
+    async def list_voxel_spacing(self, sources: Sequence[Source]) -> tuple[Merged, ...]:
+        """Tomograms and feature maps of a voxel spacing in the layers given."""
+        return await self._ask(lambda source: source.layer.list_voxel_spacing(source.located), sources)
+
+    async def find(self, ref: Ref) -> Merged | None:
+        """One entity, asked of all layers at once; None when no layer has it."""
+
+        async def ask(layer: Layer) -> Located | None:
+            return await layer.find(ref)
+
+        found = await gather(ask, self.layers, limit=len(self.layers))
+        sources = [Source(layer, located) for layer, located in zip(self.layers, found, strict=True) if located]
+        return Merged(ref, tuple(sources)) if sources else None
+
+    async def ensure(self, *, create: bool = False) -> bool:
+        """Whether any layer holds a project; with `create`, the write layer does afterwards."""
+        if create:
+            writer = self.writer()
+            return await writer.ensure(create=True)
+        held = await gather(lambda layer: layer.ensure(), self.layers, limit=len(self.layers))
+        return any(held)
+
+    def scan(
+        self, runs: Sequence[Merged], nouns: Nouns = None
+    ) -> AbstractAsyncContextManager[AsyncIterator[tuple[Merged, tuple[Merged, ...] | CopickError]]]:
+        """What many runs hold, in the order given; every layer reads ahead on its own, within its limits."""
+        return _scan(self.layers, runs, nouns)
+
+    def options(self, **changes: Any) -> Stack:
+        """The same layers with other limits."""
+        return Stack((layer.options(**changes) for layer in self.layers), self._default_write_layer)
+
+    async def load_meta(self, sources: Sequence[Source] | None) -> dict[str, Any]:
+        """The ``.meta`` content of a run, voxel spacing or (None) the root, from the highest layer that has one."""
+        places = (
+            [(layer, None) for layer in self.layers] if sources is None else [(s.layer, s.located) for s in sources]
+        )
+        for layer, located in places:
+            content = await layer.load_meta(located)
+            if content:
+                return content
+        return {}
+
+    async def aclose(self) -> None:
+        """Close the connections of the running event loop."""
+        await gather(lambda layer: layer.aclose(), self.layers, limit=len(self.layers))
+
+
+@asynccontextmanager
+async def _scan(
+    layers: Sequence[Layer], runs: Sequence[Merged], nouns: Nouns
+) -> AsyncIterator[AsyncIterator[tuple[Merged, tuple[Merged, ...] | CopickError]]]:
+    async with AsyncExitStack() as exits:
+        scans = {}
+        for layer in layers:
+            held = [source.located for run in runs for source in run.sources if source.layer is layer]
+            scans[layer.name] = await exits.enter_async_context(layer.scan(held, nouns))
+        yield _Zipped(scans, runs)
+
+
+class _Zipped:
+    """The scans of several layers, put together run by run."""
+
+    __slots__ = ("_runs", "_scans")
+
+    def __init__(
+        self, scans: dict[str, AsyncIterator[tuple[Located, Listing | CopickError]]], runs: Sequence[Merged]
+    ) -> None:
+        self._scans = scans
+        self._runs = iter(runs)
+
+    def __aiter__(self) -> _Zipped:
+        return self
+
+    async def __anext__(self) -> tuple[Merged, tuple[Merged, ...] | CopickError]:
+        run = next(self._runs, None)
+        if run is None:
+            raise StopAsyncIteration
+        listings: list[tuple[Layer, Listing]] = []
+        failure: CopickError | None = None
+        for source in run.sources:
+            _, answer = await anext(self._scans[source.layer.name])
+            if isinstance(answer, CopickError):
+                failure = failure or answer
+            else:
+                listings.append((source.layer, answer))
+        return run, failure if failure is not None else merge(listings)
