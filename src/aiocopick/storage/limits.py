@@ -1,8 +1,8 @@
 """Bounded fan-out: the one place where the library starts tasks and threads.
 
-Everything concurrent goes through here, so that four things hold everywhere: no task outlives the ``await`` (or the ``async
-with``) that started it; never more than `limit` items are under way; a failure comes out bare, never as an ExceptionGroup; CPU
-work runs in few threads, never on the event loop.
+Everything concurrent goes through here, so that this holds everywhere: no task outlives the ``await`` (or the ``async
+with``) that started it; never more than `limit` items are under way; a failure comes out bare, never as an
+ExceptionGroup; CPU work runs in few threads, never on the event loop.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ def _leaves(error: BaseException) -> Iterator[BaseException]:
 def bare(errors: Iterable[BaseException]) -> BaseException:
     """One exception for several: the first, with the others in its notes. Groups are opened.
 
-    A `KeyboardInterrupt`, `SystemExit` or cancellation among them comes first, whatever the order: it must not become a note.
+    A `KeyboardInterrupt`, `SystemExit` or cancellation comes first, whatever the order: it must not become a note.
     """
     leaves = [leaf for error in errors for leaf in _leaves(error)]
     first = next((leaf for leaf in leaves if not isinstance(leaf, Exception)), leaves[0])
@@ -102,9 +102,7 @@ def _length(items: Iterable[Any]) -> int | None:
         return None
 
 
-async def gather(
-    function: Callable[[Item], Awaitable[Result]], items: Iterable[Item], *, limit: int
-) -> list[Result]:
+async def gather(function: Callable[[Item], Awaitable[Result]], items: Iterable[Item], *, limit: int) -> list[Result]:
     """Await ``function(item)`` for all items, at most `limit` at a time; results in the order of the items.
 
     The first failure cancels the rest and is raised bare, with those that failed beside it in its ``__notes__``.
@@ -142,8 +140,8 @@ def stream(
     Returns
     -------
     async context manager
-        Of an async iterator of pairs (item, result or our error). Other errors are raised by the iterator. Leaving the block
-        cancels what is under way and waits for its end.
+        Of an async iterator of pairs (item, result or our error). Other errors are raised by the iterator. Leaving the
+        block cancels what is under way and waits for its end.
     """
     return _stream(_Stream(function, items, limit, ordered))
 
@@ -249,6 +247,41 @@ class _Stream(Generic[Item, Result]):
         if not self._ordered:
             self._queue.append(slot)
         self._changed.set()
+
+
+class Backlog(AsyncIterator[Item]):
+    """Items for :func:`stream` that grow while they are worked on: directories of a tree, parts left over.
+
+    Each item taken must be reported with :meth:`done`; it ends when all are done and none is left. The newest go
+    first, so that a tree is walked in depth and the backlog stays short.
+    """
+
+    def __init__(self, items: Iterable[Item]) -> None:
+        self._source = iter(items)
+        self._added: list[Item] = []
+        self._under_way = 0
+        self._changed = anyio.Event()
+
+    def add(self, item: Item) -> None:
+        """Add an item, while another one is worked on."""
+        self._added.append(item)
+        self._changed.set()
+
+    def done(self) -> None:
+        """Report that one item was worked on."""
+        self._under_way -= 1
+        self._changed.set()
+
+    async def __anext__(self) -> Item:
+        while True:
+            item = self._added.pop() if self._added else next(self._source, _END)
+            if item is not _END:
+                self._under_way += 1
+                return item
+            if not self._under_way:
+                raise StopAsyncIteration
+            self._changed = anyio.Event()
+            await self._changed.wait()
 
 
 async def in_thread(function: Callable[..., Value], *args: Any) -> Value:

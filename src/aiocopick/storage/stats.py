@@ -16,7 +16,7 @@ class StorageStats:
     Attributes
     ----------
     requests : collections.Counter
-        Requests by verb (``list stat read write delete copy``), repeated ones included. On local disk a file is a request.
+        Requests by verb (``list stat read write delete copy``), repeated ones included. On local disk a file is one.
     bytes_read, bytes_written : int
         Bytes of content, without headers and listings.
     retries : int
@@ -50,10 +50,19 @@ class StorageStats:
             if self.in_flight > self.peak_in_flight:
                 self.peak_in_flight = self.in_flight
 
-    def finished(self, *, read: int = 0, written: int = 0) -> None:
-        """Count the end of a request, and the content that it moved."""
+    def finished(self) -> None:
+        """Count the end of a request."""
         with self._lock:
             self.in_flight -= 1
+
+    def counted(self, verb: str, count: int) -> None:
+        """Count requests that were made together."""
+        with self._lock:
+            self.requests[verb] += count
+
+    def moved(self, *, read: int = 0, written: int = 0) -> None:
+        """Count content that was read or written."""
+        with self._lock:
             self.bytes_read += read
             self.bytes_written += written
 

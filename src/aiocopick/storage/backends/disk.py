@@ -1,0 +1,356 @@
+"""Files of a local disk, blocking: what :mod:`~aiocopick.storage.backends.local` runs in its threads."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import re
+import shutil
+import stat
+import threading
+import time
+import uuid
+from collections.abc import Iterator
+from typing import Any
+
+from aiocopick.errors import AccessDeniedError, AlreadyExistsError, ConflictError, StorageError
+from aiocopick.storage.base import Buffer, Entry, Range
+
+try:
+    import fcntl as _fcntl
+except ImportError:  # Windows has none
+    fcntl: Any = None
+else:
+    fcntl = _fcntl
+
+_TEMPORARY = re.compile(r"\.aiocopick-[0-9a-f]{32}\.tmp")
+# Where directories cannot be locked, writers of this process at least take turns.
+_turns = threading.Lock()
+
+_ATTEMPTS = 8
+
+
+def is_temporary(name: str) -> bool:
+    """Whether a file name is that of an unfinished write."""
+    return name.startswith(".aiocopick-") and _TEMPORARY.fullmatch(name) is not None
+
+
+def etag_of(status: os.stat_result) -> str:
+    """A file's version: each write makes a new file with its own time of change."""
+    return f"{status.st_mtime_ns:x}-{status.st_size:x}-{status.st_ino:x}"
+
+
+class Disk:
+    """The tree below one directory.
+
+    Parameters
+    ----------
+    root : str
+        Absolute path.
+    follow_symlinks : bool
+        Whether links that leave the tree are followed; when not, they are not listed, and refused when named.
+    """
+
+    def __init__(self, root: str, follow_symlinks: bool) -> None:
+        self.root = root
+        self.follow_symlinks = follow_symlinks
+        self._real = os.path.realpath(root)
+
+    def path(self, key: str) -> str:
+        """The path of a key.
+
+        Raises
+        ------
+        AccessDeniedError
+            It leads out of the root through a link that must not be followed.
+        """
+        path = os.path.join(self.root, *key.split("/")) if key else self.root
+        if not self.follow_symlinks and not self._inside(path):
+            raise AccessDeniedError(
+                f"{path} leads out of {self.root} through a symbolic link; set follow_symlinks=True to allow that",
+                path=path,
+            )
+        return path
+
+    def _inside(self, path: str) -> bool:
+        real = os.path.realpath(path)
+        return real == self._real or real.startswith(self._real.rstrip(os.sep) + os.sep)
+
+    # --- listings -----------------------------------------------------------------------------------------------------
+
+    def children(self, prefix: str) -> list[Entry]:
+        """Files and directories in a directory, unsorted."""
+        path = self.path(prefix)
+        start = f"{prefix}/" if prefix else ""
+        entries = []
+        try:
+            with os.scandir(path) as found:
+                for item in found:
+                    entry = self._entry(item, start + item.name)
+                    if entry is not None:
+                        entries.append(entry)
+        except FileNotFoundError:
+            return []
+        except NotADirectoryError:
+            if not prefix:
+                raise StorageError(f"{self.root} is a file; the root must be a directory", path=self.root) from None
+            return []
+        return entries
+
+    def _entry(self, item: os.DirEntry[str], key: str) -> Entry | None:
+        if is_temporary(item.name):
+            return None
+        if not self.follow_symlinks and item.is_symlink() and not self._inside(item.path):
+            return None
+        if item.is_dir():
+            return Entry(key, is_prefix=True)
+        try:
+            status = item.stat()
+        except FileNotFoundError:
+            # Deleted since, or a link to nowhere.
+            return None
+        if not stat.S_ISREG(status.st_mode):
+            return None
+        return Entry(key, size=status.st_size, etag=etag_of(status), modified=status.st_mtime)
+
+    def tree(self, prefix: str, collapse: str | None) -> Iterator[Entry]:
+        """Everything below a directory in key order; collapsed trees and empty directories are entries of their own."""
+        suffix = None if collapse is None else collapse.rstrip("/")
+        pending = [iter(self._ordered(prefix))]
+        seen = {self._identity(prefix)}
+        above: list[tuple[int, int] | None] = [None]
+        while pending:
+            entry = next(pending[-1], None)
+            if entry is None:
+                pending.pop()
+                done = above.pop()
+                if done is not None:
+                    seen.discard(done)
+                continue
+            if not entry.is_prefix or (suffix is not None and entry.key.endswith(suffix)):
+                yield entry
+                continue
+            identity = self._identity(entry.key)
+            inside = self._ordered(entry.key) if identity not in seen else []
+            # A link to a directory above would be walked for ever.
+            if not inside or identity is None:
+                yield entry
+                continue
+            seen.add(identity)
+            above.append(identity)
+            pending.append(iter(inside))
+
+    def _identity(self, key: str) -> tuple[int, int] | None:
+        try:
+            status = os.stat(self.path(key))
+        except FileNotFoundError:
+            return None
+        return (status.st_dev, status.st_ino)
+
+    def _ordered(self, prefix: str) -> list[Entry]:
+        return sorted(self.children(prefix), key=lambda entry: entry.key + "/" if entry.is_prefix else entry.key)
+
+    def entry(self, key: str) -> Entry:
+        """The entry of one file or directory."""
+        status = os.stat(self.path(key))
+        if stat.S_ISDIR(status.st_mode):
+            return Entry(key, is_prefix=True)
+        return Entry(key, size=status.st_size, etag=etag_of(status), modified=status.st_mtime)
+
+    # --- contents -----------------------------------------------------------------------------------------------------
+
+    def read(self, key: str, span: Range | None) -> tuple[bytes, str]:
+        """The content of a file, or a part of it, and its etag."""
+        # Not blocking: opening a pipe for reading would wait for its writer.
+        handle = os.open(self.path(key), os.O_RDONLY | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NONBLOCK", 0))
+        try:
+            status = os.fstat(handle)
+            if not stat.S_ISREG(status.st_mode):
+                raise IsADirectoryError(errno.EISDIR, "no regular file")
+            start, stop = _bounds(span, status.st_size)
+            return _read_all(handle, start, stop - start), etag_of(status)
+        finally:
+            os.close(handle)
+
+    def read_some(self, items: list[tuple[str, Range | None]], budget: int) -> list[bytes | BaseException]:
+        """Contents of the first items, at least of one, until they hold `budget` bytes."""
+        results: list[bytes | BaseException] = []
+        held = 0
+        for key, span in items:
+            try:
+                data, _ = self.read(key, span)
+            except Exception as error:
+                results.append(error)
+                continue
+            results.append(data)
+            held += len(data)
+            if held >= budget:
+                break
+        return results
+
+    def write(self, key: str, data: Buffer, if_match: str | None, create: bool) -> str:
+        """Replace a file atomically: a reader, or a crash, finds the old content or the new one."""
+        path = self.path(key)
+        with self._temporary(path, data) as (temporary, etag):
+            if create:
+                try:
+                    # Unlike a rename, a link fails when the name is taken.
+                    os.link(temporary, path)
+                except FileExistsError:
+                    raise AlreadyExistsError(f"{path} exists already; it was not replaced", path=path) from None
+            elif if_match is not None:
+                with _locked(os.path.dirname(path)):
+                    self._check_unchanged(path, if_match)
+                    os.replace(temporary, path)
+            else:
+                os.replace(temporary, path)
+        return etag
+
+    def _check_unchanged(self, path: str, if_match: str) -> None:
+        try:
+            present = etag_of(os.stat(path))
+        except FileNotFoundError:
+            present = ""
+        if present != if_match:
+            raise ConflictError(f"{path} was changed since it was read; load it again and repeat the change", path=path)
+
+    @contextlib.contextmanager
+    def _temporary(self, path: str, data: Buffer) -> Iterator[tuple[str, str]]:
+        directory = os.path.dirname(path)
+        temporary = os.path.join(directory, f".aiocopick-{uuid.uuid4().hex}.tmp")
+        handle = _create(temporary, directory)
+        try:
+            try:
+                view = memoryview(data).cast("B")
+                while view:
+                    view = view[os.write(handle, view) :]
+                # The system's clock ticks too slowly to tell two writes apart.
+                now = time.time_ns()
+                os.utime(handle if os.utime in os.supports_fd else temporary, ns=(now, now))
+                os.fsync(handle)
+                etag = etag_of(os.fstat(handle))
+            finally:
+                os.close(handle)
+            yield temporary, etag
+        finally:
+            # After a rename there is nothing left of it.
+            with contextlib.suppress(OSError):
+                os.unlink(temporary)
+
+    def copy(self, source: str, target: str) -> None:
+        """Copy a file, atomically for readers of the target."""
+        # The source is opened first: a missing one must not leave directories behind.
+        with open(self.path(source), "rb") as reader:
+            path = self.path(target)
+            with self._temporary(path, b"") as (temporary, _):
+                with open(temporary, "r+b") as writer:
+                    shutil.copyfileobj(reader, writer, 1024 * 1024)
+                    writer.flush()
+                    os.fsync(writer.fileno())
+                os.replace(temporary, path)
+
+    def delete(self, keys: list[str]) -> None:
+        """Delete files; what is missing, or a directory, is left alone."""
+        for key in keys:
+            path = self.path(key)
+            try:
+                os.unlink(path)
+            except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
+                continue
+            except PermissionError:
+                # What some systems say of a directory.
+                if not os.path.isdir(path):
+                    raise
+
+    def delete_tree(self, prefix: str) -> int:
+        """Delete a directory and everything in it, links themselves rather than what they point to."""
+        path = self.path(prefix)
+        if os.path.islink(path):
+            os.unlink(path)
+            return 1
+        count = 0
+        for _ in range(_ATTEMPTS):
+            try:
+                for directory, names, files in os.walk(path, topdown=False, onerror=_raise_unless_missing):
+                    for name in files:
+                        with contextlib.suppress(FileNotFoundError):
+                            os.unlink(os.path.join(directory, name))
+                            count += not is_temporary(name)
+                    for name in names:
+                        _remove_directory(os.path.join(directory, name))
+                _remove_directory(path)
+            except OSError as error:
+                # Somebody wrote into it meanwhile.
+                if error.errno != errno.ENOTEMPTY:
+                    raise
+            else:
+                break
+        else:
+            raise StorageError(f"{path} is being written to and could not be deleted completely", path=path)
+        return count
+
+
+def _raise_unless_missing(error: OSError) -> None:
+    if not isinstance(error, (FileNotFoundError, NotADirectoryError)):
+        raise error
+
+
+def _remove_directory(path: str) -> None:
+    try:
+        os.rmdir(path)
+    except FileNotFoundError:
+        pass
+    except NotADirectoryError:
+        # A link to a directory.
+        if os.path.islink(path):
+            os.unlink(path)
+
+
+def _create(temporary: str, directory: str) -> int:
+    flags = os.O_CREAT | os.O_EXCL | os.O_RDWR | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
+    for _ in range(_ATTEMPTS):
+        try:
+            return os.open(temporary, flags, 0o666)
+        except FileNotFoundError:
+            # The directory is missing; it may vanish again when somebody deletes it just then.
+            os.makedirs(directory, exist_ok=True)
+    return os.open(temporary, flags, 0o666)
+
+
+@contextlib.contextmanager
+def _locked(directory: str) -> Iterator[None]:
+    """Hold a directory against other conditional writers, of any process on this machine where it can be locked."""
+    with _turns:
+        if fcntl is None:
+            yield
+            return
+        handle = os.open(directory, os.O_RDONLY)
+        try:
+            # Some network file systems lock no directories.
+            with contextlib.suppress(OSError):
+                fcntl.flock(handle, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(handle)
+
+
+def _bounds(span: Range | None, size: int) -> tuple[int, int]:
+    if span is None:
+        return 0, size
+    start, stop = span
+    if start < 0:
+        start = max(0, size + start)
+    stop = size if stop is None else min(stop, size)
+    return min(start, stop), stop
+
+
+def _read_all(handle: int, start: int, size: int) -> bytes:
+    data = os.pread(handle, size, start) if size else b""
+    if len(data) == size:
+        return data
+    parts = [data]
+    while data and size > (start_of := sum(map(len, parts))):
+        data = os.pread(handle, size - start_of, start + start_of)
+        parts.append(data)
+    return b"".join(parts)

@@ -1,0 +1,101 @@
+"""Local disk: batches of files in one hop into a thread each, atomic writes, conditional ones by lock and link.
+
+What the conditions cover: ``create`` is decided by the file system. ``if_match`` is decided under a lock on the
+directory that all conditional writers on this machine take; a writer that does not ask (or another machine on a
+network file system without locks) can still come in between.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from itertools import islice
+from typing import Any, TypeVar
+
+import anyio
+import anyio.to_thread
+
+from aiocopick.storage.backends.base import Backend, Content, Page, connections
+from aiocopick.storage.backends.disk import Disk
+from aiocopick.storage.base import Buffer, Capabilities, Entry, Range
+from aiocopick.storage.keys import Root
+from aiocopick.storage.settings import Settings
+
+Value = TypeVar("Value")
+
+_THREADS = 16
+_PAGE = 1000
+
+
+class LocalBackend(Backend):
+    """Files below a directory."""
+
+    capabilities = Capabilities(delimiter=True, conditional_writes=True, etags=True, directories=True)
+    native_tree = True
+    read_batch = 64
+    delete_batch = 64
+
+    def __init__(self, settings: Settings, root: Root) -> None:
+        super().__init__(settings, root)
+        self.disk = Disk(root.location, settings.follow_symlinks)
+
+    @property
+    def parallel(self) -> int:
+        """Threads: more of them than this only wait for the same disk."""
+        return min(_THREADS, connections())
+
+    async def connect(self) -> None:
+        """Make the limiter of the threads."""
+        self._threads = anyio.CapacityLimiter(self.parallel)
+
+    async def _look(self, function: Callable[..., Value], *args: Any) -> Value:
+        # Nothing is lost when a reading thread is left alone, and a dead network mount must not hold the deadline up.
+        return await anyio.to_thread.run_sync(function, *args, abandon_on_cancel=True, limiter=self._threads)
+
+    async def _change(self, function: Callable[..., Value], *args: Any) -> Value:
+        # What changes files is waited for: it must not go on after the call has ended.
+        return await anyio.to_thread.run_sync(function, *args, limiter=self._threads)
+
+    async def list_page(
+        self, prefix: str, delimiter: str | None, *, start_after: str = "", token: object | None = None
+    ) -> Page:
+        """The children of a directory at once, or the next part of a whole tree in key order."""
+        if delimiter == "/":
+            return Page(await self._look(self.disk.children, prefix))
+        tree = token.entries if isinstance(token, _Tree) else self.disk.tree(prefix, delimiter)
+        entries: list[Entry] = await self._look(list, islice(tree, _PAGE))
+        return Page(entries, _Tree(tree) if len(entries) == _PAGE else None)
+
+    async def stat(self, key: str) -> Entry:
+        """The entry of a file or directory."""
+        return await self._look(self.disk.entry, key)
+
+    async def read(self, key: str, span: Range | None) -> Content:
+        """The content of a file, or a part of it."""
+        return Content(*await self._look(self.disk.read, key, span))
+
+    async def read_some(self, items: Sequence[tuple[str, Range | None]], budget: int) -> list[bytes | BaseException]:
+        """Contents of several files in one hop."""
+        return await self._look(self.disk.read_some, list(items), budget)
+
+    async def write(self, key: str, data: Buffer, if_match: str | None, create: bool, attempt: int) -> str | None:
+        """Write a temporary file beside the target and put it in its place."""
+        return await self._change(self.disk.write, key, data, if_match, create)
+
+    async def delete(self, keys: Sequence[str]) -> None:
+        """Delete several files in one hop."""
+        await self._change(self.disk.delete, list(keys))
+
+    async def delete_tree(self, prefix: str) -> int:
+        """Delete a directory."""
+        return await self._change(self.disk.delete_tree, prefix)
+
+    async def copy(self, source: str, target: str) -> None:
+        """Copy a file."""
+        await self._change(self.disk.copy, source, target)
+
+
+class _Tree:
+    """A walk under way, which is what a listing's token is here; a new one with each page, as tokens must differ."""
+
+    def __init__(self, entries: Iterator[Entry]) -> None:
+        self.entries = entries

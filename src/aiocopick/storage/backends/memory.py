@@ -1,0 +1,122 @@
+"""fsspec's ``memory://``: the dictionary of the process that its memory filesystem keeps, used inline.
+
+A hop into a thread costs more than the access itself. Other users of ``fsspec.filesystem("memory")`` see the same
+objects.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from typing import Any
+
+from aiocopick.errors import AlreadyExistsError, ConflictError
+from aiocopick.storage.backends.base import Backend, Content, Page
+from aiocopick.storage.base import Buffer, Capabilities, Entry, Range
+from aiocopick.storage.keys import Root
+from aiocopick.storage.settings import Settings
+
+# The dictionary belongs to the process, whatever thread a loop runs in.
+_lock = threading.Lock()
+
+
+class MemoryBackend(Backend):
+    """Objects in the memory of this process."""
+
+    capabilities = Capabilities(delimiter=True, conditional_writes=True, etags=True)
+    resumes = True
+    delete_batch = 1000
+
+    def __init__(self, settings: Settings, root: Root) -> None:
+        super().__init__(settings, root)
+        from fsspec.implementations.memory import MemoryFile, MemoryFileSystem
+
+        self._file = MemoryFile
+        self._filesystem = MemoryFileSystem
+        self._store: dict[str, Any] = MemoryFileSystem.store
+        self._base = f"/{root.location}/" if root.location else "/"
+
+    async def list_page(
+        self, prefix: str, delimiter: str | None, *, start_after: str = "", token: object | None = None
+    ) -> Page:
+        """Everything at once; `start_after` is honoured."""
+        start = self._base + (f"{prefix}/" if prefix else "")
+        skipped = len(self._base)
+        entries: dict[str, Entry] = {}
+        with _lock:
+            found = [(path, file) for path, file in self._store.items() if path.startswith(start)]
+            # Directories that fsspec's mkdir made, and that may be empty.
+            made = [
+                path for path in self._filesystem.pseudo_dirs if f"{path}/".startswith(start) and path != start[:-1]
+            ]
+        for path, file in found:
+            key = path[skipped:]
+            if key <= start_after:
+                continue
+            at = -1 if delimiter is None else path.find(delimiter, len(start))
+            if at < 0 or delimiter is None:
+                entries[key] = self._entry(key, file)
+            else:
+                tree = path[skipped : at + len(delimiter)]
+                entries.setdefault(tree, Entry(tree[:-1], is_prefix=True))
+        if delimiter == "/":
+            for path in made:
+                name = path[len(start) :].partition("/")[0]
+                tree = path[skipped : len(start)] + name + "/"
+                if tree > start_after:
+                    entries.setdefault(tree, Entry(tree[:-1], is_prefix=True))
+        return Page(list(entries.values()))
+
+    def _entry(self, key: str, file: Any) -> Entry:
+        modified = file.modified.timestamp()
+        # Each write makes another file object; its address alone may be used again.
+        return Entry(key, size=file.size, etag=f"{id(file):x}-{modified}", modified=modified)
+
+    async def stat(self, key: str) -> Entry:
+        """The entry of an object, or of what is below it."""
+        path = (self._base + key).rstrip("/")
+        with _lock:
+            file = self._store.get(path)
+            if file is not None:
+                return self._entry(key, file)
+            if path in self._filesystem.pseudo_dirs or any(name.startswith(f"{path}/") for name in self._store):
+                return Entry(key, is_prefix=True)
+        raise FileNotFoundError(key)
+
+    async def read(self, key: str, span: Range | None) -> Content:
+        """A copy of the content, or of a part of it."""
+        with _lock:
+            file = self._store.get(self._base + key)
+        if file is None:
+            raise FileNotFoundError(key)
+        content = file.getbuffer()
+        if span is None:
+            return Content(bytes(content), self._entry(key, file).etag)
+        start, stop = span
+        return Content(bytes(content[start:stop]))
+
+    async def write(self, key: str, data: Buffer, if_match: str | None, create: bool, attempt: int) -> str | None:
+        """Put a new object in the place of the old one."""
+        path = self._base + key
+        file = self._file(self._filesystem(), path, bytes(data))
+        with _lock:
+            present = self._store.get(path)
+            if create and present is not None:
+                raise AlreadyExistsError(f"{self.root.url}/{key} exists already; it was not replaced", path=key)
+            if if_match is not None and (present is None or self._entry(key, present).etag != if_match):
+                raise ConflictError(
+                    f"{self.root.url}/{key} was changed since it was read; load it again and repeat the change",
+                    path=key,
+                )
+            self._store[path] = file
+            return self._entry(key, file).etag
+
+    async def delete(self, keys: Sequence[str]) -> None:
+        """Forget objects."""
+        with _lock:
+            for key in keys:
+                self._store.pop(self._base + key, None)
+
+    async def copy(self, source: str, target: str) -> None:
+        """Copy an object."""
+        await self.write(target, (await self.read(source, None)).data, None, False, 0)

@@ -1,0 +1,46 @@
+"""From a config to its storage: which backend serves which protocol. Sends no request, imports no backend's library."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any
+
+from aiocopick.storage.backends.base import Backend
+from aiocopick.storage.base import Storage
+from aiocopick.storage.keys import parse_root
+from aiocopick.storage.managed import ManagedStorage
+from aiocopick.storage.settings import Settings
+
+_BACKENDS = {
+    "file": ("local", "LocalBackend"),
+    "memory": ("memory", "MemoryBackend"),
+    "s3": ("s3", "S3Backend"),
+    "gs": ("gcs", "GCSBackend"),
+    "az": ("azure", "AzureBackend"),
+    "http": ("http", "HTTPBackend"),
+    "https": ("http", "HTTPBackend"),
+}
+
+
+def open_storage(config: Any) -> Storage:
+    """The storage of a config, or of anything with its attributes.
+
+    Parameters
+    ----------
+    config : CopickConfigFS
+        ``root``, ``fs_args`` and the limits are taken from it.
+
+    Raises
+    ------
+    InvalidNameError
+        The root is empty or chains protocols.
+    """
+    settings = Settings.of(config)
+    return ManagedStorage.make(settings, backend_of(parse_root(settings.root).protocol))
+
+
+def backend_of(protocol: str) -> type[Backend]:
+    """The backend class of a protocol; whatever has none of its own goes through fsspec."""
+    module, name = _BACKENDS.get(protocol, ("generic", "GenericBackend"))
+    backend: type[Backend] = getattr(import_module(f"aiocopick.storage.backends.{module}"), name)
+    return backend

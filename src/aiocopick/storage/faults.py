@@ -1,0 +1,177 @@
+"""What a failure of a backend means: which of our errors it is, and whether trying again can help."""
+
+from __future__ import annotations
+
+import errno
+import re
+import socket
+import ssl
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import Any
+
+from aiocopick.errors import (
+    AccessDeniedError,
+    CopickError,
+    InvalidNameError,
+    NotFoundError,
+    StorageError,
+    StorageTimeoutError,
+)
+
+RETRIED_STATUS = frozenset({408, 425, 429, 500, 502, 503, 504})
+"""HTTP statuses that may be another after a while."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """The meaning of one failed attempt.
+
+    Parameters
+    ----------
+    error : type
+        Our error class.
+    reason : str
+        What happened, in plain words and without secrets; the path is put before it.
+    retry : bool
+        Whether the same request may succeed later.
+    after : float, optional
+        Seconds the server asked to wait before that.
+    """
+
+    error: type[CopickError]
+    reason: str
+    retry: bool = False
+    after: float | None = None
+
+
+class TruncatedError(OSError):
+    """Fewer bytes arrived than were promised, or their number cannot be known."""
+
+
+MISSING = "nothing is stored there"
+DENIED = "access denied; check the credentials and their rights"
+
+
+def status_fault(status: int, reason: str = "", headers: Mapping[str, str] | None = None) -> Fault:
+    """What an HTTP status means."""
+    if status in (404, 410):
+        return Fault(NotFoundError, MISSING)
+    if status in (401, 403, 407):
+        return Fault(AccessDeniedError, DENIED)
+    text = f"the server answered {status} {reason}".rstrip()
+    return Fault(StorageError, text, status in RETRIED_STATUS, retry_after(headers or {}))
+
+
+def retry_after(headers: Mapping[str, str]) -> float | None:
+    """Seconds that a ``Retry-After`` header asks for, given as a number or as a date (RFC 9110, 10.2.3)."""
+    value = next((value for name, value in headers.items() if name.lower() == "retry-after"), None)
+    if value is None:
+        return None
+    try:
+        return max(0.0, float(value))
+    except ValueError:
+        pass
+    try:
+        return max(0.0, (parsedate_to_datetime(value) - datetime.now(UTC)).total_seconds())
+    except (TypeError, ValueError):
+        return None
+
+
+_CONNECTION_ERRNOS = frozenset(
+    {
+        errno.ECONNREFUSED, errno.ECONNRESET, errno.ECONNABORTED, errno.EPIPE, errno.EHOSTUNREACH, errno.ENETUNREACH,
+        errno.ENETDOWN, errno.EHOSTDOWN,
+    }
+)  # fmt: skip
+_PASSING_ERRNOS = frozenset({errno.EAGAIN, errno.EINTR, errno.EMFILE, errno.ENFILE, errno.EBUSY, errno.ESTALE})
+
+
+def common_fault(error: BaseException) -> Fault:
+    """What an exception means that every backend may raise: of the system, asyncio, aiohttp or ssl."""
+    if isinstance(error, TruncatedError):
+        return Fault(StorageError, f"the answer was cut short ({error})", retry=True)
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return Fault(StorageError, "the certificate of the server could not be verified")
+    inner = getattr(error, "os_error", None)
+    if isinstance(inner, ssl.SSLCertVerificationError):
+        return common_fault(inner)
+    if isinstance(error, TimeoutError):
+        return Fault(StorageTimeoutError, "the storage did not answer in time", retry=True)
+    if isinstance(error, socket.gaierror) or isinstance(inner, socket.gaierror):
+        return Fault(StorageError, "the host name could not be resolved; check the endpoint", retry=True)
+    if isinstance(error, (FileNotFoundError, NotADirectoryError, IsADirectoryError)):
+        return Fault(NotFoundError, MISSING)
+    if isinstance(error, PermissionError):
+        return Fault(AccessDeniedError, DENIED)
+    if isinstance(error, ConnectionError) or _is_network(error):
+        if getattr(inner or error, "errno", None) == errno.ECONNREFUSED:
+            return Fault(StorageError, "nothing listens at the endpoint; check its address", retry=True)
+        return Fault(StorageError, f"the connection failed ({type(error).__name__})", retry=True)
+    if isinstance(error, OSError):
+        return _system_fault(error)
+    if isinstance(error, ImportError):
+        return Fault(StorageError, f"a package for this protocol is missing ({error}); install it")
+    return Fault(StorageError, f"{type(error).__name__}: {error}")
+
+
+def _is_network(error: BaseException) -> bool:
+    if isinstance(error, OSError) and error.errno in _CONNECTION_ERRNOS:
+        return True
+    # By name: importing aiohttp here would make every local project pay for it.
+    names = {kind.__name__ for kind in type(error).__mro__ if kind.__module__.partition(".")[0] == "aiohttp"}
+    return bool(names & {"ClientConnectionError", "ClientPayloadError", "ServerDisconnectedError", "ClientOSError"})
+
+
+def _system_fault(error: OSError) -> Fault:
+    if error.errno in (errno.ENAMETOOLONG, errno.EILSEQ):
+        return Fault(InvalidNameError, "the file system cannot hold such a name; use a shorter or simpler one")
+    if error.errno == errno.EROFS:
+        return Fault(AccessDeniedError, "the file system is mounted read-only")
+    if error.errno == errno.ENOSPC or error.errno == errno.EDQUOT:
+        return Fault(StorageError, "no space is left")
+    reason = error.strerror or str(error) or type(error).__name__
+    return Fault(StorageError, reason, retry=error.errno in _PASSING_ERRNOS)
+
+
+_USERINFO = re.compile(r"://[^/\s@]*@")
+_QUERY = re.compile(r"(\w://[^\s?'\"]*)\?[^\s'\")]*")
+_PLAIN = frozenset(
+    {"endpoint_url", "region_name", "project", "account_name", "host", "port", "protocol", "account_host"}
+)
+
+
+def secrets_of(arguments: Any, name: str = "") -> Iterator[str]:
+    """Every text in the user's arguments that a message must not repeat."""
+    if isinstance(arguments, Mapping):
+        for key, value in arguments.items():
+            yield from secrets_of(value, str(key))
+    elif isinstance(arguments, (list, tuple, set)):
+        for value in arguments:
+            yield from secrets_of(value, name)
+    elif isinstance(arguments, bytes):
+        yield from secrets_of(arguments.decode(errors="replace"), name)
+    elif isinstance(arguments, str) and len(arguments) >= 4 and name not in _PLAIN:
+        yield arguments
+
+
+def scrub(text: str, secrets: tuple[str, ...]) -> str:
+    """A message without the secrets, and without user and query of any URL in it."""
+    for secret in secrets:
+        text = text.replace(secret, "***")
+    return _QUERY.sub(r"\1", _USERINFO.sub("://", text))
+
+
+def shows_secret(error: BaseException, secrets: tuple[str, ...]) -> bool:
+    """Whether a traceback that ends in this exception would show something that is secret."""
+    seen: set[int] = set()
+    link: BaseException | None = error
+    while link is not None and id(link) not in seen:
+        seen.add(id(link))
+        text = "\n".join([str(link), repr(link), *getattr(link, "__notes__", ())])
+        if scrub(text, secrets) != text:
+            return True
+        link = link.__cause__ or link.__context__
+    return False

@@ -1,0 +1,141 @@
+"""Keys and roots as text: what a key may be, and how a root URL is split and shown. No I/O."""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from aiocopick.errors import InvalidNameError
+
+# An empty, "." or ".." segment (so also a leading or trailing slash), a backslash or a NUL.
+_REFUSED = re.compile(r"(?:^|/)\.{0,2}(?:/|$)|[\\\x00]")
+_SCHEME = re.compile(r"^([A-Za-z][A-Za-z0-9+.\-]+)://")
+_ALIASES = {
+    "": "file",
+    "local": "file",
+    "s3a": "s3",
+    "gcs": "gs",
+    "azure": "az",
+    "abfs": "az",
+    "abfss": "az",
+}
+
+
+def check_key(key: str) -> str:
+    """The key itself, when it names an object below the root.
+
+    Raises
+    ------
+    InvalidNameError
+        It is empty or absolute, has empty, ``.`` or ``..`` segments, a backslash or a NUL, or is no valid text.
+    """
+    if not isinstance(key, str):
+        raise InvalidNameError(f"A key is text, not {type(key).__name__}", path=repr(key))
+    if _REFUSED.search(key):
+        raise InvalidNameError(
+            f"{key!r} is not a key below the root: it must be relative, without empty, '.' or '..' segments, "
+            "backslash or NUL",
+            path=key,
+        )
+    if not key.isascii():
+        try:
+            key.encode()
+        except UnicodeEncodeError:
+            raise InvalidNameError(f"{key!r} holds characters that no storage can keep", path=repr(key)) from None
+    return key
+
+
+def check_prefix(prefix: str) -> str:
+    """The prefix without a trailing slash, when it is the root (empty) or a directory below it.
+
+    Raises
+    ------
+    InvalidNameError
+        As for :func:`check_key`.
+    """
+    if prefix == "":
+        return prefix
+    return check_key(prefix[:-1] if prefix.endswith("/") else prefix)
+
+
+def is_key(key: str) -> bool:
+    """Whether a key that a server listed can be asked for again."""
+    return not _REFUSED.search(key) and (key.isascii() or key.isprintable() or _encodes(key))
+
+
+def _encodes(key: str) -> bool:
+    try:
+        key.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Root:
+    """The root of a storage, taken apart.
+
+    Parameters
+    ----------
+    protocol : str
+        fsspec's name of the protocol, aliases resolved (``file`` for a bare path, ``az`` for ``azure``).
+    location : str
+        What follows ``://``, without a trailing slash; an absolute path for local disk.
+    url : str
+        The whole, fit for display: without user, password and query.
+    """
+
+    protocol: str
+    location: str
+    url: str
+
+    @property
+    def container(self) -> str:
+        """The bucket, container or host."""
+        return self.location.partition("/")[0]
+
+    @property
+    def prefix(self) -> str:
+        """What follows the bucket, container or host."""
+        return self.location.partition("/")[2]
+
+
+def parse_root(root: str | os.PathLike[str]) -> Root:
+    """Take a root URL or path apart.
+
+    Raises
+    ------
+    InvalidNameError
+        The root is empty, or chains protocols (``a::b``), which would let a root reach into another one.
+    """
+    text = os.fspath(root)
+    if not text:
+        raise InvalidNameError("The root of a project is empty; give a URL or a path", path=text)
+    scheme = _SCHEME.match(text)
+    if "::" in (text.partition("://")[0] if scheme is None else scheme.group(1)) or re.match(r"^\w+::", text):
+        raise InvalidNameError(
+            f"{text.partition('::')[0]}::... chains protocols, which is not supported; name one protocol", path=None
+        )
+    protocol = scheme.group(1).lower() if scheme else ""
+    protocol = _ALIASES.get(protocol, protocol)
+    if protocol == "file":
+        path = text[scheme.end() :] if scheme else text
+        location = os.path.abspath(os.path.expanduser(path))
+        return Root(protocol=protocol, location=location, url=location)
+    assert scheme is not None
+    rest = text[scheme.end() :]
+    if protocol == "memory":
+        location = rest.strip("/")
+        return Root(protocol=protocol, location=location, url=f"memory://{location}")
+    return Root(protocol=protocol, location=rest.rstrip("/"), url=display_url(text))
+
+
+def display_url(url: str) -> str:
+    """A URL without user, password, query and fragment, which may hold secrets; without a trailing slash."""
+    parts = urlsplit(url)
+    if not parts.scheme:
+        return url.rstrip("/")
+    host = parts.netloc.rpartition("@")[2]
+    return f"{parts.scheme}://{host}{parts.path}".rstrip("/")

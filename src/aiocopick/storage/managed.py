@@ -1,0 +1,381 @@
+"""The storage that the library works with: a backend, with everything around it that holds for all of them.
+
+Key confinement, read-only protection, limits, retries and deadline, error mapping and statistics are here, once; a
+backend only makes raw attempts.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from contextlib import AbstractAsyncContextManager, aclosing
+from itertools import islice
+from typing import Any, TypeVar
+
+from aiocopick.errors import CopickError, NotFoundError, ReadOnlyError, StorageError
+from aiocopick.storage import loops
+from aiocopick.storage.backends.base import Backend, Content, Page
+from aiocopick.storage.base import Buffer, Capabilities, Entry, Range, ReadItem, Storage
+from aiocopick.storage.faults import scrub, secrets_of, shows_secret
+from aiocopick.storage.keys import check_key, check_prefix, is_key, parse_root
+from aiocopick.storage.limits import gather
+from aiocopick.storage.reading import read_batches, read_singly
+from aiocopick.storage.retries import Failure, attempt_until
+from aiocopick.storage.scan import UnfitError, children, dense, follow, reading_ahead, walk
+from aiocopick.storage.settings import Settings
+from aiocopick.storage.stats import StorageStats
+
+Value = TypeVar("Value")
+
+_VIEWED = frozenset({"max_concurrency", "max_bytes_in_flight", "timeout", "retries", "read_only"})
+
+
+class _Core:
+    """What all views of a storage share."""
+
+    def __init__(self, settings: Settings, backend: type[Backend]) -> None:
+        self.settings = settings
+        self.root = parse_root(settings.root)
+        self.backend = backend
+        self.capabilities = backend.capabilities_of(settings)
+        self.key = (backend, settings.connection_key)
+        self.secrets = tuple(sorted(set(secrets_of(settings.fs_args)), key=len, reverse=True))
+        self.stats = StorageStats()
+
+    def make(self) -> Backend:
+        return self.backend(self.settings, self.root)
+
+
+class ManagedStorage:
+    """A :class:`~aiocopick.storage.base.Storage` over one backend.
+
+    Parameters
+    ----------
+    core : object
+        What is shared with other views: root, connections, counters.
+    settings : Settings
+        Limits of this view.
+    """
+
+    __slots__ = ("__weakref__", "_core", "_settings")
+
+    def __init__(self, core: _Core, settings: Settings) -> None:
+        self._core = core
+        self._settings = settings
+
+    @classmethod
+    def make(cls, settings: Settings, backend: type[Backend]) -> ManagedStorage:
+        """A storage of its own."""
+        return cls(_Core(settings, backend), settings)
+
+    # --- what it is ---------------------------------------------------------------------------------------------------
+
+    @property
+    def url(self) -> str:
+        """URL of the root, fit for display."""
+        return self._core.root.url
+
+    @property
+    def read_only(self) -> bool:
+        """Whether every change is refused."""
+        return self._settings.read_only or not self._core.capabilities.writable
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """What this storage can do, as far as it is known by now."""
+        return self._core.capabilities
+
+    @property
+    def stats(self) -> StorageStats:
+        """Counters over all loops and views."""
+        return self._core.stats
+
+    def path_of(self, key: str) -> str:
+        """Root and key joined, fit for messages and display."""
+        return f"{self.url.rstrip('/')}/{key}" if key else self.url
+
+    def options(self, **changes: Any) -> Storage:
+        """A view of the same storage with other limits, timeout or retries, or read-only."""
+        unknown = changes.keys() - _VIEWED
+        if unknown:
+            raise TypeError(f"options() takes {', '.join(sorted(_VIEWED))}; not {', '.join(sorted(unknown))}")
+        if self._settings.read_only and not changes.get("read_only", True):
+            raise ReadOnlyError(f"{self.url} is read-only; a view cannot make it writable", path=self.url)
+        return ManagedStorage(self._core, dataclasses.replace(self._settings, **changes))
+
+    def __repr__(self) -> str:
+        return f"<Storage {self.url}{' read-only' if self.read_only else ''}>"
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, ManagedStorage):
+            return NotImplemented
+        return self._core.key == other._core.key and self._settings == other._settings
+
+    def __hash__(self) -> int:
+        return hash((self.url, self.read_only))
+
+    def __reduce__(self) -> tuple[object, ...]:
+        # As its recipe: whoever unpickles it connects anew.
+        return (_rebuild, (self._core.settings, self._core.backend, self._settings))
+
+    # --- reading ------------------------------------------------------------------------------------------------------
+
+    async def list(self, prefix: str) -> Sequence[Entry]:
+        """Immediate children of a directory, sorted by key; empty when there is none."""
+        prefix = check_prefix(prefix)
+        found: list[Entry] = []
+        try:
+            async with aclosing(follow(self._page, prefix, "/", resumes=self._core.backend.resumes)) as pages:
+                async for page in pages:
+                    found.extend(page)
+        except UnfitError:
+            raise StorageError(
+                f"Cannot list {self.path_of(prefix)}: the server repeats a page for ever", path=self.path_of(prefix)
+            ) from None
+        return children(found)
+
+    def scan(
+        self, prefix: str, collapse: str | None = ".zarr/", *, start_after: str = "", stop_before: str | None = None
+    ) -> AbstractAsyncContextManager[AsyncIterator[Sequence[Entry]]]:
+        """Everything below a directory, in pages, every entry once; trees ending in `collapse` count as one."""
+        prefix = check_prefix(prefix)
+        if collapse is not None and not collapse.endswith("/"):
+            raise ValueError(f"collapse must end in '/', as '.zarr/' does; not {collapse!r}")
+
+        async def produce(emit: Callable[[Sequence[Entry]], Awaitable[None]]) -> None:
+            reached = start_after
+            if self.capabilities.delimiter or (collapse is None and self._core.backend.resumes):
+                chain = follow(
+                    self._page,
+                    prefix,
+                    collapse,
+                    resumes=self._core.backend.resumes,
+                    start_after=start_after,
+                    stop_before=stop_before,
+                )
+                try:
+                    async with aclosing(dense(chain) if self._core.backend.counts_keys else chain) as pages:
+                        async for page in pages:
+                            await emit([entry for entry in page if is_key(entry.key)])
+                    return
+                except UnfitError as unfit:
+                    reached = unfit.reached
+                    if unfit.always:
+                        self._core.capabilities = dataclasses.replace(self._core.capabilities, delimiter=False)
+            await walk(
+                self.list,
+                emit,
+                prefix,
+                collapse,
+                limit=self._settings.max_concurrency,
+                start_after=reached,
+                stop_before=stop_before,
+            )
+
+        return reading_ahead(produce)
+
+    async def _page(
+        self, prefix: str, delimiter: str | None, start_after: str = "", token: object | None = None
+    ) -> Page:
+        async def attempt(backend: Backend, _number: int) -> Page:
+            return await backend.list_page(prefix, delimiter, start_after=start_after, token=token)
+
+        return await self._run("list", prefix, attempt)
+
+    async def exists(self, key: str) -> bool:
+        """Whether anything is stored at the key or below it."""
+        try:
+            await self.stat(key)
+        except NotFoundError:
+            return False
+        return True
+
+    async def stat(self, key: str) -> Entry:
+        """The entry of one object or directory."""
+        key = check_prefix(key)
+        return await self._run("stat", key, lambda backend, _number: backend.stat(key))
+
+    async def read(self, key: str, range: Range | None = None) -> bytes:
+        """The content of one object, or a part of it."""
+        check_key(key)
+        if range is not None and range[1] is not None and 0 <= range[1] <= range[0]:
+            return b""
+        return (await self._read(key, range)).data
+
+    async def read_versioned(self, key: str) -> tuple[bytes, str | None]:
+        """The content of one object and the etag of exactly that content."""
+        return await self._read(check_key(key), None)
+
+    async def _read(self, key: str, span: Range | None) -> Content:
+        connection = self._connection()
+        expected = connection.expected(self._settings.max_bytes_in_flight)
+        weight = expected if span is None or span[1] is None or span[0] < 0 else span[1] - span[0]
+        content = await self._run("read", key, lambda backend, _number: backend.read(key, span), weight=weight)
+        if span is None:
+            connection.learn(len(content.data), self._settings.max_bytes_in_flight)
+        self.stats.moved(read=len(content.data))
+        return content
+
+    def read_many(
+        self, items: Iterable[ReadItem]
+    ) -> AbstractAsyncContextManager[AsyncIterator[tuple[ReadItem, bytes | CopickError]]]:
+        """Contents of many objects, as they arrive, an error in place of what could not be read."""
+        limit, budget = self._settings.max_concurrency, self._settings.max_bytes_in_flight
+        if self._core.backend.read_batch == 1:
+            return read_singly(self._read_item, items, limit=limit, budget=budget, expected=self._expected)
+        return read_batches(
+            self._read_some, items, size=self._core.backend.read_batch, limit=limit, budget=budget, failed=self._failed
+        )
+
+    def _expected(self) -> int:
+        return self._connection().expected(self._settings.max_bytes_in_flight)
+
+    async def _read_item(self, item: ReadItem) -> bytes:
+        return await (self.read(item) if isinstance(item, str) else self.read(item[0], item[1]))
+
+    async def _read_some(
+        self, items: Sequence[tuple[str, Range | None]], budget: int
+    ) -> Sequence[bytes | BaseException]:
+        async def attempt(backend: Backend, _number: int) -> Sequence[bytes | BaseException]:
+            return await backend.read_some(items, budget)
+
+        results = await self._run("read", items[0][0], attempt, weight=budget, count=0)
+        self.stats.counted("read", len(results))
+        self.stats.moved(read=sum(len(result) for result in results if isinstance(result, bytes)))
+        return results
+
+    def _failed(self, key: str, error: BaseException) -> CopickError:
+        if isinstance(error, CopickError):
+            return error
+        fault = self._core.backend.meaning(error)
+        return self._error(Failure(fault, error, 1), "read", key)
+
+    # --- writing ------------------------------------------------------------------------------------------------------
+
+    def _check_writable(self, key: str) -> None:
+        if self.read_only:
+            path = self.path_of(key)
+            reason = "" if self._core.capabilities.writable else f" ({self._core.root.protocol} cannot write)"
+            raise ReadOnlyError(f"{path}: the storage is read-only{reason}; nothing was changed", path=path)
+
+    async def write(self, key: str, data: Buffer, *, if_match: str | None = None, create: bool = False) -> str | None:
+        """Replace an object, atomically; returns its new etag where there is one."""
+        self._check_writable(key)
+        check_key(key)
+        if (if_match is not None or create) and not self._core.capabilities.conditional_writes:
+            raise StorageError(f"{self.path_of(key)}: this storage has no conditional writes", path=self.path_of(key))
+        size = memoryview(data).nbytes
+
+        async def attempt(backend: Backend, number: int) -> str | None:
+            return await backend.write(key, data, if_match, create, number)
+
+        etag = await self._run("write", key, attempt, weight=size)
+        self.stats.moved(written=size)
+        return etag
+
+    async def write_many(self, items: Iterable[tuple[str, Buffer]]) -> None:
+        """Replace many objects concurrently, within the limits."""
+
+        async def write(item: tuple[str, Buffer]) -> None:
+            await self.write(*item)
+
+        await gather(write, items, limit=self._settings.max_concurrency)
+
+    async def delete_many(self, keys: Iterable[str]) -> None:
+        """Delete objects; what is missing already is no error."""
+        self._check_writable("")
+        checked = [check_key(key) for key in keys]
+        await self._delete(checked)
+
+    async def _delete(self, keys: Sequence[str]) -> None:
+        size = self._core.backend.delete_batch
+        source = iter(keys)
+
+        async def delete(batch: list[str]) -> None:
+            await self._run("delete", batch[0], lambda backend, _number: backend.delete(batch))
+
+        batches = list(iter(lambda: list(islice(source, size)), []))
+        await gather(delete, batches, limit=self._settings.max_concurrency)
+
+    async def delete_tree(self, prefix: str) -> int:
+        """Delete everything below a directory, and the directory; returns how many objects there were."""
+        self._check_writable(prefix)
+        check_key(prefix.removesuffix("/"))
+        prefix = check_prefix(prefix)
+        if self._core.backend.native_tree:
+            return await self._run("delete", prefix, lambda backend, _number: backend.delete_tree(prefix))
+        count = 0
+        resumes = self._core.backend.resumes
+        async with aclosing(follow(self._page, prefix, None, resumes=resumes)) as pages:
+            async for page in pages:
+                # Names that could not be asked for are deleted as well, and directory markers by their full name.
+                keys = [entry.key + "/" if entry.is_prefix else entry.key for entry in page]
+                await self._delete(keys)
+                count += sum(not entry.is_prefix for entry in page)
+        return count
+
+    async def copy(self, source: str, target: str) -> None:
+        """Copy one object inside this storage, by the server where it can."""
+        self._check_writable(target)
+        check_key(source)
+        check_key(target)
+        await self._run("copy", source, lambda backend, _number: backend.copy(source, target))
+
+    # --- around every request -----------------------------------------------------------------------------------------
+
+    def _connection(self) -> loops.Connection:
+        return loops.connection(self._core.key, self._core, self._core.make)
+
+    async def _run(
+        self,
+        verb: str,
+        key: str,
+        attempt: Callable[[Backend, int], Awaitable[Value]],
+        *,
+        weight: int = 0,
+        count: int = 1,
+    ) -> Value:
+        connection, stats, settings = self._connection(), self.stats, self._settings
+        gate = connection.gate(settings.max_concurrency, settings.max_bytes_in_flight)
+
+        async def once(number: int) -> Value:
+            await connection.ready()
+            stats.started(verb, count)
+            try:
+                return await attempt(connection.backend, number)
+            finally:
+                stats.finished()
+
+        # The time spent in the queue does not count towards the deadline: a long queue is no failure of the server.
+        held = await gate.enter(weight)
+        try:
+            return await attempt_until(
+                once,
+                connection.backend.fault,
+                retries=settings.retries,
+                timeout=settings.timeout,
+                retried=stats.repeated,
+            )
+        except Failure as failure:
+            error = self._error(failure, verb, key)
+            raise error from error.__cause__
+        finally:
+            gate.leave(held)
+
+    def _error(self, failure: Failure, verb: str, key: str) -> CopickError:
+        path = self.path_of(key)
+        reason = scrub(failure.fault.reason, self._core.secrets)
+        attempts = f" (after {failure.attempts} attempts)" if failure.attempts > 1 else ""
+        error = failure.fault.error(f"Cannot {verb} {path}: {reason}{attempts}", path=path)
+        # A cause that shows a secret must not reach a traceback.
+        error.__cause__ = None if shows_secret(failure.cause, self._core.secrets) else failure.cause
+        return error
+
+    async def aclose(self) -> None:
+        """Close this loop's connections; the next use connects again."""
+        await loops.release(self._core.key, self._core)
+
+
+def _rebuild(settings: Settings, backend: type[Backend], view: Settings) -> ManagedStorage:
+    storage = ManagedStorage.make(settings, backend)
+    return storage if view == settings else ManagedStorage(storage._core, view)

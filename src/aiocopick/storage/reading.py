@@ -1,0 +1,113 @@
+"""Many reads whose results wait for their consumer: bounded by what is under way and by what has not been taken yet."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from contextlib import asynccontextmanager
+from itertools import islice
+
+from aiocopick.errors import CopickError
+from aiocopick.storage.base import Range, ReadItem
+from aiocopick.storage.gate import Gate
+from aiocopick.storage.keys import check_key
+from aiocopick.storage.limits import Backlog, stream
+
+Pair = tuple[ReadItem, bytes | CopickError]
+
+# Content that one hop into a thread brings back; more than that, and what is left waits for the next.
+HOP_BYTES = 8 * 1024 * 1024
+
+
+@asynccontextmanager
+async def read_singly(
+    read: Callable[[ReadItem], Awaitable[bytes]],
+    items: Iterable[ReadItem],
+    *,
+    limit: int,
+    budget: int,
+    expected: Callable[[], int],
+) -> AsyncIterator[AsyncIterator[Pair]]:
+    """Read one object a request; at most `limit` requests and about `budget` bytes are under way or waiting."""
+    waiting = Gate(limit, budget)
+
+    async def fetch(item: ReadItem) -> tuple[bytes, int]:
+        held = await waiting.enter(expected())
+        try:
+            data = await read(item)
+        except BaseException:
+            waiting.leave(held)
+            raise
+        return data, waiting.reweigh(held, len(data))
+
+    async with stream(fetch, items, limit=limit) as results:
+        yield _Singles(results, waiting)
+
+
+class _Singles(AsyncIterator[Pair]):
+    def __init__(self, results: AsyncIterator[tuple[ReadItem, tuple[bytes, int] | CopickError]], waiting: Gate) -> None:
+        self._results = results
+        self._waiting = waiting
+
+    async def __anext__(self) -> Pair:
+        item, result = await anext(self._results)
+        if isinstance(result, CopickError):
+            return item, result
+        data, held = result
+        self._waiting.leave(held)
+        return item, data
+
+
+@asynccontextmanager
+async def read_batches(
+    read: Callable[[Sequence[tuple[str, Range | None]], int], Awaitable[Sequence[bytes | BaseException]]],
+    items: Iterable[ReadItem],
+    *,
+    size: int,
+    limit: int,
+    budget: int,
+    failed: Callable[[str, BaseException], CopickError],
+) -> AsyncIterator[AsyncIterator[Pair]]:
+    """Read up to `size` objects a hop; a hop that comes back early leaves its rest to another one."""
+    source = iter(items)
+    backlog = Backlog(iter(lambda: list(islice(source, size)), []))
+    hop = max(1, min(HOP_BYTES, budget // 4))
+
+    async def fetch(batch: list[ReadItem]) -> list[Pair]:
+        pairs: list[Pair] = []
+        wanted: list[tuple[ReadItem, tuple[str, Range | None]]] = []
+        try:
+            for item in batch:
+                spanned: tuple[str, Range | None] = (item, None) if isinstance(item, str) else item
+                try:
+                    check_key(spanned[0])
+                    wanted.append((item, spanned))
+                except CopickError as error:
+                    pairs.append((item, error))
+            results = await read([span for _, span in wanted], hop) if wanted else []
+            if len(results) < len(wanted):
+                backlog.add([item for item, _ in wanted[len(results) :]])
+            for (item, span), result in zip(wanted, results, strict=False):
+                pairs.append((item, result if isinstance(result, bytes) else failed(span[0], result)))
+            return pairs
+        finally:
+            backlog.done()
+
+    # Batches that wait for the consumer hold a hop's bytes each, as those under way do.
+    async with stream(fetch, backlog, limit=max(1, min(limit, budget // hop))) as results:
+        yield _Batches(results)
+
+
+class _Batches(AsyncIterator[Pair]):
+    def __init__(self, results: AsyncIterator[tuple[list[ReadItem], list[Pair] | CopickError]]) -> None:
+        self._results = results
+        self._ready: deque[Pair] = deque()
+
+    async def __anext__(self) -> Pair:
+        while not self._ready:
+            batch, result = await anext(self._results)
+            if isinstance(result, CopickError):
+                self._ready.extend((item, result) for item in batch)
+            else:
+                self._ready.extend(result)
+        return self._ready.popleft()

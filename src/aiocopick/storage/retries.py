@@ -1,0 +1,90 @@
+"""The one retry layer: repeats a backend's single attempt until it succeeds, fails for good or time is up."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+import anyio
+
+from aiocopick.errors import CopickError, StorageTimeoutError
+from aiocopick.storage.faults import Fault
+
+Value = TypeVar("Value")
+
+_FIRST_PAUSE = 0.1
+_LONGEST_PAUSE = 5.0
+
+
+class Failure(Exception):
+    """An attempt failed, with what that means."""
+
+    def __init__(self, fault: Fault, cause: BaseException, attempts: int) -> None:
+        super().__init__(fault.reason)
+        self.fault = fault
+        self.cause = cause
+        self.attempts = attempts
+
+
+def pause(attempt: int) -> float:
+    """Seconds to wait after the failed attempt number `attempt` (from 0): doubling, the upper half of it at random.
+
+    The jitter keeps many clients that were refused together from coming back together.
+    """
+    ceiling = min(_LONGEST_PAUSE, _FIRST_PAUSE * 2.0**attempt)
+    return ceiling * (0.5 + 0.5 * random.random())
+
+
+async def attempt_until(
+    attempt: Callable[[int], Awaitable[Value]],
+    meaning: Callable[[BaseException], Fault],
+    *,
+    retries: int,
+    timeout: float,
+    retried: Callable[[], None] = lambda: None,
+) -> Value:
+    """Await ``attempt(number)`` until it succeeds.
+
+    Parameters
+    ----------
+    attempt : callable
+        Coroutine function of the number of attempts before.
+    meaning : callable
+        What an exception of it means. Our own errors are final and pass through.
+    retries : int
+        Attempts after the first.
+    timeout : float
+        Seconds for everything, pauses included.
+    retried : callable
+        Called before each further attempt.
+
+    Raises
+    ------
+    Failure
+        The last attempt failed, or the next pause would outlast the deadline.
+    """
+    failure: Failure | None = None
+    deadline = anyio.current_time() + timeout
+    with anyio.move_on_after(timeout):
+        number = 0
+        while True:
+            try:
+                return await attempt(number)
+            except CopickError:
+                raise
+            except Exception as error:
+                failure = Failure(meaning(error), error, number + 1)
+            if not failure.fault.retry or number >= retries:
+                raise failure
+            wait = max(pause(number), failure.fault.after or 0.0)
+            if anyio.current_time() + wait >= deadline:
+                raise failure
+            await anyio.sleep(wait)
+            number += 1
+            retried()
+    if failure is None:
+        fault = Fault(StorageTimeoutError, f"no answer within {timeout:g} s")
+        raise Failure(fault, TimeoutError(), 1)
+    fault = Fault(StorageTimeoutError, f"no success within {timeout:g} s; at last: {failure.fault.reason}")
+    raise Failure(fault, failure.cause, failure.attempts)

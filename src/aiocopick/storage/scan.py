@@ -1,0 +1,254 @@
+"""How a tree is listed: by one chain of flat pages where the store collapses zarr trees, directory by directory
+elsewhere.
+
+A server's answer is checked while it arrives. One that does not advance is asked again from the last entry; one that
+cuts prefixes elsewhere than after the delimiter, or fills its pages with what it collapsed, is walked instead. What
+is found is the same either way.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import aclosing, asynccontextmanager
+from typing import Protocol
+
+import anyio
+from anyio.streams.memory import MemoryObjectReceiveStream
+
+from aiocopick.errors import CopickError
+from aiocopick.storage.backends.base import Page
+from aiocopick.storage.base import Entry
+from aiocopick.storage.keys import is_key
+from aiocopick.storage.limits import Backlog, bare, stream, unwrap
+
+# Greater than any character of a key: what follows a prefix and this is behind everything below the prefix.
+LAST = "\U0010ffff"
+
+_SPARSE_PAGES = 4
+_SPARSE_ENTRIES = 20
+
+
+class Fetch(Protocol):
+    """Gets one page, with retries, limits and counters."""
+
+    def __call__(
+        self, prefix: str, delimiter: str | None, start_after: str = "", token: object | None = None
+    ) -> Awaitable[Page]:
+        """Get a page of what is below a directory."""
+
+
+class UnfitError(Exception):
+    """The flat listing does not work here, or not well; `reached` says how far it came."""
+
+    def __init__(self, reached: str, *, always: bool) -> None:
+        super().__init__(reached)
+        self.reached = reached
+        self.always = always
+
+
+def position(entry: Entry) -> str:
+    """Where an entry stands in key order: a prefix sorts as its key with ``/``."""
+    return entry.key + "/" if entry.is_prefix else entry.key
+
+
+def behind(entry: Entry) -> str:
+    """The position to go on after an entry, behind everything that it stands for."""
+    return entry.key + "/" + LAST if entry.is_prefix else entry.key
+
+
+def children(entries: Sequence[Entry]) -> list[Entry]:
+    """Entries that can be asked for again, sorted by key."""
+    return sorted((entry for entry in entries if is_key(entry.key)), key=lambda entry: (entry.key, entry.is_prefix))
+
+
+async def follow(
+    fetch: Fetch,
+    prefix: str,
+    delimiter: str | None,
+    *,
+    resumes: bool,
+    start_after: str = "",
+    stop_before: str | None = None,
+) -> AsyncGenerator[list[Entry], None]:
+    """The pages of one chain, every entry once.
+
+    Parameters
+    ----------
+    fetch : callable
+        Gets one page.
+    prefix, delimiter
+        What is listed.
+    resumes : bool
+        Whether the server can start after a key. Then pages come in key order, and the next one starts after the last
+        entry of this one, which skips what is left of a collapsed tree; otherwise by the server's token.
+    start_after, stop_before : str
+        Bounds of the positions, both exclusive.
+
+    Raises
+    ------
+    UnfitError
+        Common prefixes are cut, or the chain does not advance.
+    """
+    reached = start_after
+    token: object | None = None
+    seen: set[str] = set()
+    while True:
+        page = await fetch(prefix, delimiter, reached if resumes else "", token)
+        if page.cut:
+            raise UnfitError(reached, always=True)
+        entries = _collapsed(page.entries, prefix, delimiter)
+        if resumes:
+            entries.sort(key=position)
+            fresh = [entry for entry in entries if position(entry) > reached]
+            fresh = _once(fresh)
+        else:
+            fresh = [entry for entry in _once(entries) if position(entry) not in seen and position(entry) > start_after]
+            # Without an order, only prefixes can come twice: pages that cut a collapsed tree in two.
+            seen.update(position(entry) for entry in fresh if entry.is_prefix)
+        wanted = [entry for entry in fresh if stop_before is None or position(entry) < stop_before]
+        if wanted:
+            yield wanted
+        if page.token is None or (resumes and len(wanted) < len(fresh)):
+            return
+        if not resumes:
+            if page.token == token:
+                raise UnfitError(reached, always=True)
+            token = page.token
+        elif fresh:
+            reached, token = behind(fresh[-1]), None
+        elif token is None:
+            # The server ignored where to start; its own token may do better.
+            token = page.token
+        else:
+            raise UnfitError(reached, always=True)
+
+
+def _once(entries: Sequence[Entry]) -> list[Entry]:
+    found: dict[str, Entry] = {}
+    for entry in entries:
+        found.setdefault(position(entry), entry)
+    return list(found.values())
+
+
+def _collapsed(entries: list[Entry], prefix: str, delimiter: str | None) -> list[Entry]:
+    # A server that ignores the delimiter lists what is inside: collapse it here.
+    if delimiter is None:
+        return entries
+    start = len(prefix) + 1 if prefix else 0
+    result = []
+    for entry in entries:
+        at = position(entry).find(delimiter, start)
+        end = at + len(delimiter)
+        if at < 0 or end >= len(position(entry)):
+            result.append(entry)
+        else:
+            result.append(Entry(entry.key[: end - 1], is_prefix=True))
+    return result
+
+
+async def dense(pages: AsyncGenerator[list[Entry], None]) -> AsyncGenerator[list[Entry], None]:
+    """Pages as long as they are worth their requests.
+
+    Raises
+    ------
+    UnfitError
+        The first pages held so few entries that the server must be counting the keys inside of collapsed trees.
+    """
+    entries = count = 0
+    async with aclosing(pages):
+        async for page in pages:
+            yield page
+            count += 1
+            entries += len(page)
+            if count == _SPARSE_PAGES and entries < _SPARSE_PAGES * _SPARSE_ENTRIES:
+                raise UnfitError(behind(page[-1]), always=False)
+
+
+async def walk(
+    listing: Callable[[str], Awaitable[Sequence[Entry]]],
+    emit: Callable[[Sequence[Entry]], Awaitable[None]],
+    prefix: str,
+    collapse: str | None,
+    *,
+    limit: int,
+    start_after: str = "",
+    stop_before: str | None = None,
+) -> None:
+    """List directory by directory, several at a time; a page a directory, in no particular order.
+
+    A directory with nothing in it is an entry itself; others are implied by what they hold.
+    """
+    suffix = None if collapse is None else collapse.rstrip("/")
+    backlog = Backlog([prefix])
+
+    def within(entry: Entry) -> bool:
+        return position(entry) > start_after and (stop_before is None or position(entry) < stop_before)
+
+    def reaches(entry: Entry) -> bool:
+        return behind(entry) > start_after and (stop_before is None or position(entry) < stop_before)
+
+    async def visit(directory: str) -> list[Entry]:
+        try:
+            found: list[Entry] = []
+            entries = await listing(directory)
+            for entry in entries:
+                # The marker of an empty directory is listed as one of its own, and has been descended into.
+                if not entry.is_prefix or (suffix is not None and entry.key.endswith(suffix)):
+                    if within(entry):
+                        found.append(entry)
+                elif reaches(entry):
+                    backlog.add(entry.key)
+            if not entries and directory != prefix and within(Entry(directory, is_prefix=True)):
+                found.append(Entry(directory, is_prefix=True))
+            return found
+        finally:
+            backlog.done()
+
+    async with stream(visit, backlog, limit=limit) as results:
+        async for _, result in results:
+            if isinstance(result, CopickError):
+                raise result from result.__cause__
+            if result:
+                await emit(result)
+
+
+@asynccontextmanager
+async def reading_ahead(
+    produce: Callable[[Callable[[Sequence[Entry]], Awaitable[None]]], Awaitable[None]],
+) -> AsyncIterator[AsyncIterator[Sequence[Entry]]]:
+    """Run a producer of pages beside their consumer, a page ahead; leaving the block cancels it."""
+    sender, receiver = anyio.create_memory_object_stream[Sequence[Entry]](1)
+    pages = _Pages(receiver)
+
+    async def run() -> None:
+        async with sender:
+            try:
+                await produce(sender.send)
+            except anyio.BrokenResourceError:
+                pass
+            except Exception as error:
+                pages.failure = error
+
+    with unwrap():
+        async with anyio.create_task_group() as group, receiver:
+            group.start_soon(run)
+            try:
+                yield pages
+            finally:
+                group.cancel_scope.cancel()
+
+
+class _Pages(AsyncIterator[Sequence[Entry]]):
+    def __init__(self, receiver: MemoryObjectReceiveStream[Sequence[Entry]]) -> None:
+        self.failure: Exception | None = None
+        self._receiver = receiver
+
+    async def __anext__(self) -> Sequence[Entry]:
+        try:
+            return await self._receiver.receive()
+        except anyio.EndOfStream:
+            pass
+        if self.failure is not None:
+            error = bare([self.failure])
+            raise error from error.__cause__
+        raise StopAsyncIteration

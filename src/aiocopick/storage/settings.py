@@ -1,0 +1,62 @@
+"""What a storage is made from: taken out of a config, so that this room knows no config class."""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any
+
+MEBIBYTE = 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """Root, arguments and limits of one storage.
+
+    Parameters
+    ----------
+    root : str
+        URL or path.
+    fs_args : dict
+        The user's arguments for the filesystem; they win over our tuning. Never shown.
+    read_only, max_concurrency, max_bytes_in_flight, timeout, retries, follow_symlinks
+        As in ``CopickConfigFS``.
+    """
+
+    root: str = field(repr=False)
+    fs_args: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    read_only: bool = False
+    max_concurrency: int = 64
+    max_bytes_in_flight: int = 512 * MEBIBYTE
+    timeout: float = 60.0
+    retries: int = 4
+    follow_symlinks: bool = True
+
+    @classmethod
+    def of(cls, config: Any) -> Settings:
+        """Settings from anything that has their names as attributes; what it lacks has its default."""
+        if isinstance(config, Settings):
+            return config
+        values = {item.name: getattr(config, item.name) for item in fields(cls) if hasattr(config, item.name)}
+        values["fs_args"] = dict(values.get("fs_args") or {})
+        return cls(**values)
+
+    @property
+    def connection_key(self) -> object:
+        """Equal for settings that can share connections: limits and protection are not part of it."""
+        try:
+            arguments: object = pickle.dumps(sorted(self.fs_args.items()))
+        except Exception:
+            # Objects that cannot be pickled (sessions, credentials): only the very same ones are shared.
+            arguments = tuple(sorted((name, id(value)) for name, value in self.fs_args.items()))
+        return (self.root, arguments, self.follow_symlinks)
+
+
+def merge(tuning: Mapping[str, Any], user: Mapping[str, Any]) -> dict[str, Any]:
+    """The user's arguments laid over our tuning, dictionaries inside them merged in the same way."""
+    merged = dict(tuning)
+    for name, value in user.items():
+        ours = merged.get(name)
+        merged[name] = merge(ours, value) if isinstance(ours, Mapping) and isinstance(value, Mapping) else value
+    return merged
