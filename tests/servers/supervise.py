@@ -1,0 +1,50 @@
+"""Run a command until it ends, or until whoever started this is gone.
+
+    python supervise.py COMMAND ARGUMENT...
+
+The starter holds the other end of standard input: when it ends, even by SIGKILL, the end of input stops the command. So
+no server outlives the test run. Standard library only; runs as a file of its own.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+from types import FrameType
+
+GRACE = 5.0
+
+
+def main() -> int:
+    def stop(signum: int, frame: FrameType | None) -> None:
+        raise SystemExit(128 + signum)
+
+    signal.signal(signal.SIGTERM, stop)
+    child = subprocess.Popen(sys.argv[1:], stdin=subprocess.DEVNULL)
+
+    def stop_at_end_of_input() -> None:
+        # Not sys.stdin: a thread that waits inside it would abort the interpreter on its way out.
+        while os.read(0, 1024):
+            pass
+        _end(child)
+
+    threading.Thread(target=stop_at_end_of_input, daemon=True).start()
+    try:
+        return child.wait()
+    finally:
+        _end(child)
+
+
+def _end(child: subprocess.Popen[bytes]) -> None:
+    child.terminate()
+    try:
+        child.wait(GRACE)
+    except subprocess.TimeoutExpired:
+        child.kill()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
