@@ -1,0 +1,91 @@
+"""What every test can use: the servers, and projects written by copick itself. And what holds for every test."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterator
+
+import pytest
+
+from tests.interop.fixtures import (
+    copick1_odd_project,
+    copick1_project,
+    copick1_python,
+    copick2_python,
+    environment_summary,
+)
+from tests.isolation import isolate_environment, loopback_only
+from tests.leftovers import coroutine_of, without_leftovers
+from tests.servers.fixtures import (
+    azure_server,
+    gcs_server,
+    minio_server,
+    moto_server,
+    s3_server,
+    server_summary,
+    toxiproxy_server,
+    web_server,
+)
+
+__all__ = [
+    "azure_server",
+    "copick1_odd_project",
+    "copick1_project",
+    "copick1_python",
+    "copick2_python",
+    "gcs_server",
+    "minio_server",
+    "moto_server",
+    "s3_server",
+    "toxiproxy_server",
+    "web_server",
+]
+
+MARKS = {
+    "minio_server": "minio",
+    "toxiproxy_server": "toxiproxy",
+    "gcs_server": "gcs",
+    "azure_server": "azure",
+    "copick1_python": "interop",
+    "copick2_python": "interop",
+}
+# The first test that asks for one of copick's environments waits until it is installed.
+INTEROP_TIMEOUT = 900
+
+isolate_environment()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def stay_on_this_machine() -> Iterator[None]:
+    """Refuse connections to other machines."""
+    with loopback_only():
+        yield
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark tests by the fixtures they use, so that `-m "not minio"` means what it says."""
+    for item in items:
+        names = set(getattr(item, "fixturenames", ()))
+        for mark in {MARKS[name] for name in names & MARKS.keys()}:
+            item.add_marker(mark)
+            if mark == "interop" and item.get_closest_marker("timeout") is None:
+                item.add_marker(pytest.mark.timeout(INTEROP_TIMEOUT))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Generator[None, None, None]:
+    """Watch the tasks of tests that are coroutines."""
+    target = coroutine_of(item)
+    if target is None:
+        yield
+        return
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(*target, without_leftovers(getattr(*target)))
+        yield
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """Say which servers and which copicks the run had."""
+    terminalreporter.section("servers and other copicks")
+    for line in [*server_summary(config), *environment_summary(config)]:
+        terminalreporter.write_line(line)
