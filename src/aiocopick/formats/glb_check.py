@@ -1,0 +1,100 @@
+"""What a GLB file may ask for before trimesh sees it: nothing outside the file, and no more memory than it justifies.
+
+Source: glTF 2.0 specification, sections 3.6 (buffers), 3.9 (images) and 4.4 (GLB container).
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator
+from typing import Any
+
+from aiocopick.errors import FormatError
+from aiocopick.formats.json_bytes import parse_json
+
+_MAGIC = 0x46546C67
+_JSON_CHUNK = 0x4E4F534A
+_HEADER = struct.Struct("<IIIII")
+
+_COMPONENT_BYTES = {5120: 1, 5121: 1, 5122: 2, 5123: 2, 5125: 4, 5126: 4}
+_COMPONENTS = {"SCALAR": 1, "VEC2": 2, "VEC3": 3, "VEC4": 4, "MAT2": 4, "MAT3": 9, "MAT4": 16}
+
+# Accessors share bytes in honest files too (several primitives over one vertex buffer), but not without end.
+_EXPANSION = 16
+_ALWAYS_ALLOWED = 1 << 20
+
+
+def check_glb(data: bytes, *, path: str) -> None:
+    """Refuse what is no binary glTF 2, refers to something outside itself, or would unfold far beyond its size.
+
+    Raises
+    ------
+    FormatError
+        With the path and the reason.
+    """
+    if len(data) < _HEADER.size:
+        raise FormatError(f"{path} is no GLB file: it has {len(data)} bytes.", path=path)
+    magic, version, _, length, kind = _HEADER.unpack_from(data)
+    if magic != _MAGIC or version != 2 or kind != _JSON_CHUNK:
+        raise FormatError(f"{path} is no GLB file of version 2.", path=path)
+    if _HEADER.size + length > len(data):
+        raise FormatError(f"{path} is truncated.", path=path)
+    header = parse_json(bytes(data[_HEADER.size : _HEADER.size + length]), path=path)
+    if not isinstance(header, dict):
+        raise FormatError(f"{path} is no GLB file: its description is no JSON object.", path=path)
+    _check_uris(header, path)
+    try:
+        expanded = _expanded_bytes(header)
+        is_tree = _is_tree(header)
+    except (TypeError, KeyError, IndexError, AttributeError, ValueError) as error:
+        raise FormatError(f"{path} is a broken GLB file ({type(error).__name__}: {error}).", path=path) from None
+    if expanded > _ALWAYS_ALLOWED + _EXPANSION * len(data):
+        raise FormatError(
+            f"{path} is refused: {len(data)} bytes describe a mesh of {expanded} bytes of arrays.", path=path
+        )
+    if not is_tree:
+        raise FormatError(f"{path} is a broken GLB file: its nodes are no tree.", path=path)
+
+
+def _check_uris(header: dict[str, Any], path: str) -> None:
+    for section in ("buffers", "images"):
+        entries = header.get(section, [])
+        if not isinstance(entries, list):
+            raise FormatError(f"{path} is a broken GLB file: {section} are no list.", path=path)
+        for entry in entries:
+            uri = entry.get("uri") if isinstance(entry, dict) else None
+            if uri is not None and not (isinstance(uri, str) and uri.startswith("data:") and "base64," in uri):
+                raise FormatError(
+                    f"{path} is refused: its {section} name a file outside it; export the mesh with everything "
+                    "embedded.",
+                    path=path,
+                )
+
+
+def _expanded_bytes(header: dict[str, Any]) -> int:
+    """Bytes of all arrays that reading makes: views, accessors, and what each primitive takes of them."""
+    sizes = []
+    for accessor in header.get("accessors", []):
+        count = _count(accessor["count"])
+        sizes.append(count * _COMPONENTS[accessor["type"]] * _COMPONENT_BYTES[accessor["componentType"]])
+    views = sum(_count(view["byteLength"]) for view in header.get("bufferViews", []))
+    return views + sum(sizes) + sum(sizes[index] for index in _used_accessors(header) if 0 <= index < len(sizes))
+
+
+def _count(value: Any) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+        raise ValueError(f"{value!r} is no count")
+    return value
+
+
+def _used_accessors(header: dict[str, Any]) -> Iterator[int]:
+    for mesh in header.get("meshes", []):
+        for primitive in mesh["primitives"]:
+            yield from (int(index) for index in primitive["attributes"].values())
+            if "indices" in primitive:
+                yield int(primitive["indices"])
+
+
+def _is_tree(header: dict[str, Any]) -> bool:
+    children = [child for node in header.get("nodes", []) for child in node.get("children", [])]
+    return len(children) == len(set(children))

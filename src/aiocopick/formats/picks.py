@@ -1,0 +1,264 @@
+"""Picks files: bytes to columns and back.
+
+The format is CoPick's: an envelope with ``points``, each with ``location``, ``transformation_``, ``instance_id`` and
+``score``. Read as well: the bare list of points of the specification, nested or flat, nulls, and bare NaN.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic_core import to_json
+
+from aiocopick.errors import FormatError
+from aiocopick.formats.json_bytes import parse_json
+from aiocopick.formats.picks_regular import read_regular
+from aiocopick.formats.picks_table import POINT_KEYS, PicksTable, bad_transform
+from aiocopick.models.points import IDENTITY
+
+_POINTS = b'"points"'
+# The envelope ahead of the points is short, unless somebody keeps his notes there; then the general parser reads it.
+_LONGEST_HEAD = 1 << 16
+_FLAT_KEYS = frozenset({"x", "y", "z"})
+_BLOCK = 4096
+
+# What every envelope says, in CoPick's order; the points come before trust_orientation.
+_DEFAULT_HEADER: dict[str, Any] = {"run_name": None, "voxel_spacing": None, "unit": "angstrom"}
+
+
+def decode_picks(data: bytes, *, path: str) -> PicksTable:
+    """The table that a picks file holds.
+
+    Parameters
+    ----------
+    data : bytes
+        The file.
+    path : str
+        Where it came from, for messages.
+
+    Raises
+    ------
+    FormatError
+        It is no JSON, or no picks file; the message names the path and the point.
+    """
+    table = _decode_regular(data, path)
+    if table is not None:
+        return table
+    document = parse_json(data, path=path)
+    header: dict[str, Any] = {}
+    points: Any = document
+    if isinstance(document, dict):
+        points = document.pop("points", None)
+        header = document
+    if points is None:
+        points = []
+    if not isinstance(points, list):
+        raise FormatError(f"{path} is no picks file: it has no list of points.", path=path)
+    return _decode_points(points, header, path)
+
+
+def _decode_regular(data: bytes, path: str) -> PicksTable | None:
+    key = data.find(_POINTS, 0, _LONGEST_HEAD)
+    opening = data.find(b"[", key + len(_POINTS), key + len(_POINTS) + 8)
+    closing = data.rfind(b"]")
+    if key < 0 or opening < 0 or closing < opening or data[key + len(_POINTS) : opening].strip() != b":":
+        return None
+    # The rest of the document has to be an envelope with the list just cut out as its own points.
+    envelope = data[: opening + 1] + data[closing:]
+    if envelope.count(_POINTS) != 1 or len(envelope) > 2 * _LONGEST_HEAD:
+        return None
+    try:
+        header = parse_json(envelope, path=path)
+    except FormatError:
+        return None
+    if not isinstance(header, dict) or header.pop("points", None) != []:
+        return None
+    columns = read_regular(data, opening + 1, closing)
+    if columns is None or bad_transform(columns.transforms) is not None:
+        return None
+    return PicksTable(
+        columns.positions, columns.transforms, columns.instance_ids, columns.scores, extras=None, header=header
+    )
+
+
+def _decode_points(points: list[Any], header: dict[str, Any], path: str) -> PicksTable:
+    count = len(points)
+    positions = np.empty((count, 3))
+    matrices: dict[int, Any] = {}
+    ids: dict[int, int] = {}
+    scores: dict[int, float] = {}
+    extras: dict[int, dict[str, Any]] = {}
+    for i, point in enumerate(points):
+        try:
+            extra = _decode_point(i, point, positions, matrices, ids, scores)
+        except (TypeError, ValueError, KeyError, OverflowError) as error:
+            raise FormatError(f"{path}: point {i} cannot be understood ({error}).", path=path) from None
+        if extra:
+            extras[i] = extra
+    transforms = _stack_transforms(matrices, count, path)
+    return PicksTable(
+        positions,
+        transforms,
+        _column(ids, np.zeros(count, dtype=np.int64)) if ids else None,
+        _column(scores, np.ones(count)) if scores else None,
+        extras,
+        header,
+    )
+
+
+def _column(values: dict[int, Any], filled: NDArray[Any]) -> NDArray[Any]:
+    filled[list(values)] = list(values.values())
+    return filled
+
+
+def _decode_point(
+    i: int,
+    point: Any,
+    positions: NDArray[np.float64],
+    matrices: dict[int, Any],
+    ids: dict[int, int],
+    scores: dict[int, float],
+) -> dict[str, Any]:
+    """Put one point into the columns; returns the keys that have none."""
+    if not isinstance(point, dict):
+        raise TypeError("it is no object")
+    flat = "location" not in point
+    place = point if flat else point["location"]
+    if not isinstance(place, dict):
+        raise TypeError("its location is no object")
+    positions[i] = _number(place, "x"), _number(place, "y"), _number(place, "z")
+    if point.get("transformation_") is not None:
+        matrices[i] = point["transformation_"]
+    if point.get("instance_id") is not None:
+        ids[i] = _integer(point, "instance_id")
+    if point.get("score") is not None:
+        scores[i] = _number(point, "score")
+    if flat:
+        return {name: value for name, value in point.items() if name not in POINT_KEYS and name not in _FLAT_KEYS}
+    extra = {name: value for name, value in point.items() if name not in POINT_KEYS} if len(point) > 1 else {}
+    if len(place) > 3:
+        extra["location"] = {name: value for name, value in place.items() if name not in _FLAT_KEYS}
+    return extra
+
+
+def _number(source: dict[str, Any], name: str) -> float:
+    value = source.get(name)
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise TypeError(f"{name!r} is no number")
+    return float(value)
+
+
+def _integer(source: dict[str, Any], name: str) -> int:
+    value = _number(source, name)
+    exact = source[name]
+    if value != exact or value % 1 or not -(2**63) <= exact < 2**63:
+        raise ValueError(f"{name!r} is no integer of 64 bits")
+    return int(exact)
+
+
+def _stack_transforms(matrices: dict[int, Any], count: int, path: str) -> NDArray[np.float64] | None:
+    if not matrices:
+        return None
+    transforms = np.tile(np.array(IDENTITY), (count, 1, 1))
+    try:
+        given = np.array(list(matrices.values()), dtype=np.float64)
+        if given.shape[1:] != (4, 4):
+            raise ValueError
+    except (TypeError, ValueError, OverflowError):
+        first = next((i for i, matrix in matrices.items() if not _is_matrix(matrix)), 0)
+        raise FormatError(f"{path}: the transformation of point {first} is no 4x4 matrix.", path=path) from None
+    transforms[list(matrices)] = given
+    bad = bad_transform(transforms)
+    if bad is not None:
+        raise FormatError(f"{path}: the last row of the transformation of point {bad} is not [0, 0, 0, 1].", path=path)
+    return transforms
+
+
+def _is_matrix(value: Any) -> bool:
+    try:
+        return np.array(value, dtype=np.float64).shape == (4, 4)
+    except (TypeError, ValueError, OverflowError):
+        return False
+
+
+def encode_picks(table: PicksTable) -> bytes:
+    """The picks file of a table: CoPick's envelope, written compactly.
+
+    Parameters
+    ----------
+    table : PicksTable
+        Its header gives names and ids; keys that CoPick does not know are written back.
+
+    Raises
+    ------
+    ValueError
+        A location is not finite; the message gives the index of the point.
+    """
+    finite = np.isfinite(table.positions).all(axis=1)
+    if not finite.all():
+        raise ValueError(f"The location of point {int(np.argmin(finite))} is not finite; such points cannot be stored.")
+    known = ("pickable_object_name", "user_id", "session_id", *_DEFAULT_HEADER)
+    header = _DEFAULT_HEADER | table.header
+    first = {name: header[name] for name in known if name in header}
+    rest = {"trust_orientation": header.get("trust_orientation", True)}
+    rest |= {name: value for name, value in header.items() if name not in known and name != "points"}
+    parts = [_json(first)[:-1], b',"points":[', b",".join(_encode_points(table)), b"],", _json(rest)[1:]]
+    return b"".join(parts)
+
+
+def _json(value: Any) -> bytes:
+    # NaN stays NaN: null would be another value.
+    return to_json(value, inf_nan_mode="constants")
+
+
+def _encode_points(table: PicksTable) -> Iterator[bytes]:
+    count = len(table)
+    columns = [table.positions[:, 0], table.positions[:, 1], table.positions[:, 2]]
+    template = [b'{"location":{"x":', b"%b", b',"y":', b"%b", b',"z":', b"%b", b'},"transformation_":[[']
+    for row, column in itertools.product(range(4), range(4)):
+        values = None if table.transforms is None else table.transforms[:, row, column]
+        template.append(_slot(values, IDENTITY[row][column], columns))
+        template.append((b"," if column < 3 else b"],[") if (row, column) != (3, 3) else b"]]")
+    template += [b',"instance_id":', _slot(table.instance_ids, 0, columns)]
+    template += [b',"score":', _slot(table.scores, 1.0, columns), b"}"]
+    pattern = b"".join(template)
+    special = sorted(i for i in table.extras if 0 <= i < count)
+    for begin, end in itertools.pairwise([-1, *special, count]):
+        for block in range(begin + 1, end, _BLOCK):
+            yield _encode_block(pattern, columns, slice(block, min(block + _BLOCK, end)))
+        if end < count:
+            plain = parse_json(_encode_block(pattern, columns, slice(end, end + 1)), path="point")
+            yield _json(_merge(plain, table.extras[end]))
+
+
+def _slot(values: NDArray[Any] | None, default: float, columns: list[NDArray[Any]]) -> bytes:
+    """What stands in the template for a column: its text when it is the default throughout, else a placeholder."""
+    # -0.0 equals 0.0 but is written differently.
+    if values is None or (bool((values == default).all()) and not bool(np.signbit(values).any())):
+        return _json(default)
+    columns.append(values)
+    return b"%b"
+
+
+def _encode_block(pattern: bytes, columns: list[NDArray[Any]], rows: slice) -> bytes:
+    width, height = len(columns), rows.stop - rows.start
+    texts: list[bytes] = [b""] * (width * height)
+    for i, column in enumerate(columns):
+        texts[i::width] = _json(column[rows].tolist())[1:-1].split(b",")
+    return b",".join([pattern] * height) % tuple(texts)
+
+
+def _merge(point: dict[str, Any], extra: dict[str, Any]) -> dict[str, Any]:
+    place = extra.get("location", {})
+    return (
+        point
+        | {name: value for name, value in extra.items() if name != "location"}
+        | {"location": point["location"] | place}
+    )
+
+
+__all__ = ["PicksTable", "decode_picks", "encode_picks"]

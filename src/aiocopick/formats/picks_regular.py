@@ -1,0 +1,109 @@
+"""Picks files that were written by a program, read without parsing JSON point by point.
+
+CoPick writes every point with the same keys in the same order, so a file is one pattern with numbers in it. A block of
+it is recognised by removing the numbers and comparing what is left with the pattern; then the numbers alone are parsed,
+as one flat list. Whatever differs anywhere, by an unknown key, a null, NaN or another order, is left to the general
+parser. What is recognised is exactly what the general parser would have understood.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic_core import from_json
+
+_NUMBER = b"0123456789.-+eE"
+_SPACE = b" \n\r\t"
+_STRUCTURE = b'"{}[]:'
+_LETTERS = b"abcdfghijklmnopqrstuvwxyz_"  # without e, which occurs in numbers
+
+# 1 where a byte belongs to a number or a key.
+_TOKEN = bytes(chr(c).isascii() and (chr(c).isalnum() or chr(c) in "_.+-") for c in range(256))
+
+_KEYS = (b'{"location":{"x":', b',"y":', b',"z":', b'},"transformation_":[[', b']],"instance_id":', b',"score":')
+_ROW = b",,,"
+_PATTERN = b"".join(_KEYS[:4]) + b"],[".join([_ROW] * 4) + b"".join(_KEYS[4:]) + b"}"
+_BARE_PATTERN = _PATTERN.translate(None, _NUMBER)
+_VALUES = 3 + 16 + 2
+_TOKENS = _VALUES + 7
+
+# Small enough to stay in a core's cache through all passes.
+_BLOCK = 1 << 20
+_BEGIN = b'"location"'
+# Integers above are not exact as float64.
+_EXACT = 2.0**53
+
+
+@dataclass(slots=True)
+class Columns:
+    """Columns of all points: (N, 3), (N, 4, 4), (N,) and (N,)."""
+
+    positions: NDArray[np.float64]
+    transforms: NDArray[np.float64]
+    instance_ids: NDArray[np.int64]
+    scores: NDArray[np.float64]
+
+
+def read_regular(data: bytes, start: int, stop: int) -> Columns | None:
+    """Columns of the points in ``data[start:stop]``, which is what stands between the brackets of the list.
+
+    Returns
+    -------
+    Columns or None
+        None when the text is not the regular writing of points: parse it in general.
+    """
+    blocks = []
+    while start < stop:
+        # A block ends before the brace that opens a point.
+        following = data.find(_BEGIN, start + _BLOCK, stop)
+        end = data.rfind(b"{", start, following) if following != -1 else stop
+        if end <= start:
+            return None
+        block = _read_block(data[start:end], last=end == stop)
+        if block is None:
+            return None
+        blocks.append(block)
+        start = end
+    if not blocks:
+        return None
+    table = np.concatenate(blocks)
+    ids = table[:, 19]
+    if (np.abs(ids) >= _EXACT).any() or (ids != np.floor(ids)).any():
+        return None
+    return Columns(
+        positions=table[:, :3].copy(),
+        transforms=table[:, 3:19].reshape(-1, 4, 4).copy(),
+        instance_ids=ids.astype(np.int64),
+        scores=table[:, 20].copy(),
+    )
+
+
+def _read_block(block: bytes, *, last: bool) -> NDArray[np.float64] | None:
+    compact = block.translate(None, _SPACE)
+    if not last:
+        if not compact.endswith(b","):
+            return None
+        compact = compact[:-1]
+    count = compact.count(_KEYS[0])
+    bare = compact.translate(None, _NUMBER)
+    if not count or bare != b",".join([_BARE_PATTERN] * count):
+        return None
+    # Letters of keys may have gone with the numbers, or digits may stand inside keys: every key is there, unchanged.
+    if any(compact.count(key) != count for key in _KEYS):
+        return None
+    # White space inside a number or key would have been lost: it would have made two tokens of one.
+    tokens = np.frombuffer(block.translate(_TOKEN), dtype=np.uint8)
+    if int(np.count_nonzero(tokens[1:] > tokens[:-1])) + int(tokens[0]) != count * _TOKENS:
+        return None
+    # Of the keys only the e in instance_id and score is left, each behind a comma, where no number has one.
+    numbers = compact.translate(None, _STRUCTURE + _LETTERS)
+    if numbers.count(b",e") != 2 * count:
+        return None
+    numbers = numbers.replace(b",e", b",")
+    try:
+        values = np.array(from_json(b"[" + numbers + b"]"), dtype=np.float64)
+    except (ValueError, OverflowError):
+        return None
+    return values.reshape(count, _VALUES) if values.shape == (count * _VALUES,) else None
