@@ -1,0 +1,190 @@
+"""Run the benchmarks and print what they found.
+
+    python -m benchmarks --profile tiny                     every work once; a minute
+    python -m benchmarks --profile quick                    every question at small sizes
+    python -m benchmarks --profile full --out run.json      the figures of docs/benchmarks.md; hours
+    python -m benchmarks --only crawl --targets minio --latency 20 --subjects aiocopick copick-2.0.0a6
+    python -m benchmarks --url s3://bucket/empty-prefix --only crawl
+    python -m benchmarks --report run.json                  write the page and its plots from a run
+
+Servers that are not installed are named and left out; `python scripts/servers.py install` fetches them. Environments
+with copick itself are made when they are missing, except by the tiny profile. Exit code 1 when a subject failed or when
+two subjects that did the same work found different things.
+"""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+from benchmarks import environments, machine, results, tables
+from benchmarks.profiles import PROFILES, Experiment
+from benchmarks.results import Cell, Results
+from benchmarks.runner import Runner
+from benchmarks.subjects import SUBJECTS
+from benchmarks.targets import TARGETS, Target, UrlTarget, missing
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    chosen = _parser().parse_args(arguments)
+    if chosen.list:
+        _list()
+        return 0
+    if chosen.report:
+        from benchmarks.report import write
+
+        write(results.load(chosen.report))
+        return 0
+    experiments = _experiments(chosen)
+    if not experiments:
+        print("nothing to do: no experiment matches (see --list)", file=sys.stderr)
+        return 2
+    found = _run(experiments, chosen)
+    if chosen.out:
+        found.save(chosen.out)
+    print(tables.everything(found))
+    for name, reason in found.missing.items():
+        print(f"LEFT OUT {name}: {reason}")
+    for line in found.errors:
+        print(f"FAILED {line}", file=sys.stderr)
+    return 1 if found.errors else 0
+
+
+def _run(experiments: Sequence[Experiment], chosen: argparse.Namespace) -> Results:
+    started = _now()
+    names = {SUBJECTS[subject].environment for experiment in experiments for subject in experiment.subjects}
+    interpreters, reasons = environments.find(
+        names, dict(pair.split("=", 1) for pair in chosen.python), make=chosen.profile != "tiny"
+    )
+    facts = machine.facts()
+    cells: list[Cell] = []
+    abouts: dict[str, str] = {}
+    for kind in _kinds(experiments, chosen):
+        if kind != "url" and (reason := missing(kind)):
+            reasons[kind] = reason
+            continue
+        latencies = sorted({latency for experiment in experiments for latency in experiment.latencies})
+        with UrlTarget(chosen.url) if kind == "url" else TARGETS[kind](latencies) as target:
+            abouts[kind] = target.about()
+            if kind == "minio" and target.latencies != tuple(latencies):
+                reasons["latency"] = "toxiproxy is not installed: run `python scripts/servers.py install toxiproxy`"
+            cells += _cells(target, experiments, interpreters, chosen)
+    return Results(
+        command=shlex.join(["python", "-m", "benchmarks", *_published(sys.argv[1:])]),
+        started=started,
+        finished=_now(),
+        commit=machine.commit(),
+        machine={**facts, "load_average_after": machine.facts()["load_average"]},
+        environments={name: environments.versions(python) for name, python in interpreters.items()},
+        targets=abouts,
+        missing=reasons,
+        cells=tuple(cells),
+    )
+
+
+def _cells(
+    target: Target, experiments: Sequence[Experiment], interpreters: dict[str, Path], chosen: argparse.Namespace
+) -> list[Cell]:
+    runner = Runner(
+        target,
+        interpreters,
+        sample_seconds=chosen.sample_seconds,
+        budget_seconds=chosen.budget_seconds,
+        say=lambda line: print(line, file=sys.stderr, flush=True),
+    )
+    return [cell for experiment in experiments for cell in runner.run(experiment)]
+
+
+def _experiments(chosen: argparse.Namespace) -> list[Experiment]:
+    """The profile's experiments, narrowed to what the command line asks for."""
+    kept = []
+    for experiment in PROFILES[chosen.profile]:
+        if chosen.only and not {experiment.name, experiment.work} & set(chosen.only):
+            continue
+        sizes_of = dict(experiment.sizes_of)
+        if chosen.runs and "runs" in sizes_of:
+            sizes_of["runs"] = tuple(chosen.runs)
+        kept.append(
+            replace(
+                experiment,
+                sizes_of=sizes_of,
+                subjects=tuple(name for name in experiment.subjects if not chosen.subjects or name in chosen.subjects),
+                latencies=tuple(chosen.latency) if chosen.latency else experiment.latencies,
+                repeats=chosen.repeats or experiment.repeats,
+            )
+        )
+    return [experiment for experiment in kept if experiment.subjects]
+
+
+def _kinds(experiments: Sequence[Experiment], chosen: argparse.Namespace) -> list[str]:
+    """The targets that are asked for and of use."""
+    asked = chosen.targets or list(TARGETS)
+    if chosen.url:
+        asked = [*(chosen.targets or []), "url"]
+    useful = {kind for experiment in experiments for kind in experiment.targets}
+    return [kind for kind in asked if kind in useful]
+
+
+def _published(arguments: Sequence[str]) -> list[str]:
+    """The command line without this machine's paths and the user's own addresses."""
+    shown = []
+    for argument in arguments:
+        name, equals, value = argument.partition("=")
+        if equals and "/" in value:
+            shown.append(f"{name}=...")
+        else:
+            shown.append("..." if "/" in argument else argument)
+    return shown
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def _list() -> None:
+    for name, profile in PROFILES.items():
+        print(f"profile {name}")
+        for experiment in profile:
+            sizes = ", ".join(f"{key} {'/'.join(map(str, values))}" for key, values in experiment.sizes_of.items())
+            print(f"  {experiment.name:22} {experiment.work:16} on {', '.join(experiment.targets)}  {sizes}")
+    print("subjects")
+    for subject in SUBJECTS.values():
+        print(f"  {subject.name:24} {subject.about}")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--profile", choices=PROFILES, default="quick", help="which experiments; default: quick")
+    parser.add_argument("--list", action="store_true", help="say what there is and stop")
+    parser.add_argument("--only", nargs="+", metavar="NAME", help="these experiments or works of the profile")
+    parser.add_argument("--subjects", nargs="+", metavar="NAME", choices=SUBJECTS, help="these subjects")
+    parser.add_argument("--targets", nargs="+", choices=TARGETS, help="these targets; default: all that are installed")
+    parser.add_argument("--url", help="also a store of yours: an empty folder or prefix; what is put there is removed")
+    parser.add_argument("--latency", nargs="+", type=int, metavar="MS", help="milliseconds added to each answer")
+    parser.add_argument("--runs", nargs="+", type=int, metavar="N", help="numbers of runs, where a work has them")
+    parser.add_argument("--repeats", type=int, metavar="N", help="rounds")
+    parser.add_argument("--sample-seconds", type=float, default=1800, help="stop a sample after this long")
+    parser.add_argument(
+        "--budget-seconds", type=float, default=120, help="no further rounds for a subject that has used this much"
+    )
+    parser.add_argument(
+        "--python",
+        action="append",
+        default=[],
+        metavar="ENVIRONMENT=PATH",
+        help='use this interpreter, as in "copick 1.31.0=/path/to/python"; may be repeated',
+    )
+    parser.add_argument("--out", type=Path, metavar="FILE", help="write the results as JSON")
+    parser.add_argument("--report", type=Path, metavar="FILE", help="write the documentation from such a file and stop")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

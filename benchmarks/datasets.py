@@ -1,0 +1,147 @@
+"""The projects that are worked on, written without aiocopick: bytes by key, in the form that copick gives them."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from benchmarks import layouts
+from benchmarks.subjects import picks as poses
+
+Content = bytes | Path
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Dataset:
+    """A project as what one of its runs holds, and how many runs hold that.
+
+    Parameters
+    ----------
+    run : mapping of str to bytes or Path
+        Content by key below the run's folder.
+    names : tuple of str
+        Names of the runs.
+    below : Dataset or None
+        Project that lies read-only below this one.
+    """
+
+    run: Mapping[str, Content] = field(default_factory=dict)
+    names: tuple[str, ...] = ()
+    below: Dataset | None = None
+
+
+def run_names(count: int) -> tuple[str, ...]:
+    """Names of runs as tomography labs give them, counted up."""
+    return tuple(f"TS_{number:05d}" for number in range(count))
+
+
+def listing(runs: int, chunks: int = 4, points: int = 20) -> Dataset:
+    """Runs with ten entities: a voxel spacing, two tomograms, a feature map, three picks, a mesh, two segmentations.
+
+    Volumes have the metadata of real ones and `chunks` chunks of one byte: nobody reads what only gets listed.
+    """
+    positions, transforms = poses.random_poses(points)
+    picks = poses.encode(positions, transforms, indent=4)
+    run: dict[str, Content] = {".meta": b"meta", "VoxelSpacing10.000/.meta": b"meta"}
+    for name in ("wbp", "denoised", "wbp_dino_features"):
+        run |= _hollow_volume(f"VoxelSpacing10.000/{name}.zarr", chunks)
+    for name in ("membrane", "organelles-multilabel"):
+        run |= _hollow_volume(f"Segmentations/10.000_{poses.USER_ID}_{poses.SESSION_ID}_{name}.zarr", chunks)
+    for session in ("1", "2", "3"):
+        run[f"Picks/{poses.USER_ID}_{session}_{poses.OBJECT_NAME}.json"] = picks
+    run[f"Meshes/{poses.USER_ID}_1_{poses.OBJECT_NAME}.glb"] = mesh_content(1)
+    return Dataset(run=run, names=run_names(runs))
+
+
+def stacked(runs: int) -> Dataset:
+    """A project of `runs` runs below one that adds picks to every second of them."""
+    positions, transforms = poses.random_poses(20)
+    picks = {f"Picks/other_1_{poses.OBJECT_NAME}.json": poses.encode(positions, transforms, indent=4)}
+    return Dataset(run=picks, names=run_names(runs)[::2], below=listing(runs))
+
+
+def one_picks_file(points: int) -> Dataset:
+    """One run with one picks file, random rotations, indented as copick writes it."""
+    content = poses.encode(*poses.random_poses(points), indent=4)
+    return Dataset(
+        run={f"Picks/{poses.USER_ID}_{poses.SESSION_ID}_{poses.OBJECT_NAME}.json": content}, names=("TS_0001",)
+    )
+
+
+def one_mesh(subdivisions: int) -> Dataset:
+    """One run with one sphere of 20 * 4**subdivisions faces."""
+    content = mesh_content(subdivisions)
+    return Dataset(
+        run={f"Meshes/{poses.USER_ID}_{poses.SESSION_ID}_{poses.OBJECT_NAME}.glb": content}, names=("TS_0001",)
+    )
+
+
+@contextmanager
+def one_volume(layout: layouts.Layout) -> Iterator[Dataset]:
+    """One run with one tomogram of one level; its chunks are files that go when the block ends."""
+    import zarr
+
+    from benchmarks.subjects.raw_zarr import compressor
+
+    with tempfile.TemporaryDirectory(prefix="volume-") as folder:
+        store = Path(folder, "VoxelSpacing10.000", "wbp.zarr")
+        group = zarr.open_group(store, mode="w", zarr_format=2 if layout.zarr_format == 2 else 3)
+        group.attrs.update(_multiscales(layout.zarr_format))
+        array = group.create_array(
+            "0",
+            shape=layout.shape,
+            dtype="float32",
+            chunks=layout.chunks,
+            shards=layout.shards,
+            compressors=compressor(layout.zarr_format),
+            chunk_key_encoding={"name": "v2", "separator": "/"},
+        )
+        array[:] = layouts.volume(layout)
+        files = {path.relative_to(folder).as_posix(): path for path in Path(folder).rglob("*") if path.is_file()}
+        yield Dataset(run={".meta": b"meta", **files}, names=("TS_0001",))
+
+
+def mesh_content(subdivisions: int) -> bytes:
+    """A sphere as binary glTF."""
+    import trimesh
+
+    content: bytes = trimesh.creation.icosphere(subdivisions=subdivisions).export(file_type="glb")
+    return content
+
+
+def _hollow_volume(folder: str, chunks: int) -> dict[str, Content]:
+    array = {
+        "zarr_format": 2,
+        "shape": [chunks * 64, 64, 64],
+        "chunks": [64, 64, 64],
+        "dtype": "<f4",
+        "compressor": {"id": "blosc", "cname": "lz4", "clevel": 5, "shuffle": 1, "blocksize": 0},
+        "fill_value": 0.0,
+        "order": "C",
+        "filters": None,
+        "dimension_separator": "/",
+    }
+    return {
+        f"{folder}/.zgroup": b'{"zarr_format": 2}',
+        f"{folder}/.zattrs": json.dumps(_multiscales(2)).encode(),
+        f"{folder}/0/.zarray": json.dumps(array).encode(),
+        **{f"{folder}/0/{number}/0/0": b"\0" for number in range(chunks)},
+    }
+
+
+def _multiscales(zarr_format: int) -> dict[str, Any]:
+    scale: dict[str, Any] = {
+        "axes": [{"name": axis, "type": "space", "unit": "angstrom"} for axis in "zyx"],
+        "datasets": [
+            {"path": "0", "coordinateTransformations": [{"type": "scale", "scale": [layouts.VOXEL_SIZE] * 3}]}
+        ],
+        "name": "/",
+    }
+    if zarr_format == 2:
+        return {"multiscales": [{**scale, "version": "0.4"}]}
+    return {"ome": {"version": "0.5", "multiscales": [scale]}}

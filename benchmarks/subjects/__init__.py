@@ -1,0 +1,209 @@
+"""Who is measured: a subject is a module with a function per work, an environment, and options.
+
+Imported in every environment, so it imports nothing but the standard library.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+OURS = "aiocopick"
+COPICK_1 = "copick 1.31.0"
+COPICK_2 = "copick 2.0.0a6"
+
+EVERYWHERE = frozenset({"disk", "moto", "minio", "url"})
+OBJECT_STORES = EVERYWHERE - {"disk"}
+
+LISTING = frozenset({"open_root", "list_runs", "crawl", "crawl_picks", "one_run"})
+SPREADABLE = frozenset({"crawl", "crawl_picks", "load_picks", "create", "delete", "overlay"})
+VOLUMES = frozenset({"volume_read", "volume_write"})
+PROJECT = LISTING | SPREADABLE | VOLUMES | {"picks_load", "picks_store", "mesh_load", "mesh_store", "import_library"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Subject:
+    """One way to do the work.
+
+    Parameters
+    ----------
+    name : str
+        Unique; what the command line and the results call it.
+    about : str
+        One line for readers of a table.
+    module : str
+        Module with a function per work.
+    works : frozenset of str
+        Which functions it has.
+    environment : str
+        Whose Python runs it: ``aiocopick`` is the one that runs the suite, the others are made by it.
+    servers : frozenset of str
+        Where it can work.
+    floor : bool
+        Whether it is there to show what is possible rather than what people use.
+    layouts : frozenset of str or None
+        Volume layouts that it can read or choose to write; None for all.
+    options : mapping
+        Passed to its functions.
+    """
+
+    name: str
+    about: str
+    module: str
+    works: frozenset[str]
+    environment: str = OURS
+    servers: frozenset[str] = EVERYWHERE
+    floor: bool = False
+    layouts: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+    def does(self, work: str, parameters: Mapping[str, Any], server: str) -> bool:
+        """Whether this subject can do a work of these sizes on this kind of server."""
+        layouts = self.layouts.get(work)
+        return (
+            work in self.works and server in self.servers and (layouts is None or parameters.get("layout") in layouts)
+        )
+
+
+def _copick(version: str, written: str, read: frozenset[str]) -> tuple[Subject, Subject]:
+    environment = f"copick {version}"
+    layouts = {"volume_read": read, "volume_write": frozenset({written})}
+    alone = Subject(
+        name=f"copick-{version}",
+        about=f"copick {version}, as its documentation shows it",
+        module="benchmarks.subjects.copick_api",
+        works=PROJECT,
+        environment=environment,
+        layouts=layouts,
+        options={"import": "copick", "preload": ("copick.impl.filesystem",), "threads": 1},
+    )
+    threads = Subject(
+        name=f"copick-{version}-threads",
+        about=f"copick {version}, a run at a time in each of 16 threads over 64 connections",
+        module="benchmarks.subjects.copick_api",
+        works=SPREADABLE,
+        environment=environment,
+        options={"preload": ("copick.impl.filesystem",), "threads": 16},
+    )
+    return alone, threads
+
+
+def _zarr(name: str, about: str, servers: frozenset[str] = EVERYWHERE, **options: Any) -> Subject:
+    return Subject(
+        name=name,
+        about=about,
+        module="benchmarks.subjects.raw_zarr",
+        works=VOLUMES,
+        floor=True,
+        servers=servers,
+        options=options,
+    )
+
+
+ZARR_2_LAYOUTS = frozenset({"64", "256"})
+
+SUBJECTS: dict[str, Subject] = {
+    subject.name: subject
+    for subject in (
+        Subject(
+            name="aiocopick",
+            about="this library, async",
+            module="benchmarks.subjects.async_api",
+            works=PROJECT,
+            options={"import": "aiocopick"},
+        ),
+        Subject(
+            name="aiocopick-facade",
+            about="this library, blocking, as code written for copick uses it",
+            module="benchmarks.subjects.facade",
+            works=PROJECT - {"import_library"} | {"blocking_call"},
+        ),
+        *_copick("1.31.0", "256", ZARR_2_LAYOUTS),
+        *_copick("2.0.0a6", "sharded", ZARR_2_LAYOUTS | {"sharded"}),
+        Subject(
+            name="s3fs",
+            about="s3fs with its own defaults, a walk by `/`",
+            module="benchmarks.subjects.raw_s3fs",
+            works=frozenset({"list_runs", "crawl", "crawl_picks", "load_picks", "import_library"}),
+            servers=OBJECT_STORES,
+            floor=True,
+            options={"import": "s3fs", "listing": "walk"},
+        ),
+        Subject(
+            name="s3fs-flat",
+            about="s3fs by hand: 64 connections, one GET a file, flat listings of four key ranges",
+            module="benchmarks.subjects.raw_s3fs",
+            works=frozenset({"list_runs", "crawl", "crawl_picks", "load_picks"}),
+            servers=OBJECT_STORES,
+            floor=True,
+            options={"listing": "flat", "tuned": True},
+        ),
+        Subject(
+            name="s3fs-runs",
+            about="s3fs by hand: 64 connections, one GET a file, a flat listing per run",
+            module="benchmarks.subjects.raw_s3fs",
+            works=frozenset({"crawl", "crawl_picks"}),
+            servers=OBJECT_STORES,
+            floor=True,
+            options={"listing": "runs", "tuned": True},
+        ),
+        Subject(
+            name="obstore",
+            about="obstore by hand: a walk by `/`, 64 at a time, one GET a file",
+            module="benchmarks.subjects.raw_obstore",
+            works=frozenset({"list_runs", "crawl", "crawl_picks", "load_picks", "import_library"}),
+            servers=OBJECT_STORES,
+            floor=True,
+            options={"import": "obstore"},
+        ),
+        Subject(
+            name="scandir",
+            about="os.scandir and open, in one thread",
+            module="benchmarks.subjects.raw_files",
+            works=frozenset({"list_runs", "crawl", "crawl_picks", "load_picks"}),
+            servers=frozenset({"disk"}),
+            floor=True,
+        ),
+        Subject(
+            name="json",
+            about="json and open, no validation",
+            module="benchmarks.subjects.raw_files",
+            works=frozenset({"picks_load", "picks_store"}),
+            servers=frozenset({"disk"}),
+            floor=True,
+        ),
+        Subject(
+            name="trimesh",
+            about="trimesh and open",
+            module="benchmarks.subjects.raw_files",
+            works=frozenset({"mesh_load", "mesh_store"}),
+            servers=frozenset({"disk"}),
+            floor=True,
+        ),
+        Subject(
+            name="zarr-import",
+            about="import zarr, which every reader of volumes pays",
+            module="benchmarks.subjects.raw_zarr",
+            works=frozenset({"import_library"}),
+            floor=True,
+            options={"import": "zarr"},
+        ),
+        _zarr("zarr", "zarr 3 alone, its default of 10 requests at a time"),
+        _zarr("zarr-64", "zarr 3 alone, 64 requests at a time over 64 connections", concurrency=64),
+        _zarr(
+            "zarr-obstore",
+            "zarr 3 alone over obstore, 64 requests at a time",
+            OBJECT_STORES,
+            concurrency=64,
+            engine="obstore",
+        ),
+        Subject(
+            name="fsspec-sync",
+            about="fsspec's own bridge from blocking code to a loop",
+            module="benchmarks.subjects.raw_fsspec",
+            works=frozenset({"blocking_call"}),
+            floor=True,
+        ),
+    )
+}

@@ -1,0 +1,228 @@
+"""aiocopick, async."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import anyio
+
+import aiocopick
+from benchmarks import layouts
+from benchmarks.subjects import picks as poses
+from benchmarks.subjects.keys import KINDS, nothing
+
+if TYPE_CHECKING:
+    from benchmarks.child import Bench
+
+
+def options(bench: Bench) -> dict[str, Any]:
+    """Config fields that this subject and this work set."""
+    fields: dict[str, Any] = {"fs_args": bench.fs_args}
+    if "engine" in bench.options:
+        fields["engine"] = bench.options["engine"]
+    if "concurrency" in bench.parameters:
+        fields["max_concurrency"] = bench.parameters["concurrency"]
+    return fields
+
+
+async def open_root(bench: Bench) -> None:
+    with bench.meter:
+        async with aiocopick.open(bench.url, **options(bench)):
+            pass
+
+
+async def list_runs(bench: Bench) -> dict[str, int]:
+    with bench.meter:
+        async with aiocopick.open(bench.url, **options(bench)) as root:
+            runs = await root.query()
+    return {"runs": len(runs)}
+
+
+async def crawl(bench: Bench) -> dict[str, int]:
+    found = nothing()
+    with bench.meter:
+        async with (
+            aiocopick.open(bench.url, **options(bench)) as root,
+            root.crawl(kinds=set(KINDS)) as runs,
+        ):
+            async for run in runs:
+                await _count(run, found)
+    return found
+
+
+async def crawl_picks(bench: Bench) -> dict[str, Any]:
+    found = nothing()
+    points = 0
+    with bench.meter:
+        async with (
+            aiocopick.open(bench.url, **options(bench)) as root,
+            root.crawl(kinds=set(KINDS), load={"picks"}) as runs,
+        ):
+            async for run in runs:
+                await _count(run, found)
+                for picks in await run.picks():
+                    positions, _ = await picks.numpy()
+                    points += len(positions)
+    return {**found, "points": points}
+
+
+async def one_run(bench: Bench) -> dict[str, int]:
+    found = nothing()
+    with bench.meter:
+        async with aiocopick.open(bench.url, **options(bench)) as root:
+            await _count(await root.get_run(bench.parameters["run"]), found)
+    return found
+
+
+async def overlay(bench: Bench) -> dict[str, int]:
+    found = nothing()
+    with bench.meter:
+        async with aiocopick.open(overlay_config(bench)) as root, root.crawl(kinds=set(KINDS)) as runs:
+            async for run in runs:
+                await _count(run, found)
+    return found
+
+
+def overlay_config(bench: Bench) -> dict[str, Any]:
+    """CoPick's own form of a config with a read-only project below a writable one."""
+    return {
+        "config_type": "filesystem",
+        "overlay_root": bench.url,
+        "static_root": bench.static_url,
+        "overlay_fs_args": bench.fs_args,
+        "static_fs_args": bench.fs_args,
+        "pickable_objects": [],
+    }
+
+
+async def load_picks(bench: Bench) -> dict[str, int]:
+    async with aiocopick.open(bench.url, **options(bench)) as root:
+        entities = [picks for run in await _runs(root, {"picks"}) for picks in await run.picks()]
+        with bench.meter:
+            await aiocopick.load(entities)
+            points = sum([len((await picks.numpy())[0]) for picks in entities])
+    return {"files": len(entities), "points": points}
+
+
+async def picks_load(bench: Bench) -> dict[str, float]:
+    async with aiocopick.open(bench.url, **options(bench)) as root:
+        [run] = await root.runs()
+        [picks] = await run.picks()
+        with bench.meter:
+            positions, _ = await picks.numpy()
+    return poses.summary(positions)
+
+
+async def picks_store(bench: Bench) -> None:
+    positions, transforms = poses.random_poses(bench.parameters["points"])
+    async with aiocopick.open(bench.url, **options(bench)) as root:
+        run = await root.new_run("TS_0001")
+        picks = await run.new_picks(poses.OBJECT_NAME, poses.SESSION_ID, poses.USER_ID)
+        with bench.meter:
+            await picks.from_numpy(positions, transforms)
+
+
+async def mesh_load(bench: Bench) -> dict[str, int]:
+    async with aiocopick.open(bench.url, **options(bench)) as root:
+        [run] = await root.runs()
+        [mesh] = await run.meshes()
+        with bench.meter:
+            geometry = await mesh.load()
+    return {"faces": sum(len(part.faces) for part in geometry.dump())}
+
+
+async def mesh_store(bench: Bench) -> None:
+    import trimesh
+
+    geometry = trimesh.creation.icosphere(subdivisions=bench.parameters["subdivisions"])
+    async with aiocopick.open(bench.url, **options(bench)) as root:
+        run = await root.new_run("TS_0001")
+        mesh = await run.new_mesh(poses.OBJECT_NAME, poses.SESSION_ID, poses.USER_ID)
+        mesh.mesh = geometry
+        with bench.meter:
+            await mesh.store()
+
+
+async def volume_read(bench: Bench) -> dict[str, Any]:
+    layout = layouts.layout_of(bench.parameters)
+    region = bench.parameters["region"]
+    async with aiocopick.open(bench.url, **options(bench)) as root:
+        [run] = await root.runs()
+        [spacing] = await run.voxel_spacings()
+        [tomogram] = await spacing.tomograms()
+        if bench.parameters.get("again"):
+            await tomogram.numpy(x=slice(0, 1), y=slice(0, 1), z=slice(0, 1))
+        if region == "boxes":
+            centres, edge = layouts.boxes_of(layout, bench.parameters)
+            with bench.meter:
+                data = await tomogram.extract(centres[:, ::-1] * layouts.VOXEL_SIZE, (edge, edge, edge))
+        else:
+            z, y, x = layouts.slices_of(layout, region)
+            with bench.meter:
+                data = await tomogram.numpy(x=x, y=y, z=z)
+    return {"shape": list(data.shape), "sum": layouts.total(data)}
+
+
+async def volume_write(bench: Bench) -> dict[str, Any]:
+    layout = layouts.layout_of(bench.parameters)
+    data = layouts.volume(layout)
+    async with aiocopick.open(bench.url, **options(bench), zarr_format=layout.zarr_format) as root:
+        run = await root.new_run("TS_0001")
+        spacing = await run.new_voxel_spacing(layouts.VOXEL_SIZE)
+        tomogram = await spacing.new_tomogram("wbp")
+        with bench.meter:
+            await tomogram.from_numpy(
+                data, levels=bench.parameters["levels"], chunks=layout.chunks, shards=layout.shards
+            )
+        stored = await tomogram.numpy()
+    return {"sum": layouts.total(stored)}
+
+
+async def create(bench: Bench) -> dict[str, int]:
+    positions, transforms = poses.random_poses(10)
+
+    async def make(root: Any, name: str) -> None:
+        run = await root.new_run(name)
+        spacing = await run.new_voxel_spacing(layouts.VOXEL_SIZE)
+        await spacing.new_tomogram("wbp")
+        await run.new_segmentation(layouts.VOXEL_SIZE, "membrane", poses.SESSION_ID, user_id=poses.USER_ID)
+        picks = await run.new_picks(poses.OBJECT_NAME, poses.SESSION_ID, poses.USER_ID)
+        await picks.from_numpy(positions, transforms)
+
+    with bench.meter:
+        async with (
+            aiocopick.open(bench.url, **options(bench)) as root,
+            anyio.create_task_group() as group,
+        ):
+            for number in range(bench.parameters["runs"]):
+                group.start_soon(make, root, f"TS_{number:05d}")
+    async with aiocopick.open(bench.url, **options(bench)) as root:
+        return {"runs": len(await root.query())}
+
+
+async def delete(bench: Bench) -> dict[str, int]:
+    with bench.meter:
+        async with aiocopick.open(bench.url, **options(bench)) as root:
+            runs = await root.query()
+            async with anyio.create_task_group() as group:
+                for run in runs:
+                    group.start_soon(run.delete)
+    async with aiocopick.open(bench.url, **options(bench)) as root:
+        return {"deleted": len(runs), "left": len(await root.query())}
+
+
+async def _runs(root: Any, kinds: set[str]) -> list[Any]:
+    async with root.crawl(kinds=kinds) as runs:
+        return [run async for run in runs]
+
+
+async def _count(run: Any, found: dict[str, int]) -> None:
+    found["runs"] += 1
+    for spacing in await run.voxel_spacings():
+        found["voxel_spacings"] += 1
+        for tomogram in await spacing.tomograms():
+            found["tomograms"] += 1
+            found["features"] += len(await tomogram.features())
+    found["picks"] += len(await run.picks())
+    found["meshes"] += len(await run.meshes())
+    found["segmentations"] += len(await run.segmentations())
