@@ -2,9 +2,50 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Protocol
 
-from aiocopick.layout.refs import Ref
+from aiocopick.errors import InvalidNameError
+from aiocopick.layout.paths import (
+    ANNOTATION_FOLDERS,
+    FEATURES,
+    OBJECTS,
+    RUNS,
+    SEGMENTATION_FOLDERS,
+    VOXEL_SPACING,
+    ZARR,
+    key_of,
+    parse_annotation,
+    parse_object,
+    parse_segmentation,
+    parse_voxel_spacing,
+)
+from aiocopick.layout.refs import FeaturesRef, Ref, RunRef, TomogramRef, VoxelSpacingRef
+
+
+class ListedEntry(Protocol):
+    """What is asked of a line of a listing."""
+
+    @property
+    def key(self) -> str:
+        """Relative to the root."""
+
+    @property
+    def is_prefix(self) -> bool:
+        """Whether it is a directory or a tree."""
+
+    @property
+    def size(self) -> int | None:
+        """Bytes."""
+
+    @property
+    def etag(self) -> str | None:
+        """Version."""
+
+    @property
+    def modified(self) -> float | None:
+        """Seconds since the epoch."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,3 +88,200 @@ class Listing:
 
     located: tuple[Located, ...] = ()
     skipped: tuple[str, ...] = ()
+
+
+def parse_runs(entries: Iterable[ListedEntry]) -> Listing:
+    """The runs of a project.
+
+    Parameters
+    ----------
+    entries : iterable
+        Children of ``ExperimentRuns/``, or anything below it. A run is a directory; hidden ones do not count.
+    """
+    names = {}
+    for entry in entries:
+        folder, _, rest = entry.key.partition("/")
+        name, deeper, _ = rest.partition("/")
+        if folder == RUNS and name and not name.startswith(".") and (deeper or entry.is_prefix):
+            names[name] = None
+    return Listing(tuple(Located(RunRef(run=name), f"{RUNS}/{name}") for name in sorted(names)))
+
+
+def parse_objects(entries: Iterable[ListedEntry]) -> Listing:
+    """The objects of a project that have a map.
+
+    Parameters
+    ----------
+    entries : iterable
+        Children of ``Objects/``, or anything below it.
+    """
+    found = _Found()
+    for entry in entries:
+        folder, _, rest = entry.key.partition("/")
+        name, deeper, _ = rest.partition("/")
+        if folder != OBJECTS or not name.endswith(ZARR) or name.startswith("."):
+            continue
+        found.tree(parse_object(name), f"{OBJECTS}/{name}", entry, is_tree=bool(deeper) or entry.is_prefix)
+    return found.listing()
+
+
+def parse_run(run: RunRef, entries: Iterable[ListedEntry]) -> Listing:
+    """What a run holds.
+
+    Parameters
+    ----------
+    run : RunRef
+        The run.
+    entries : iterable
+        Any mixture of children of the run, of its folders, and of what lies deeper; volumes collapsed or walked. What
+        is no entity's (frames, notes, ``.meta``) is passed over.
+
+    Returns
+    -------
+    Listing
+        A feature map belongs to the longest tomogram type listed beside it that begins its name; where there is none,
+        to the type before the first ``_``. Of two spellings of one voxel size the canonical one is kept.
+    """
+    return _RunReader(run.run).read(entries)
+
+
+class _Found:
+    """What was found so far, and what was passed over."""
+
+    __slots__ = ("located", "seen", "skipped")
+
+    def __init__(self) -> None:
+        self.located: list[Located] = []
+        self.skipped: set[str] = set()
+        self.seen: set[str] = set()
+
+    def file(self, ref: Ref | None, entry: ListedEntry) -> None:
+        if ref is None:
+            self.skipped.add(entry.key)
+        else:
+            self.located.append(Located(ref, entry.key, entry.size, entry.etag, entry.modified))
+
+    def tree(self, ref: Ref | None, key: str, entry: ListedEntry, *, is_tree: bool) -> None:
+        """A volume: a directory, however many entries there are below it. A file of that name is none."""
+        if key in self.seen:
+            return
+        self.seen.add(key)
+        if ref is None or not is_tree:
+            self.skipped.add(key)
+        else:
+            self.located.append(Located(ref, key))
+
+    def listing(self) -> Listing:
+        ordered = sorted(self.located, key=_sort_key)
+        kept: list[Located] = []
+        for item in ordered:
+            if not kept or kept[-1].ref != item.ref:
+                kept.append(item)
+                continue
+            first, second = (item, kept[-1]) if _is_canonical(item) else (kept[-1], item)
+            kept[-1] = first
+            self.skipped.add(second.key)
+        return Listing(tuple(kept), tuple(sorted(self.skipped)))
+
+
+class _RunReader:
+    __slots__ = ("base", "features", "found", "name", "spacings", "tomo_types")
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.base = f"{RUNS}/{name}/"
+        self.found = _Found()
+        self.spacings: dict[str, float | None] = {}
+        self.tomo_types: dict[float, set[str]] = {}
+        self.features: list[tuple[float, str, str]] = []
+
+    def read(self, entries: Iterable[ListedEntry]) -> Listing:
+        base, found, run = self.base, self.found, self.name
+        for entry in entries:
+            if not entry.key.startswith(base):
+                continue
+            folder, inside, rest = entry.key[len(base) :].partition("/")
+            if not inside:
+                if entry.is_prefix and folder.startswith(VOXEL_SPACING):
+                    self._spacing(folder)
+                continue
+            name, deeper, _ = rest.partition("/")
+            if folder in ANNOTATION_FOLDERS:
+                if not deeper and not entry.is_prefix and _is_candidate(name, ANNOTATION_FOLDERS[folder][1]):
+                    found.file(parse_annotation(run, folder, name), entry)
+            elif folder in SEGMENTATION_FOLDERS:
+                if _is_candidate(name, ZARR):
+                    is_tree = bool(deeper) or entry.is_prefix
+                    ref = parse_segmentation(run, folder, name)
+                    found.tree(ref, f"{base}{folder}/{name}", entry, is_tree=is_tree)
+            elif folder.startswith(VOXEL_SPACING):
+                size = self._spacing(folder)
+                if size is not None and _is_candidate(name, ZARR):
+                    self._volume(size, folder, name, entry, is_tree=bool(deeper) or entry.is_prefix)
+        self._own_features()
+        return found.listing()
+
+    def _spacing(self, folder: str) -> float | None:
+        if folder not in self.spacings:
+            size = parse_voxel_spacing(folder)
+            self.spacings[folder] = size
+            key = self.base + folder
+            if size is None:
+                self.found.skipped.add(key)
+            else:
+                self.found.located.append(Located(VoxelSpacingRef(run=self.name, voxel_size=size), key))
+        return self.spacings[folder]
+
+    def _volume(self, size: float, folder: str, name: str, entry: ListedEntry, *, is_tree: bool) -> None:
+        key = f"{self.base}{folder}/{name}"
+        stem = name[: -len(ZARR)]
+        if not stem.endswith(FEATURES):
+            ref = TomogramRef(run=self.name, voxel_size=size, tomo_type=stem) if stem else None
+            if ref is not None and is_tree:
+                self.tomo_types.setdefault(size, set()).add(stem)
+            self.found.tree(ref, key, entry, is_tree=is_tree)
+        elif key not in self.found.seen:
+            self.found.seen.add(key)
+            if is_tree:
+                self.features.append((size, stem[: -len(FEATURES)], key))
+            else:
+                self.found.skipped.add(key)
+
+    def _own_features(self) -> None:
+        for size, stem, key in self.features:
+            parts = _split_features(stem, self.tomo_types.get(size, set()))
+            if parts is None:
+                self.found.skipped.add(key)
+                continue
+            ref = FeaturesRef(run=self.name, voxel_size=size, tomo_type=parts[0], feature_type=parts[1])
+            self.found.located.append(Located(ref, key))
+
+
+def _split_features(stem: str, tomo_types: set[str]) -> tuple[str, str] | None:
+    """Tomogram type and feature type in the name of a feature map."""
+    position = stem.rfind("_", 0, -1)
+    while position > 0:
+        if stem[:position] in tomo_types:
+            return stem[:position], stem[position + 1 :]
+        position = stem.rfind("_", 0, position)
+    # An orphan, or a tomogram that others hold: names that CoPick writes have no further separator in the type.
+    tomo_type, _, feature_type = stem.partition("_")
+    return (tomo_type, feature_type) if tomo_type and feature_type else None
+
+
+def _is_candidate(name: str, suffix: str) -> bool:
+    return name.endswith(suffix) and not name.startswith(".")
+
+
+def _sort_key(located: Located) -> tuple[object, ...]:
+    return (*located.ref.sort_key, located.key)
+
+
+def _is_canonical(located: Located) -> bool:
+    try:
+        return key_of(located.ref) == located.key
+    except InvalidNameError:
+        return False
+
+
+__all__ = ["ListedEntry", "Listing", "Located", "parse_objects", "parse_run", "parse_runs"]
