@@ -33,7 +33,7 @@ class FilamentSpec(BaseModel):
     model_config = ConfigDict(extra="allow")
 
     polar: bool | None = None
-    helical_rise_a: float | None = Field(None, gt=0)
+    helical_rise_a: float | None = Field(default=None, gt=0)
     helical_twist_deg: float | None = None
 
 
@@ -70,7 +70,7 @@ class PickableObject(BaseModel):
     color: tuple[int, int, int, int] | None = (100, 100, 100, 255)
     emdb_id: str | None = None
     pdb_id: str | None = None
-    identifier: str | None = Field(None, validation_alias=AliasChoices("go_id", "identifier"))
+    identifier: str | None = Field(default=None, validation_alias=AliasChoices("go_id", "identifier"))
     map_threshold: float | None = None
     radius: float | None = None
     metadata: dict[str, Any] = Field(default_factory=dict)
