@@ -137,7 +137,9 @@ def _system_fault(error: OSError) -> Fault:
 
 
 _USERINFO = re.compile(r"://[^/\s@]*@")
-_QUERY = re.compile(r"(\w://[^\s?'\"]*)\?[^\s'\")]*")
+_QUERY = re.compile(
+    r"""(\w://[^\s?'"]*)\?[^\s'")]*(?:sig|token|credential|key|pass|secret|auth)[^\s'")]*""", re.IGNORECASE
+)
 _PLAIN = frozenset(
     {"endpoint_url", "region_name", "project", "account_name", "host", "port", "protocol", "account_host"}
 )
@@ -158,7 +160,7 @@ def secrets_of(arguments: Any, name: str = "") -> Iterator[str]:
 
 
 def scrub(text: str, secrets: tuple[str, ...]) -> str:
-    """A message without the secrets, and without user and query of any URL in it."""
+    """A message without the secrets, and without user and telling query of any URL in it."""
     for secret in secrets:
         text = text.replace(secret, "***")
     return _QUERY.sub(r"\1", _USERINFO.sub("://", text))

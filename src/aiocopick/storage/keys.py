@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
 from aiocopick.errors import InvalidNameError
@@ -85,11 +85,14 @@ class Root:
         What follows ``://``, without a trailing slash; an absolute path for local disk.
     url : str
         The whole, fit for display: without user, password and query.
+    query : str
+        What follows ``?``, which may be secret; only HTTP has a use for it.
     """
 
     protocol: str
     location: str
     url: str
+    query: str = field(default="", repr=False)
 
     @property
     def container(self) -> str:
@@ -129,7 +132,8 @@ def parse_root(root: str | os.PathLike[str]) -> Root:
     if protocol == "memory":
         location = rest.strip("/")
         return Root(protocol=protocol, location=location, url=f"memory://{location}")
-    return Root(protocol=protocol, location=rest.rstrip("/"), url=display_url(text))
+    location, _, query = rest.partition("?")
+    return Root(protocol=protocol, location=location.rstrip("/"), url=display_url(text), query=query)
 
 
 def display_url(url: str) -> str:

@@ -7,14 +7,15 @@ backend only makes raw attempts.
 from __future__ import annotations
 
 import dataclasses
+import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from contextlib import AbstractAsyncContextManager, aclosing
 from itertools import islice
 from typing import Any, TypeVar
 
-from aiocopick.errors import CopickError, NotFoundError, ReadOnlyError, StorageError
+from aiocopick.errors import AlreadyExistsError, ConflictError, CopickError, NotFoundError, ReadOnlyError, StorageError
 from aiocopick.storage import loops
-from aiocopick.storage.backends.base import Backend, Content, Page
+from aiocopick.storage.backends.base import Backend, Condition, ConditionError, Content, Page
 from aiocopick.storage.base import Buffer, Capabilities, Entry, Range, ReadItem, Storage
 from aiocopick.storage.faults import scrub, secrets_of, shows_secret
 from aiocopick.storage.keys import check_key, check_prefix, is_key, parse_root
@@ -177,7 +178,7 @@ class ManagedStorage:
     async def _page(
         self, prefix: str, delimiter: str | None, start_after: str = "", token: object | None = None
     ) -> Page:
-        async def attempt(backend: Backend, _number: int) -> Page:
+        async def attempt(backend: Backend) -> Page:
             return await backend.list_page(prefix, delimiter, start_after=start_after, token=token)
 
         return await self._run("list", prefix, attempt)
@@ -193,7 +194,7 @@ class ManagedStorage:
     async def stat(self, key: str) -> Entry:
         """The entry of one object or directory."""
         key = check_prefix(key)
-        return await self._run("stat", key, lambda backend, _number: backend.stat(key))
+        return await self._run("stat", key, lambda backend: backend.stat(key))
 
     async def read(self, key: str, range: Range | None = None) -> bytes:
         """The content of one object, or a part of it."""
@@ -210,7 +211,7 @@ class ManagedStorage:
         connection = self._connection()
         expected = connection.expected(self._settings.max_bytes_in_flight)
         weight = expected if span is None or span[1] is None or span[0] < 0 else span[1] - span[0]
-        content = await self._run("read", key, lambda backend, _number: backend.read(key, span), weight=weight)
+        content = await self._run("read", key, lambda backend: backend.read(key, span), weight=weight)
         if span is None:
             connection.learn(len(content.data), self._settings.max_bytes_in_flight)
         self.stats.moved(read=len(content.data))
@@ -236,7 +237,7 @@ class ManagedStorage:
     async def _read_some(
         self, items: Sequence[tuple[str, Range | None]], budget: int
     ) -> Sequence[bytes | BaseException]:
-        async def attempt(backend: Backend, _number: int) -> Sequence[bytes | BaseException]:
+        async def attempt(backend: Backend) -> Sequence[bytes | BaseException]:
             return await backend.read_some(items, budget)
 
         results = await self._run("read", items[0][0], attempt, weight=budget, count=0)
@@ -264,12 +265,19 @@ class ManagedStorage:
         check_key(key)
         if (if_match is not None or create) and not self._core.capabilities.conditional_writes:
             raise StorageError(f"{self.path_of(key)}: this storage has no conditional writes", path=self.path_of(key))
+        if if_match is not None and create:
+            raise ValueError("if_match and create exclude each other: an object cannot be both there and not there")
+        condition = Condition(if_match, uuid.uuid4().hex) if create or if_match is not None else None
         size = memoryview(data).nbytes
-
-        async def attempt(backend: Backend, number: int) -> str | None:
-            return await backend.write(key, data, if_match, create, number)
-
-        etag = await self._run("write", key, attempt, weight=size)
+        path = self.path_of(key)
+        try:
+            etag = await self._run("write", key, lambda backend: backend.write(key, data, condition), weight=size)
+        except ConditionError:
+            if create:
+                raise AlreadyExistsError(f"{path} exists already; it was not replaced", path=path) from None
+            raise ConflictError(
+                f"{path} was changed since it was read; load it again and repeat the change", path=path
+            ) from None
         self.stats.moved(written=size)
         return etag
 
@@ -292,7 +300,7 @@ class ManagedStorage:
         source = iter(keys)
 
         async def delete(batch: list[str]) -> None:
-            await self._run("delete", batch[0], lambda backend, _number: backend.delete(batch))
+            await self._run("delete", batch[0], lambda backend: backend.delete(batch))
 
         batches = list(iter(lambda: list(islice(source, size)), []))
         await gather(delete, batches, limit=self._settings.max_concurrency)
@@ -303,15 +311,25 @@ class ManagedStorage:
         check_key(prefix.removesuffix("/"))
         prefix = check_prefix(prefix)
         if self._core.backend.native_tree:
-            return await self._run("delete", prefix, lambda backend, _number: backend.delete_tree(prefix))
+            return await self._run("delete", prefix, lambda backend: backend.delete_tree(prefix))
         count = 0
         resumes = self._core.backend.resumes
-        async with aclosing(follow(self._page, prefix, None, resumes=resumes)) as pages:
-            async for page in pages:
+        marked = False
+
+        async def fetch(prefix: str, delimiter: str | None, start_after: str = "", token: object | None = None) -> Page:
+            nonlocal marked
+            page = await self._page(prefix, delimiter, start_after, token)
+            marked = marked or page.marked
+            return page
+
+        async with aclosing(follow(fetch, prefix, None, resumes=resumes)) as pages:
+            async for entries in pages:
                 # Names that could not be asked for are deleted as well, and directory markers by their full name.
-                keys = [entry.key + "/" if entry.is_prefix else entry.key for entry in page]
+                keys = [entry.key + "/" if entry.is_prefix else entry.key for entry in entries]
                 await self._delete(keys)
-                count += sum(not entry.is_prefix for entry in page)
+                count += sum(not entry.is_prefix for entry in entries)
+        if marked:
+            await self._delete([f"{prefix}/"])
         return count
 
     async def copy(self, source: str, target: str) -> None:
@@ -319,7 +337,7 @@ class ManagedStorage:
         self._check_writable(target)
         check_key(source)
         check_key(target)
-        await self._run("copy", source, lambda backend, _number: backend.copy(source, target))
+        await self._run("copy", source, lambda backend: backend.copy(source, target))
 
     # --- around every request -----------------------------------------------------------------------------------------
 
@@ -330,7 +348,7 @@ class ManagedStorage:
         self,
         verb: str,
         key: str,
-        attempt: Callable[[Backend, int], Awaitable[Value]],
+        attempt: Callable[[Backend], Awaitable[Value]],
         *,
         weight: int = 0,
         count: int = 1,
@@ -338,11 +356,11 @@ class ManagedStorage:
         connection, stats, settings = self._connection(), self.stats, self._settings
         gate = connection.gate(settings.max_concurrency, settings.max_bytes_in_flight)
 
-        async def once(number: int) -> Value:
+        async def once() -> Value:
             await connection.ready()
             stats.started(verb, count)
             try:
-                return await attempt(connection.backend, number)
+                return await attempt(connection.backend)
             finally:
                 stats.finished()
 

@@ -9,6 +9,7 @@ from typing import TypeVar
 import anyio
 
 from aiocopick.errors import CopickError, StorageTimeoutError
+from aiocopick.storage.backends.base import ConditionError
 from aiocopick.storage.faults import Fault
 
 Value = TypeVar("Value")
@@ -37,21 +38,21 @@ def pause(attempt: int) -> float:
 
 
 async def attempt_until(
-    attempt: Callable[[int], Awaitable[Value]],
+    attempt: Callable[[], Awaitable[Value]],
     meaning: Callable[[BaseException], Fault],
     *,
     retries: int,
     timeout: float,
     retried: Callable[[], None] = lambda: None,
 ) -> Value:
-    """Await ``attempt(number)`` until it succeeds.
+    """Await ``attempt()`` until it succeeds.
 
     Parameters
     ----------
     attempt : callable
-        Coroutine function of the number of attempts before.
+        Coroutine function.
     meaning : callable
-        What an exception of it means. Our own errors are final and pass through.
+        What an exception of it means. Our own errors, and a condition that does not hold, are final and pass through.
     retries : int
         Attempts after the first.
     timeout : float
@@ -70,8 +71,8 @@ async def attempt_until(
         number = 0
         while True:
             try:
-                return await attempt(number)
-            except CopickError:
+                return await attempt()
+            except (CopickError, ConditionError):
                 raise
             except Exception as error:
                 failure = Failure(meaning(error), error, number + 1)

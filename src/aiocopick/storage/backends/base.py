@@ -26,11 +26,14 @@ class Page:
         Where the server wants to go on; None on the last page.
     cut : bool
         Whether the server cut a common prefix elsewhere than after the delimiter, as some do after its first character.
+    marked : bool
+        Whether an object that marks the listed directory itself was there; it is no entry.
     """
 
     entries: list[Entry] = field(default_factory=list)
     token: object | None = None
     cut: bool = False
+    marked: bool = False
 
 
 class Content(NamedTuple):
@@ -38,6 +41,27 @@ class Content(NamedTuple):
 
     data: bytes
     etag: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """What must hold for a write: an etag that is still there, or (None) that nothing is.
+
+    Parameters
+    ----------
+    if_match : str, optional
+        The etag.
+    write_id : str
+        Names this write in all its attempts. Kept with the object, it tells a write whose reply was lost, and that now
+        meets its own result, from one that somebody else got ahead of.
+    """
+
+    if_match: str | None
+    write_id: str
+
+
+class ConditionError(Exception):
+    """The condition of a write did not hold."""
 
 
 class Backend(ABC):
@@ -100,8 +124,14 @@ class Backend(ABC):
         """Contents of the first items, at least of one; it may stop once they hold `budget` bytes."""
         raise NotImplementedError
 
-    async def write(self, key: str, data: Buffer, if_match: str | None, create: bool, attempt: int) -> str | None:
-        """Replace an object atomically; `attempt` counts the attempts before, whose replies may have been lost."""
+    async def write(self, key: str, data: Buffer, condition: Condition | None) -> str | None:
+        """Replace an object atomically, if the condition holds; returns the new etag.
+
+        Raises
+        ------
+        ConditionError
+            It does not hold.
+        """
         raise NotImplementedError
 
     async def delete(self, keys: Sequence[str]) -> None:

@@ -14,7 +14,8 @@ import uuid
 from collections.abc import Iterator
 from typing import Any
 
-from aiocopick.errors import AccessDeniedError, AlreadyExistsError, ConflictError, StorageError
+from aiocopick.errors import AccessDeniedError, StorageError
+from aiocopick.storage.backends.base import Condition, ConditionError
 from aiocopick.storage.base import Buffer, Entry, Range
 
 try:
@@ -189,31 +190,24 @@ class Disk:
                 break
         return results
 
-    def write(self, key: str, data: Buffer, if_match: str | None, create: bool) -> str:
+    def write(self, key: str, data: Buffer, condition: Condition | None) -> str:
         """Replace a file atomically: a reader, or a crash, finds the old content or the new one."""
         path = self.path(key)
         with self._temporary(path, data) as (temporary, etag):
-            if create:
+            if condition is None:
+                os.replace(temporary, path)
+            elif condition.if_match is None:
                 try:
                     # Unlike a rename, a link fails when the name is taken.
                     os.link(temporary, path)
                 except FileExistsError:
-                    raise AlreadyExistsError(f"{path} exists already; it was not replaced", path=path) from None
-            elif if_match is not None:
-                with _locked(os.path.dirname(path)):
-                    self._check_unchanged(path, if_match)
-                    os.replace(temporary, path)
+                    raise ConditionError from None
             else:
-                os.replace(temporary, path)
+                with _locked(os.path.dirname(path)):
+                    if _present_etag(path) != condition.if_match:
+                        raise ConditionError
+                    os.replace(temporary, path)
         return etag
-
-    def _check_unchanged(self, path: str, if_match: str) -> None:
-        try:
-            present = etag_of(os.stat(path))
-        except FileNotFoundError:
-            present = ""
-        if present != if_match:
-            raise ConflictError(f"{path} was changed since it was read; load it again and repeat the change", path=path)
 
     @contextlib.contextmanager
     def _temporary(self, path: str, data: Buffer) -> Iterator[tuple[str, str]]:
@@ -289,6 +283,13 @@ class Disk:
         else:
             raise StorageError(f"{path} is being written to and could not be deleted completely", path=path)
         return count
+
+
+def _present_etag(path: str) -> str | None:
+    try:
+        return etag_of(os.stat(path))
+    except FileNotFoundError:
+        return None
 
 
 def _raise_unless_missing(error: OSError) -> None:

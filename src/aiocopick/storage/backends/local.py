@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 import anyio
 import anyio.to_thread
 
-from aiocopick.storage.backends.base import Backend, Content, Page, connections
+from aiocopick.storage.backends.base import Backend, Condition, Content, Page, connections
 from aiocopick.storage.backends.disk import Disk
 from aiocopick.storage.base import Buffer, Capabilities, Entry, Range
 from aiocopick.storage.keys import Root
@@ -77,9 +77,9 @@ class LocalBackend(Backend):
         """Contents of several files in one hop."""
         return await self._look(self.disk.read_some, list(items), budget)
 
-    async def write(self, key: str, data: Buffer, if_match: str | None, create: bool, attempt: int) -> str | None:
+    async def write(self, key: str, data: Buffer, condition: Condition | None) -> str | None:
         """Write a temporary file beside the target and put it in its place."""
-        return await self._change(self.disk.write, key, data, if_match, create)
+        return await self._change(self.disk.write, key, data, condition)
 
     async def delete(self, keys: Sequence[str]) -> None:
         """Delete several files in one hop."""

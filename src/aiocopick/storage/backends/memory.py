@@ -10,8 +10,7 @@ import threading
 from collections.abc import Sequence
 from typing import Any
 
-from aiocopick.errors import AlreadyExistsError, ConflictError
-from aiocopick.storage.backends.base import Backend, Content, Page
+from aiocopick.storage.backends.base import Backend, Condition, ConditionError, Content, Page
 from aiocopick.storage.base import Buffer, Capabilities, Entry, Range
 from aiocopick.storage.keys import Root
 from aiocopick.storage.settings import Settings
@@ -95,19 +94,15 @@ class MemoryBackend(Backend):
         start, stop = span
         return Content(bytes(content[start:stop]))
 
-    async def write(self, key: str, data: Buffer, if_match: str | None, create: bool, attempt: int) -> str | None:
+    async def write(self, key: str, data: Buffer, condition: Condition | None) -> str | None:
         """Put a new object in the place of the old one."""
         path = self._base + key
         file = self._file(self._filesystem(), path, bytes(data))
         with _lock:
             present = self._store.get(path)
-            if create and present is not None:
-                raise AlreadyExistsError(f"{self.root.url}/{key} exists already; it was not replaced", path=key)
-            if if_match is not None and (present is None or self._entry(key, present).etag != if_match):
-                raise ConflictError(
-                    f"{self.root.url}/{key} was changed since it was read; load it again and repeat the change",
-                    path=key,
-                )
+            etag = None if present is None else self._entry(key, present).etag
+            if condition is not None and condition.if_match != etag:
+                raise ConditionError
             self._store[path] = file
             return self._entry(key, file).etag
 
@@ -119,4 +114,4 @@ class MemoryBackend(Backend):
 
     async def copy(self, source: str, target: str) -> None:
         """Copy an object."""
-        await self.write(target, (await self.read(source, None)).data, None, False, 0)
+        await self.write(target, (await self.read(source, None)).data, None)

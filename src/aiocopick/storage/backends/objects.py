@@ -1,0 +1,93 @@
+"""What listings of object stores have in common: names of objects and common prefixes become entries."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterable
+
+from aiocopick.storage.backends.base import Page
+from aiocopick.storage.base import Entry
+
+Listed = tuple[str, int | None, str | None, float | None]
+"""Name, size, etag, time of change of one object."""
+
+
+def children_page(
+    root: str,
+    prefix: str,
+    objects: Iterable[Listed],
+    prefixes: Iterable[str],
+    delimiter: str | None,
+    token: object | None,
+) -> Page:
+    """A page with keys relative to the root.
+
+    Parameters
+    ----------
+    root : str
+        The root's own prefix in the bucket, without a trailing slash.
+    prefix : str
+        What was listed, as the server knows it. An object of just that name marks the directory itself, and is left
+        out.
+    objects, prefixes
+        As the server named them. An object whose name ends in ``/`` marks a directory, and becomes a prefix.
+    delimiter, token
+        As asked for, and as answered.
+    """
+    skipped = len(root) + 1 if root else 0
+    entries: list[Entry] = []
+    marked = cut = False
+    for name, size, etag, modified in objects:
+        if name.endswith("/"):
+            if name == prefix:
+                marked = True
+            else:
+                entries.append(Entry(name[skipped:-1], is_prefix=True))
+        else:
+            entries.append(Entry(name[skipped:], False, size, etag, modified))
+    for name in prefixes:
+        if delimiter is not None and not name.endswith(delimiter):
+            cut = True
+        entries.append(Entry(name[skipped:].removesuffix("/"), is_prefix=True))
+    return Page(entries, token, cut, marked)
+
+
+def root_entry(page: Page, has_prefix: bool) -> Entry:
+    """The entry of the root, out of a listing of it: a bucket is there when it answers, a part of one when it holds
+    something.
+
+    Raises
+    ------
+    FileNotFoundError
+        There is nothing.
+    """
+    if has_prefix and not (page.entries or page.marked or page.token is not None):
+        raise FileNotFoundError
+    return Entry("", is_prefix=True)
+
+
+async def find_entry(key: str, fetch: Callable[[str], Awaitable[Page]]) -> Entry:
+    """The object of a key, or what is below it, out of a listing of everything that begins with it.
+
+    Parameters
+    ----------
+    key : str
+        Relative to the root.
+    fetch : callable
+        Gets a page of what begins with the key, starting after a given one.
+
+    Raises
+    ------
+    FileNotFoundError
+        There is neither.
+    """
+    reached = ""
+    while True:
+        page = await fetch(reached)
+        for entry in page.entries:
+            if entry.key == key:
+                return entry
+        # Names like "key.json" sort between "key" and "key/".
+        position = max((entry.key + "/" if entry.is_prefix else entry.key for entry in page.entries), default="")
+        if page.token is None or position > f"{key}/" or position <= reached:
+            raise FileNotFoundError(key)
+        reached = position

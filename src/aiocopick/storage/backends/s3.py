@@ -1,0 +1,290 @@
+"""S3, and servers that speak its language: s3fs makes the client from the user's arguments, requests go straight to it.
+
+s3fs's own reads send a HEAD first, its listings are cached and its requests retried; here each operation is one
+request.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import threading
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import Any
+
+from aiocopick._version import __version__
+from aiocopick.storage.backends.base import (
+    Backend,
+    Condition,
+    ConditionError,
+    Content,
+    Page,
+    close_sockets,
+    connections,
+)
+from aiocopick.storage.backends.bodies import complete, range_header
+from aiocopick.storage.backends.objects import children_page, find_entry, root_entry
+from aiocopick.storage.backends.s3_errors import KeyFailure, s3_fault
+from aiocopick.storage.base import Buffer, Capabilities, Entry, Range
+from aiocopick.storage.faults import Fault
+from aiocopick.storage.limits import in_thread
+from aiocopick.storage.settings import Settings, merge
+
+_WRITE_ID = "aiocopick-write"
+_loading = threading.Lock()
+
+
+class S3Backend(Backend):
+    """One bucket, or a part of it."""
+
+    capabilities = Capabilities(delimiter=True, conditional_writes=True, etags=True)
+    resumes = True
+    counts_keys = True
+    delete_batch = 1000
+
+    async def connect(self) -> None:
+        """Make the client."""
+        arguments = arguments_of(self.settings)
+        # Reading botocore's descriptions of the service takes long enough to notice, once in a process.
+        await in_thread(_load_descriptions)
+        self._filesystem = _filesystem(arguments)
+        self._client = await self._filesystem.set_session()
+        extra = {**self._filesystem.s3_additional_kwargs, **self._filesystem.req_kw}
+        self._extra = {
+            verb: self._filesystem._filter_kwargs(getattr(self._client, verb), extra)
+            for verb in (
+                "get_object",
+                "put_object",
+                "list_objects_v2",
+                "delete_object",
+                "delete_objects",
+                "copy_object",
+            )
+        }
+
+    async def close(self) -> None:
+        """Close the client's connections."""
+        await self._client.__aexit__(None, None, None)
+
+    def abandon(self) -> None:
+        """Close the client's sockets."""
+        sessions = getattr(self._client._endpoint.http_session, "_sessions", None) or {}
+        for session in sessions.values():
+            close_sockets(session)
+
+    def fault(self, error: BaseException) -> Fault:
+        """What an exception means."""
+        return s3_fault(error, self.root.container)
+
+    @classmethod
+    def meaning(cls, error: BaseException) -> Fault:
+        """What an exception means, whatever the bucket."""
+        return s3_fault(error, None)
+
+    # --- listings -----------------------------------------------------------------------------------------------------
+
+    async def list_page(
+        self, prefix: str, delimiter: str | None, *, start_after: str = "", token: object | None = None
+    ) -> Page:
+        """One ListObjectsV2."""
+        directory = self.absolute(prefix)
+        return await self._list(f"{directory}/" if directory else "", delimiter, start_after, token)
+
+    async def _list(
+        self, prefix: str, delimiter: str | None, start_after: str = "", token: object | None = None, limit: int = 1000
+    ) -> Page:
+        arguments: dict[str, Any] = dict(self._extra["list_objects_v2"])
+        if delimiter is not None:
+            arguments["Delimiter"] = delimiter
+        if token is not None:
+            arguments["ContinuationToken"] = token
+        elif start_after:
+            arguments["StartAfter"] = self.absolute(start_after)
+        if limit != 1000:
+            arguments["MaxKeys"] = limit
+        answer = await self._client.list_objects_v2(Bucket=self.root.container, Prefix=prefix, **arguments)
+        objects = [
+            (item["Key"], item.get("Size"), _bare(item.get("ETag")), _seconds(item.get("LastModified")))
+            for item in answer.get("Contents", ())
+        ]
+        prefixes = [item["Prefix"] for item in answer.get("CommonPrefixes", ())]
+        token = answer.get("NextContinuationToken", "") if answer.get("IsTruncated") else None
+        return children_page(self.root.prefix, prefix, objects, prefixes, delimiter, token)
+
+    async def stat(self, key: str) -> Entry:
+        """One listing: it tells objects from directories, which HEAD cannot."""
+        name = self.absolute(key)
+        if not key:
+            return root_entry(await self._list(f"{name}/" if name else "", "/", limit=2), bool(name))
+        return await find_entry(key, lambda start_after: self._list(name, "/", start_after, limit=10))
+
+    # --- contents -----------------------------------------------------------------------------------------------------
+
+    async def read(self, key: str, span: Range | None) -> Content:
+        """One GetObject, checked for completeness."""
+        arguments = dict(self._extra["get_object"])
+        if span is not None:
+            arguments["Range"] = range_header(span)
+        try:
+            answer = await self._client.get_object(Bucket=self.root.container, Key=self.absolute(key), **arguments)
+        except Exception as error:
+            if span is not None and _code(error) == "InvalidRange":
+                return Content(b"")
+            raise
+        async with answer["Body"] as body:
+            data = await body.read()
+        metadata = answer["ResponseMetadata"]
+        data = complete(data, metadata["HTTPStatusCode"], metadata["HTTPHeaders"], span)
+        return Content(data, _bare(answer.get("ETag")))
+
+    async def write(self, key: str, data: Buffer, condition: Condition | None) -> str | None:
+        """One PutObject; one HeadObject more when a condition does not hold, in case it was our own write."""
+        arguments = dict(self._extra["put_object"])
+        if condition is not None:
+            arguments |= {"IfNoneMatch": "*"} if condition.if_match is None else {"IfMatch": f'"{condition.if_match}"'}
+            arguments["Metadata"] = {**arguments.get("Metadata", {}), _WRITE_ID: condition.write_id}
+        body = data if isinstance(data, (bytes, bytearray)) else bytes(data)
+        location = {"Bucket": self.root.container, "Key": self.absolute(key)}
+        try:
+            answer = await self._client.put_object(**location, Body=body, **arguments)
+        except Exception as error:
+            if condition is None or _code(error) not in ("PreconditionFailed", "412", "NoSuchKey"):
+                raise
+            return await self._own_write(location, condition)
+        return _bare(answer.get("ETag"))
+
+    async def _own_write(self, location: Mapping[str, str], condition: Condition) -> str | None:
+        try:
+            found = await self._client.head_object(**location)
+        except Exception as error:
+            if _code(error) in ("404", "NoSuchKey", "NotFound"):
+                raise ConditionError from None
+            raise
+        if found.get("Metadata", {}).get(_WRITE_ID) != condition.write_id:
+            raise ConditionError
+        return _bare(found.get("ETag"))
+
+    async def delete(self, keys: Sequence[str]) -> None:
+        """One DeleteObjects; what it could not delete is raised, which the answer alone does not do."""
+        bucket = self.root.container
+        if len(keys) == 1:
+            await self._client.delete_object(Bucket=bucket, Key=self.absolute(keys[0]), **self._extra["delete_object"])
+            return
+        wanted = {"Objects": [{"Key": self.absolute(key)} for key in keys], "Quiet": True}
+        answer = await self._client.delete_objects(Bucket=bucket, Delete=wanted, **self._extra["delete_objects"])
+        failed = [item for item in answer.get("Errors", ()) if item.get("Code") != "NoSuchKey"]
+        if failed:
+            raise KeyFailure(failed)
+
+    async def copy(self, source: str, target: str) -> None:
+        """One CopyObject, by the server."""
+        bucket = self.root.container
+        await self._client.copy_object(
+            Bucket=bucket,
+            Key=self.absolute(target),
+            CopySource={"Bucket": bucket, "Key": self.absolute(source)},
+            **self._extra["copy_object"],
+        )
+
+
+def arguments_of(settings: Settings) -> dict[str, Any]:
+    """Arguments for s3fs: our tuning below the user's own."""
+    user = settings.fs_args
+    client = user.get("client_kwargs") or {}
+    endpoint = str(user.get("endpoint_url") or client.get("endpoint_url") or "")
+    config: dict[str, Any] = {
+        "connect_timeout": min(settings.timeout, 10.0),
+        "read_timeout": settings.timeout,
+        "max_pool_connections": connections(),
+        # One layer of retries, and it is ours.
+        "retries": {"total_max_attempts": 1, "mode": "standard"},
+        # Composing the default one costs a quarter of a small request.
+        "user_agent": f"aiocopick/{__version__}",
+        # Checksums in trailers are refused by servers that speak an older dialect.
+        "request_checksum_calculation": "when_required",
+        "response_checksum_validation": "when_required",
+    }
+    tuning: dict[str, Any] = {"config_kwargs": config, "client_kwargs": {}}
+    if endpoint.startswith("http://"):
+        # Without it botocore loads the certificates of the system, which a plain connection does not look at.
+        tuning["client_kwargs"]["verify"] = False
+    arguments = merge(tuning, user)
+    # These are what one filesystem per event loop stands on, and not for the user to change.
+    return {**arguments, "asynchronous": True, "skip_instance_cache": True, "use_listings_cache": False}
+
+
+_OF_FSSPEC = frozenset(
+    {"use_listings_cache", "listings_expiry_time", "max_paths", "skip_instance_cache", "asynchronous", "loop"}
+)
+
+
+def _filesystem(arguments: dict[str, Any]) -> Any:
+    import s3fs
+
+    if arguments.get("session") is None:
+        known = inspect.signature(s3fs.S3FileSystem.__init__).parameters.keys() | _OF_FSSPEC
+        own = {name: value for name, value in arguments.items() if name not in known}
+        arguments = {name: value for name, value in arguments.items() if name in known}
+        arguments["session"] = _session(own)
+    return s3fs.S3FileSystem(**arguments)
+
+
+def _session(arguments: dict[str, Any]) -> Any:
+    from aiobotocore.session import AioSession
+
+    session = AioSession(**arguments)
+    session.register_component("data_loader", _loader())
+    # Three quarters of the time for a listing are dateutil's otherwise.
+    session.get_component("response_parser_factory").set_parser_defaults(timestamp_parser=_timestamp)
+    return session
+
+
+@functools.cache
+def _loader() -> Any:
+    from botocore.loaders import create_loader
+
+    return create_loader()
+
+
+@functools.cache
+def _descriptions_loaded() -> None:
+    loader = _loader()
+    loader.load_service_model("s3", "service-2")
+    loader.load_service_model("s3", "endpoint-rule-set-1")
+    for name in ("endpoints", "partitions", "sdk-default-configuration", "_retry"):
+        loader.load_data(name)
+
+
+def _load_descriptions() -> None:
+    import s3fs  # noqa: F401 - a second of work on a slow disk, better here than on the event loop
+
+    with _loading:
+        _descriptions_loaded()
+
+
+def _timestamp(value: Any) -> datetime:
+    if isinstance(value, (int, float)):
+        return datetime.fromtimestamp(value, UTC)
+    try:
+        moment = datetime.fromisoformat(value)
+    except ValueError:
+        try:
+            return datetime.fromtimestamp(float(value), UTC)
+        except ValueError:
+            return parsedate_to_datetime(value)
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+def _seconds(moment: datetime | None) -> float | None:
+    return None if moment is None else moment.timestamp()
+
+
+def _bare(etag: str | None) -> str | None:
+    return None if etag is None else etag.strip('"')
+
+
+def _code(error: BaseException) -> str:
+    response = getattr(error, "response", None)
+    return str(response.get("Error", {}).get("Code", "")) if isinstance(response, dict) else ""
