@@ -98,7 +98,7 @@ def parse_runs(entries: Iterable[ListedEntry]) -> Listing:
     entries : iterable
         Children of ``ExperimentRuns/``, or anything below it. A run is a directory; hidden ones do not count.
     """
-    names = {}
+    names: dict[str, None] = {}
     for entry in entries:
         folder, _, rest = entry.key.partition("/")
         name, deeper, _ = rest.partition("/")

@@ -16,7 +16,16 @@ from typing import Any
 from urllib.parse import parse_qsl
 
 from aiocopick.errors import InvalidNameError
-from aiocopick.layout.refs import AnnotationRef, FeaturesRef, Ref, SegmentationRef, TomogramRef
+from aiocopick.layout.refs import (
+    AnnotationRef,
+    FeaturesRef,
+    ObjectRef,
+    Ref,
+    RunRef,
+    SegmentationRef,
+    TomogramRef,
+    VoxelSpacingRef,
+)
 
 ANY = "*"
 TYPE_FLAGS = ("multilabel", "instance", "panoptic")
@@ -145,7 +154,7 @@ def _split_flags(uri: str, text: str, *, is_regex: bool) -> tuple[str, dict[str,
     """The URI without its query, and the segmentation types in that. A ``?`` of a glob stays where it is."""
     head, mark, query = uri.rpartition("?")
     given = dict(parse_qsl(query)) if mark else {}
-    if not given or not set(given) <= set(TYPE_FLAGS):
+    if not set(given) & set(TYPE_FLAGS):
         return uri, {}
     flags = {flag: given[flag].lower() in _TRUE for flag in TYPE_FLAGS if flag in given}
     if sum(flags.values()) > 1:
@@ -175,10 +184,8 @@ def _parse_names(uri: str, text: str, field: str) -> dict[str, str]:
 def format_uri(ref: Ref) -> str:
     """The CoPick URI of an entity; it does not name the run.
 
-    Raises
-    ------
-    InvalidNameError
-        CoPick has no URIs for this kind (runs, voxel spacings, objects).
+    CoPick has none for runs, voxel spacings and objects: a voxel spacing is written as what all its tomograms have in
+    common, runs and objects as their names.
     """
     if isinstance(ref, AnnotationRef):
         return f"{ref.object_name}:{ref.user_id}/{ref.session_id}"
@@ -190,7 +197,10 @@ def format_uri(ref: Ref) -> str:
         return f"{ref.tomo_type}@{ref.voxel_size}:{ref.feature_type}"
     if isinstance(ref, TomogramRef):
         return f"{ref.tomo_type}@{ref.voxel_size}"
-    raise InvalidNameError(f"CoPick has no URI for a {ref.kind}.")
+    if isinstance(ref, VoxelSpacingRef):
+        return f"{ANY}@{ref.voxel_size}"
+    assert isinstance(ref, RunRef | ObjectRef)
+    return ref.run if isinstance(ref, RunRef) else ref.name
 
 
 __all__ = ["ANY", "UriPattern", "format_uri", "parse_uri"]
