@@ -10,6 +10,7 @@ from tests.interop.fixtures import (
     copick1_odd_project,
     copick1_project,
     copick1_python,
+    copick2_project,
     copick2_python,
     environment_summary,
 )
@@ -31,6 +32,7 @@ __all__ = [
     "copick1_odd_project",
     "copick1_project",
     "copick1_python",
+    "copick2_project",
     "copick2_python",
     "gcs_server",
     "minio_server",

@@ -1,6 +1,6 @@
-"""Print, as JSON, everything that copick finds in a project: the oracle for our own listing and reading.
+"""Write down, as JSON, everything that copick finds in a project: the oracle for our own listing and reading.
 
-    COPICK_PYTHON describe_copick.py CONFIG [--no-data]
+    COPICK_PYTHON describe_copick.py CONFIG OUTPUT [--no-data]
 
 Run by the interpreter of an environment that has copick 1.31 or 2.0, so nothing of aiocopick is imported here. With
 `--no-data` nothing is read, only listed.
@@ -17,7 +17,7 @@ Run by the interpreter of an environment that has copick 1.31 or 2.0, so nothing
 
 "volume" is {"attributes", "levels": [{"path", "shape", "dtype", "chunks", "sha256"}]}; the checksum is of the level's
 values, C-contiguous and little-endian. Lists are sorted by identity. Where copick itself fails, the place of a list or
-the data has {"error": "..."}.
+the data has {"error": "..."}. For projects that are an overlay without a static part.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ import argparse
 import hashlib
 import importlib.metadata
 import json
-import sys
 import warnings
+from pathlib import Path
 
 import copick
 import numpy as np
@@ -171,12 +171,16 @@ def read_filaments(filaments) -> dict:
 
 
 def volume_of_object(found) -> dict:
-    # Asking copick 1.31 for the store of an object without a map would make its folder.
-    has_map = found.is_particle and found.fs_overlay.exists(found.overlay_path)
-    return volume(found) if has_map else {"volume": None}
+    if not found.is_particle or not found.fs_overlay.exists(found.overlay_path):
+        return {"volume": None}
+    return volume(found)
 
 
 def volume(entity) -> dict:
+    # copick 1.31 makes the folder of a store that is asked for and not there; describing a project must not change it.
+    fs, path = (entity.fs, entity.path) if hasattr(entity, "path") else (entity.fs_overlay, entity.overlay_path)
+    if not fs.exists(path):
+        raise FileNotFoundError(path)
     group = zarr.open(entity.zarr(), mode="r")
     attributes = dict(group.attrs)
     # OME-Zarr 0.5 keeps its metadata under a key of its own.
@@ -201,7 +205,9 @@ def level(group, path) -> dict:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("config", help="copick's config JSON")
+    # Not standard output: copick's log goes there.
+    parser.add_argument("output", help="file for the description", type=Path)
     parser.add_argument("--no-data", action="store_true", help="list only, read nothing")
     arguments = parser.parse_args()
     warnings.simplefilter("ignore")
-    json.dump(describe(arguments.config, data=not arguments.no_data), sys.stdout)
+    arguments.output.write_text(json.dumps(describe(arguments.config, data=not arguments.no_data)))

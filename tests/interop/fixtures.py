@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.interop.environments import PRERELEASE, STABLE, VERSIONS, RegistryUnreachableError, interpreter, is_made
-from tests.interop.project import CopickProject, copick1_odd_project_in_cache, copick1_project_in_cache
+from tests.interop.project import CopickProject, odd_project_in_cache, project_in_cache
 
 USED = pytest.StashKey[set[str]]()
 
@@ -36,13 +36,19 @@ def copick2_python(pytestconfig: pytest.Config) -> Path:
 @pytest.fixture(scope="session")
 def copick1_project(copick1_python: Path) -> CopickProject:
     """A project written by copick 1.31, on disk; shared by all tests: `copy_to` a folder to write."""
-    return copick1_project_in_cache(copick1_python)
+    return project_in_cache(copick1_python)
+
+
+@pytest.fixture(scope="session")
+def copick2_project(copick2_python: Path) -> CopickProject:
+    """The same project written by copick 2.0, so its volumes are zarr 3; shared by all tests."""
+    return project_in_cache(copick2_python)
 
 
 @pytest.fixture(scope="session")
 def copick1_odd_project(copick1_python: Path) -> CopickProject:
-    """The same with odd names, hidden files, raw frames, links and broken files; shared by all tests."""
-    return copick1_odd_project_in_cache(copick1_python)
+    """copick 1.31's project with odd names, hidden files, raw frames, links and broken files; shared by all tests."""
+    return odd_project_in_cache(copick1_python)
 
 
 def environment_summary(config: pytest.Config) -> list[str]:

@@ -1,8 +1,10 @@
 """Projects written by copick itself, and what copick says of a project.
 
-project = copick1_project_in_cache(python)      # made once, then shared: do not write to it
-mine = project.copy_to(tmp_path / "project")     # to write to
-said = describe(python, mine.config)             # what copick finds there
+    project = project_in_cache(python)           # shared: do not write to it
+    mine = project.copy_to(tmp_path / "mine")    # to write to
+    said = describe(python, mine.config)         # what copick finds there
+
+A project is made once and kept in the cache.
 """
 
 from __future__ import annotations
@@ -12,6 +14,7 @@ import json
 import os
 import shutil
 import subprocess
+import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +23,7 @@ from typing import Any
 from tests.servers.cache import cache_folder, made_once
 
 HERE = Path(__file__).parent
-WRITE = HERE / "write_project_copick1.py"
+WRITE = HERE / "write_project.py"
 ADD_ODDITIES = HERE / "add_oddities.py"
 DESCRIBE = HERE / "describe_copick.py"
 
@@ -62,41 +65,49 @@ class CopickProject:
         return path
 
 
-def copick1_project_in_cache(python: Path) -> CopickProject:
-    """The project that copick 1.31 wrote; made once per version of the script."""
+def project_in_cache(python: Path) -> CopickProject:
+    """The project as the copick of an environment writes it; made once per version of the script."""
 
     def make(folder: Path) -> None:
         _run(python, WRITE, folder)
 
-    return CopickProject(made_once(_folder("project", WRITE), make))
+    return CopickProject(made_once(_folder(f"project-by-{environment_of(python)}", WRITE), make))
 
 
-def copick1_odd_project_in_cache(python: Path) -> CopickProject:
+def odd_project_in_cache(python: Path) -> CopickProject:
     """The same project with what others have left in it; see `add_oddities.py`."""
 
     def make(folder: Path) -> None:
-        shutil.rmtree(folder)
-        copick1_project_in_cache(python).copy_to(folder)
+        folder.rmdir()
+        project_in_cache(python).copy_to(folder)
         _run(python, ADD_ODDITIES, folder)
 
-    return CopickProject(made_once(_folder("odd-project", WRITE, ADD_ODDITIES), make))
+    return CopickProject(made_once(_folder(f"odd-project-by-{environment_of(python)}", WRITE, ADD_ODDITIES), make))
 
 
 def describe(python: Path, config: Path, *, data: bool = True) -> dict[str, Any]:
     """Everything copick finds through a config; see `describe_copick.py` for the form of the answer."""
-    said: dict[str, Any] = json.loads(_run(python, DESCRIBE, config, *(() if data else ("--no-data",))))
+    with tempfile.TemporaryDirectory() as folder:
+        output = Path(folder) / "description.json"
+        _run(python, DESCRIBE, config, output, *(() if data else ("--no-data",)))
+        said: dict[str, Any] = json.loads(output.read_bytes())
     return said
 
 
 def describe_once(python: Path, project: CopickProject) -> dict[str, Any]:
     """`describe` of a project in the cache, kept beside it."""
-    kept = _folder(f"{project.folder.name}-by-{python.parents[1].name}", DESCRIBE)
+    kept = _folder(f"{project.folder.name}-read-by-{environment_of(python)}", DESCRIBE)
 
     def make(folder: Path) -> None:
-        (folder / "description.json").write_bytes(_run(python, DESCRIBE, project.config))
+        _run(python, DESCRIBE, project.config, folder / "description.json")
 
     said: dict[str, Any] = json.loads((made_once(kept, make) / "description.json").read_bytes())
     return said
+
+
+def environment_of(python: Path) -> str:
+    """Name of the environment of an interpreter: `copick-` and the version."""
+    return python.parents[1].name
 
 
 def _folder(name: str, *scripts: Path) -> Path:
@@ -104,7 +115,7 @@ def _folder(name: str, *scripts: Path) -> Path:
     return cache_folder("projects") / f"{name}-{digest}"
 
 
-def _run(python: Path, script: Path, *arguments: str | Path) -> bytes:
+def _run(python: Path, script: Path, *arguments: str | Path) -> None:
     done = subprocess.run(
         [str(python), str(script), *map(str, arguments)],
         capture_output=True,
@@ -114,4 +125,3 @@ def _run(python: Path, script: Path, *arguments: str | Path) -> bytes:
     )
     if done.returncode:
         raise RuntimeError(f"{script.name} failed: {done.stderr.decode(errors='replace')[-2000:]}")
-    return done.stdout

@@ -1,9 +1,9 @@
-"""Write a project with copick 1.31: 30 runs, every kind of entity, the same bytes every time.
+"""Write a project with copick itself: 30 runs, every kind of entity, the same values every time.
 
-    COPICK1_PYTHON write_project_copick1.py FOLDER
+    COPICK_PYTHON write_project.py FOLDER
 
 makes FOLDER/project and FOLDER/config.json (an overlay at FOLDER/project). Run by the interpreter of an environment
-that has copick 1.31, so nothing of aiocopick is imported here.
+that has copick 1.31 (which writes zarr 2) or 2.0 (zarr 3), so nothing of aiocopick is imported here.
 
 Every run has `wbp` at two voxel spacings; what else it has turns with its number, so that runs differ. Volumes are
 small, with odd shapes; the run `TS_017` also has a tomogram `chunked` of 1,331 chunks.
@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import json
 import sys
+from importlib.metadata import version
 from pathlib import Path
 
 import copick
@@ -22,6 +23,7 @@ import trimesh
 from copick.util.ome import write_ome_zarr_3d
 
 SEED = 20240611
+ZARR3 = not version("zarr").startswith("2.")
 CHUNKED_RUN = "TS_017"
 
 OBJECTS = [
@@ -47,15 +49,14 @@ AUTHORS = [("alice", "17"), ("bob", "2024-06-11"), ("pytom", "0"), ("crYOLO.v1",
 
 
 def main(folder: Path) -> None:
-    # Blosc's threads put blocks down in the order they finish: the same values, but not the same bytes.
+    # Blosc's threads put blocks down in the order they finish; without them the bytes are the same, too.
     numcodecs.blosc.use_threads = False
     project = folder / "project"
     project.mkdir(parents=True)
     config = {
         "config_type": "filesystem",
-        "name": "written by copick 1.31",
+        "name": "written by copick",
         "description": "Every kind of entity, for tests",
-        "version": "1.31.0",
         "pickable_objects": OBJECTS,
         "overlay_root": f"local://{project}",
         "overlay_fs_args": {"auto_mkdir": True},
@@ -95,16 +96,22 @@ def write_volumes(run, number, rng, size, shape) -> None:
     if number % 2 == 0:
         fine.new_tomogram("denoised").from_numpy(rng.normal(size=shape), levels=2, dtype=np.float16)
     if number % 5 == 0:
-        # copick 1.31 writes no features itself: tools take its store.
-        features = wbp.new_features("edges")
-        write_ome_zarr_3d(features.zarr(), {size: rng.random(shape).astype(np.float32)})
+        write_features(wbp.new_features("edges"), rng.random(shape).astype(np.float32), size)
     if number % 4 == 0:
-        features = wbp.new_features("embedding")
-        embedding = rng.random((3, *shape)).astype(np.float32)
-        write_ome_zarr_3d(features.zarr(), {size: embedding}, channel_axis=True)
+        write_features(wbp.new_features("embedding"), rng.random((3, *shape)).astype(np.float32), size)
     if run.name == CHUNKED_RUN:
         volume = rng.integers(-128, 127, size=(88, 88, 88), dtype=np.int8)
-        write_ome_zarr_3d(fine.new_tomogram("chunked").zarr(), {size: volume}, chunk_size=(8, 8, 8))
+        # A file per chunk in zarr 3 as well, which would put them all into one.
+        shards = {"shard_size": (8, 8, 8)} if ZARR3 else {}
+        write_ome_zarr_3d(fine.new_tomogram("chunked").zarr(), {size: volume}, chunk_size=(8, 8, 8), **shards)
+
+
+def write_features(features, data, size) -> None:
+    if ZARR3:
+        features.from_numpy(data)
+    else:
+        # copick 1.31 writes no features itself: tools take its store.
+        write_ome_zarr_3d(features.zarr(), {size: data}, channel_axis=data.ndim == 4)
 
 
 def write_segmentations(run, number, rng, size, shape) -> None:
