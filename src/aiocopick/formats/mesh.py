@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from aiocopick.errors import FormatError
@@ -64,8 +65,8 @@ def encode_mesh(geometry: Geometry | None) -> bytes:
     if not isinstance(geometry, trimesh.parent.Geometry):
         raise ValueError(f"A mesh must be trimesh geometry, not {type(geometry).__name__}.")
     scene = geometry if isinstance(geometry, trimesh.Scene) else trimesh.Scene(geometry)
-    exported = scene.export(file_type="glb")
-    return bytes(exported)
+    export: Callable[..., bytes] = scene.export
+    return export(file_type="glb")
 
 
 __all__ = ["decode_mesh", "encode_mesh"]
