@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +13,27 @@ SCHEMA = 1
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sample:
-    """One process: seconds, bytes, requests; or the error it ended with."""
+    """One process: seconds, bytes, requests; or the error it ended with.
+
+    Parameters
+    ----------
+    round : int
+        Samples of one round were taken one right after another.
+    wall, cpu : float
+        Seconds.
+    memory_before, memory_peak : int
+        Resident bytes of the process.
+    requests : mapping of str to int or None
+        Answered by the server, by operation; None when nobody counted.
+    check : object
+        What the subject found, to be compared with what others found.
+    notes : mapping
+        Further figures of this subject.
+    error : str or None
+        Why there are no figures.
+    """
 
     round: int
-    command: str
     wall: float = 0.0
     cpu: float = 0.0
     memory_before: int = 0
@@ -34,7 +51,17 @@ class Sample:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cell:
-    """All samples of one subject at one work of one size in one place."""
+    """All samples of one subject at one work of one size in one place.
+
+    Parameters
+    ----------
+    experiment, work, parameters, target, latency, subject
+        See :class:`benchmarks.profiles.Experiment`.
+    command : str
+        Command line of each sample, behind the environment that ran it.
+    samples : tuple of Sample
+        In the order of the rounds.
+    """
 
     experiment: str
     work: str
@@ -42,6 +69,7 @@ class Cell:
     target: str
     latency: int
     subject: str
+    command: str
     samples: tuple[Sample, ...]
 
     @property
@@ -112,7 +140,10 @@ class Results:
     def save(self, path: Path) -> None:
         """Write as JSON."""
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps({"schema": SCHEMA, **asdict(self)}, indent=1) + "\n")
+        cells = [json.dumps(cell) for cell in _rounded(asdict(self)["cells"])]
+        head = json.dumps({"schema": SCHEMA, **asdict(replace(self, cells=()))}, indent=1)
+        # A line for each cell: short enough to keep, long enough to compare two runs by.
+        path.write_text(head.replace('"cells": []', '"cells": [\n' + ",\n".join(cells) + "\n]") + "\n")
 
 
 def load(path: Path) -> Results:
@@ -124,3 +155,12 @@ def load(path: Path) -> Results:
         Cell(**{**cell, "samples": tuple(Sample(**sample) for sample in cell["samples"])}) for cell in data.pop("cells")
     ]
     return Results(**data, cells=tuple(cells))
+
+
+def _rounded(value: Any) -> Any:
+    """The same with microseconds at most."""
+    if isinstance(value, float):
+        return round(value, 6)
+    if isinstance(value, dict):
+        return {name: _rounded(item) for name, item in value.items()}
+    return [_rounded(item) for item in value] if isinstance(value, list | tuple) else value

@@ -80,6 +80,7 @@ class Runner:
                     target=self._target.kind,
                     latency=latency,
                     subject=name,
+                    command=_shown(_command(SUBJECTS[name], work.name, parameters), SUBJECTS[name]),
                     samples=tuple(samples),
                 )
                 for latency in self._target.latencies
@@ -135,18 +136,22 @@ class Runner:
         turn: int,
         subject: Subject,
     ) -> Sample:
-        command = ["python", "-m", "benchmarks.child", subject.name, work, json.dumps(parameters)]
-        shown = f"[{subject.environment}] {shlex.join(command)}"
-        python = str(self._interpreters[subject.environment])
+        command = [str(self._interpreters[subject.environment]), *_command(subject, work, parameters)]
         with project() as addresses:
             target = self._target.reach(addresses, latency)
             try:
-                found = Sample(
-                    round=turn, command=shown, **figures([python, *command[1:]], target, self._sample_seconds)
-                )
+                found = Sample(round=turn, **figures(command, target, self._sample_seconds))
             except SampleError as error:
-                found = Sample(round=turn, command=shown, error=str(error))
+                found = Sample(round=turn, error=str(error))
         outcome = f"FAILED: {found.error}" if found.error else f"{found.wall:9.3f} s"
         sizes = " ".join(f"{name}={value}" for name, value in parameters.items())
         self._say(f"{self._target.kind} {latency} ms  {work} {sizes}  {subject.name:24} {outcome}")
         return found
+
+
+def _command(subject: Subject, work: str, parameters: Mapping[str, Any]) -> list[str]:
+    return ["-m", "benchmarks.child", subject.name, work, json.dumps(parameters)]
+
+
+def _shown(arguments: Sequence[str], subject: Subject) -> str:
+    return f"[{subject.environment}] python {shlex.join(arguments)}"

@@ -66,6 +66,10 @@ class Subject:
         )
 
 
+# What copick imports at the first opening, its client of the data portal included.
+COPICK_MODULES = ("copick.impl.filesystem", "copick.impl.cryoet_data_portal")
+
+
 def _copick(version: str, written: str, read: frozenset[str]) -> tuple[Subject, Subject]:
     environment = f"copick {version}"
     layouts = {"volume_read": read, "volume_write": frozenset({written})}
@@ -76,7 +80,7 @@ def _copick(version: str, written: str, read: frozenset[str]) -> tuple[Subject, 
         works=PROJECT,
         environment=environment,
         layouts=layouts,
-        options={"import": "copick", "preload": ("copick.impl.filesystem",), "threads": 1},
+        options={"import": "copick", "preload": COPICK_MODULES, "threads": 1},
     )
     threads = Subject(
         name=f"copick-{version}-threads",
@@ -84,7 +88,7 @@ def _copick(version: str, written: str, read: frozenset[str]) -> tuple[Subject, 
         module="benchmarks.subjects.copick_api",
         works=SPREADABLE,
         environment=environment,
-        options={"preload": ("copick.impl.filesystem",), "threads": 16},
+        options={"preload": COPICK_MODULES, "threads": 16},
     )
     return alone, threads
 

@@ -1,0 +1,198 @@
+"""Write the documentation's figures from one run: between markers, so that no figure is ever typed.
+
+A block begins with ``<!-- generated: NAME -->`` and ends with ``<!-- end -->``; people write the text around it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+
+from benchmarks import plots, summary, tables
+from benchmarks.machine import REPOSITORY
+from benchmarks.results import Cell, Results
+from benchmarks.subjects import SUBJECTS
+from benchmarks.works import WORKS
+
+KEPT = REPOSITORY / "benchmarks" / "results.json"
+PAGES = (REPOSITORY / "docs" / "benchmarks.md", REPOSITORY / "docs" / "benchmark-tables.md", REPOSITORY / "README.md")
+FIGURES = REPOSITORY / "docs" / "benchmarks"
+
+_BLOCK = re.compile(r"(<!-- generated: ([\w -]+) -->\n).*?(<!-- end -->)", re.DOTALL)
+
+COLUMNS = {
+    "copick 2.0.0a6": ("copick-2.0.0a6",),
+    "in 16 threads": ("copick-2.0.0a6-threads",),
+    "aiocopick, blocking": ("aiocopick-facade",),
+    "aiocopick, async": ("aiocopick",),
+    "best by hand": tuple(name for name, subject in SUBJECTS.items() if subject.floor),
+}
+"""The short version's columns, each with the subjects of which it shows the fastest."""
+
+HEADLINES = (
+    ("crawl", {"runs": 60}, "minio", 20),
+    ("crawl", {"runs": 1000}, "minio", 20),
+    ("crawl_picks", {"runs": 200}, "minio", 20),
+    ("one_run", {}, "minio", 20),
+    ("picks_load", {"points": 100_000}, "disk", 0),
+    ("picks_store", {"points": 100_000}, "disk", 0),
+    ("volume_read", {"layout": "64", "region": "full"}, "minio", 20),
+    ("volume_read", {"layout": "64", "region": "boxes"}, "minio", 20),
+    ("volume_write", {"layout": "256", "levels": 3}, "minio", 20),
+)
+
+
+def write(results: Results) -> None:
+    """Keep a run as the published one and bring the pages and plots in step with it."""
+    results.save(KEPT)
+    plots.draw(results, FIGURES)
+    for page in PAGES:
+        page.write_text(filled(page.read_text(), results))
+
+
+def filled(text: str, results: Results) -> str:
+    """A page with its blocks filled.
+
+    Raises
+    ------
+    KeyError
+        When a block has a name that nothing here makes.
+    """
+
+    def block(match: re.Match[str]) -> str:
+        name, _, argument = match[2].partition(" ")
+        content = BLOCKS[name](results, argument)
+        return f"{match[1]}\n{content}\n\n{match[3]}"
+
+    return _BLOCK.sub(block, text)
+
+
+def machine(results: Results, argument: str) -> str:
+    """What ran where, and when."""
+    facts = results.machine
+    lines = [
+        f"- {facts['processor']}, {facts['cores']} cores, {facts['memory_gib']} GiB, {facts['system']}",
+        f"- load average {facts['load_average']} before and {facts['load_average_after']} after",
+        f"- {results.started} to {results.finished}, commit `{results.commit}`",
+        f"- `{results.command}`",
+        *[f"- {kind}: {about}" for kind, about in results.targets.items()],
+        *[f"- left out: {name} ({reason})" for name, reason in results.missing.items()],
+    ]
+    return "\n".join(lines)
+
+
+def versions(results: Results, argument: str) -> str:
+    """Versions by environment."""
+    packages = list(dict.fromkeys(name for found in results.environments.values() for name in found))
+    header = ("environment", *packages)
+    rows = [(name, *(found.get(package, "") for package in packages)) for name, found in results.environments.items()]
+    return _markdown(header, rows)
+
+
+def subjects(results: Results, argument: str) -> str:
+    """Who was measured."""
+    used = dict.fromkeys(cell.subject for cell in results.cells)
+    return "\n".join(f"- `{name}`: {SUBJECTS[name].about}" for name in used)
+
+
+def headlines(results: Results, argument: str) -> str:
+    """The short version: seconds."""
+    rows = []
+    for work, parameters, target, latency in HEADLINES:
+        cells = [
+            cell
+            for cell in results.cells
+            if (cell.work, cell.target, cell.latency) == (work, target, latency)
+            and "again" not in cell.parameters
+            and "concurrency" not in cell.parameters
+            and parameters.items() <= cell.parameters.items()
+        ]
+        if cells:
+            # Several experiments may have asked the same; the first one that did is the one to look up.
+            group = summary.groups(cells)[0]
+            name = f"{WORKS[work].title}: {tables.size(group[0])}{tables.place(group[0])}"
+            rows.append((name, *[_fastest(group, names) for names in COLUMNS.values()]))
+    return _markdown(("", *COLUMNS), rows)
+
+
+def experiment(results: Results, argument: str) -> str:
+    """One experiment: what was inside the clock, then a table for each place, sizes side by side."""
+    cells = [cell for cell in results.cells if cell.experiment == argument]
+    if not cells:
+        return "Not part of this run."
+    parts = [WORKS[cells[0].work].about]
+    for (target, latency), group in _by(cells, lambda cell: (cell.target, cell.latency)):
+        del target, latency
+        parts.append(f"**{tables.place(group[0])}**")
+        parts.append(_side_by_side(group))
+    return "\n\n".join(parts)
+
+
+def plot(results: Results, argument: str) -> str:
+    """A plot, when the run has figures for it."""
+    panels = plots.PLOTS[argument]
+    return f"![{'; '.join(panel.title for panel in panels)}](benchmarks/{argument}.svg)"
+
+
+def everything(results: Results, argument: str) -> str:
+    """All tables with spread, CPU, memory and requests."""
+    return tables.everything(results)
+
+
+BLOCKS: dict[str, Callable[[Results, str], str]] = {
+    "machine": machine,
+    "versions": versions,
+    "subjects": subjects,
+    "headlines": headlines,
+    "experiment": experiment,
+    "plot": plot,
+    "everything": everything,
+}
+
+
+def _side_by_side(cells: Sequence[Cell]) -> str:
+    """Rows of subjects, a column for each size: median seconds, how many times ours, requests."""
+    sizes = [group for _, group in _by(cells, lambda cell: cell.group)]
+    names = list(dict.fromkeys(cell.subject for cell in cells))
+    rows = []
+    for name in names:
+        row = [f"`{name}`"]
+        for group in sizes:
+            of = {cell.subject: cell for cell in group}
+            row.append(_entry(of.get(name), of.get(tables.BASE)))
+        rows.append(tuple(row))
+    return _markdown(("", *[tables.size(group[0]).removesuffix(", ") or "wall" for group in sizes]), rows)
+
+
+def _entry(cell: Cell | None, base: Cell | None) -> str:
+    if cell is None:
+        return ""
+    wall = summary.of(cell, summary.wall)
+    if wall is None:
+        return "failed"
+    ratio = None if base is None or base is cell else summary.ratio(cell, base)
+    counted = tables.requests(cell)
+    return (
+        tables.seconds(wall.median)
+        + ("" if ratio is None else f" (× {tables.times(ratio.median)})")
+        + (f", {counted} req." if counted else "")
+    )
+
+
+def _fastest(cells: Sequence[Cell], names: Sequence[str]) -> str:
+    medians = [spread.median for cell in cells if cell.subject in names and (spread := summary.of(cell, summary.wall))]
+    return tables.seconds(min(medians)) if medians else ""
+
+
+def _by(
+    cells: Sequence[Cell], key: Callable[[Cell], tuple[object, ...]]
+) -> list[tuple[tuple[object, ...], list[Cell]]]:
+    found: dict[tuple[object, ...], list[Cell]] = {}
+    for cell in cells:
+        found.setdefault(key(cell), []).append(cell)
+    return list(found.items())
+
+
+def _markdown(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    lines = [header, ["---", *["---:"] * (len(header) - 1)], *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)

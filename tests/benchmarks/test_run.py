@@ -1,0 +1,58 @@
+"""The suite runs as continuous integration runs it, at its smallest."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+from benchmarks.machine import REPOSITORY
+
+
+def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "benchmarks", "--profile", "tiny", *arguments],
+        cwd=REPOSITORY,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_subjects_agree_and_their_requests_are_counted(tmp_path: Path) -> None:
+    done = run("--only", "crawl-moto", "--subjects", "s3fs-flat", "aiocopick", "--out", str(tmp_path / "run.json"))
+    assert done.returncode == 0, done.stderr
+    found = json.loads((tmp_path / "run.json").read_text())
+    by_subject = {cell["subject"]: cell["samples"][0] for cell in found["cells"]}
+    assert set(by_subject) == {"s3fs-flat", "aiocopick"}
+    wanted = {
+        "runs": 3,
+        "voxel_spacings": 3,
+        "tomograms": 6,
+        "features": 3,
+        "picks": 9,
+        "meshes": 3,
+        "segmentations": 6,
+    }
+    assert [one["check"] for one in by_subject.values()] == [wanted, wanted]
+    assert by_subject["s3fs-flat"]["requests"] == {"ListObjectsV2": 4}
+    assert set(by_subject["aiocopick"]["requests"]) == {"ListObjectsV2"}
+
+
+def test_nothing_of_this_machine_is_published(tmp_path: Path) -> None:
+    done = run("--only", "picks-load-disk", "--subjects", "json", "--out", str(tmp_path / "run.json"))
+    assert done.returncode == 0, done.stderr
+    text = (tmp_path / "run.json").read_text()
+    assert str(REPOSITORY) not in text
+    assert str(tmp_path) not in text
+    assert sys.prefix not in text
+
+
+def test_a_subject_that_fails_fails_the_run() -> None:
+    done = run(
+        "--only", "picks-load-disk", "--subjects", "copick-1.31.0", "--python", f"copick 1.31.0={sys.executable}"
+    )
+    assert done.returncode == 1
+    assert "FAILED copick-1.31.0: picks_load" in done.stderr
+    assert "No module named 'copick'" in done.stderr
