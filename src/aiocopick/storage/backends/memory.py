@@ -10,6 +10,8 @@ import threading
 from collections.abc import Sequence
 from typing import Any
 
+from anyio.lowlevel import checkpoint
+
 from aiocopick.storage.backends.base import Backend, Condition, ConditionError, Content, Page
 from aiocopick.storage.base import Buffer, Capabilities, Entry, Range
 from aiocopick.storage.keys import Root
@@ -20,7 +22,7 @@ _lock = threading.Lock()
 
 
 class MemoryBackend(Backend):
-    """Objects in the memory of this process."""
+    """Objects in the memory of this process. Nothing blocks, so each operation lets others have their turn."""
 
     capabilities = Capabilities(delimiter=True, conditional_writes=True, etags=True)
     resumes = True
@@ -39,6 +41,7 @@ class MemoryBackend(Backend):
         self, prefix: str, delimiter: str | None, *, start_after: str = "", token: object | None = None
     ) -> Page:
         """Everything at once; `start_after` is honoured."""
+        await checkpoint()
         start = self._base + (f"{prefix}/" if prefix else "")
         skipped = len(self._base)
         entries: dict[str, Entry] = {}
@@ -84,6 +87,7 @@ class MemoryBackend(Backend):
 
     async def read(self, key: str, span: Range | None) -> Content:
         """A copy of the content, or of a part of it."""
+        await checkpoint()
         with _lock:
             file = self._store.get(self._base + key)
         if file is None:
@@ -96,6 +100,7 @@ class MemoryBackend(Backend):
 
     async def write(self, key: str, data: Buffer, condition: Condition | None) -> str | None:
         """Put a new object in the place of the old one."""
+        await checkpoint()
         path = self._base + key
         file = self._file(self._filesystem(), path, bytes(data))
         with _lock:

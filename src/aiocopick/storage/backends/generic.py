@@ -1,0 +1,192 @@
+"""Any other protocol that fsspec knows: async filesystems are awaited, others run in a few threads.
+
+Writes are as atomic as the protocol's own: where a reader may see half a file, it may here.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+import anyio
+import anyio.to_thread
+
+from aiocopick.storage.backends.base import Backend, Condition, Content, Page
+from aiocopick.storage.base import Buffer, Capabilities, Entry, Range
+from aiocopick.storage.keys import Root
+from aiocopick.storage.settings import Settings, merge
+
+_ARCHIVES = frozenset({"zip", "tar", "libarchive"})
+_READ_ONLY = frozenset({"tar", "libarchive", "github", "git", "reference", "data", "jupyter", "wandb"})
+_THREADS = 8
+
+
+class GenericBackend(Backend):
+    """A filesystem of fsspec's, whatever it is."""
+
+    capabilities = Capabilities(directories=True)
+    native_tree = True
+    read_batch = 16
+    delete_batch = 16
+
+    def __init__(self, settings: Settings, root: Root) -> None:
+        super().__init__(settings, root)
+        self._filesystem: Any = None
+
+    @classmethod
+    def capabilities_of(cls, settings: Settings) -> Capabilities:
+        """What such a storage can do: archives can be written only when they are opened for it."""
+        protocol = settings.root.partition("://")[0]
+        writable = protocol not in _READ_ONLY and (protocol != "zip" or settings.fs_args.get("mode", "r") != "r")
+        return Capabilities(directories=True, writable=writable)
+
+    @property
+    def parallel(self) -> int:
+        """An archive is one file with one position in it; others are asked by a few threads."""
+        return 1 if self.root.protocol in _ARCHIVES else _THREADS
+
+    async def connect(self) -> None:
+        """Make the filesystem; those that connect at once do so in a thread."""
+        import fsspec
+
+        self._threads = anyio.CapacityLimiter(self.parallel)
+        kind = await self._hop(fsspec.get_filesystem_class, self.root.protocol)
+        self._asynchronous = bool(kind.async_impl)
+        arguments = merge(kind._get_kwargs_from_urls(self.settings.root), self.settings.fs_args)
+        arguments |= {"skip_instance_cache": True, "use_listings_cache": False}
+        if self._asynchronous:
+            self._filesystem = kind(**{**arguments, "asynchronous": True})
+        else:
+            self._filesystem = await self._hop(lambda: kind(**arguments))
+        self._base = str(kind._strip_protocol(self.settings.root)).rstrip("/")
+
+    async def close(self) -> None:
+        """Close what can be closed."""
+        # fsspec has no common way to close a filesystem.
+        for name in ("_close", "close", "aclose"):
+            method = getattr(self._filesystem, name, None)
+            if callable(method) and not inspect.signature(method).parameters:
+                result = await self._hop(method) if not inspect.iscoroutinefunction(method) else method()
+                if inspect.isawaitable(result):
+                    await result
+                return
+        session = getattr(self._filesystem, "_session", None)
+        if session is not None and inspect.iscoroutinefunction(getattr(session, "close", None)):
+            await session.close()
+
+    async def _hop(self, function: Any, *args: Any, abandon: bool = False) -> Any:
+        return await anyio.to_thread.run_sync(function, *args, abandon_on_cancel=abandon, limiter=self._threads)
+
+    async def _call(self, name: str, *args: Any, abandon: bool = False, **kwargs: Any) -> Any:
+        if self._asynchronous:
+            return await getattr(self._filesystem, f"_{name}")(*args, **kwargs)
+        return await self._hop(lambda: getattr(self._filesystem, name)(*args, **kwargs), abandon=abandon)
+
+    def _path(self, key: str) -> str:
+        return f"{self._base}/{key}" if key else self._base or self._filesystem.root_marker
+
+    # --- operations ---------------------------------------------------------------------------------------------------
+
+    async def list_page(
+        self, prefix: str, delimiter: str | None, *, start_after: str = "", token: object | None = None
+    ) -> Page:
+        """The children of a directory."""
+        path = self._path(prefix)
+        try:
+            found = await self._call("ls", path, detail=True, abandon=True)
+        except (FileNotFoundError, NotADirectoryError):
+            return Page()
+        start = f"{prefix}/" if prefix else ""
+        entries = []
+        for info in found:
+            full = str(info["name"]).rstrip("/")
+            # A file is listed as itself.
+            if self._filesystem._strip_protocol(full).strip("/") == self._filesystem._strip_protocol(path).strip("/"):
+                continue
+            entries.append(_entry(start + full.rpartition("/")[2], info))
+        return Page(entries)
+
+    async def stat(self, key: str) -> Entry:
+        """The entry of a file or directory."""
+        return _entry(key, await self._call("info", self._path(key), abandon=True))
+
+    async def read(self, key: str, span: Range | None) -> Content:
+        """The content of a file, or a part of it."""
+        start, stop = span or (None, None)
+        return Content(await self._call("cat_file", self._path(key), start=start, end=stop, abandon=True))
+
+    async def read_some(self, items: Sequence[tuple[str, Range | None]], budget: int) -> list[bytes | BaseException]:
+        """Contents of several files in one hop; one by one where nothing blocks."""
+        if self._asynchronous:
+            try:
+                return [(await self.read(*items[0])).data]
+            except Exception as error:
+                return [error]
+        return list(await self._hop(self._read_here, list(items), budget, abandon=True))
+
+    def _read_here(self, items: Sequence[tuple[str, Range | None]], budget: int) -> list[bytes | BaseException]:
+        results: list[bytes | BaseException] = []
+        held = 0
+        for key, span in items:
+            start, stop = span or (None, None)
+            try:
+                data = self._filesystem.cat_file(self._path(key), start=start, end=stop)
+            except Exception as error:
+                results.append(error)
+                continue
+            results.append(data)
+            held += len(data)
+            if held >= budget:
+                break
+        return results
+
+    async def write(self, key: str, data: Buffer, condition: Condition | None) -> str | None:
+        """Write a file, and the directories above it."""
+        path = self._path(key)
+        await self._call("makedirs", path.rpartition("/")[0], exist_ok=True)
+        await self._call("pipe_file", path, bytes(data))
+        return None
+
+    async def delete(self, keys: Sequence[str]) -> None:
+        """Delete files."""
+        for key in keys:
+            try:
+                await self._call("rm_file", self._path(key))
+            except FileNotFoundError:
+                continue
+
+    async def delete_tree(self, prefix: str) -> int:
+        """Delete a directory."""
+        path = self._path(prefix)
+        count = len(await self._call("find", path))
+        try:
+            await self._call("rm", path, recursive=True)
+        except FileNotFoundError:
+            return 0
+        return count
+
+    async def copy(self, source: str, target: str) -> None:
+        """Copy a file."""
+        path = self._path(target)
+        await self._call("info", self._path(source))
+        await self._call("makedirs", path.rpartition("/")[0], exist_ok=True)
+        await self._call("cp_file", self._path(source), path)
+
+
+def _entry(key: str, info: Mapping[str, Any]) -> Entry:
+    if info.get("type") == "directory":
+        return Entry(key, is_prefix=True)
+    size = info.get("size")
+    return Entry(key, size=None if size is None else int(size), modified=_modified(info))
+
+
+def _modified(info: Mapping[str, Any]) -> float | None:
+    for name in ("mtime", "LastModified", "last_modified", "modified", "created"):
+        value = info.get(name)
+        if isinstance(value, datetime):
+            return value.timestamp()
+        if isinstance(value, (int, float)):
+            return float(value)
+    return None

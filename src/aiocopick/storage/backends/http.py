@@ -1,0 +1,244 @@
+"""Plain HTTP, for reading: files by GET, directories by the index pages that web servers make of them.
+
+A server that makes no index pages has no listings: a project on it is read through a catalogue.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from email.utils import parsedate_to_datetime
+from html.parser import HTMLParser
+from typing import Any
+from urllib.parse import quote, unquote, urljoin, urlsplit
+
+from aiocopick._version import __version__
+from aiocopick.errors import StorageError
+from aiocopick.storage.backends.base import Backend, Content, Page, close_sockets, connections
+from aiocopick.storage.backends.bodies import complete, range_header
+from aiocopick.storage.base import Capabilities, Entry, Range
+from aiocopick.storage.faults import Fault, common_fault, status_fault
+from aiocopick.storage.keys import Root
+from aiocopick.storage.settings import Settings, merge
+
+_REDIRECTS = frozenset({301, 302, 303, 307, 308})
+_MOST_REDIRECTS = 5
+_MOST_INDEX_BYTES = 64 * 1024 * 1024
+
+
+class StatusError(Exception):
+    """An answer that is no success."""
+
+    def __init__(self, status: int, reason: str, headers: dict[str, str]) -> None:
+        super().__init__(f"{status} {reason}")
+        self.status = status
+        self.reason = reason
+        self.headers = headers
+
+
+class HTTPBackend(Backend):
+    """Files below a URL."""
+
+    capabilities = Capabilities(writable=False, directories=True)
+
+    def __init__(self, settings: Settings, root: Root) -> None:
+        super().__init__(settings, root)
+        # Credentials in the URL go into a header: never into a request line, nor to another host.
+        user, _, host = root.location.partition("/")[0].rpartition("@")
+        self._user = user
+        path = root.location.partition("/")[2]
+        self._base = f"{root.protocol}://{host}/{path}".rstrip("/") + "/"
+        self._stranger: Any = None
+
+    async def connect(self) -> None:
+        """Make the sessions' filesystem."""
+        import aiohttp
+        from fsspec.implementations.http import HTTPFileSystem
+
+        timeout = self.settings.timeout
+        client: dict[str, Any] = {
+            "timeout": aiohttp.ClientTimeout(total=None, sock_connect=min(timeout, 10.0), sock_read=timeout),
+            "auto_decompress": False,
+        }
+        if "connector" not in (self.settings.fs_args.get("client_kwargs") or {}):
+            client["connector"] = aiohttp.TCPConnector(limit=connections())
+        if self._user:
+            name, _, password = self._user.partition(":")
+            client["auth"] = aiohttp.BasicAuth(unquote(name), unquote(password))
+        arguments = merge({"client_kwargs": client}, self.settings.fs_args)
+        fixed = {"asynchronous": True, "skip_instance_cache": True, "use_listings_cache": False}
+        self._filesystem = HTTPFileSystem(**{**arguments, **fixed})
+        self._session = await self._filesystem.set_session()
+        self._arguments = dict(self._filesystem.kwargs)
+        own = self._arguments.pop("headers", {})
+        self._headers = {"User-Agent": f"aiocopick/{__version__}", "Accept-Encoding": "identity", **own}
+
+    async def close(self) -> None:
+        """Close the sessions."""
+        await self._session.close()
+        if self._stranger is not None:
+            await self._stranger.close()
+
+    def abandon(self) -> None:
+        """Close their sockets."""
+        close_sockets(self._session)
+        if self._stranger is not None:
+            close_sockets(self._stranger)
+
+    @classmethod
+    def meaning(cls, error: BaseException) -> Fault:
+        """What an exception means."""
+        if isinstance(error, StatusError):
+            return status_fault(error.status, error.reason, error.headers)
+        return common_fault(error)
+
+    # --- requests -----------------------------------------------------------------------------------------------------
+
+    def _url(self, key: str) -> str:
+        url = self._base + quote(key, safe="/-._~!$&'()*+,;=:@")
+        return f"{url}?{self.root.query}" if self.root.query else url
+
+    @asynccontextmanager
+    async def _ask(self, method: str, url: str, headers: dict[str, str]) -> AsyncIterator[Any]:
+        """One request, its redirects followed; to another origin without anything the user gave for this one."""
+        import yarl
+
+        session, arguments, home = self._session, self._arguments, _origin(url)
+        headers = {**self._headers, **headers}
+        for _ in range(_MOST_REDIRECTS + 1):
+            target = yarl.URL(url, encoded=True)
+            async with session.request(method, target, headers=headers, allow_redirects=False, **arguments) as answer:
+                if answer.status not in _REDIRECTS or "Location" not in answer.headers:
+                    if answer.status >= 400:
+                        raise StatusError(answer.status, answer.reason or "", _headers(answer))
+                    yield answer
+                    return
+                url = urljoin(url, answer.headers["Location"])
+            if urlsplit(url).scheme not in ("http", "https"):
+                break
+            if _origin(url) != home:
+                session, arguments = await self._stranger_session(), {}
+                headers = {name: value for name, value in headers.items() if name in _HARMLESS}
+        raise StorageError(f"{self.root.url} redirects in a way that is not followed", path=self.root.url)
+
+    async def _stranger_session(self) -> Any:
+        import aiohttp
+
+        if self._stranger is None:
+            timeout = aiohttp.ClientTimeout(total=None, sock_connect=10.0, sock_read=self.settings.timeout)
+            self._stranger = aiohttp.ClientSession(timeout=timeout, auto_decompress=False)
+        return self._stranger
+
+    # --- operations ---------------------------------------------------------------------------------------------------
+
+    async def list_page(
+        self, prefix: str, delimiter: str | None, *, start_after: str = "", token: object | None = None
+    ) -> Page:
+        """The links of an index page that lead one level down."""
+        url = self._url(f"{prefix}/" if prefix else "")
+        try:
+            async with self._ask("GET", url, {}) as answer:
+                if not urlsplit(str(answer.url)).path.endswith("/"):
+                    # Redirected to a file, or the root is one.
+                    return Page()
+                if answer.content_type != "text/html":
+                    return Page()
+                if int(answer.headers.get("Content-Length") or 0) > _MOST_INDEX_BYTES:
+                    raise StorageError(f"{self.root.url}/{prefix}: the index page is too large", path=prefix)
+                data = complete(await answer.read(), answer.status, _headers(answer), None)
+                base = str(answer.url)
+                text = data.decode(answer.charset or "utf-8", errors="replace")
+        except StatusError as error:
+            if error.status in (404, 410):
+                return Page()
+            raise
+        return Page(index_entries(text, base, prefix))
+
+    async def stat(self, key: str) -> Entry:
+        """One HEAD; web servers send those who ask for a directory to its name with a slash."""
+        async with self._ask("HEAD", self._url(key), {}) as answer:
+            if not key or urlsplit(str(answer.url)).path.endswith("/"):
+                return Entry(key, is_prefix=True)
+            length = answer.headers.get("Content-Length")
+            modified = answer.headers.get("Last-Modified")
+            return Entry(
+                key,
+                size=None if length is None else int(length),
+                etag=_etag(answer),
+                modified=None if modified is None else parsedate_to_datetime(modified).timestamp(),
+            )
+
+    async def read(self, key: str, span: Range | None) -> Content:
+        """One GET, checked for completeness."""
+        headers = {} if span is None else {"Range": range_header(span)}
+        try:
+            async with self._ask("GET", self._url(key), headers) as answer:
+                if urlsplit(str(answer.url)).path.endswith("/"):
+                    raise IsADirectoryError(key)
+                found = _headers(answer)
+                if found.get("content-encoding", "identity") not in ("identity", ""):
+                    raise StorageError(
+                        f"{self.root.url}/{key}: the server compresses what should come as it is", path=key
+                    )
+                return Content(complete(await answer.read(), answer.status, found, span), _etag(answer))
+        except StatusError as error:
+            if error.status == 416 and span is not None:
+                return Content(b"")
+            raise
+
+
+_HARMLESS = frozenset({"User-Agent", "Accept-Encoding", "Range"})
+
+
+def _origin(url: str) -> tuple[str, str]:
+    parts = urlsplit(url)
+    return parts.scheme, parts.netloc.rpartition("@")[2].lower()
+
+
+def _headers(answer: Any) -> dict[str, str]:
+    return {name.lower(): value for name, value in answer.headers.items()}
+
+
+def _etag(answer: Any) -> str | None:
+    etag = answer.headers.get("ETag")
+    return None if etag is None else str(etag).removeprefix("W/").strip('"')
+
+
+class _Links(HTMLParser):
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        if tag == "a":
+            self.found.extend(value for name, value in attrs if name == "href" and value)
+
+
+def index_entries(text: str, base: str, prefix: str) -> list[Entry]:
+    """What an index page links to, one level below itself.
+
+    Parameters
+    ----------
+    text : str
+        The page.
+    base : str
+        Its address, which ends in ``/``.
+    prefix : str
+        The key of the directory.
+    """
+    links = _Links()
+    links.feed(text)
+    links.close()
+    here = urlsplit(base)
+    start = f"{prefix}/" if prefix else ""
+    found: dict[str, Entry] = {}
+    for link in links.found:
+        target = urlsplit(urljoin(base, link))
+        # Links with a query sort the page, and others lead up or away.
+        if target.query or target.netloc != here.netloc or not target.path.startswith(here.path):
+            continue
+        rest = target.path[len(here.path) :]
+        name = unquote(rest.removesuffix("/"))
+        if name and "/" not in name:
+            found.setdefault(name, Entry(start + name, is_prefix=rest.endswith("/")))
+    return list(found.values())

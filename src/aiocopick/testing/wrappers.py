@@ -1,0 +1,239 @@
+"""Storages around another one, for tests: they count, they wait, they fail."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from contextlib import AbstractAsyncContextManager
+from typing import Any, TypeVar
+
+import anyio
+
+from aiocopick.errors import CopickError, StorageError
+from aiocopick.storage.base import Buffer, Capabilities, Entry, Range, ReadItem, Storage
+from aiocopick.storage.limits import stream
+from aiocopick.storage.scan import reading_ahead
+from aiocopick.storage.stats import StorageStats
+
+Value = TypeVar("Value")
+
+
+class WrappedStorage:
+    """Another storage, with something around each of its requests.
+
+    Subclasses override :meth:`around`. Pages of a scan and items of a bulk operation pass through it one by one, so
+    that a wrapper can count them and stop between them.
+
+    Parameters
+    ----------
+    inner : Storage
+        What does the work.
+    """
+
+    def __init__(self, inner: Storage) -> None:
+        self.inner = inner
+
+    async def around(self, verb: str, key: str, call: Callable[[], Awaitable[Value]]) -> Value:
+        """Make one request of the storage below."""
+        return await call()
+
+    @property
+    def url(self) -> str:
+        """As below."""
+        return self.inner.url
+
+    @property
+    def read_only(self) -> bool:
+        """As below."""
+        return self.inner.read_only
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """As below."""
+        return self.inner.capabilities
+
+    @property
+    def stats(self) -> StorageStats:
+        """As below."""
+        return self.inner.stats
+
+    def path_of(self, key: str) -> str:
+        """As below."""
+        return self.inner.path_of(key)
+
+    def options(self, **changes: Any) -> Storage:
+        """The same wrapper, its state shared, around a view of the storage below."""
+        view = object.__new__(type(self))
+        view.__dict__ = {**self.__dict__, "inner": self.inner.options(**changes)}
+        return view
+
+    async def list(self, prefix: str) -> Sequence[Entry]:
+        """One request for a directory."""
+        return await self.around("list", prefix, lambda: self.inner.list(prefix))
+
+    def scan(
+        self, prefix: str, collapse: str | None = ".zarr/", *, start_after: str = "", stop_before: str | None = None
+    ) -> AbstractAsyncContextManager[AsyncIterator[Sequence[Entry]]]:
+        """One request for each page."""
+
+        async def produce(emit: Callable[[Sequence[Entry]], Awaitable[None]]) -> None:
+            inner = self.inner.scan(prefix, collapse, start_after=start_after, stop_before=stop_before)
+            async with inner as pages:
+                while True:
+                    try:
+                        page = await self.around("list", prefix, lambda: anext(pages))
+                    except StopAsyncIteration:
+                        return
+                    await emit(page)
+
+        return reading_ahead(produce)
+
+    async def exists(self, key: str) -> bool:
+        """One request."""
+        return await self.around("stat", key, lambda: self.inner.exists(key))
+
+    async def stat(self, key: str) -> Entry:
+        """One request."""
+        return await self.around("stat", key, lambda: self.inner.stat(key))
+
+    async def read(self, key: str, range: Range | None = None) -> bytes:
+        """One request."""
+        return await self.around("read", key, lambda: self.inner.read(key, range))
+
+    async def read_versioned(self, key: str) -> tuple[bytes, str | None]:
+        """One request."""
+        return await self.around("read", key, lambda: self.inner.read_versioned(key))
+
+    def read_many(
+        self, items: Iterable[ReadItem]
+    ) -> AbstractAsyncContextManager[AsyncIterator[tuple[ReadItem, bytes | CopickError]]]:
+        """One request for each item."""
+
+        async def read(item: ReadItem) -> bytes:
+            return await (self.read(item) if isinstance(item, str) else self.read(*item))
+
+        return stream(read, items, limit=16)
+
+    async def write(self, key: str, data: Buffer, *, if_match: str | None = None, create: bool = False) -> str | None:
+        """One request."""
+        return await self.around("write", key, lambda: self.inner.write(key, data, if_match=if_match, create=create))
+
+    async def write_many(self, items: Iterable[tuple[str, Buffer]]) -> None:
+        """One request for each item, in order."""
+        for key, data in items:
+            await self.write(key, data)
+
+    async def delete_many(self, keys: Iterable[str]) -> None:
+        """One request for each key, in order: what stops in between leaves the rest, as a broken batch may."""
+        for key in keys:
+            await self.around("delete", key, lambda key=key: self.inner.delete_many([key]))  # type: ignore[misc]
+
+    async def delete_tree(self, prefix: str) -> int:
+        """One request for each object and the tree itself."""
+        count = 0
+        async with self.inner.scan(prefix, None) as pages:
+            found = [entry.key async for page in pages for entry in page if not entry.is_prefix]
+        for key in found:
+            await self.around("delete", key, lambda key=key: self.inner.delete_many([key]))  # type: ignore[misc]
+            count += 1
+        await self.around("delete", prefix, lambda: self.inner.delete_tree(prefix))
+        return count
+
+    async def copy(self, source: str, target: str) -> None:
+        """One request."""
+        await self.around("copy", source, lambda: self.inner.copy(source, target))
+
+    async def aclose(self) -> None:
+        """Close what is below."""
+        await self.inner.aclose()
+
+
+class CountingStorage(WrappedStorage):
+    """Notes every request.
+
+    Attributes
+    ----------
+    calls : list of tuple
+        ``(verb, key)`` in the order they were made. Exact numbers of requests to a server are in :attr:`stats`.
+    """
+
+    def __init__(self, inner: Storage) -> None:
+        super().__init__(inner)
+        self.calls: list[tuple[str, str]] = []
+
+    async def around(self, verb: str, key: str, call: Callable[[], Awaitable[Value]]) -> Value:
+        """Note it, then make it."""
+        self.calls.append((verb, key))
+        return await call()
+
+    def count(self, verb: str | None = None) -> int:
+        """How many requests there were, of one verb or of all."""
+        return sum(verb is None or called == verb for called, _ in self.calls)
+
+
+class LatencyStorage(WrappedStorage):
+    """Waits before every request, as a distant server would.
+
+    Parameters
+    ----------
+    inner : Storage
+        What does the work.
+    seconds : float
+        How long.
+    """
+
+    def __init__(self, inner: Storage, seconds: float) -> None:
+        super().__init__(inner)
+        self.seconds = seconds
+
+    async def around(self, verb: str, key: str, call: Callable[[], Awaitable[Value]]) -> Value:
+        """Wait, then make it."""
+        await anyio.sleep(self.seconds)
+        return await call()
+
+
+class FaultStorage(WrappedStorage):
+    """Fails, or is cancelled, at its k-th request.
+
+    Parameters
+    ----------
+    inner : Storage
+        What does the work.
+    at : int
+        Number of the request, from 1; 0 for none.
+    after : bool, default False
+        Make that request first: its reply is what is lost.
+    cancel : callable, optional
+        Called instead of raising an error; give it ``scope.cancel``. The request then waits to be cancelled.
+
+    Attributes
+    ----------
+    made : int
+        Requests so far. When an operation ends with ``made < at``, it has no k-th request.
+    """
+
+    def __init__(
+        self, inner: Storage, at: int, *, after: bool = False, cancel: Callable[[], object] | None = None
+    ) -> None:
+        super().__init__(inner)
+        self.at = at
+        self.after = after
+        self.cancel = cancel
+        self._made = [0]
+
+    @property
+    def made(self) -> int:
+        """Requests so far, over all views."""
+        return self._made[0]
+
+    async def around(self, verb: str, key: str, call: Callable[[], Awaitable[Value]]) -> Value:
+        """Make it, unless it is the one."""
+        self._made[0] += 1
+        if self.made != self.at:
+            return await call()
+        if self.after:
+            await call()
+        if self.cancel is not None:
+            self.cancel()
+            await anyio.sleep_forever()
+        path = self.path_of(key)
+        raise StorageError(f"Cannot {verb} {path}: request {self.at} fails, as the test asked for", path=path)

@@ -1,0 +1,128 @@
+"""The storage contract on every backend."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import pytest_asyncio
+
+from aiocopick.storage import Storage, open_storage
+from aiocopick.storage.settings import Settings
+from aiocopick.testing import CONTENTS, CountingStorage, ReadContract, StorageContract
+from tests.servers.azure import AzureServer
+from tests.servers.fixtures import MakeWebServer
+from tests.servers.gcs import GcsServer
+from tests.servers.s3 import S3Server
+
+
+class TestLocal(StorageContract):
+    @pytest_asyncio.fixture
+    async def storage(self, tmp_path: Path) -> AsyncIterator[Storage]:
+        storage = open_storage(Settings(root=str(tmp_path / "project")))
+        yield storage
+        await storage.aclose()
+
+
+class TestLocalURL(ReadContract):
+    @pytest_asyncio.fixture
+    async def filled(self, tmp_path: Path) -> AsyncIterator[Storage]:
+        for key, content in CONTENTS.items():
+            path = tmp_path / key
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(content)
+        storage = open_storage(Settings(root=f"file://{tmp_path}/", follow_symlinks=False))
+        yield storage
+        await storage.aclose()
+
+
+class TestMemory(StorageContract):
+    @pytest_asyncio.fixture
+    async def storage(self) -> AsyncIterator[Storage]:
+        storage = open_storage(Settings(root=f"memory://{uuid.uuid4().hex}/project"))
+        yield storage
+        await storage.delete_many([entry.key for entry in await _everything(storage)])
+        await storage.aclose()
+
+
+class TestS3(StorageContract):
+    @pytest_asyncio.fixture
+    async def storage(self, s3_server: S3Server) -> AsyncIterator[Storage]:
+        storage = open_storage(Settings(root=f"s3://{s3_server.new_bucket()}/a/project", fs_args=s3_server.fs_args()))
+        yield storage
+        await storage.aclose()
+
+
+class TestS3Bucket(ReadContract):
+    """A whole bucket as the root, filled by others."""
+
+    @pytest_asyncio.fixture
+    async def filled(self, s3_server: S3Server) -> AsyncIterator[Storage]:
+        bucket = s3_server.new_bucket()
+        s3_server.seed(bucket, CONTENTS)
+        storage = open_storage(Settings(root=f"s3://{bucket}", fs_args=s3_server.fs_args()))
+        yield storage
+        await storage.aclose()
+
+
+class TestGCS(StorageContract):
+    @pytest_asyncio.fixture
+    async def storage(self, gcs_server: GcsServer) -> AsyncIterator[Storage]:
+        storage = open_storage(Settings(root=f"gs://{gcs_server.new_bucket()}/project", fs_args=gcs_server.fs_args()))
+        yield storage
+        await storage.aclose()
+
+
+class TestAzure(StorageContract):
+    @pytest_asyncio.fixture
+    async def storage(self, azure_server: AzureServer) -> AsyncIterator[Storage]:
+        root = f"azure://{azure_server.new_bucket()}/project"
+        storage = open_storage(Settings(root=root, fs_args=azure_server.fs_args()))
+        yield storage
+        await storage.aclose()
+
+
+class TestHTTP(ReadContract):
+    @pytest.fixture(params=[True, False], ids=["ranges", "no-ranges"])
+    def address(self, request: pytest.FixtureRequest, tmp_path: Path, web_server: MakeWebServer) -> str:
+        for key, content in CONTENTS.items():
+            path = tmp_path / key
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(content)
+        return web_server(tmp_path, ranges=request.param).url
+
+    @pytest_asyncio.fixture
+    async def filled(self, address: str) -> AsyncIterator[Storage]:
+        storage = open_storage(Settings(root=address))
+        yield storage
+        await storage.aclose()
+
+
+class TestSyncOnlyProtocol(StorageContract):
+    """A filesystem that has no async methods: the one of local files, seen through another protocol of fsspec's."""
+
+    @pytest_asyncio.fixture
+    async def storage(self, tmp_path: Path) -> AsyncIterator[Storage]:
+        (tmp_path / "project").mkdir()
+        arguments = {"path": str(tmp_path), "target_protocol": "file", "target_options": {"auto_mkdir": True}}
+        storage = open_storage(Settings(root="dir://project", fs_args=arguments))
+        yield storage
+        await storage.aclose()
+
+
+class TestWrapped(StorageContract):
+    """What wrappers do to a storage is part of the contract as well."""
+
+    @pytest_asyncio.fixture
+    async def storage(self, tmp_path: Path) -> AsyncIterator[Storage]:
+        storage = CountingStorage(open_storage(Settings(root=str(tmp_path / "project"))))
+        yield storage
+        await storage.aclose()
+
+
+async def _everything(storage: Storage) -> list[Any]:
+    async with storage.scan("", None) as pages:
+        return [entry async for page in pages for entry in page]
