@@ -26,7 +26,7 @@ UNREACHABLE = (
     "error sending request",
     "network is unreachable",
     "network was disabled",
-    "--no-index",
+    "from versions: none",
 )
 
 
@@ -77,6 +77,6 @@ def _run(command: list[str]) -> None:
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         output = f"{done.stdout}\n{done.stderr}".strip()
-        message = f"`{' '.join(command)}` failed: {output[-1500:]}"
+        message = f"`{' '.join(command)}` failed: {' | '.join(output.splitlines()[-4:])}"
         unreachable = any(sign in output.lower() for sign in UNREACHABLE)
         raise RegistryUnreachableError(message) if unreachable else NotMadeError(message)

@@ -16,7 +16,10 @@ def _interpreter(version: str, config: pytest.Config) -> Path:
     try:
         python = interpreter(version)
     except RegistryUnreachableError as error:
-        pytest.skip(f"copick {version} is not installed and the package registry does not answer: {error}")
+        pytest.skip(
+            f"copick {version} is not installed and the package registry does not answer: run "
+            f"`python scripts/copick_env.py {version}` when it does ({error})"
+        )
     config.stash.setdefault(USED, set()).add(version)
     return python
 

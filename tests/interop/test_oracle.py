@@ -7,7 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 
+from tests.interop.environments import STABLE, RegistryUnreachableError, interpreter, is_made
 from tests.interop.project import CopickProject, describe, describe_once
 from tests.servers import MotoServer
 
@@ -30,6 +32,16 @@ def run_named(description: dict[str, Any], name: str) -> dict[str, Any]:
 
 def files_of(project: CopickProject) -> list[str]:
     return sorted(path.relative_to(project.folder).as_posix() for path in project.folder.rglob("*"))
+
+
+def test_an_unreachable_registry_is_told_from_other_failures(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("AIOCOPICK_TEST_CACHE", str(tmp_path))
+    monkeypatch.setenv("UV_OFFLINE", "1")
+    monkeypatch.setenv("UV_CACHE_DIR", str(tmp_path / "uv"))
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    with pytest.raises(RegistryUnreachableError, match="copick==1.31.0"):
+        interpreter(STABLE)
+    assert not is_made(STABLE)
 
 
 def test_the_project_has_every_kind_of_entity(copick1_project: CopickProject, copick1_python: Path) -> None:

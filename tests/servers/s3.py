@@ -148,6 +148,10 @@ class MinioServer(S3Server):
         status, _ = request("GET", f"{self.url}/minio/health/live", timeout=2)
         return status == 200
 
+    def denied_fs_args(self) -> dict[str, Any]:
+        """Arguments like `fs_args` of somebody who may do nothing: every request is answered with AccessDenied."""
+        return {"anon": True, "client_kwargs": self.fs_args()["client_kwargs"]}
+
     def request_counts(self) -> Counter[str]:
         """See S3Server."""
         text = request_ok("GET", f"{self.url}/minio/metrics/v3/api/requests").decode()

@@ -168,6 +168,23 @@ def test_minio_token_does_not_advance_past_a_common_prefix(minio_server: MinioSe
     assert {entry for page in pages for entry in page} < set(COLLAPSED)
 
 
+@pytest.mark.asyncio
+async def test_minio_denies_strangers(minio_server: MinioServer) -> None:
+    import s3fs
+
+    bucket = minio_server.new_bucket()
+    minio_server.seed(bucket, {"project/.meta": b"meta"})
+    fs = s3fs.S3FileSystem(asynchronous=True, skip_instance_cache=True, **minio_server.denied_fs_args())
+    session = await fs.set_session()
+    try:
+        with pytest.raises(PermissionError):
+            await fs._cat_file(f"{bucket}/project/.meta")
+        with pytest.raises(PermissionError):
+            await fs._lsdir(f"{bucket}/project")
+    finally:
+        await session.close()
+
+
 def test_gcs_cuts_a_long_delimiter(gcs_server: GcsServer) -> None:
     bucket = gcs_server.new_bucket()
     gcs_server.seed(bucket, VOLUMES)
