@@ -1,0 +1,124 @@
+"""Which parts of which chunks a selection of an array needs. Pure arithmetic; arrays are in any axis order."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import product
+from math import prod
+from operator import index
+from typing import TypeAlias
+
+Selection: TypeAlias = tuple[range, ...]
+"""The selected indices along each axis, ascending."""
+
+Slices: TypeAlias = tuple[slice, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """The part of one chunk that belongs to a selection.
+
+    Parameters
+    ----------
+    coordinates : tuple of int
+        Of the chunk in the grid.
+    inside : tuple of slice
+        The part within the chunk.
+    target : tuple of slice
+        Where that part lies in the selected region.
+    whole : bool
+        Whether it is all of the chunk that lies inside the array.
+    """
+
+    coordinates: tuple[int, ...]
+    inside: Slices
+    target: Slices
+    whole: bool
+
+
+def select(items: Sequence[slice | int | None], shape: Sequence[int]) -> tuple[Selection, tuple[int, ...]]:
+    """Turn slices and indices into ranges.
+
+    Parameters
+    ----------
+    items : sequence of slice, int or None
+        One per axis; None is everything; an index selects one entry and drops the axis.
+    shape : sequence of int
+        Of the array.
+
+    Returns
+    -------
+    tuple
+        The selection, and the axes to drop.
+
+    Raises
+    ------
+    IndexError
+        An index outside the array, a step that is not positive, another number of items than axes.
+    """
+    if len(items) != len(shape):
+        raise IndexError(f"{len(items)} slices for an array with {len(shape)} axes")
+    ranges, dropped = [], []
+    for axis, (item, size) in enumerate(zip(items, shape, strict=True)):
+        if item is None:
+            ranges.append(range(size))
+        elif isinstance(item, slice):
+            if item.step is not None and index(item.step) < 1:
+                raise IndexError(f"the step of a slice must be positive, not {item.step}")
+            ranges.append(range(*item.indices(size)))
+        else:
+            position = index(item)
+            if not -size <= position < size:
+                raise IndexError(f"index {position} is outside an axis of {size}")
+            position %= size
+            ranges.append(range(position, position + 1))
+            dropped.append(axis)
+    return tuple(ranges), tuple(dropped)
+
+
+def shape_of(selection: Selection) -> tuple[int, ...]:
+    """Shape of the selected region."""
+    return tuple(len(item) for item in selection)
+
+
+def pieces(selection: Selection, shape: Sequence[int], chunks: Sequence[int]) -> Iterator[Piece]:
+    """The parts of chunks that make up a selection, in grid order; each chunk occurs once."""
+    axes = [list(_along(item, size, edge)) for item, size, edge in zip(selection, shape, chunks, strict=True)]
+    for parts in product(*axes):
+        yield Piece(
+            tuple(part[0] for part in parts),
+            tuple(part[1] for part in parts),
+            tuple(part[2] for part in parts),
+            all(part[3] for part in parts),
+        )
+
+
+def count_pieces(selection: Selection, chunks: Sequence[int]) -> int:
+    """How many chunks a selection touches."""
+    return prod(sum(1 for _ in _along(item, item.stop, edge)) for item, edge in zip(selection, chunks, strict=True))
+
+
+def _along(selected: range, size: int, edge: int) -> Iterator[tuple[int, slice, slice, bool]]:
+    position = 0
+    while position < len(selected):
+        first = selected[position]
+        chunk = first // edge
+        origin = chunk * edge
+        end = min(origin + edge, size)
+        # Entries of the selection below the end of this chunk.
+        beyond = min(len(selected), position + -(-(end - first) // selected.step))
+        last = selected[beyond - 1]
+        inside = slice(first - origin, last - origin + 1, selected.step)
+        whole = selected.step == 1 and first == origin and last + 1 == end
+        yield chunk, inside, slice(position, beyond), whole
+        position = beyond
+
+
+def blocks(shape: Sequence[int], edges: Sequence[int]) -> Iterator[Slices]:
+    """Cut an array into blocks, in order."""
+    starts = [range(0, size, edge) for size, edge in zip(shape, edges, strict=True)]
+    for corner in product(*starts):
+        yield tuple(
+            slice(start, min(start + edge, size)) for start, edge, size in zip(corner, edges, shape, strict=True)
+        )

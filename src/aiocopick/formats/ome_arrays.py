@@ -1,0 +1,232 @@
+"""Metadata of one level's array: read from strangers with care, written in CoPick's layouts."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from math import prod
+from typing import Any
+
+import numpy as np
+
+from aiocopick.formats.codec_rules import check_codecs_v2, check_codecs_v3, named
+from aiocopick.formats.ome_documents import encode_document, parse_document, refuse
+
+ARRAY_DOCUMENT = {2: ".zarray", 3: "zarr.json"}
+"""Name of an array's metadata below its path."""
+
+_DTYPE_V2 = re.compile(r"[<>|](?:b1|[iu][1248]|f[248]|c8|c16)")
+_DTYPE_V3 = re.compile(r"bool|u?int(?:8|16|32|64)|float(?:16|32|64)|complex(?:64|128)")
+_MAX_NDIM = 8
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ArrayMetadata:
+    """What must be known of an array to read it.
+
+    Parameters
+    ----------
+    zarr_format : int
+        2 or 3.
+    shape : tuple of int
+        In array order (zyx, possibly after a leading axis).
+    chunks : tuple of int
+        What is stored, and read or written whole, as one object: a chunk, or a shard of chunks.
+    inner_chunks : tuple of int
+        The smallest part that can be decoded on its own; equal to `chunks` without shards.
+    dtype : numpy.dtype
+        In native byte order.
+    document : dict
+        The metadata itself, checked.
+    """
+
+    zarr_format: int
+    shape: tuple[int, ...]
+    chunks: tuple[int, ...]
+    inner_chunks: tuple[int, ...]
+    dtype: np.dtype[Any]
+    document: dict[str, Any]
+
+    @property
+    def ndim(self) -> int:
+        """Number of axes."""
+        return len(self.shape)
+
+    @property
+    def chunk_bytes(self) -> int:
+        """Bytes of one decoded chunk (or shard)."""
+        return prod(self.chunks) * self.dtype.itemsize
+
+    @property
+    def sharded(self) -> bool:
+        """Whether a stored object holds several chunks."""
+        return self.chunks != self.inner_chunks
+
+
+def parse_array(data: bytes, zarr_format: int, *, path: str, max_bytes: int) -> ArrayMetadata:
+    """Understand, and check, the metadata of an array.
+
+    Parameters
+    ----------
+    data : bytes
+        Content of ``.zarray`` or of an array's ``zarr.json``.
+    zarr_format : int
+        2 or 3.
+    path : str
+        Of the file, for messages.
+    max_bytes : int
+        No decoded chunk may be larger.
+
+    Raises
+    ------
+    FormatError
+        It cannot be understood, names a codec or a data type that is not read, or has chunks that are too large.
+    """
+    document = parse_document(data, path=path)
+    if document.get("zarr_format") != zarr_format:
+        refuse(path, f"zarr_format is {document.get('zarr_format')!r}, not {zarr_format}")
+    parse = _parse_v2 if zarr_format == 2 else _parse_v3
+    metadata = parse(document, path=path)
+    if not len(metadata.shape) == len(metadata.chunks) == len(metadata.inner_chunks):
+        refuse(path, f"shape {metadata.shape} and chunks {metadata.chunks} have different numbers of axes")
+    if any(shard % chunk for shard, chunk in zip(metadata.chunks, metadata.inner_chunks, strict=True)):
+        refuse(path, f"shards {metadata.chunks} are no multiples of chunks {metadata.inner_chunks}")
+    if metadata.chunk_bytes > max_bytes:
+        refuse(path, f"chunks {metadata.chunks} decode to {metadata.chunk_bytes} bytes, more than {max_bytes}")
+    return metadata
+
+
+def _parse_v2(document: dict[str, Any], *, path: str) -> ArrayMetadata:
+    dtype = document.get("dtype")
+    if not isinstance(dtype, str) or not _DTYPE_V2.fullmatch(dtype):
+        refuse(path, f"data type {dtype!r} is not a number or boolean")
+    if document.get("order", "C") not in ("C", "F"):
+        refuse(path, f"order is {document['order']!r}, not C or F")
+    if document.get("dimension_separator", ".") not in (".", "/"):
+        refuse(path, f"dimension_separator is {document['dimension_separator']!r}, not '.' or '/'")
+    check_codecs_v2(document, path=path)
+    chunks = _extents(document.get("chunks"), "chunks", 1, path=path)
+    return ArrayMetadata(
+        zarr_format=2,
+        shape=_extents(document.get("shape"), "shape", 0, path=path),
+        chunks=chunks,
+        inner_chunks=chunks,
+        dtype=np.dtype(dtype).newbyteorder("="),
+        document=document,
+    )
+
+
+def _parse_v3(document: dict[str, Any], *, path: str) -> ArrayMetadata:
+    if document.get("node_type") != "array":
+        refuse(path, f"node_type is {document.get('node_type')!r}, not 'array'")
+    dtype = document.get("data_type")
+    if not isinstance(dtype, str) or not _DTYPE_V3.fullmatch(dtype):
+        refuse(path, f"data type {dtype!r} is not a number or boolean")
+    if document.get("storage_transformers"):
+        refuse(path, "storage transformers are not read")
+    grid = document.get("chunk_grid")
+    if not isinstance(grid, dict) or grid.get("name") != "regular" or not isinstance(grid.get("configuration"), dict):
+        refuse(path, "only regular chunk grids are read")
+    codecs = document.get("codecs")
+    check_codecs_v3(codecs, path=path)
+    chunks = _extents(grid["configuration"].get("chunk_shape"), "chunk_shape", 1, path=path)
+    inner = chunks
+    for name, configuration in named(codecs, path=path):
+        if name == "sharding_indexed":
+            inner = _extents(configuration.get("chunk_shape"), "chunk_shape of shards", 1, path=path)
+    return ArrayMetadata(
+        zarr_format=3,
+        shape=_extents(document.get("shape"), "shape", 0, path=path),
+        chunks=chunks,
+        inner_chunks=inner,
+        dtype=np.dtype(dtype),
+        document=document,
+    )
+
+
+def _extents(value: Any, what: str, least: int, *, path: str) -> tuple[int, ...]:
+    if (
+        not isinstance(value, list)
+        or len(value) > _MAX_NDIM
+        or not all(isinstance(item, int) and not isinstance(item, bool) and least <= item < 2**63 for item in value)
+    ):
+        refuse(path, f"{what} is {value!r}, not a list of at most {_MAX_NDIM} whole numbers from {least}")
+    return tuple(value)
+
+
+def describe_array(
+    zarr_format: int,
+    shape: tuple[int, ...],
+    dtype: np.dtype[Any],
+    *,
+    chunks: tuple[int, ...],
+    shards: tuple[int, ...] | None = None,
+    axes: tuple[str, ...],
+) -> ArrayMetadata:
+    """The metadata of an array that we write.
+
+    Parameters
+    ----------
+    zarr_format : int
+        2: Blosc lz4, as CoPick 1 writes. 3: zstd, optionally in shards, chunk keys as in format 2, as CoPick 2 writes.
+    shape, chunks, shards : tuple of int
+        In array order; shards are multiples of chunks, format 3 only.
+    dtype : numpy.dtype
+        Number or boolean.
+    axes : tuple of str
+        Names of the axes.
+    """
+    dtype = np.dtype(dtype)
+    fill: Any = False if dtype.kind == "b" else 0.0 if dtype.kind == "f" else [0.0, 0.0] if dtype.kind == "c" else 0
+    if zarr_format == 2:
+        document: dict[str, Any] = {
+            "chunks": list(chunks),
+            "compressor": {"blocksize": 0, "clevel": 5, "cname": "lz4", "id": "blosc", "shuffle": 1},
+            "dimension_separator": "/",
+            "dtype": dtype.newbyteorder("<").str,
+            "fill_value": fill,
+            "filters": None,
+            "order": "C",
+            "shape": list(shape),
+            "zarr_format": 2,
+        }
+    else:
+        little = {"name": "bytes", "configuration": {"endian": "little"}}
+        codecs: list[dict[str, Any]] = [
+            little if dtype.itemsize > 1 else {"name": "bytes"},
+            {"name": "zstd", "configuration": {"level": 3, "checksum": False}},
+        ]
+        if shards is not None:
+            inner = {
+                "chunk_shape": list(chunks),
+                "codecs": codecs,
+                "index_codecs": [little, {"name": "crc32c"}],
+                "index_location": "end",
+            }
+            codecs = [{"name": "sharding_indexed", "configuration": inner}]
+        document = {
+            "shape": list(shape),
+            "data_type": dtype.name,
+            "chunk_grid": {"name": "regular", "configuration": {"chunk_shape": list(shards or chunks)}},
+            "chunk_key_encoding": {"name": "v2", "configuration": {"separator": "/"}},
+            "fill_value": fill,
+            "codecs": codecs,
+            "attributes": {},
+            "dimension_names": list(axes),
+            "zarr_format": 3,
+            "node_type": "array",
+            "storage_transformers": [],
+        }
+    return ArrayMetadata(
+        zarr_format=zarr_format,
+        shape=shape,
+        chunks=shards or chunks,
+        inner_chunks=chunks,
+        dtype=dtype.newbyteorder("="),
+        document=document,
+    )
+
+
+def array_documents(metadata: ArrayMetadata) -> dict[str, bytes]:
+    """Name below the array's path -> content."""
+    return {ARRAY_DOCUMENT[metadata.zarr_format]: encode_document(metadata.document)}
