@@ -1,0 +1,270 @@
+"""A zarr 3 store over a Storage, so that what holds for every other byte holds for chunks too.
+
+zarr's synchronous API runs on an event loop of its own, in a thread; a Storage serves every loop with its own
+connections, so the store may be used from any of them, from several at once, and after pickling in another process.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable
+from contextlib import aclosing
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from zarr.abc.store import ByteRequest, OffsetByteRequest, RangeByteRequest, Store, SuffixByteRequest
+
+from aiocopick.errors import AlreadyExistsError, NotFoundError, ReadOnlyError
+from aiocopick.storage.limits import stream
+
+if TYPE_CHECKING:
+    from zarr.core.buffer import Buffer, BufferPrototype
+
+    from aiocopick.storage.base import Range, Storage
+
+_TOGETHER = 64
+"""Keys asked for at once by the methods that take several; the limits of the storage hold below that."""
+
+
+class StorageStore(Store):
+    """One zarr hierarchy: everything below one directory of a storage.
+
+    Parameters
+    ----------
+    storage : Storage
+        Moves the bytes. Its limits, retries, errors, counters and protection hold for the store.
+    prefix : str
+        Directory of the hierarchy, relative to the root of the storage; keys cannot leave it.
+    read_only : bool
+        Refuse changes. A store over a read-only storage is always read-only.
+    """
+
+    supports_writes: bool = True
+    supports_deletes: bool = True
+    supports_listing: bool = True
+
+    def __init__(self, storage: Storage, prefix: str, *, read_only: bool = False) -> None:
+        super().__init__(read_only=read_only or storage.read_only)
+        self.storage = storage
+        self.prefix = prefix.strip("/")
+
+    @property
+    def url(self) -> str:
+        """Where the hierarchy lies, without secrets."""
+        return self.storage.path_of(self.prefix)
+
+    @property
+    def batches(self) -> bool:
+        """Whether the storage gains nothing from more than a few requests in flight (local disk)."""
+        return self.storage.capabilities.directories
+
+    def __str__(self) -> str:
+        return self.url
+
+    def __repr__(self) -> str:
+        return f"StorageStore({self.url!r}{', read_only=True' if self.read_only else ''})"
+
+    def __eq__(self, other: object) -> bool:
+        return (
+            isinstance(other, StorageStore)
+            and self.prefix == other.prefix
+            and self.read_only == other.read_only
+            and self.storage == other.storage
+        )
+
+    def __hash__(self) -> int:
+        return hash((self.url, self.read_only))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (_rebuild, (self.storage, self.prefix, self.read_only))
+
+    def with_read_only(self, read_only: bool = False) -> StorageStore:
+        """The same hierarchy, read-only or not.
+
+        Raises
+        ------
+        ReadOnlyError
+            A writable store of a read-only storage is asked for.
+        """
+        if not read_only and self.storage.read_only:
+            raise ReadOnlyError(f"{self.url}: the storage is read-only; its store cannot be writable", path=self.url)
+        return StorageStore(self.storage, self.prefix, read_only=read_only)
+
+    def _check_writable(self) -> None:
+        if self.read_only:
+            raise ReadOnlyError(
+                f"{self.url}: store was opened in read-only mode and does not support writing", path=self.url
+            )
+
+    def _key(self, key: str) -> str:
+        # The storage refuses what would leave the prefix; a key of it must not be the prefix itself either.
+        return f"{self.prefix}/{key}" if self.prefix else key
+
+    def _directory(self, prefix: str) -> str:
+        prefix = prefix.strip("/")
+        return self._key(prefix) if prefix else self.prefix
+
+    # --- reading ------------------------------------------------------------------------------------------------------
+
+    async def get(
+        self, key: str, prototype: BufferPrototype | None = None, byte_range: ByteRequest | None = None
+    ) -> Buffer | None:
+        """The value of a key, or a part of it; None when there is none. One request."""
+        prototype = prototype or _default_prototype()
+        try:
+            return prototype.buffer.from_bytes(await self.storage.read(self._key(key), _range(byte_range)))
+        except NotFoundError:
+            return None
+
+    async def get_partial_values(
+        self, prototype: BufferPrototype, key_ranges: Iterable[tuple[str, ByteRequest | None]]
+    ) -> list[Buffer | None]:
+        """Several values or parts, in the order asked for."""
+
+        async def get(item: tuple[str, ByteRequest | None]) -> Buffer | None:
+            return await self.get(item[0], prototype, item[1])
+
+        found: list[Buffer | None] = []
+        async with stream(get, list(key_ranges), limit=_TOGETHER, ordered=True) as values:
+            async for _, value in values:
+                if isinstance(value, Exception):
+                    raise value
+                found.append(value)
+        return found
+
+    async def _get_many(
+        self, requests: Iterable[tuple[str, BufferPrototype, ByteRequest | None]]
+    ) -> AsyncGenerator[tuple[str, Buffer | None], None]:
+        # A task group must not stay open across a yield, so the answers are gathered first.
+        items = list(requests)
+        if items:
+            values = await self.get_partial_values(items[0][1], [(key, part) for key, _, part in items])
+            for (key, _, _), value in zip(items, values, strict=True):
+                yield key, value
+
+    async def exists(self, key: str) -> bool:
+        """Whether there is a value; a directory is none."""
+        try:
+            entry = await self.storage.stat(self._key(key))
+        except NotFoundError:
+            return False
+        return not entry.is_prefix
+
+    async def getsize(self, key: str) -> int:
+        """Bytes of a value."""
+        entry = await self.storage.stat(self._key(key))
+        if entry.is_prefix:
+            raise NotFoundError(f"{self.url}/{key}: nothing is stored under that key", path=f"{self.url}/{key}")
+        return len(await self.storage.read(self._key(key))) if entry.size is None else entry.size
+
+    async def getsize_prefix(self, prefix: str) -> int:
+        """Bytes of all values below a directory, from its listing."""
+        total = 0
+        async with self.storage.scan(self._directory(prefix), None) as pages:
+            async for page in pages:
+                for entry in page:
+                    if not entry.is_prefix:
+                        total += await self.getsize(self._relative(entry.key)) if entry.size is None else entry.size
+        return total
+
+    # --- listing ------------------------------------------------------------------------------------------------------
+
+    def _relative(self, key: str) -> str:
+        return key[len(self.prefix) + 1 :] if self.prefix else key
+
+    async def list(self) -> AsyncIterator[str]:
+        """All keys."""
+        async with aclosing(self._list_prefix("")) as keys:
+            async for key in keys:
+                yield key
+
+    async def list_prefix(self, prefix: str) -> AsyncIterator[str]:
+        """All keys that begin with a string."""
+        async with aclosing(self._list_prefix(prefix)) as keys:
+            async for key in keys:
+                yield key
+
+    async def _list_prefix(self, prefix: str) -> AsyncGenerator[str, None]:
+        for key in await self.keys(prefix):
+            yield key
+
+    async def keys(self, prefix: str = "") -> tuple[str, ...]:
+        """All keys that begin with a string, at once."""
+        found = []
+        async with self.storage.scan(self._directory(prefix.rpartition("/")[0]), None) as pages:
+            async for page in pages:
+                found += [self._relative(entry.key) for entry in page if not entry.is_prefix]
+        return tuple(key for key in found if key.startswith(prefix))
+
+    async def list_dir(self, prefix: str) -> AsyncIterator[str]:
+        """Names of the immediate children of a directory."""
+        for entry in await self.storage.list(self._directory(prefix)):
+            yield entry.name
+
+    # --- changing -----------------------------------------------------------------------------------------------------
+
+    async def set(self, key: str, value: Buffer) -> None:
+        """Replace a value. One request."""
+        self._check_writable()
+        await self.storage.write(self._key(key), _bytes(value))
+
+    async def set_if_not_exists(self, key: str, value: Buffer) -> None:
+        """Write a value unless there is one; the storage decides where it can."""
+        self._check_writable()
+        if not self.storage.capabilities.conditional_writes:
+            if not await self.exists(key):
+                await self.set(key, value)
+            return
+        try:
+            await self.storage.write(self._key(key), _bytes(value), create=True)
+        except AlreadyExistsError:
+            return
+
+    async def delete(self, key: str) -> None:
+        """Delete a value; what is missing already is no error."""
+        await self.delete_many([key])
+
+    async def delete_many(self, keys: Iterable[str]) -> None:
+        """Delete values, in as few requests as the storage allows."""
+        self._check_writable()
+        await self.storage.delete_many([self._key(key) for key in keys])
+
+    async def delete_dir(self, prefix: str) -> None:
+        """Delete everything below a directory."""
+        self._check_writable()
+        await self.storage.delete_tree(self._directory(prefix))
+
+    async def clear(self) -> None:
+        """Delete everything."""
+        await self.delete_dir("")
+
+
+def _rebuild(storage: Storage, prefix: str, read_only: bool) -> StorageStore:
+    return StorageStore(storage, prefix, read_only=read_only)
+
+
+def _default_prototype() -> BufferPrototype:
+    from zarr.core.buffer import default_buffer_prototype
+
+    return default_buffer_prototype()
+
+
+def _range(request: ByteRequest | None) -> Range | None:
+    if request is None:
+        return None
+    if isinstance(request, RangeByteRequest):
+        return (request.start, request.end)
+    if isinstance(request, OffsetByteRequest):
+        return (request.offset, None)
+    if isinstance(request, SuffixByteRequest):
+        return (-request.suffix, None) if request.suffix else (0, 0)
+    raise TypeError(f"Unexpected byte_range, got {request!r}; it must be one of zarr's byte requests")
+
+
+def _bytes(value: Buffer) -> memoryview:
+    from zarr.core.buffer import Buffer as BufferClass
+
+    if not isinstance(value, BufferClass):
+        raise TypeError(f"A store takes zarr buffers, not {type(value).__name__}")
+    # No copy: the storage writes out of the buffer of the codec.
+    array: Any = np.ascontiguousarray(value.as_numpy_array())
+    return memoryview(array).cast("B") if len(value) else memoryview(b"")
