@@ -1,0 +1,300 @@
+"""What entities that are zarr volumes have in common: tomograms, feature maps, segmentations and object maps."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+
+from aiocopick.entities.base import AsyncEntity
+from aiocopick.entities.volume_array import LevelArray, Limits
+from aiocopick.entities.volume_boxes import extract_boxes
+from aiocopick.entities.volume_regions import fit_region, on_data, read_region, update_coarser, write_region
+from aiocopick.entities.volume_slabs import Slabs
+from aiocopick.entities.volume_state import Level, VolumeState, describe
+from aiocopick.entities.volume_writing import Plan, Progress, write_volume
+from aiocopick.formats.chunk_plan import select
+from aiocopick.formats.ome import spatial_axes
+from aiocopick.formats.ome_writing import axis_names
+from aiocopick.formats.pyramid import Downsample
+
+if TYPE_CHECKING:
+    from zarr import AsyncArray
+    from zarr.abc.store import Store
+
+Chunks = Sequence[int]
+
+
+class AsyncVolume(AsyncEntity):
+    """An entity that is a zarr volume.
+
+    What is learnt of its format and levels is remembered until :meth:`refresh`, :meth:`from_numpy` or :meth:`delete`; a
+    volume that another process replaces in the meantime must be refreshed.
+    """
+
+    __slots__ = ("_empty", "_volume")
+
+    _volume: tuple[Any, VolumeState] | None
+    _empty: bool
+
+    layer_type: ClassVar[str] = "image"
+    """What napari shows it as: ``"image"`` or ``"labels"``."""
+
+    @property
+    def voxel_size(self) -> float:
+        """Angstrom per voxel of its finest level."""
+        raise NotImplementedError
+
+    def _finest_voxel_size(self) -> float:
+        """Angstrom; counts where the stored metadata does not say."""
+        return self.voxel_size
+
+    # --- what is stored -----------------------------------------------------------------------------------------------
+
+    def zarr(self) -> Store:
+        """The volume as a zarr 3 store. Sends no request, works on any event loop, in threads and after pickling.
+
+        Returns
+        -------
+        zarr.abc.store.Store
+            Read-only when the entity is.
+        """
+        return self.layer.zarr_store(self._located, read_only=self.read_only)
+
+    def _limits(self) -> Limits:
+        return Limits.of(self.layer.config)
+
+    def _state_of_volume(self) -> VolumeState:
+        source = self.sources[0]
+        known = getattr(self, "_volume", None)
+        if known is None or known[0] != source:
+            known = self._volume = (source, VolumeState(self.zarr(), self.path, self._limits()))
+        return known[1]
+
+    def refresh(self) -> None:
+        """Forget format and levels, so that the next look asks the storage."""
+        self._volume = None
+        self._empty = False
+
+    def _created(self) -> None:
+        """Note that it was just made, as a bare group: there is nothing to remove before it is written."""
+        self._volume = None
+        self._empty = True
+
+    async def _delete_data(self) -> None:
+        self.refresh()
+        await super()._delete_data()
+
+    async def open_array(self, zarr_group: str | None = None) -> AsyncArray[Any]:
+        """One level as zarr's asynchronous array; 3 requests in 2 round trips the first time, then none.
+
+        Parameters
+        ----------
+        zarr_group : str, optional
+            Path of the level; None is the finest one.
+
+        Raises
+        ------
+        NotFoundError
+            There is no such level, or the volume is empty.
+        FormatError
+            The metadata cannot be understood.
+        """
+        await self._resolve()
+        return (await self._state_of_volume().array(zarr_group)).array
+
+    async def levels(self) -> tuple[Level, ...]:
+        """All levels, finest first: 2 requests, and one per level that was not asked for before, in 2 round trips.
+
+        Raises
+        ------
+        NotFoundError
+            The volume is empty.
+        FormatError
+            The metadata cannot be understood.
+        """
+        await self._resolve()
+        return await self._state_of_volume().levels(self._finest_voxel_size())
+
+    async def level_for(self, voxel_size: float) -> Level:
+        """The level to work on at a voxel size: the coarsest one that is not coarser than asked for, else the finest.
+
+        Parameters
+        ----------
+        voxel_size : float
+            Angstrom; compared at three decimals.
+        """
+        levels = await self.levels()
+        fine_enough = [level for level in levels if round(max(level.voxel_size), 3) <= round(voxel_size, 3)]
+        return max(fine_enough, key=lambda level: max(level.voxel_size), default=levels[0])
+
+    async def _level(self, zarr_group: str | None) -> tuple[LevelArray, Level]:
+        await self._resolve()
+        state = self._state_of_volume()
+        array = await state.array(zarr_group)
+        group = await state.group()
+        index = next((at for at, dataset in enumerate(group.datasets) if dataset.path == array.path), 0)
+        return array, describe(array, group.voxel_size(index, self._finest_voxel_size()))
+
+    # --- reading ------------------------------------------------------------------------------------------------------
+
+    async def _read(self, zarr_group: str | None, items: Sequence[Any]) -> np.ndarray[Any, Any]:
+        """Read what slices select; one item per axis."""
+        await self._resolve()
+        level = await self._state_of_volume().array(zarr_group)
+        selection, dropped = select(items, level.metadata.shape)
+        region = await read_region(level, selection, self._limits())
+        return region.squeeze(axis=dropped) if dropped else region
+
+    async def _by_axis(self, zarr_group: str | None, x: Any, y: Any, z: Any) -> list[Any]:
+        """Slices along x, y, z in array order."""
+        await self._resolve()
+        state = self._state_of_volume()
+        level, group = await state.array(zarr_group), await state.group()
+        ndim = level.metadata.ndim
+        items: list[Any] = [None] * ndim
+        where = spatial_axes(group.axes, ndim, path=f"{self.path}/{level.path}")
+        for axis, item in zip(where, (z, y, x), strict=True):
+            items[axis] = item
+        return items
+
+    async def extract(
+        self,
+        positions: Any,
+        box: int | Sequence[int],
+        zarr_group: str | None = None,
+        fill: float = 0,
+    ) -> np.ndarray[Any, Any]:
+        """Cut boxes around points, each chunk being read once.
+
+        Parameters
+        ----------
+        positions : array-like, shape (N, 3)
+            x, y, z in angstrom, as picks hold them.
+        box : int or three ints
+            Voxels of the level along all axes, or along z, y, x. The voxel nearest to the point is at ``box // 2``.
+        zarr_group : str, optional
+            Path of the level; None is the finest one.
+        fill : number
+            Value of voxels outside the volume.
+
+        Returns
+        -------
+        ndarray, shape (N, z, y, x)
+            In the order of the points and the type of the volume. A volume with a leading axis gives (N, C, z, y, x).
+
+        Raises
+        ------
+        ValueError
+            Positions that are not finite or not (N, 3), a box without voxels, a fill value that the type cannot hold.
+        FormatError
+            The result is larger than ``max_array_bytes``.
+        NotFoundError
+            There is no such level.
+        """
+        array, level = await self._level(zarr_group)
+        return await extract_boxes(array, positions, box, level.voxel_size, fill, self._limits())
+
+    def slabs(self, axis: str | int = "z", thickness: int | None = None, zarr_group: str | None = None) -> Slabs:
+        """Go through the volume in slabs, with one slab of chunks in memory at a time, each chunk being read once.
+
+        Parameters
+        ----------
+        axis : str or int
+            ``"z"``, ``"y"``, ``"x"``, or an axis of the array.
+        thickness : int, optional
+            Voxels; the last slab may be thinner. None is the thickness of a chunk.
+        zarr_group : str, optional
+            Path of the level; None is the finest one.
+
+        Returns
+        -------
+        Slabs
+            An async iterator of arrays.
+        """
+        return Slabs(self, axis, thickness, zarr_group)
+
+    async def to_dask(self, zarr_group: str | None = None) -> Any:
+        """One level as a dask array, a task per chunk (or shard). The tasks pickle; each reads through the store.
+
+        Parameters
+        ----------
+        zarr_group : str, optional
+            Path of the level; None is the finest one.
+
+        Returns
+        -------
+        dask.array.Array
+            Needs the extra ``dask``.
+        """
+        from aiocopick.entities.volume_dask import dask_array
+
+        await self._resolve()
+        return dask_array(await self._state_of_volume().array(zarr_group))
+
+    # --- writing ------------------------------------------------------------------------------------------------------
+
+    async def _write_region(
+        self,
+        zarr_group: str | None,
+        items: Sequence[Any],
+        data: Any,
+        cast: Any,
+        downsample: Downsample,
+        update_pyramid: bool,
+    ) -> None:
+        await self._writable_twin()
+        state = self._state_of_volume()
+        level = await state.array(zarr_group)
+        selection, dropped = select(items, level.metadata.shape)
+        region = await on_data(lambda block: cast(block, level.metadata.dtype), fit_region(data, selection, dropped))
+        arrays = await state.arrays() if update_pyramid else []
+        if update_pyramid and level is not arrays[0]:
+            raise ValueError("update_pyramid=True needs a region of the finest level; leave zarr_group out")
+        limits = self._limits()
+        await write_region(level, selection, region, limits)
+        if update_pyramid:
+            await update_coarser(arrays, selection, downsample, limits)
+
+    async def _write(
+        self,
+        data: Any,
+        *,
+        dtype: np.dtype[Any],
+        cast: Any,
+        levels: int,
+        downsample: Downsample,
+        voxel_size: float,
+        channels: bool = False,
+        chunks: Chunks | None,
+        shards: Chunks | None,
+        metadata: dict[str, Any] | None = None,
+        progress: Progress | None,
+    ) -> None:
+        if isinstance(levels, bool) or int(levels) != levels or levels < 1:
+            raise ValueError(f"levels must be a whole number from 1, not {levels!r}")
+        await self._writable_twin(content=False)
+        state = VolumeState(self.zarr(), self.path, self._limits())
+        zarr_format = getattr(self.layer.config, "zarr_format", 2)
+        plan = Plan(
+            source=data,
+            dtype=dtype,
+            cast=cast,
+            zarr_format=zarr_format,
+            voxel_size=voxel_size,
+            levels=int(levels),
+            downsample=downsample,
+            axes=axis_names(zarr_format, len(data.shape), channels=channels),
+            chunks=None if chunks is None else tuple(chunks),
+            shards=None if shards is None else tuple(shards),
+            metadata=metadata,
+        )
+        empty = getattr(self, "_empty", False)
+        # Whatever comes of it, there may be something now.
+        self.refresh()
+        group, arrays = await write_volume(
+            state.store, plan, where=self.path, empty=empty, limits=state.limits, progress=progress
+        )
+        state.remember(group, arrays)
+        self._volume = (self.sources[0], state)

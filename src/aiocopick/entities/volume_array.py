@@ -1,0 +1,210 @@
+"""One level of a volume: decoding and encoding single chunks, by zarr's codecs, over any zarr store."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from aiocopick.errors import CopickError, FormatError
+from aiocopick.formats.chunk_plan import Piece
+from aiocopick.formats.ome_arrays import ArrayMetadata
+from aiocopick.storage.limits import in_thread, unwrap
+
+if TYPE_CHECKING:
+    import zarr
+    from zarr.abc.store import Store
+    from zarr.core.array_spec import ArraySpec
+
+INLINE_BYTES = 256 * 1024
+"""Copying as much takes about as long as reaching a thread."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """What a volume may use at once.
+
+    Parameters
+    ----------
+    max_concurrency : int
+        Chunks under way.
+    max_bytes_in_flight : int
+        Bytes of chunks under way, encoded and decoded together.
+    max_array_bytes : int
+        No array that is read, and no chunk, may be larger.
+    """
+
+    max_concurrency: int = 64
+    max_bytes_in_flight: int = 512 * 2**20
+    max_array_bytes: int = 64 * 2**30
+
+    @classmethod
+    def of(cls, config: Any) -> Limits:
+        """Limits from a config, or from anything that has some of their names."""
+        return cls(**{name: getattr(config, name) for name in cls.__slots__ if hasattr(config, name)})
+
+    def window(self, level: LevelArray) -> int:
+        """Chunks of a level that may be under way."""
+        # Encoded and decoded, each counted as large as the chunk.
+        fitting = self.max_bytes_in_flight // (2 * max(1, level.metadata.chunk_bytes))
+        # Local disk gains nothing from depth, and chunks that wait for a processor leave its caches.
+        most = (
+            min(self.max_concurrency, _DISK_WINDOW) if getattr(level.store, "batches", False) else self.max_concurrency
+        )
+        return max(1, min(most, fitting))
+
+
+_DISK_WINDOW = 8
+
+
+class LevelArray:
+    """One level's array.
+
+    Parameters
+    ----------
+    store : zarr.abc.store.Store
+        Of the volume.
+    path : str
+        Of the level below the volume.
+    metadata : ArrayMetadata
+        Checked already.
+    where : str
+        Path of the volume, for messages.
+
+    Raises
+    ------
+    FormatError
+        zarr cannot make an array of the metadata.
+    """
+
+    __slots__ = ("array", "fill", "metadata", "path", "spec", "store", "where")
+
+    array: zarr.AsyncArray[Any]
+    spec: ArraySpec
+
+    def __init__(self, store: Store, path: str, metadata: ArrayMetadata, where: str) -> None:
+        from zarr.core.array_spec import ArrayConfig, ArraySpec
+        from zarr.core.buffer import default_buffer_prototype
+
+        self.store = store
+        self.path = path
+        self.metadata = metadata
+        self.where = where
+        self.array = _make_array(store, path, metadata, f"{where}/{path}")
+        fill = self.array.metadata.fill_value
+        self.fill = np.zeros((), metadata.dtype)[()] if fill is None else fill
+        self.spec = ArraySpec(
+            shape=metadata.chunks,
+            dtype=self.array.metadata.dtype,
+            fill_value=self.array.metadata.fill_value,
+            # Chunks of zeros are written as well, so that a missing one is a lost one. Shards leave theirs out.
+            config=ArrayConfig(order="C", write_empty_chunks=not metadata.sharded),
+            prototype=default_buffer_prototype(),
+        )
+
+    def key(self, coordinates: tuple[int, ...]) -> str:
+        """Key of a chunk in the store."""
+        name = self.array.metadata.encode_chunk_key(coordinates)
+        return f"{self.path}/{name}" if self.path else name
+
+    async def read_into(self, out: np.ndarray[Any, Any], piece: Piece) -> None:
+        """Read the part of a chunk that a selection needs into its place in the selected region."""
+        if self.metadata.sharded:
+            await self._read_shard(out, piece)
+            return
+        chunk = await self.read_chunk(piece.coordinates)
+        if chunk is None:
+            out[piece.target] = self.fill
+        elif out[piece.target].nbytes < INLINE_BYTES:
+            out[piece.target] = chunk[piece.inside]
+        else:
+            await in_thread(_copy, out, piece, chunk)
+
+    async def _read_shard(self, out: np.ndarray[Any, Any], piece: Piece) -> None:
+        # zarr's sharding codec fetches the index and then only the chunks that are needed, or the whole shard.
+        from zarr.storage import StorePath
+
+        prototype = self.spec.prototype
+        target = prototype.nd_buffer.from_numpy_array(out)
+        source = StorePath(self.store, self.key(piece.coordinates))
+        try:
+            with unwrap():
+                await self.array.codec_pipeline.read(
+                    [(source, self.spec, piece.inside, piece.target, piece.whole)], target
+                )
+        except (CopickError, MemoryError):
+            raise
+        except Exception as error:
+            raise self._undecodable(piece.coordinates, error) from error
+
+    async def read_chunk(self, coordinates: tuple[int, ...]) -> np.ndarray[Any, Any] | None:
+        """A whole chunk (or shard), decoded; None when it is missing, which means the fill value."""
+        encoded = await self.store.get(self.key(coordinates), self.spec.prototype)
+        if encoded is None:
+            return None
+        try:
+            (decoded,) = await self.array.codec_pipeline.decode([(encoded, self.spec)])
+            assert decoded is not None
+            array = decoded.as_numpy_array()
+        except MemoryError:
+            raise
+        except Exception as error:
+            raise self._undecodable(coordinates, error) from error
+        if array.shape != self.metadata.chunks:
+            raise self._undecodable(coordinates, ValueError(f"it decodes to shape {array.shape}"))
+        return array
+
+    async def write_chunk(self, coordinates: tuple[int, ...], chunk: np.ndarray[Any, Any]) -> None:
+        """Encode and write a chunk (or shard); an array smaller than it, at the end of the level, is padded."""
+        if chunk.shape != self.metadata.chunks:
+            chunk = await in_thread(_padded, chunk, self.metadata.chunks, self.fill)
+        buffer = self.spec.prototype.nd_buffer.from_numpy_array(chunk)
+        (encoded,) = await self.array.codec_pipeline.encode([(buffer, self.spec)])
+        key = self.key(coordinates)
+        if encoded is None:
+            await self.store.delete(key)
+        else:
+            await self.store.set(key, encoded)
+
+    def _undecodable(self, coordinates: tuple[int, ...], error: BaseException) -> FormatError:
+        path = f"{self.where}/{self.key(coordinates)}"
+        return FormatError(f"{path}: the chunk cannot be decoded ({type(error).__name__}: {error})", path=path)
+
+
+def _make_array(store: Store, path: str, metadata: ArrayMetadata, where: str) -> zarr.AsyncArray[Any]:
+    from zarr import AsyncArray
+    from zarr.storage import StorePath
+
+    document = metadata.document
+    if metadata.zarr_format == 2:
+        document = {
+            "fill_value": None,
+            "compressor": None,
+            "order": "C",
+            **document,
+            "filters": document.get("filters") or None,
+            "attributes": {},
+        }
+    try:
+        # zarr warns of codecs beyond its specification, which CoPick writes.
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            make: Any = AsyncArray
+            array: zarr.AsyncArray[Any] = make(metadata=document, store_path=StorePath(store, path))
+            return array
+    except Exception as error:
+        raise FormatError(
+            f"{where}: zarr cannot read this array ({type(error).__name__}: {error})", path=where
+        ) from error
+
+
+def _copy(out: np.ndarray[Any, Any], piece: Piece, chunk: np.ndarray[Any, Any]) -> None:
+    out[piece.target] = chunk[piece.inside]
+
+
+def _padded(chunk: np.ndarray[Any, Any], shape: tuple[int, ...], fill: Any) -> np.ndarray[Any, Any]:
+    padded = np.full(shape, fill, chunk.dtype)
+    padded[tuple(slice(size) for size in chunk.shape)] = chunk
+    return padded

@@ -1,0 +1,160 @@
+"""Feature maps as volumes: 3D, or 4D with the features first."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from aiocopick.entities.volume import AsyncVolume
+from aiocopick.entities.volume_data import array_like, cast_numbers, number_type
+from aiocopick.entities.volume_writing import Progress
+from aiocopick.errors import AlreadyExistsError, NotFoundError
+from aiocopick.formats.pyramid import downsample_mean
+
+
+class NotEmptyError(AlreadyExistsError, FileExistsError):
+    """There are features already, and they were not to be overwritten."""
+
+
+class AsyncFeaturesVolume(AsyncVolume):
+    """What a feature map is as a volume."""
+
+    __slots__ = ()
+
+    async def numpy(
+        self, zarr_group: str | None = None, slices: Sequence[slice | int] | None = None
+    ) -> np.ndarray[Any, Any]:
+        """Read a level, or a region of it.
+
+        Parameters
+        ----------
+        zarr_group : str, optional
+            Path of the level; None is the finest one.
+        slices : sequence of slice or int, optional
+            Along the axes of the array, in its order: (features,) z, y, x. Axes that are left out are read whole.
+
+        Returns
+        -------
+        ndarray, shape (F, Z, Y, X) or (Z, Y, X)
+            In the type of the volume.
+
+        Raises
+        ------
+        NotFoundError
+            There is no such level, or the volume is empty.
+        FormatError
+            The volume cannot be understood, or the region is larger than ``max_array_bytes``.
+        """
+        return await self._read(zarr_group, await self._in_order(zarr_group, slices))
+
+    async def set_region(
+        self,
+        data: Any,
+        zarr_group: str | None = None,
+        slices: Sequence[slice | int] | None = None,
+        *,
+        update_pyramid: bool = False,
+    ) -> None:
+        """Change a region of a level; as for tomograms.
+
+        Parameters
+        ----------
+        data : array-like
+            Of the shape of the region, or a number.
+        zarr_group : str, optional
+            Path of the level; None is the finest one.
+        slices : sequence of slice or int, optional
+            As for :meth:`numpy`.
+        update_pyramid : bool
+            Compute the coarser levels of the region anew.
+
+        Raises
+        ------
+        NotFoundError
+            There is no such level, or the volume is empty.
+        ReadOnlyError
+            No layer can be written to.
+        ValueError
+            The data does not fit the region.
+        """
+        await self._writable_twin()
+        items = await self._in_order(zarr_group, slices)
+        await self._write_region(zarr_group, items, data, cast_numbers, downsample_mean, update_pyramid)
+
+    async def _in_order(self, zarr_group: str | None, slices: Sequence[slice | int] | None) -> list[Any]:
+        await self._resolve()
+        ndim = (await self._state_of_volume().array(zarr_group)).metadata.ndim
+        given = [slices] if isinstance(slices, slice) else list(slices or ())
+        return given + [None] * (ndim - len(given))
+
+    async def from_numpy(
+        self,
+        data: Any,
+        *,
+        chunks: Sequence[int] | None = None,
+        shards: Sequence[int] | None = None,
+        dtype: Any = None,
+        metadata: dict[str, Any] | None = None,
+        overwrite: bool = True,
+        levels: int = 1,
+        progress: Progress | None = None,
+    ) -> None:
+        """Write the feature map, in the place of whatever is there; as for tomograms.
+
+        Parameters
+        ----------
+        data : array-like, shape (F, Z, Y, X) or (Z, Y, X)
+            A numpy array, or anything that slices to one.
+        chunks, shards : sequence of int, optional
+            Voxels along z, y, x, or along all axes. Each feature has chunks of its own unless all axes are given.
+        dtype : dtype, optional
+            What is stored; None is the type of the data.
+        metadata : dict, optional
+            Kept in the multiscale metadata.
+        overwrite : bool
+            Whether features that are there may be replaced.
+        levels : int
+            Levels of the pyramid, by local mean.
+        progress : callable, optional
+            Called with the number of chunks written, and of all that will be.
+
+        Raises
+        ------
+        AlreadyExistsError
+            There are features already and `overwrite` is False; also a FileExistsError.
+        ReadOnlyError
+            No layer can be written to.
+        ValueError
+            Data that is neither 3D nor 4D, or chunks that cannot be.
+        """
+        source = array_like(data)
+        if len(source.shape) not in (3, 4):
+            raise ValueError(f"Features are a (Z, Y, X) or (feature, Z, Y, X) array, not {tuple(source.shape)}")
+        kind = number_type(source.dtype if dtype is None else dtype)
+        if not overwrite and await self._holds_data():
+            raise NotEmptyError(f"{self.path} is not empty; pass overwrite=True to replace it", path=self.path)
+        await self._write(
+            source,
+            dtype=kind,
+            cast=lambda block: cast_numbers(block, kind),
+            levels=levels,
+            downsample=downsample_mean,
+            voxel_size=self.voxel_size,
+            chunks=chunks,
+            shards=shards,
+            metadata=metadata,
+            progress=progress,
+        )
+
+    async def _holds_data(self) -> bool:
+        if getattr(self, "_empty", False):
+            return False
+        self.refresh()
+        try:
+            await self._resolve()
+            await self._state_of_volume().group()
+        except NotFoundError:
+            return False
+        return True

@@ -1,0 +1,185 @@
+"""What is known of a volume: its format and levels, learnt once in few requests."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from math import prod
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from aiocopick.entities.volume_array import LevelArray, Limits
+from aiocopick.errors import NotFoundError
+from aiocopick.formats.ome import GROUP_DOCUMENTS, Dataset, OmeGroup, is_level_path, parse_group
+from aiocopick.formats.ome_arrays import ARRAY_DOCUMENT, parse_array
+from aiocopick.storage.limits import gather
+
+if TYPE_CHECKING:
+    from zarr.abc.store import Store
+
+_PLAIN_LEVELS = ("0", "s0")
+"""What the finest level of a group without OME metadata is called."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Level:
+    """One level of a volume.
+
+    Parameters
+    ----------
+    path : str
+        What to pass as ``zarr_group``.
+    shape : tuple of int
+        Voxels in array order: zyx, possibly after an axis of channels or features.
+    dtype : numpy.dtype
+        Of its values.
+    chunks : tuple of int
+        What can be decoded on its own.
+    shards : tuple of int, optional
+        What is stored as one object, when that is several chunks.
+    voxel_size : tuple of float
+        Along z, y, x, in angstrom.
+    """
+
+    path: str
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+    chunks: tuple[int, ...]
+    shards: tuple[int, ...] | None
+    voxel_size: tuple[float, float, float]
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the whole level in memory."""
+        return prod(self.shape) * self.dtype.itemsize
+
+
+class VolumeState:
+    """The group and the arrays of a volume, as far as they were asked for.
+
+    Parameters
+    ----------
+    store : zarr.abc.store.Store
+        Of the volume.
+    where : str
+        Its path, for messages.
+    limits : Limits
+        Of its layer.
+    """
+
+    __slots__ = ("_arrays", "_group", "limits", "store", "where")
+
+    def __init__(self, store: Store, where: str, limits: Limits) -> None:
+        self.store = store
+        self.where = where
+        self.limits = limits
+        self._group: OmeGroup | None = None
+        self._arrays: dict[str, LevelArray] = {}
+
+    def remember(self, group: OmeGroup, arrays: Iterable[LevelArray]) -> None:
+        """Take what was just written as known."""
+        self._group = group
+        self._arrays = {array.path: array for array in arrays}
+
+    async def group(self) -> OmeGroup:
+        """The group: 2 requests in one round trip, 2 more for one without OME metadata; then none.
+
+        Raises
+        ------
+        NotFoundError
+            There is no volume, or no level in it yet.
+        FormatError
+            Its metadata cannot be understood.
+        """
+        if self._group is None:
+            contents = await gather(self._get, GROUP_DOCUMENTS, limit=len(GROUP_DOCUMENTS))
+            group = parse_group(dict(zip(GROUP_DOCUMENTS, contents, strict=True)), path=self.where)
+            if group is None or not group.datasets:
+                group = await self._plain_group(3 if contents[0] is not None else 2)
+            self._group = group
+        return self._group
+
+    async def _plain_group(self, zarr_format: int) -> OmeGroup:
+        name = ARRAY_DOCUMENT[zarr_format]
+        contents = await gather(self._get, [f"{level}/{name}" for level in _PLAIN_LEVELS], limit=2)
+        for level, content in zip(_PLAIN_LEVELS, contents, strict=True):
+            if content is not None:
+                self._take(level, zarr_format, content)
+                return OmeGroup(zarr_format=zarr_format, datasets=(Dataset(path=level),))
+        raise NotFoundError(
+            f"{self.where}: there is no volume, or none was written to it yet; write one with from_numpy()",
+            path=self.where,
+        )
+
+    async def _get(self, key: str) -> bytes | None:
+        from zarr.core.buffer import default_buffer_prototype
+
+        value = await self.store.get(key, default_buffer_prototype())
+        return None if value is None else value.to_bytes()
+
+    def _take(self, level: str, zarr_format: int, content: bytes) -> LevelArray:
+        metadata = parse_array(
+            content,
+            zarr_format,
+            path=f"{self.where}/{level}/{ARRAY_DOCUMENT[zarr_format]}",
+            max_bytes=self.limits.max_array_bytes,
+        )
+        array = self._arrays[level] = LevelArray(self.store, level, metadata, self.where)
+        return array
+
+    async def array(self, level: str | None = None) -> LevelArray:
+        """One level's array: one request the first time.
+
+        Parameters
+        ----------
+        level : str, optional
+            Its path; None is the finest.
+
+        Raises
+        ------
+        NotFoundError
+            There is no such level.
+        """
+        group = await self.group()
+        path = group.datasets[0].path if level is None else str(level).strip("/")
+        if path in self._arrays:
+            return self._arrays[path]
+        content = None
+        if is_level_path(path):
+            content = await self._get(f"{path}/{ARRAY_DOCUMENT[group.zarr_format]}")
+        if content is None:
+            known = ", ".join(dataset.path for dataset in group.datasets)
+            raise NotFoundError(f"{self.where}: there is no level {path!r}; its levels are {known}", path=self.where)
+        return self._take(path, group.zarr_format, content)
+
+    async def arrays(self) -> list[LevelArray]:
+        """The arrays of all levels, finest first: a request for each that was not asked for before, side by side."""
+        group = await self.group()
+        return await gather(self.array, [dataset.path for dataset in group.datasets], limit=self.limits.max_concurrency)
+
+    async def levels(self, finest: float) -> tuple[Level, ...]:
+        """All levels, finest first.
+
+        Parameters
+        ----------
+        finest : float
+            Voxel size of the entity, angstrom; counts where the metadata does not say.
+        """
+        group = await self.group()
+        return tuple(
+            describe(array, group.voxel_size(index, finest)) for index, array in enumerate(await self.arrays())
+        )
+
+
+def describe(array: LevelArray, voxel_size: tuple[float, float, float]) -> Level:
+    """The record of one level."""
+    metadata = array.metadata
+    return Level(
+        path=array.path,
+        shape=metadata.shape,
+        dtype=metadata.dtype,
+        chunks=metadata.inner_chunks,
+        shards=metadata.chunks if metadata.sharded else None,
+        voxel_size=voxel_size,
+    )

@@ -1,0 +1,218 @@
+"""Writing a whole volume: old metadata away, chunks of all levels, then the metadata that makes them visible."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import numpy as np
+
+from aiocopick.entities.volume_array import LevelArray, Limits
+from aiocopick.formats.chunk_plan import Slices, blocks, count_pieces, pieces
+from aiocopick.formats.ome import OmeGroup, parse_group
+from aiocopick.formats.ome_arrays import array_documents, describe_array
+from aiocopick.formats.ome_writing import empty_group_documents, group_documents
+from aiocopick.formats.pyramid import Downsample, coarse_block, even_edges, level_shapes
+from aiocopick.formats.volume_layout import chunking
+from aiocopick.storage.limits import gather, in_thread
+
+if TYPE_CHECKING:
+    from zarr.abc.store import Store
+
+Array: TypeAlias = np.ndarray[Any, Any]
+Progress: TypeAlias = Callable[[int, int], object]
+"""Called with the number of chunks written, and of all that will be."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """A volume to be written.
+
+    Parameters
+    ----------
+    source : array-like
+        Anything with shape and dtype that slices to arrays; sliced block by block.
+    dtype : numpy.dtype
+        What is stored.
+    cast : callable
+        Turns a block of the source into that type.
+    zarr_format : int
+        2 or 3.
+    voxel_size : float
+        Of the finest level, angstrom.
+    levels : int
+        How many.
+    downsample : callable
+        How a level follows from the finer one.
+    axes : tuple of str
+        Names of the axes.
+    chunks, shards : tuple of int, optional
+        As the caller wants them.
+    metadata : dict, optional
+        For the multiscale metadata.
+    """
+
+    source: Any
+    dtype: np.dtype[Any]
+    cast: Callable[[Array], Array]
+    zarr_format: int
+    voxel_size: float
+    levels: int
+    downsample: Downsample
+    axes: tuple[str, ...]
+    chunks: tuple[int, ...] | None = None
+    shards: tuple[int, ...] | None = None
+    metadata: dict[str, Any] | None = None
+
+
+async def write_volume(
+    store: Store, plan: Plan, *, where: str, empty: bool, limits: Limits, progress: Progress | None = None
+) -> tuple[OmeGroup, list[LevelArray]]:
+    """Write a volume, in the place of whatever is there.
+
+    Until the last request has succeeded, whoever opens the volume finds it empty.
+
+    Parameters
+    ----------
+    store : zarr.abc.store.Store
+        Of the volume, writable.
+    plan : Plan
+        What to write.
+    where : str
+        Path of the volume, for messages.
+    empty : bool
+        Whether it is known to be a bare group in the format of the plan, so that there is nothing to remove.
+    limits : Limits
+        Of the layer.
+    progress : callable, optional
+        Told of each chunk.
+
+    Returns
+    -------
+    tuple
+        What is stored now.
+    """
+    arrays = []
+    for index, shape in enumerate(level_shapes(tuple(plan.source.shape), plan.levels)):
+        chunks, shards = chunking(plan.zarr_format, shape, chunks=plan.chunks, shards=plan.shards)
+        metadata = describe_array(plan.zarr_format, shape, plan.dtype, chunks=chunks, shards=shards, axes=plan.axes)
+        arrays.append(LevelArray(store, str(index), metadata, where))
+    if not empty:
+        await make_empty(store, plan.zarr_format)
+    await _write_levels(arrays, plan, limits, progress)
+    documents = [
+        (f"{array.path}/{name}", content)
+        for array in arrays
+        for name, content in array_documents(array.metadata).items()
+    ]
+    await _set_all(store, documents, limits)
+    group = group_documents(
+        plan.zarr_format,
+        [array.path for array in arrays],
+        plan.voxel_size,
+        axes=plan.axes,
+        metadata=plan.metadata,
+    )
+    # A zarr 2 group was made before; the attributes make the levels known.
+    group.pop(".zgroup", None)
+    await _set_all(store, group.items(), limits)
+    described = parse_group(group, path=where)
+    assert described is not None
+    return described, arrays
+
+
+async def make_empty(store: Store, zarr_format: int) -> None:
+    """Turn whatever is there into a bare group: first its metadata, so that it reads as empty, then the rest.
+
+    Parameters
+    ----------
+    store : zarr.abc.store.Store
+        Of the volume, writable.
+    zarr_format : int
+        Of the bare group.
+    """
+    keys = [key async for key in store.list_prefix("")]
+    bare = empty_group_documents(zarr_format)
+    # The new format's metadata first: zarr.json wins over zarr 2's, and zarr 2's are read once zarr.json is gone.
+    for name, content in bare.items():
+        await store.set(name, _buffer(content))
+    stale = [key for key in keys if key not in bare]
+    hidden = [key for key in stale if key.rpartition("/")[2] in _METADATA]
+    await _delete_all(store, sorted(hidden, key=lambda key: key.count("/")))
+    await _delete_all(store, [key for key in stale if key.rpartition("/")[2] not in _METADATA])
+
+
+_METADATA = frozenset({"zarr.json", ".zattrs", ".zgroup", ".zarray", ".zmetadata"})
+
+
+async def _delete_all(store: Store, keys: list[str]) -> None:
+    delete_many = getattr(store, "delete_many", None)
+    if not keys:
+        return
+    if delete_many is not None:
+        await delete_many(keys)
+    else:
+        await gather(store.delete, keys, limit=64)
+
+
+async def _set_all(store: Store, documents: Iterable[tuple[str, bytes]], limits: Limits) -> None:
+    async def put(item: tuple[str, bytes]) -> None:
+        await store.set(item[0], _buffer(item[1]))
+
+    await gather(put, list(documents), limit=limits.max_concurrency)
+
+
+def _buffer(content: bytes) -> Any:
+    from zarr.core.buffer import default_buffer_prototype
+
+    return default_buffer_prototype().buffer.from_bytes(content)
+
+
+async def _write_levels(arrays: list[LevelArray], plan: Plan, limits: Limits, progress: Progress | None) -> None:
+    total = sum(count_pieces(_everything(array.metadata.shape), array.metadata.chunks) for array in arrays)
+    done = 0
+    source, cast = plan.source, plan.cast
+    for index, level in enumerate(arrays):
+        shape, edges = level.metadata.shape, level.metadata.chunks
+        coarser = arrays[index + 1].metadata.shape if index + 1 < len(arrays) else None
+        coarse: Array | None = None if coarser is None else np.empty(coarser, plan.dtype)
+
+        async def write(
+            block: Slices,
+            source: Any = source,
+            cast: Callable[[Array], Array] = cast,
+            level: LevelArray = level,
+            coarse: Array | None = coarse,
+        ) -> None:
+            nonlocal done
+            data = await in_thread(_take, source, block, cast, plan.downsample, coarse)
+            corner = [part.start // edge for part, edge in zip(block, level.metadata.chunks, strict=True)]
+            for piece in pieces(_everything(data.shape), data.shape, level.metadata.chunks):
+                coordinates = tuple(a + b for a, b in zip(corner, piece.coordinates, strict=True))
+                await level.write_chunk(coordinates, data[piece.target])
+                done += 1
+                if progress is not None:
+                    progress(done, total)
+
+        cut = even_edges(edges, shape) if coarse is not None else edges
+        await gather(write, blocks(shape, cut), limit=limits.window(level))
+        if coarse is not None:
+            source, cast = coarse, _as_is
+
+
+def _everything(shape: tuple[int, ...]) -> tuple[range, ...]:
+    return tuple(range(size) for size in shape)
+
+
+def _as_is(block: Array) -> Array:
+    return block
+
+
+def _take(
+    source: Any, block: Slices, cast: Callable[[Array], Array], downsample: Downsample, coarse: Array | None
+) -> Array:
+    data = cast(np.asarray(source[block]))
+    if coarse is not None:
+        coarse[coarse_block(block)] = downsample(data)
+    return data
