@@ -39,7 +39,7 @@ def test_an_unreachable_registry_is_told_from_other_failures(monkeypatch: pytest
     monkeypatch.setenv("UV_OFFLINE", "1")
     monkeypatch.setenv("UV_CACHE_DIR", str(tmp_path / "uv"))
     monkeypatch.setenv("PIP_NO_INDEX", "1")
-    with pytest.raises(RegistryUnreachableError, match="copick==1.31.0"):
+    with pytest.raises(RegistryUnreachableError, match=r"copick==1\.31\.0"):
         interpreter(STABLE)
     assert not is_made(STABLE)
 
