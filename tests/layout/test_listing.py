@@ -17,7 +17,6 @@ from aiocopick.layout.refs import (
     Ref,
     RunRef,
     SegmentationRef,
-    TomogramRef,
     VoxelSpacingRef,
 )
 from tests.layout.strategies import refs

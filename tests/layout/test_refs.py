@@ -62,7 +62,8 @@ def test_order_is_by_run_then_kind() -> None:
         RunRef(run="b"),
         ObjectRef(name="a"),
     ]
-    assert sorted(expected[::-1]) == expected
+    turned = expected[::-1]
+    assert sorted(turned) == expected
 
 
 def test_a_ref_does_not_compare_with_anything_else() -> None:

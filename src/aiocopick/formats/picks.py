@@ -53,9 +53,8 @@ def decode_picks(data: bytes, *, path: str) -> PicksTable:
     points: Any = document
     if isinstance(document, dict):
         points = document.pop("points", None)
+        points = [] if points is None else points
         header = document
-    if points is None:
-        points = []
     if not isinstance(points, list):
         raise FormatError(f"{path} is no picks file: it has no list of points.", path=path)
     return _decode_points(points, header, path)

@@ -56,9 +56,7 @@ def read_regular(data: bytes, start: int, stop: int) -> Columns | None:
     """
     blocks = []
     while start < stop:
-        # A block ends before the brace that opens a point.
-        following = data.find(_BEGIN, start + _BLOCK, stop)
-        end = data.rfind(b"{", start, following) if following != -1 else stop
+        end = _block_end(data, start, stop)
         if end <= start:
             return None
         block = _read_block(data[start:end], last=end == stop)
@@ -78,6 +76,17 @@ def read_regular(data: bytes, start: int, stop: int) -> Columns | None:
         instance_ids=ids.astype(np.int64),
         scores=table[:, 20].copy(),
     )
+
+
+def _block_end(data: bytes, start: int, stop: int) -> int:
+    """Where a block that begins at `start` ends: before the brace that opens a point, or at `stop`."""
+    following = data.find(_BEGIN, start + _BLOCK, stop)
+    end = data.rfind(b"{", start, following) if following != -1 else stop
+    if following != -1 and data.find(b"{", start, end + 1) == end:
+        # That was the point the block begins with.
+        following = data.find(_BEGIN, following + 1, stop)
+        end = data.rfind(b"{", start, following) if following != -1 else stop
+    return end
 
 
 def _read_block(block: bytes, *, last: bool) -> NDArray[np.float64] | None:

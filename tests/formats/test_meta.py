@@ -1,0 +1,29 @@
+"""``.meta`` files."""
+
+from __future__ import annotations
+
+import pytest
+
+from aiocopick.errors import FormatError
+from aiocopick.formats.meta import decode_meta, encode_meta
+
+
+@pytest.mark.parametrize("data", [None, b"", b"meta", b" meta\n", b"\n"])
+def test_no_metadata(data: bytes | None) -> None:
+    assert decode_meta(data, path="p") == {}
+
+
+def test_unknown_keys_are_kept() -> None:
+    meta = {"name": "TS_1", "tilt": {"axis": 84.5, "angles": [1, 2]}, "note": None}
+    assert decode_meta(encode_meta(meta), path="p") == meta
+
+
+def test_a_byte_order_mark_is_no_content() -> None:
+    assert decode_meta(b'\xef\xbb\xbf{"name": "a"}', path="p") == {"name": "a"}
+
+
+@pytest.mark.parametrize("data", [b"{", b"[]", b"3", b"null", b'"meta"', b"metal", b"\xff", b"[" * 10**6, b"{'a': 1}"])
+def test_what_is_no_metadata(data: bytes) -> None:
+    with pytest.raises(FormatError, match=r"a/\.meta") as caught:
+        decode_meta(data, path="a/.meta")
+    assert caught.value.path == "a/.meta"
