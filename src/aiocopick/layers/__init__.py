@@ -1,7 +1,7 @@
 """Layers: what entities stand on, and how several of them are seen as one.
 
-A layer knows storage, layout and formats; it knows neither entities nor other layers. The merge of several layers is a pure
-function over their listings.
+A layer knows storage, layout and formats; it knows neither entities nor other layers. The merge of several layers is a
+pure function over their listings.
 """
 
 from aiocopick.layers.base import Layer, Loaded, Nouns, Payload, Source

@@ -122,6 +122,9 @@ class Layer(Protocol):
     async def create(self, ref: Ref, meta: dict[str, Any] | None = None) -> Located:
         """Make a run or voxel spacing with its ``.meta``, or a volume as a bare group."""
 
+    async def copy_from(self, source: Source) -> Located:
+        """Copy an entity out of another layer, so that it can be changed here."""
+
     async def delete(self, located: Located) -> None:
         """Delete an entity with everything below it; what is missing already is no error."""
 

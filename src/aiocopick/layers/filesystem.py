@@ -6,15 +6,17 @@ from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
-from aiocopick.errors import CopickError, FormatError, NotFoundError
-from aiocopick.layers.base import Layer, Loaded, Nouns, Payload
+from aiocopick.errors import AlreadyExistsError, ConflictError, CopickError, NotFoundError
+from aiocopick.layers.base import Layer, Loaded, Nouns, Payload, Source
 from aiocopick.layers.codecs import decode, decode_here, encode
+from aiocopick.layers.copying import copy_up
 from aiocopick.layers.listing import list_run
 from aiocopick.layout.listing import Listing, Located, parse_objects, parse_run, parse_runs
 from aiocopick.layout.paths import META, OBJECTS, RUNS, key_of, meta_key
 from aiocopick.layout.refs import RunRef, VoxelSpacingRef
 from aiocopick.storage import open_storage
 from aiocopick.storage.limits import gather, stream
+from aiocopick.storage.settings import Settings
 
 if TYPE_CHECKING:
     import zarr.abc.store
@@ -29,11 +31,7 @@ FILE_KINDS = frozenset({"picks", "mesh", "filaments"})
 
 _DECODERS = 4
 
-# What makes a group listed, and nothing else in it: CoPick's own writers refuse anything more as "not empty".
-_BARE_GROUP: dict[int, dict[str, bytes]] = {
-    2: {".zgroup": b'{"zarr_format": 2}', ".zattrs": b"{}"},
-    3: {"zarr.json": b'{"zarr_format": 3, "node_type": "group", "attributes": {}}'},
-}
+_STORAGE_OPTIONS = frozenset({"max_concurrency", "max_bytes_in_flight", "timeout", "retries", "read_only"})
 
 
 class FilesystemLayer:
@@ -57,8 +55,17 @@ class FilesystemLayer:
         return f"FilesystemLayer({self.name!r}, {self.url!r})"
 
     def __reduce__(self) -> tuple[Any, ...]:
-        # Connections belong to a process: the config is what travels.
-        return (FilesystemLayer, (self.config,))
+        # Connections belong to a process; a storage travels as its recipe.
+        return (FilesystemLayer, (self.config, self.storage))
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, FilesystemLayer):
+            return NotImplemented
+        mine, theirs = Settings.of(self.config), Settings.of(other.config)
+        return self is other or mine.connection_key == theirs.connection_key
+
+    def __hash__(self) -> int:
+        return hash(self.url)
 
     @property
     def name(self) -> str:
@@ -193,8 +200,27 @@ class FilesystemLayer:
     ) -> Located:
         """Encode and write one file: one request."""
         data = await encode(located.ref.kind, payload)
+        if not self.storage.capabilities.conditional_writes:
+            await self._check_condition(located.key, if_match, create)
+            if_match, create = None, False
         etag = await self.storage.write(located.key, data, if_match=if_match, create=create)
         return Located(located.ref, located.key, len(data), etag)
+
+    async def _check_condition(self, key: str, if_match: str | None, create: bool) -> None:
+        """Ask first, where the storage cannot decide on its own: better than nothing, though not atomic."""
+        if if_match is None and not create:
+            return
+        path = self.path_of(key)
+        try:
+            entry = await self.storage.stat(key)
+        except NotFoundError:
+            if if_match is not None:
+                raise ConflictError(f"{path} was deleted since it was read; store it anew.", path=path) from None
+            return
+        if create:
+            raise AlreadyExistsError(f"{path} exists already; it was not replaced.", path=path)
+        if entry.etag is not None and entry.etag != if_match:
+            raise ConflictError(f"{path} was changed since it was read; load it and repeat the change.", path=path)
 
     async def load_meta(self, located: Located | None) -> dict[str, Any]:
         """The ``.meta`` file of a run, a voxel spacing or (None) the root; empty when there is none to read."""
@@ -216,7 +242,9 @@ class FilesystemLayer:
         if ref.kind in ("run", "voxel_spacing"):
             await self.save_meta(located, meta or {})
         else:
-            for name, content in _BARE_GROUP[self.config.zarr_format].items():
+            from aiocopick.formats.ome_writing import empty_group_documents
+
+            for name, content in empty_group_documents(self.config.zarr_format).items():
                 await self.storage.write(f"{located.key}/{name}", content)
         return located
 
@@ -226,6 +254,10 @@ class FilesystemLayer:
             await self.storage.delete_many([located.key])
         else:
             await self.storage.delete_tree(located.key)
+
+    async def copy_from(self, source: Source) -> Located:
+        """Copy an entity out of another layer: what a change of it goes to."""
+        return await copy_up(source, self)
 
     def zarr_store(self, located: Located, *, read_only: bool | None = None) -> zarr.abc.store.Store:
         """A zarr 3 store over the storage; sends nothing."""
@@ -238,8 +270,9 @@ class FilesystemLayer:
         """A view of the same storage with other limits."""
         unknown = set(changes) - set(type(self.config).model_fields)
         if unknown:
-            raise FormatError(f"There is no option {sorted(unknown)[0]!r}; options are fields of the config.")
-        return FilesystemLayer(self.config.model_copy(update=changes), self.storage.options(**changes))
+            raise TypeError(f"There is no option {sorted(unknown)[0]!r}; options are fields of the config.")
+        limits = {name: value for name, value in changes.items() if name in _STORAGE_OPTIONS}
+        return FilesystemLayer(self.config.model_copy(update=changes), self.storage.options(**limits))
 
     async def aclose(self) -> None:
         """Close the connections of the running event loop."""

@@ -43,7 +43,7 @@ async def list_run(storage: Storage, key: str, nouns: Nouns, *, limit: int) -> S
     sequence of Entry
         Children of the run's folders, volumes collapsed; perhaps more than was asked for.
     """
-    if nouns == {"voxel_spacings"}:
+    if nouns == frozenset(("voxel_spacings",)):
         return await storage.list(key)
     folders = [folder for noun in sorted(nouns or ()) for folder in FOLDERS_OF_NOUN.get(noun, ())]
     deep = nouns is None or not nouns <= FOLDERS_OF_NOUN.keys()

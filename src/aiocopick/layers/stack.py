@@ -11,6 +11,7 @@ from aiocopick.layers.base import Source
 from aiocopick.layers.merge import Merged, by_priority, merge
 from aiocopick.layout.listing import Listing
 from aiocopick.storage.limits import gather
+from aiocopick.storage.stats import StorageStats
 
 if TYPE_CHECKING:
     from aiocopick.layers.base import Layer, Nouns
@@ -49,6 +50,30 @@ class Stack:
             raise LayerError(
                 f"The default write layer {default_write_layer!r} is not one of the layers {', '.join(names)}."
             )
+
+    def __eq__(self, other: object) -> bool:
+        return self.layers == other.layers if isinstance(other, Stack) else NotImplemented
+
+    def __hash__(self) -> int:
+        return hash(tuple(layer.url for layer in self.layers))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (Stack, (self.layers, self._default_write_layer))
+
+    @property
+    def stats(self) -> StorageStats:
+        """Counters: those of the only layer, or the sums over all layers as they are now."""
+        if self.single:
+            return self.layers[0].stats
+        total = StorageStats()
+        for layer in self.layers:
+            stats = layer.stats
+            total.requests.update(stats.requests)
+            total.moved(read=stats.bytes_read, written=stats.bytes_written)
+            total.retries += stats.retries
+            total.in_flight += stats.in_flight
+            total.peak_in_flight += stats.peak_in_flight
+        return total
 
     @property
     def single(self) -> bool:
