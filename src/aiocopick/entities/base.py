@@ -1,0 +1,246 @@
+"""What all entities have in common: a ref, the places where it is stored, and names for both."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any, ClassVar, Self
+
+from aiocopick.errors import NotFoundError, ReadOnlyError
+from aiocopick.layers.base import Source
+from aiocopick.layout.uris import format_uri
+
+if TYPE_CHECKING:
+    from aiocopick.entities.root import AsyncRoot
+    from aiocopick.layers import Layer, Stack
+    from aiocopick.layout.listing import Located
+    from aiocopick.layout.refs import Ref
+
+
+class AsyncEntity:
+    """A run, a tomogram, picks...: something stored in a project.
+
+    Entities are equal when their roots and refs are; they sort by ref. None of their attributes does I/O.
+
+    Attributes
+    ----------
+    ref : Ref
+        What it is: hashable, ordered, JSON-able.
+    """
+
+    __slots__ = ("_meta", "_sources", "ref")
+
+    ref: Ref
+    _meta: Any
+    _sources: tuple[Source, ...]
+
+    parent_slot: ClassVar[str] = ""
+    """Attribute that holds the parent."""
+
+    @classmethod
+    def _of(cls, parent: Any, ref: Ref, sources: tuple[Source, ...] = ()) -> Self:
+        """An entity as a listing found it; no sources means that nobody looked."""
+        entity = cls.__new__(cls)
+        setattr(entity, cls.parent_slot, parent)
+        entity.ref = ref
+        entity._sources = sources
+        entity._meta = None
+        entity._reset()
+        return entity
+
+    def _reset(self) -> None:
+        """Forget what was read."""
+
+    @property
+    def root(self) -> AsyncRoot:
+        """The project."""
+        root: AsyncRoot = self._parent.root
+        return root
+
+    @property
+    def _parent(self) -> Any:
+        return getattr(self, self.parent_slot)
+
+    @property
+    def _stack(self) -> Stack:
+        return self.root._stack
+
+    @property
+    def kind(self) -> str:
+        """Which kind of entity it is (:data:`aiocopick.layout.refs.KINDS`)."""
+        return self.ref.kind
+
+    @property
+    def sources(self) -> tuple[Source, ...]:
+        """Every place where it is stored, the one that is seen first."""
+        if self._sources:
+            return self._sources
+        stack = self._stack
+        return (stack.assumed(self.ref)[0],) if stack.single or stack.read_only else (stack.target(self.ref, ()),)
+
+    @property
+    def layer(self) -> Layer:
+        """The layer that it is seen in."""
+        return self.sources[0].layer
+
+    @property
+    def _located(self) -> Located:
+        return self.sources[0].located
+
+    @property
+    def key(self) -> str:
+        """Where it lies, relative to the root of its layer."""
+        return self._located.key
+
+    @property
+    def path(self) -> str:
+        """Root and key, without secrets."""
+        return self.sources[0].path
+
+    @property
+    def uri(self) -> str:
+        """Its CoPick URI."""
+        return format_uri(self.ref)
+
+    @property
+    def read_only(self) -> bool:
+        """Whether the place where it is seen cannot be changed."""
+        return self.layer.read_only
+
+    @property
+    def config(self) -> Any:
+        """The configuration of the project."""
+        return self.root.config
+
+    @property
+    def meta(self) -> Any:
+        """What its names say, as CoPick's metadata model."""
+        if self._meta is None:
+            self._meta = self._make_meta()
+        return self._meta
+
+    def _make_meta(self) -> Any:
+        raise NotImplementedError
+
+    def _extend_meta(self, fields: dict[str, Any]) -> None:
+        """Add fields to the metadata."""
+        if fields:
+            self._meta = type(self.meta).model_validate(self.meta.model_dump() | fields)
+
+    def _places(self) -> tuple[Source, ...]:
+        """Where to look for what it holds: where it was found, or anywhere."""
+        return self._sources or self._stack.assumed(self.ref)
+
+    def _everywhere(self, layers: Iterable[str] | None = None) -> list[Source]:
+        """Where to look for what it holds now: in all layers (or those named), even where it was not found before."""
+        known = {source.layer.name: source for source in self._sources}
+        chosen = self._stack.named(layers)
+        return [known.get(layer.name) or Source(layer, layer.locate(self.ref)) for layer in chosen]
+
+    async def _resolve(self) -> tuple[Source, ...]:
+        """Where it is stored, looked up when several layers may have it and nobody looked yet."""
+        if not self._sources:
+            if self._stack.single:
+                self._sources = self._stack.assumed(self.ref)
+            else:
+                found = await self._stack.find(self.ref)
+                if found is None:
+                    raise NotFoundError(f"No layer holds {self.path}; create it, or check its name.", path=self.path)
+                self._sources = found.sources
+        return self._sources
+
+    def _stored_in(self, source: Source) -> None:
+        """Note that it is stored there now, and that what is above it must be, too."""
+        others = tuple(other for other in self._sources if other.layer is not source.layer)
+        order = self._stack.layers.index
+        self._sources = tuple(sorted((source, *others), key=lambda place: order(place.layer)))
+        parent = self._parent
+        if not isinstance(parent, AsyncEntity) or not parent._sources:
+            return
+        if all(place.layer is not source.layer for place in parent._sources):
+            parent._stored_in(Source(source.layer, source.layer.locate(parent.ref)))
+
+    async def _writable_twin(self, *, content: bool = True) -> Self:
+        """Make sure that it lies where it can be changed, and return it.
+
+        Parameters
+        ----------
+        content : bool
+            Whether what a read-only layer holds is copied to the write layer first. Without, an empty one is made
+            there, for a caller that replaces it all.
+
+        Raises
+        ------
+        ReadOnlyError
+            No layer can be written to.
+        LayerError
+            A read-only layer of higher priority would hide the change.
+        """
+        if self._stack.single:
+            self._stack.writer()
+            return self
+        sources = await self._resolve()
+        target = self._stack.target(self.ref, sources)
+        if target not in sources:
+            located = await (target.layer.copy_from(sources[0]) if content else target.layer.create(self.ref))
+            self._stored_in(Source(target.layer, located))
+        return self
+
+    def _check_deletable(self) -> None:
+        """Refuse to delete what lies in a read-only layer, before anything is deleted."""
+        if self._stack.read_only:
+            self._stack.refuse()
+        held = self.sources if self._holds_others else self.sources[:1]
+        for source in held:
+            if source.layer.read_only:
+                raise ReadOnlyError(
+                    f"{source.path} lies in the read-only layer {source.layer.name!r} and cannot be deleted.",
+                    path=source.path,
+                )
+
+    _holds_others: ClassVar[bool] = False
+    """Whether other entities lie below it, so that deleting it in one layer is not deleting it."""
+
+    async def _delete_data(self) -> None:
+        """Delete it wherever it can be deleted."""
+        self._check_deletable()
+        await self._resolve()
+        for source in self._sources:
+            if not source.layer.read_only:
+                await source.layer.delete(source.located)
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, AsyncEntity):
+            return NotImplemented
+        return self is other or (self.ref == other.ref and self.root == other.root)
+
+    def __hash__(self) -> int:
+        return hash(self.ref)
+
+    def __lt__(self, other: object) -> bool:
+        return self.ref < other.ref if isinstance(other, AsyncEntity) else NotImplemented
+
+    def __repr__(self) -> str:
+        names = {name: value for name, value in self.ref.to_json().items() if name != "kind" and value is not False}
+        shown = ", ".join(f"{name}={value!r}" for name, value in names.items())
+        return f"{type(self).__name__}({shown})"
+
+    def _state(self) -> Any:
+        """What travels with it besides its ref: data that was loaded or set."""
+        return None
+
+    def _restore(self, state: Any) -> None:
+        """Take what :meth:`_state` gave."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        places = tuple((source.layer.name, source.located) for source in self._sources)
+        return (_rebuild, (type(self), self._parent, self.ref, places, self._state()))
+
+
+def _rebuild(
+    cls: type[AsyncEntity], parent: Any, ref: Ref, places: tuple[tuple[str, Located], ...], state: Any
+) -> AsyncEntity:
+    layers = {layer.name: layer for layer in parent.root._stack.layers}
+    entity = cls._of(parent, ref, tuple(Source(layers[name], located) for name, located in places))
+    if state is not None:
+        entity._restore(state)
+    return entity

@@ -1,0 +1,210 @@
+"""Going through all runs of a project: step by step, or reading ahead."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import AsyncIterator, Iterable
+from contextlib import AsyncExitStack
+from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING, Any
+
+from aiocopick.entities.bulk import load as load_entities
+from aiocopick.entities.run_base import closed
+from aiocopick.errors import CopickError, NotFoundError
+from aiocopick.layers import Merged
+from aiocopick.layout.refs import RunRef
+from aiocopick.storage.limits import bare, stream
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from aiocopick.entities.root import AsyncRoot
+    from aiocopick.entities.run import AsyncRun
+
+LOADABLE = frozenset({"picks", "meshes", "filaments", "meta"})
+
+_LOADED_AHEAD = 16
+
+
+class Crawl:
+    """The runs of a project in the order of their keys.
+
+    ``async for run in crawl`` reads a few runs at a time, each step on its own: between two steps nothing is under way,
+    so it may be left by ``break``, by a timeout or an error, and taken up again. ``async with crawl as runs`` reads
+    ahead of the ``async for run in runs`` inside it; leaving the block cancels what is under way and waits for its end.
+
+    Parameters
+    ----------
+    root : AsyncRoot
+        The project.
+    runs : str or iterable of str, optional
+        Names or globs; all runs without.
+    kinds : iterable of str, optional
+        Plural nouns to list; all without.
+    load : iterable of str
+        Files to read as well, of ``picks meshes filaments meta``.
+
+    Raises
+    ------
+    ValueError
+        There is no such kind, or it cannot be loaded.
+    """
+
+    def __init__(
+        self,
+        root: AsyncRoot,
+        runs: str | Iterable[str] | None = None,
+        kinds: Iterable[str] | None = None,
+        load: Iterable[str] = (),
+    ) -> None:
+        self._root = root
+        self._names = None if runs is None else [runs] if isinstance(runs, str) else list(runs)
+        self._load = frozenset((load,) if isinstance(load, str) else load)
+        unknown = sorted(self._load - LOADABLE)
+        if unknown:
+            raise ValueError(f"{unknown[0]!r} cannot be loaded by a crawl; use {', '.join(sorted(LOADABLE))}.")
+        wanted = None if kinds is None else {kinds} if isinstance(kinds, str) else set(kinds)
+        # What is to be loaded has to be listed.
+        self._nouns = closed(None if wanted is None else wanted | (self._load - {"meta"}))
+        self._pending: deque[Merged] | None = None
+        self._ready: deque[AsyncRun] = deque()
+        self._step = 1
+        self._exits: AsyncExitStack | None = None
+
+    # --- step by step -------------------------------------------------------------------------------------------------
+
+    def __aiter__(self) -> Crawl:
+        return self
+
+    async def __anext__(self) -> AsyncRun:
+        if self._pending is None:
+            self._pending = deque(await self._find_runs())
+        if not self._ready:
+            if not self._pending:
+                raise StopAsyncIteration
+            # Small steps first, so that the first run comes soon. What a cancelled step read is read again.
+            batch = [self._pending[index] for index in range(min(self._step, len(self._pending)))]
+            runs = []
+            async with self._root._stack.scan(batch, self._nouns) as answers:
+                async for answer in answers:
+                    runs.append(await self._listed(answer))
+            if self._load:
+                await _load_all(runs, self._load)
+            for _ in batch:
+                self._pending.popleft()
+            self._ready.extend(runs)
+            self._step = min(2 * self._step, self._root._fan_out)
+        return self._ready.popleft()
+
+    # --- reading ahead ------------------------------------------------------------------------------------------------
+
+    async def __aenter__(self) -> AsyncIterator[AsyncRun]:
+        runs = await self._find_runs()
+        self._exits = AsyncExitStack()
+        async with AsyncExitStack() as exits:
+            answers = await exits.enter_async_context(self._root._stack.scan(runs, self._nouns))
+            limit = _LOADED_AHEAD if self._load else 1
+            read = await exits.enter_async_context(stream(self._read, answers, limit=limit, ordered=True))
+            self._exits = exits.pop_all()
+        return _Runs(read)
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> bool | None:
+        exits, self._exits = self._exits, None
+        return None if exits is None else await exits.__aexit__(kind, error, trace)
+
+    async def _read(self, answer: tuple[Merged, tuple[Merged, ...] | CopickError]) -> AsyncRun:
+        run = await self._listed(answer)
+        if self._load:
+            await _load_all([run], self._load)
+        return run
+
+    # --- what both do -------------------------------------------------------------------------------------------------
+
+    async def _find_runs(self) -> list[Merged]:
+        """The runs to go through, sorted; those named one by one are not looked up first."""
+        names, root = self._names, self._root
+        if names is not None and root._stack.single and not any(_is_glob(name) for name in names):
+            refs = [RunRef(run=name) for name in sorted(set(names))]
+            return [Merged(ref, root._stack.assumed(ref)) for ref in refs]
+        found = await root._list_runs()
+        if names is None:
+            return found
+        chosen = {item.ref: item for item in found if any(_matches(item, name) for name in names)}
+        for name in names:
+            ref = RunRef(run=name)
+            if not _is_glob(name) and ref not in chosen:
+                chosen[ref] = Merged(ref, root._stack.assumed(ref))
+        return [chosen[ref] for ref in sorted(chosen, key=lambda ref: ref.sort_key)]
+
+    async def _listed(self, answer: tuple[Merged, tuple[Merged, ...] | CopickError]) -> AsyncRun:
+        """A run with its lists filled, or with its error."""
+        from aiocopick.entities.run import AsyncRun
+
+        item, found = answer
+        run = AsyncRun._of(self._root, item.ref, item.sources)
+        if isinstance(found, CopickError):
+            run.error = found
+        elif not found and self._names is not None and not await self._is_there(run):
+            run.error = NotFoundError(f"There is no run at {run.path}; check its name.", path=run.path)
+        else:
+            run._take(found, self._nouns)
+        return run
+
+    async def _is_there(self, run: AsyncRun) -> bool:
+        """Whether a run that was named, and in which nothing was found, exists; an error counts as the run's own."""
+        allowed = self._root.config.runs
+        if allowed is not None and run.name not in allowed:
+            return False
+        return await self._root._stack.find(run.ref) is not None
+
+
+class _Runs:
+    """What a reading-ahead crawl yields."""
+
+    def __init__(self, read: AsyncIterator[tuple[Any, AsyncRun | CopickError]]) -> None:
+        self._read = read
+
+    def __aiter__(self) -> _Runs:
+        return self
+
+    async def __anext__(self) -> AsyncRun:
+        _, run = await anext(self._read)
+        if isinstance(run, CopickError):
+            raise run
+        return run
+
+
+def _is_glob(name: str) -> bool:
+    return any(character in name for character in "*?[")
+
+
+def _matches(item: Merged, name: str) -> bool:
+    assert isinstance(item.ref, RunRef)
+    return item.ref.run == name or fnmatchcase(item.ref.run, name)
+
+
+async def _load_all(runs: list[AsyncRun], kinds: frozenset[str]) -> None:
+    """Read the files of runs that were listed; what cannot be read is their error."""
+    sound = [run for run in runs if run.error is None]
+    owners: list[AsyncRun] = []
+    files: list[Any] = []
+    for run in sound:
+        for noun in sorted(kinds - {"meta"}):
+            files += run._children[noun]
+            owners += [run] * len(run._children[noun])
+    if "meta" in kinds:
+        for run in sound:
+            with_meta = [run, *run._children.get("voxel_spacings", ())]
+            files += with_meta
+            owners += [run] * len(with_meta)
+    failures: dict[int, list[CopickError]] = {}
+    for run, result in zip(owners, await load_entities(files, on_error="return"), strict=True):
+        if isinstance(result, CopickError):
+            failures.setdefault(id(run), []).append(result)
+    for run in sound:
+        if id(run) in failures:
+            error = bare(failures[id(run)])
+            assert isinstance(error, CopickError)
+            run.error = error

@@ -1,0 +1,265 @@
+"""What picks, meshes and filaments have in common: one file each, loaded and stored as a whole."""
+
+from __future__ import annotations
+
+import inspect
+import random
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import anyio
+
+from aiocopick.entities.base import AsyncEntity
+from aiocopick.entities.lists import discard
+from aiocopick.errors import AlreadyExistsError, ConflictError, FormatError, NotFoundError, UnknownObjectError
+from aiocopick.layers.base import Source
+from aiocopick.layout.refs import AnnotationRef
+
+if TYPE_CHECKING:
+    from aiocopick.entities.run import AsyncRun
+    from aiocopick.layers import Loaded, Payload
+
+_FIRST_PAUSE = 0.01
+_LONGEST_PAUSE = 0.5
+
+
+class AsyncFile(AsyncEntity):
+    """An entity of a run that is one file."""
+
+    __slots__ = ("_etag", "run")
+
+    parent_slot: ClassVar[str] = "run"
+    noun: ClassVar[str] = ""
+    """Plural of the kind: the name of the cached list in the run."""
+
+    run: AsyncRun
+    ref: AnnotationRef
+    _etag: str | None
+    """Version of the file that was loaded or written last, in the place where it is seen."""
+
+    def _reset(self) -> None:
+        self._etag = None
+        self._forget()
+
+    def _forget(self) -> None:
+        """Drop the data."""
+        raise NotImplementedError
+
+    def _accept(self, payload: Payload) -> None:
+        """Take what was read."""
+        raise NotImplementedError
+
+    def _content(self) -> Any:
+        """What :meth:`load` returns."""
+        raise NotImplementedError
+
+    def _payload(self) -> Payload | None:
+        """What is to be written; None when nothing was loaded or set."""
+        raise NotImplementedError
+
+    def _blank(self) -> None:
+        """Become a new, empty file in memory."""
+        raise NotImplementedError
+
+    @property
+    def _lacks_base(self) -> bool:
+        """Whether data was set without knowing the rest of the file that it goes into."""
+        return False
+
+    def _accept_base(self, payload: Payload | None) -> None:
+        """Take the rest of the file: what was there, or None when there was nothing to be understood."""
+
+    # --- names --------------------------------------------------------------------------------------------------------
+
+    @property
+    def pickable_object_name(self) -> str:
+        """The object it annotates."""
+        return self.ref.object_name
+
+    @property
+    def user_id(self) -> str:
+        """User or tool that made it."""
+        return self.ref.user_id
+
+    @property
+    def session_id(self) -> str:
+        """Session it was made in; ``"0"`` for tools."""
+        return self.ref.session_id
+
+    @property
+    def from_tool(self) -> bool:
+        """Whether a tool made it."""
+        return self.session_id == "0"
+
+    @property
+    def from_user(self) -> bool:
+        """Whether a user made it."""
+        return not self.from_tool
+
+    @property
+    def color(self) -> tuple[int, int, int, int] | None:
+        """RGBA, 0 to 255, of its object.
+
+        Raises
+        ------
+        UnknownObjectError
+            The project names its objects, and this is not one of them.
+        """
+        known = self.root._object_meta(self.pickable_object_name)
+        if known is None and self.config.pickable_objects:
+            raise UnknownObjectError(
+                f"{self.pickable_object_name} is not a recognized object name (run: {self.run.name}); add it to the "
+                "config.",
+                path=self.path,
+            )
+        return _default_color() if known is None else known.color
+
+    @property
+    def _identity(self) -> dict[str, str]:
+        return {
+            "pickable_object_name": self.pickable_object_name,
+            "user_id": self.user_id,
+            "session_id": self.session_id,
+        }
+
+    # --- reading ------------------------------------------------------------------------------------------------------
+
+    async def load(self) -> Any:
+        """Read the file: one request.
+
+        Raises
+        ------
+        NotFoundError
+            There is no such file.
+        FormatError
+            The file cannot be understood; the message names the path.
+        """
+        source = (await self._resolve())[0]
+        self._take(await source.layer.load(source.located))
+        return self._content()
+
+    def _take(self, loaded: Loaded) -> None:
+        self._accept(loaded.payload)
+        self._etag = loaded.etag
+
+    def refresh(self) -> None:
+        """Forget the data, so that it must be loaded again."""
+        self._reset()
+
+    # --- writing ------------------------------------------------------------------------------------------------------
+
+    async def store(self) -> None:
+        """Write the file: one request, and one to read it first when data was set without loading it.
+
+        Nothing happens when nothing was loaded or set. In a stack of layers, the file goes to the write layer.
+
+        Raises
+        ------
+        ConflictError
+            Somebody else changed the file since it was loaded (on storages that can tell).
+        ReadOnlyError
+            No layer can be written to.
+        """
+        self._stack.writer()
+        create = await self._find_base() if self._lacks_base else False
+        payload = self._payload()
+        if payload is not None:
+            await self._write(payload, create=create)
+
+    async def _store(self) -> None:
+        await self.store()
+
+    async def _find_base(self) -> bool:
+        """Read what the new data goes into; returns whether there was nothing."""
+        try:
+            source = (await self._resolve())[0]
+            loaded = await source.layer.load(source.located)
+        except NotFoundError:
+            self._accept_base(None)
+            return True
+        except FormatError:
+            # What cannot be understood is replaced as a whole.
+            self._accept_base(None)
+            return False
+        self._accept_base(loaded.payload)
+        self._etag = loaded.etag
+        return False
+
+    async def _write(self, payload: Payload, *, create: bool = False) -> None:
+        sources = self._sources
+        if not sources and not self._stack.single:
+            found = await self._stack.find(self.ref)
+            sources = self._sources = () if found is None else found.sources
+        target = self._stack.target(self.ref, sources)
+        seen = not sources or target is sources[0]
+        # A first write to a layer must not replace what somebody else put there unseen.
+        create = create or (bool(sources) and target not in sources)
+        match = self._etag if seen and not create else None
+        try:
+            located = await target.layer.save(target.located, payload, if_match=match, create=create)
+        except AlreadyExistsError as error:
+            raise ConflictError(
+                f"{target.path} was created by somebody else in between; load it and repeat the change.",
+                path=target.path,
+            ) from error
+        self._etag = located.etag
+        self._stored_in(Source(target.layer, located))
+
+    async def _retry(self, edit: Callable[[], Awaitable[None]]) -> None:
+        """Load, edit and store, again and again until nobody else was faster."""
+        give_up = anyio.current_time() + getattr(self.config, "timeout", 60.0)
+        pause = _FIRST_PAUSE
+        while True:
+            missing = False
+            try:
+                await self.load()
+            except NotFoundError:
+                self._reset()
+                self._blank()
+                missing = True
+            await edit()
+            try:
+                await self._write(self._payload(), create=missing)
+                return
+            except ConflictError:
+                if anyio.current_time() > give_up:
+                    raise
+            await anyio.sleep(random.uniform(0, pause))
+            pause = min(2 * pause, _LONGEST_PAUSE)
+
+    async def delete(self) -> None:
+        """Delete the file, from every layer that can be written to.
+
+        Raises
+        ------
+        ReadOnlyError
+            It lies in a read-only layer.
+        """
+        await self._delete_data()
+        self._etag = None
+        discard(self.run._children.get(self.noun), self)
+
+
+async def edited(function: Callable[[list[Any]], Any], items: list[Any]) -> list[Any]:
+    """The items as a plain or coroutine function leaves them: changed in place, or as the list that it returns.
+
+    Raises
+    ------
+    TypeError
+        It returns something else than a list or None.
+    """
+    result = function(items)
+    if inspect.isawaitable(result):
+        result = await result
+    if result is None:
+        return items
+    if not isinstance(result, list | tuple):
+        raise TypeError(f"update() wants a function that returns a list, or None; not {type(result).__name__}.")
+    return list(result)
+
+
+def _default_color() -> tuple[int, int, int, int] | None:
+    from aiocopick.models.objects import PickableObject
+
+    color: tuple[int, int, int, int] | None = PickableObject.model_fields["color"].default
+    return color

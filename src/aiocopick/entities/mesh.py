@@ -1,0 +1,173 @@
+"""A mesh of an object in a run."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from aiocopick.entities.files import AsyncFile
+from aiocopick.errors import NotFoundError, NotLoadedError
+from aiocopick.layout.refs import MeshRef
+from aiocopick.models.metadata import CopickMeshMeta
+from aiocopick.storage.limits import in_thread
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import ArrayLike, NDArray
+    from trimesh.parent import Geometry
+
+    from aiocopick.entities.run import AsyncRun
+
+
+class AsyncMesh(AsyncFile):
+    """The mesh of an object in a run, by one user or tool in one session.
+
+    Parameters
+    ----------
+    run : AsyncRun
+        The run.
+    meta : CopickMeshMeta
+        Its names.
+    mesh : trimesh Geometry, optional
+        Counts as set.
+    """
+
+    __slots__ = ("_mesh",)
+
+    noun: ClassVar[str] = "meshes"
+    ref: MeshRef
+    _mesh: Geometry | None
+
+    def __init__(self, run: AsyncRun, meta: CopickMeshMeta, mesh: Geometry | None = None) -> None:
+        self.run = run
+        self.ref = MeshRef(
+            run=run.name,
+            user_id=meta.user_id,
+            session_id=str(meta.session_id),
+            object_name=meta.pickable_object_name,
+        )
+        self._sources = ()
+        self._meta = meta
+        self._reset()
+        self._mesh = mesh
+
+    def _forget(self) -> None:
+        self._mesh = None
+
+    def _accept(self, payload: Geometry) -> None:
+        self._mesh = payload
+
+    def _content(self) -> Geometry:
+        return self.mesh
+
+    def _payload(self) -> Geometry | None:
+        return self._mesh
+
+    def _make_meta(self) -> CopickMeshMeta:
+        return CopickMeshMeta(**self._identity)
+
+    def _state(self) -> Any:
+        return None if self._mesh is None else (self._mesh, self._etag)
+
+    def _restore(self, state: Any) -> None:
+        self._mesh, self._etag = state
+
+    @property
+    def mesh(self) -> Geometry:
+        """The geometry, vertices xyz in angstrom. What is assigned stays as it is, also when stored.
+
+        Raises
+        ------
+        NotLoadedError
+            ``load()`` was not awaited yet, and nothing was set.
+        """
+        if self._mesh is None:
+            raise NotLoadedError(f"{self.path} is not loaded: await load() first.", path=self.path)
+        return self._mesh
+
+    @mesh.setter
+    def mesh(self, value: Geometry | None) -> None:
+        self._mesh = value
+
+    async def load(self) -> Geometry:
+        """Read the file: one request.
+
+        Returns
+        -------
+        trimesh Geometry
+            A Scene, as GLB files hold, or a Trimesh.
+
+        Raises
+        ------
+        NotFoundError
+            There is no such file.
+        FormatError
+            The file cannot be understood, or points outside itself; the message names the path.
+        """
+        geometry: Geometry = await super().load()
+        return geometry
+
+    async def _load(self) -> Geometry:
+        """The specification's loader: an empty Trimesh when there is no file."""
+        try:
+            return await self.load()
+        except NotFoundError:
+            return await in_thread(_empty_mesh)
+
+    async def to_napari(self) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+        """Vertices and faces as napari draws them, loaded when they are not yet.
+
+        Returns
+        -------
+        vertices : ndarray
+            (V, 3) float64: z, y, x in angstrom.
+        faces : ndarray
+            (F, 3) int64.
+        """
+        if self._mesh is None:
+            await self.load()
+        return await in_thread(_to_napari, self.mesh)
+
+    async def from_napari(self, vertices: ArrayLike, faces: ArrayLike) -> None:
+        """Set the mesh from what napari draws; it is not stored.
+
+        Parameters
+        ----------
+        vertices : array_like
+            (V, 3): z, y, x in angstrom.
+        faces : array_like
+            (F, 3) indices of vertices.
+        """
+        self._mesh = await in_thread(_from_napari, vertices, faces)
+
+
+def empty_scene() -> Geometry:
+    """What a new mesh holds, as CoPick writes it; imports trimesh."""
+    import trimesh
+
+    return trimesh.Trimesh().scene()
+
+
+def _empty_mesh() -> Geometry:
+    import trimesh
+
+    return trimesh.Trimesh()
+
+
+def _to_napari(geometry: Any) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    import numpy as np
+    import trimesh
+
+    # A scene places its parts; one mesh in the frame of the scene is wanted.
+    mesh = geometry.to_mesh() if isinstance(geometry, trimesh.Scene) else geometry
+    vertices = np.asarray(mesh.vertices, dtype=np.float64).reshape(-1, 3)
+    faces = np.asarray(getattr(mesh, "faces", ()), dtype=np.int64).reshape(-1, 3)
+    return np.ascontiguousarray(vertices[:, ::-1]), faces
+
+
+def _from_napari(vertices: ArrayLike, faces: ArrayLike) -> Geometry:
+    import numpy as np
+    import trimesh
+
+    points = np.asarray(vertices, dtype=np.float64).reshape(-1, 3)[:, ::-1]
+    # Merging vertices would change what the caller's indices mean.
+    return trimesh.Trimesh(points, np.asarray(faces, dtype=np.int64).reshape(-1, 3), process=False)

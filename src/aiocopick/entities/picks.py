@@ -1,0 +1,307 @@
+"""Picks: points of an object in a run, as columns until somebody asks for objects."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+import numpy as np
+
+from aiocopick.entities.files import AsyncFile, edited
+from aiocopick.entities.picks_file import LoadedPicksFile
+from aiocopick.errors import NotFoundError, NotLoadedError
+from aiocopick.formats.picks_table import PicksTable
+from aiocopick.layout.refs import PicksRef
+from aiocopick.models.points import CopickPicksFile, CopickPoint
+from aiocopick.storage.limits import in_thread
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from numpy.typing import ArrayLike, NDArray
+
+    from aiocopick.entities.run import AsyncRun
+
+_MANY = 2000
+"""So many objects take about as long to turn into columns as a thread hop may cost."""
+
+
+class AsyncPicks(AsyncFile):
+    """The picks of an object in a run, by one user or tool in one session.
+
+    Parameters
+    ----------
+    run : AsyncRun
+        The run.
+    file : CopickPicksFile
+        Its names; points in it count as set.
+    """
+
+    __slots__ = ("_header", "_points", "_table")
+
+    noun: ClassVar[str] = "picks"
+    ref: PicksRef
+    _header: dict[str, Any] | None
+    _points: list[CopickPoint] | None
+    _table: PicksTable | None
+
+    def __init__(self, run: AsyncRun, file: CopickPicksFile) -> None:
+        self.run = run
+        self.ref = PicksRef(
+            run=run.name,
+            user_id=file.user_id,
+            session_id=str(file.session_id),
+            object_name=file.pickable_object_name,
+        )
+        self._sources = ()
+        self._meta = file
+        self._reset()
+        if file.points:
+            self._points = file.points
+
+    # --- the data -----------------------------------------------------------------------------------------------------
+
+    def _forget(self) -> None:
+        # Columns, until the points were made of them; from then on the points are the data.
+        self._table = None
+        self._points = None
+        self._header = None
+
+    def _accept(self, payload: PicksTable) -> None:
+        self._table = payload
+        self._header = payload.header
+        self._points = None
+
+    def _blank(self) -> None:
+        self._accept(PicksTable.empty(self._new_header()))
+
+    def _new_header(self) -> dict[str, Any]:
+        return self._identity | {"run_name": self.run.name}
+
+    @property
+    def _lacks_base(self) -> bool:
+        return self._header is None and (self._points is not None or self._table is not None)
+
+    def _accept_base(self, payload: PicksTable | None) -> None:
+        self._header = self._new_header() if payload is None else payload.header
+
+    def _payload(self) -> PicksTable | None:
+        header = (self._header or self._new_header()) | self._identity
+        if self._points is not None:
+            return PicksTable.from_points(self._points, header)
+        if self._table is not None:
+            self._table.header = header
+        return self._table
+
+    def _content(self) -> CopickPicksFile:
+        return LoadedPicksFile.over((self._header or {}) | self._identity, lambda: self.points)
+
+    def _make_meta(self) -> CopickPicksFile:
+        return CopickPicksFile.model_validate(self._identity | {"run_name": self.run.name})
+
+    def _state(self) -> Any:
+        if self._table is None and self._points is None:
+            return None
+        return (self._table, self._points, self._header, self._etag)
+
+    def _restore(self, state: Any) -> None:
+        self._table, self._points, self._header, self._etag = state
+
+    async def _columns(self) -> PicksTable:
+        """The data as columns, loaded when it is not yet."""
+        if self._points is None and self._table is None:
+            await self.load()
+        if self._points is not None:
+            header = self._header or {}
+            if len(self._points) > _MANY:
+                return await in_thread(PicksTable.from_points, self._points, header)
+            return PicksTable.from_points(self._points, header)
+        assert self._table is not None
+        return self._table
+
+    @property
+    def points(self) -> list[CopickPoint]:
+        """The points as objects, made on first access. From then on they are what is stored.
+
+        Raises
+        ------
+        NotLoadedError
+            ``load()`` was not awaited yet, and nothing was set.
+        """
+        if self._points is None:
+            if self._table is None:
+                raise NotLoadedError(f"{self.path} is not loaded: await load() first.", path=self.path)
+            self._points = self._table.to_points()
+            self._table = None
+        return self._points
+
+    @points.setter
+    def points(self, value: list[CopickPoint] | None) -> None:
+        self._points = [] if value is None else value
+        self._table = None
+
+    @property
+    def data(self) -> list[CopickPoint]:
+        """The specification's name of :attr:`points`."""
+        return self.points
+
+    @data.setter
+    def data(self, value: list[CopickPoint] | None) -> None:
+        self.points = value
+
+    @property
+    def trust_orientation(self) -> bool:
+        """Whether the orientations mean anything; True before the file was loaded."""
+        return bool((self._header or {}).get("trust_orientation", True))
+
+    async def load(self) -> CopickPicksFile:
+        """Read the file: one request.
+
+        Returns
+        -------
+        CopickPicksFile
+            Its points are made when they are touched; they are those of :attr:`points`.
+
+        Raises
+        ------
+        NotFoundError
+            There is no such file.
+        FormatError
+            The file cannot be understood; the message names the path.
+        """
+        file: CopickPicksFile = await super().load()
+        return file
+
+    async def _load(self) -> list[CopickPoint]:
+        """The specification's loader: the points, [] when there is no file."""
+        try:
+            await self.load()
+        except NotFoundError:
+            return []
+        return self.points
+
+    async def update(self, function: Callable[[list[CopickPoint]], Any]) -> None:
+        """Change the stored points, whatever others do at the same time.
+
+        The file is loaded, changed and stored; when somebody else stored it in between, all is repeated.
+
+        Parameters
+        ----------
+        function : callable
+            Plain or coroutine function of the list of points. It changes the list, or returns a new one. It may be
+            called several times. A missing file counts as no points.
+
+        Raises
+        ------
+        ConflictError
+            Somebody else was faster every time, until the timeout of the config.
+        """
+
+        async def edit() -> None:
+            self.points = await edited(function, self.points)
+
+        self._stack.writer()
+        await self._retry(edit)
+
+    # --- arrays -------------------------------------------------------------------------------------------------------
+
+    async def numpy(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Positions and orientations, loaded when they are not yet.
+
+        Returns
+        -------
+        positions : ndarray
+            (N, 3) float64: x, y, z in angstrom.
+        transforms : ndarray
+            (N, 4, 4) float64, from object space to tomogram space; translations in angstrom.
+        """
+        table = await self._columns()
+        return table.positions.copy(), table.matrices().copy()
+
+    async def to_numpy(self) -> tuple[NDArray[np.float64], NDArray[np.float64] | None]:
+        """Positions and scores, loaded when they are not yet (the specification's form of :meth:`numpy`).
+
+        Returns
+        -------
+        positions : ndarray
+            (N, 3) float64: x, y, z in angstrom.
+        scores : ndarray or None
+            (N,) float64; None when no point has one.
+        """
+        table = await self._columns()
+        scores = table.scores
+        if self._points is not None and all(point.score is None for point in self._points):
+            scores = None
+        return table.positions.copy(), None if scores is None else scores.copy()
+
+    async def scores(self) -> NDArray[np.float64]:
+        """Scores, (N,) float64; 1 where a point has none."""
+        return (await self._columns()).filled_scores().copy()
+
+    async def instance_ids(self) -> NDArray[np.int64]:
+        """Instance ids, (N,) int64; 0 where a point has none."""
+        return (await self._columns()).ids().copy()
+
+    async def full_positions(self) -> NDArray[np.float64]:
+        """Centres of the particles, (N, 3) in angstrom: positions plus the translations of the transforms."""
+        return (await self._columns()).full_positions()
+
+    async def from_numpy(
+        self,
+        positions: ArrayLike,
+        transforms: ArrayLike | None = None,
+        instance_ids: ArrayLike | None = None,
+        scores: ArrayLike | None = None,
+        *,
+        store: bool = True,
+    ) -> None:
+        """Replace the points.
+
+        ``run_name``, ``voxel_spacing``, ``trust_orientation`` and keys that CoPick does not know stay as they are in an
+        existing file.
+
+        Parameters
+        ----------
+        positions : array_like
+            (N, 3): x, y, z in angstrom; finite.
+        transforms : array_like, optional
+            (N, 4, 4); the identity without.
+        instance_ids : array_like, optional
+            (N,) integers, 0 or more; 0 without.
+        scores : array_like, optional
+            (N,), finite; 1 without.
+        store : bool
+            Whether to write the file as well.
+
+        Raises
+        ------
+        ValueError
+            A shape is wrong, or a value cannot be stored; the message says which.
+        ConflictError
+            Somebody else changed the file since it was loaded.
+        """
+        if store:
+            self._stack.writer()
+        table = PicksTable.from_arrays(positions, transforms, instance_ids, scores)
+        finite = np.isfinite(table.positions).all(axis=1)
+        if not finite.all():
+            raise ValueError(f"positions must be finite; the one at index {int(np.argmin(finite))} is not.")
+        self._table = table
+        self._points = None
+        if store:
+            await self.store()
+
+    async def df(self, format: str = "relion", **kwargs: Any) -> pd.DataFrame:
+        """The points as a data frame.
+
+        Parameters
+        ----------
+        format : {"relion"}
+            Which columns.
+        **kwargs
+            As for :func:`aiocopick.formats.relion.to_frame`.
+        """
+        raise NotImplementedError
+
+    async def from_df(self, df: pd.DataFrame, format: Literal["relion"] = "relion", **kwargs: Any) -> None:
+        """Replace the points by those of a data frame, and store them."""
+        raise NotImplementedError

@@ -1,0 +1,210 @@
+"""How a run knows its children: one listing for all of them, shared by whoever asks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import anyio
+
+from aiocopick.entities.base import AsyncEntity
+from aiocopick.entities.filaments import AsyncFilaments
+from aiocopick.entities.flight import alone
+from aiocopick.entities.lists import attach_features
+from aiocopick.entities.mesh import AsyncMesh
+from aiocopick.entities.metadata import MetadataMixin
+from aiocopick.entities.picks import AsyncPicks
+from aiocopick.entities.segmentation import AsyncSegmentation
+from aiocopick.entities.tomogram import AsyncTomogram
+from aiocopick.entities.voxel_spacing import AsyncVoxelSpacing
+from aiocopick.layers.base import Source
+from aiocopick.layout.refs import NOUNS, Ref, RunRef
+from aiocopick.storage.limits import gather
+
+if TYPE_CHECKING:
+    from aiocopick.entities.root import AsyncRoot
+    from aiocopick.errors import CopickError
+    from aiocopick.layers import Merged, Nouns
+
+CHILDREN: dict[str, type[AsyncEntity]] = {
+    "voxel_spacings": AsyncVoxelSpacing,
+    "picks": AsyncPicks,
+    "meshes": AsyncMesh,
+    "segmentations": AsyncSegmentation,
+    "filaments": AsyncFilaments,
+}
+"""The nouns whose entities are children of a run."""
+
+DEEP = frozenset({"voxel_spacings", "tomograms", "features"})
+"""What one listing of the folders of voxel spacings shows together."""
+
+
+def closed(kinds: Iterable[str] | None) -> Nouns:
+    """Nouns with those that their entities hang on; None when that is all of them.
+
+    Raises
+    ------
+    ValueError
+        One of them is no noun of a run.
+    """
+    if kinds is None:
+        return None
+    wanted = {kinds} if isinstance(kinds, str) else set(kinds)
+    unknown = sorted(wanted - NOUNS.keys())
+    if unknown:
+        raise ValueError(f"{unknown[0]!r} is no kind that a run holds; use {', '.join(NOUNS)}.")
+    if wanted & {"tomograms", "features"}:
+        wanted |= DEEP
+    return None if wanted == NOUNS.keys() else frozenset(wanted)
+
+
+class RunBase(MetadataMixin):
+    """A run and the lists of its children."""
+
+    __slots__ = ("_children", "_deep", "_lock", "_renewed", "error", "root")
+
+    parent_slot: ClassVar[str] = "root"
+    _holds_others: ClassVar[bool] = True
+    root: AsyncRoot
+    ref: RunRef
+    error: CopickError | None
+    """Why a crawl could not read the run; None otherwise."""
+    _children: dict[str, list[Any]]
+    _deep: bool
+    _renewed: bool
+    _lock: tuple[object, anyio.Lock] | None
+
+    def _reset(self) -> None:
+        self.error = None
+        self._children = {}
+        # Whether the voxel spacings know their tomograms, and these their features.
+        self._deep = False
+        # Whether the next listing asks layers that did not hold the run before.
+        self._renewed = False
+        self._lock = None
+
+    @property
+    def _parent(self) -> Any:
+        return self.root
+
+    @property
+    def name(self) -> str:
+        """Name of the run."""
+        return self.ref.run
+
+    def _know_empty(self) -> None:
+        """Note that the run was just created, so that nothing needs to be listed."""
+        self._children = {noun: [] for noun in CHILDREN}
+        self._deep = True
+
+    def _stored_here(self, child: AsyncEntity) -> None:
+        """Note that a layer holds the run by now, because it holds a child of it."""
+        known = {source.layer.name for source in self._sources}
+        for source in child._sources:
+            if self._sources and source.layer.name not in known:
+                self._stored_in(Source(source.layer, source.layer.locate(self.ref)))
+
+    # --- asking -------------------------------------------------------------------------------------------------------
+
+    async def _query(self, noun: str, layers: Iterable[str] | None) -> list[Any]:
+        """New entities of one noun, asked of the storage."""
+        found = await self._stack.list_run(self._everywhere(layers), frozenset({noun}))
+        entities = self._made(noun, found)
+        if layers is None:
+            self._children[noun] = entities
+            if noun == "voxel_spacings":
+                self._deep = False
+        return list(entities)
+
+    async def _cached(self, noun: str) -> list[Any]:
+        if noun not in self._children:
+            await self._fill()
+        return list(self._children[noun])
+
+    def _lists(self, spacing: AsyncVoxelSpacing) -> bool:
+        """Whether a listing of the run would tell a voxel spacing its tomograms."""
+        return not self._deep and any(spacing is known for known in self._children.get("voxel_spacings", ()))
+
+    async def _fill(self) -> None:
+        """List whatever is not known yet, in one go."""
+        async with alone(self):
+            wanted = set(CHILDREN) - self._children.keys()
+            if not self._deep or "voxel_spacings" in wanted:
+                wanted |= DEEP
+            if not wanted:
+                return
+            nouns = None if wanted == NOUNS.keys() else frozenset(wanted)
+            places = self._everywhere() if self._renewed else self._places()
+            self._take(await self._stack.list_run(places, nouns), nouns)
+            self._renewed = False
+
+    def _take(self, found: Sequence[Merged], nouns: Nouns) -> None:
+        """Fill the lists that are not known yet from a listing of these nouns."""
+        for noun in CHILDREN:
+            if (nouns is None or noun in nouns) and noun not in self._children:
+                self._children[noun] = self._made(noun, found)
+        if nouns is None or "tomograms" in nouns:
+            self._take_tomograms(found)
+
+    def _take_tomograms(self, found: Sequence[Merged]) -> None:
+        by_spacing: dict[Ref | None, list[Merged]] = {}
+        for item in found:
+            if item.ref.kind == "tomogram":
+                by_spacing.setdefault(item.ref.parent, []).append(item)
+        for spacing in self._children.get("voxel_spacings", ()):
+            if spacing._tomograms is None:
+                spacing._tomograms = [
+                    AsyncTomogram._of(spacing, item.ref, item.sources) for item in by_spacing.get(spacing.ref, ())
+                ]
+            attach_features(spacing._tomograms, found)
+        self._deep = True
+
+    def _made(self, noun: str, found: Sequence[Merged]) -> list[Any]:
+        kind, cls = NOUNS[noun], CHILDREN[noun]
+        return [cls._of(self, item.ref, item.sources) for item in found if item.ref.kind == kind]
+
+    # --- forgetting ---------------------------------------------------------------------------------------------------
+
+    def _drop(self, noun: str) -> None:
+        self._children.pop(noun, None)
+        self._renewed = True
+        if noun == "voxel_spacings":
+            self._deep = False
+
+    def refresh_voxel_spacings(self) -> None:
+        """Forget the voxel spacings, so that the next look asks the storage."""
+        self._drop("voxel_spacings")
+
+    def refresh_picks(self) -> None:
+        """Forget the picks, so that the next look asks the storage."""
+        self._drop("picks")
+
+    def refresh_meshes(self) -> None:
+        """Forget the meshes, so that the next look asks the storage."""
+        self._drop("meshes")
+
+    def refresh_segmentations(self) -> None:
+        """Forget the segmentations, so that the next look asks the storage."""
+        self._drop("segmentations")
+
+    def refresh_filaments(self) -> None:
+        """Forget the filaments, so that the next look asks the storage."""
+        self._drop("filaments")
+
+    def refresh(self) -> None:
+        """Forget all children, so that the next look asks the storage."""
+        self._children = {}
+        self._deep = False
+        self._renewed = True
+
+    # --- deleting -----------------------------------------------------------------------------------------------------
+
+    async def _delete_all(self, entities: Sequence[Any]) -> None:
+        """Delete several children, or none when one of them cannot be deleted."""
+        for entity in entities:
+            entity._check_deletable()
+        await gather(_delete, entities, limit=self.root._fan_out)
+
+
+async def _delete(entity: Any) -> None:
+    await entity.delete()

@@ -1,0 +1,157 @@
+"""A tomogram: a volume, and the feature maps made from it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import anyio
+
+from aiocopick.entities.features import AsyncFeatures
+from aiocopick.entities.filters import OneOrMany, accepts
+from aiocopick.entities.lists import add, create_volume, discard, select
+from aiocopick.entities.volume_density import AsyncTomogramVolume
+from aiocopick.layout.names import clean_name
+from aiocopick.layout.refs import FeaturesRef, TomogramRef
+from aiocopick.models.metadata import CopickTomogramMeta
+from aiocopick.storage.limits import gather
+
+if TYPE_CHECKING:
+    from aiocopick.entities.voxel_spacing import AsyncVoxelSpacing
+
+
+class AsyncTomogram(AsyncTomogramVolume):
+    """A tomogram.
+
+    Parameters
+    ----------
+    voxel_spacing : AsyncVoxelSpacing
+        The voxel spacing it was reconstructed at.
+    meta : CopickTomogramMeta
+        Its type.
+    config : object, optional
+        Accepted as CoPick does; unused.
+    """
+
+    __slots__ = ("_features", "_lock", "voxel_spacing")
+
+    parent_slot: ClassVar[str] = "voxel_spacing"
+    voxel_spacing: AsyncVoxelSpacing
+    ref: TomogramRef
+    _lock: tuple[object, anyio.Lock] | None
+    _features: list[AsyncFeatures] | None
+
+    def __init__(self, voxel_spacing: AsyncVoxelSpacing, meta: CopickTomogramMeta, config: Any = None) -> None:
+        self.voxel_spacing = voxel_spacing
+        self.ref = TomogramRef(
+            run=voxel_spacing.run.name, voxel_size=voxel_spacing.voxel_size, tomo_type=meta.tomo_type
+        )
+        self._sources = ()
+        self._meta = meta
+        self._reset()
+
+    def _reset(self) -> None:
+        self._lock = None
+        self._features = None
+
+    def _make_meta(self) -> CopickTomogramMeta:
+        return CopickTomogramMeta(tomo_type=self.tomo_type)
+
+    @property
+    def tomo_type(self) -> str:
+        """Its type ("wbp")."""
+        return self.ref.tomo_type
+
+    @property
+    def voxel_size(self) -> float:
+        """Angstrom per voxel of its finest level."""
+        return self.ref.voxel_size
+
+    async def query_features(self, *, layers: Iterable[str] | None = None) -> list[AsyncFeatures]:
+        """Ask the storage for the feature maps: one request per layer.
+
+        Parameters
+        ----------
+        layers : iterable of str, optional
+            Names of the layers to ask; what a part of them says is not cached.
+        """
+        found = await self._stack.list_voxel_spacing(self.voxel_spacing._everywhere(layers))
+        features = [AsyncFeatures._of(self, item.ref, item.sources) for item in found if item.ref.parent == self.ref]
+        if layers is None:
+            self._features = features
+        return list(features)
+
+    async def features(self) -> list[AsyncFeatures]:
+        """The feature maps, as last queried; the first time, the run is listed as a whole."""
+        if self._features is None:
+            await self.voxel_spacing.tomograms()
+        if self._features is None:
+            await self.query_features()
+        return list(self._features or ())
+
+    async def get_features(self, feature_type: OneOrMany[str] = None) -> Any:
+        """The feature map of a type, or None; the list of those of several types, or of all, when asked so.
+
+        Parameters
+        ----------
+        feature_type : str or iterable of str, optional
+            One type gives one feature map, as CoPick does; several types (or None) give a list.
+        """
+        found = select(await self.features(), feature_type=accepts(feature_type))
+        return next(iter(found), None) if isinstance(feature_type, str) else found
+
+    async def new_features(self, feature_type: str, exist_ok: bool = False, **kwargs: Any) -> AsyncFeatures:
+        """Create an empty feature map: a group without levels.
+
+        Parameters
+        ----------
+        feature_type : str
+            Its type; characters that CoPick does not allow become ``-``.
+        exist_ok : bool
+            Return the feature map that is there, ready to be written, instead of raising.
+        **kwargs
+            Further fields of its metadata.
+
+        Raises
+        ------
+        AlreadyExistsError
+            There is one of that type.
+        InvalidNameError
+            Nothing of the name can be stored.
+        ReadOnlyError
+            No layer can be written to.
+        """
+        ref = FeaturesRef(
+            run=self.ref.run,
+            voxel_size=self.voxel_size,
+            tomo_type=self.tomo_type,
+            feature_type=clean_name(feature_type, "feature type"),
+        )
+        features, created = await create_volume(self, AsyncFeatures, ref, self.features, exist_ok)
+        if created:
+            features._extend_meta(kwargs)
+            add(self._features, features)
+        return features
+
+    async def delete_features(self, feature_type: OneOrMany[str] = None) -> None:
+        """Delete the feature maps of a type, or all."""
+        features = select(await self.features(), feature_type=accepts(feature_type))
+        for item in features:
+            item._check_deletable()
+        await gather(AsyncFeatures.delete, features, limit=self.root._fan_out)
+
+    def refresh_features(self) -> None:
+        """Forget the feature maps, so that the next look asks the storage."""
+        self._features = None
+
+    def refresh(self) -> None:
+        """Forget what was listed and learnt, so that the next look asks the storage."""
+        super().refresh()
+        self.refresh_features()
+
+    async def delete(self) -> None:
+        """Delete the tomogram and its feature maps."""
+        self._check_deletable()
+        await self.delete_features()
+        await self._delete_data()
+        discard(self.voxel_spacing._tomograms, self)

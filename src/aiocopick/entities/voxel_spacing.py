@@ -1,0 +1,169 @@
+"""A voxel spacing of a run: its tomograms."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import anyio
+
+from aiocopick.entities.filters import OneOrMany, accepts
+from aiocopick.entities.flight import alone
+from aiocopick.entities.lists import add, create_volume, discard, select
+from aiocopick.entities.metadata import MetadataMixin
+from aiocopick.entities.tomogram import AsyncTomogram
+from aiocopick.layout.names import clean_name
+from aiocopick.layout.refs import TomogramRef, VoxelSpacingRef
+from aiocopick.models.metadata import CopickVoxelSpacingMeta
+from aiocopick.storage.limits import gather
+
+if TYPE_CHECKING:
+    from aiocopick.entities.run import AsyncRun
+    from aiocopick.layers import Merged
+
+
+class AsyncVoxelSpacing(MetadataMixin):
+    """A voxel spacing at which tomograms of a run exist.
+
+    Parameters
+    ----------
+    run : AsyncRun
+        The run.
+    meta : CopickVoxelSpacingMeta
+        Its voxel size, in angstrom.
+    config : object, optional
+        Accepted as CoPick does; unused.
+    """
+
+    __slots__ = ("_lock", "_tomograms", "run")
+
+    parent_slot: ClassVar[str] = "run"
+    _holds_others: ClassVar[bool] = True
+    run: AsyncRun
+    ref: VoxelSpacingRef
+    _lock: tuple[object, anyio.Lock] | None
+    _tomograms: list[AsyncTomogram] | None
+
+    def __init__(self, run: AsyncRun, meta: CopickVoxelSpacingMeta, config: Any = None) -> None:
+        self.run = run
+        self.ref = VoxelSpacingRef(run=run.name, voxel_size=meta.voxel_size)
+        self._sources = ()
+        self._meta = meta
+        self._reset()
+
+    def _reset(self) -> None:
+        self._lock = None
+        self._tomograms = None
+
+    def _make_meta(self) -> CopickVoxelSpacingMeta:
+        return CopickVoxelSpacingMeta(voxel_size=self.voxel_size)
+
+    @property
+    def voxel_size(self) -> float:
+        """Angstrom per voxel, at three decimals."""
+        return self.ref.voxel_size
+
+    async def query_tomograms(self, *, layers: Iterable[str] | None = None) -> list[AsyncTomogram]:
+        """Ask the storage for the tomograms: one request per layer.
+
+        Parameters
+        ----------
+        layers : iterable of str, optional
+            Names of the layers to ask; what a part of them says is not cached.
+        """
+        tomograms = _with_features(self, await self._stack.list_voxel_spacing(self._everywhere(layers)))
+        if layers is None:
+            self._tomograms = tomograms
+        return list(tomograms)
+
+    async def tomograms(self) -> list[AsyncTomogram]:
+        """The tomograms, as last queried; the first time, the run is listed as a whole."""
+        if self._tomograms is None and self.run._lists(self):
+            await self.run._fill()
+        if self._tomograms is None:
+            async with alone(self):
+                if self._tomograms is None:
+                    await self.query_tomograms()
+        return list(self._tomograms or ())
+
+    async def get_tomograms(self, tomo_type: OneOrMany[str] = None, **kwargs: Any) -> list[AsyncTomogram]:
+        """The tomograms of a type, or of several; all of them without one."""
+        return select(await self.tomograms(), tomo_type=accepts(tomo_type))
+
+    async def get_tomogram(self, tomo_type: str) -> AsyncTomogram | None:
+        """The tomogram of a type; None when there is none."""
+        return next(iter(await self.get_tomograms(tomo_type)), None)
+
+    async def new_tomogram(self, tomo_type: str, exist_ok: bool = False, **kwargs: Any) -> AsyncTomogram:
+        """Create an empty tomogram: a group without levels.
+
+        Parameters
+        ----------
+        tomo_type : str
+            Its type; characters that CoPick does not allow become ``-``.
+        exist_ok : bool
+            Return the tomogram that is there, ready to be written, instead of raising.
+        **kwargs
+            Further fields of its metadata.
+
+        Raises
+        ------
+        AlreadyExistsError
+            There is one of that type.
+        InvalidNameError
+            Nothing of the name can be stored.
+        ReadOnlyError
+            No layer can be written to.
+        """
+        ref = TomogramRef(run=self.run.name, voxel_size=self.voxel_size, tomo_type=clean_name(tomo_type, "tomo type"))
+        tomogram, created = await create_volume(self, AsyncTomogram, ref, self.tomograms, exist_ok)
+        if created:
+            tomogram._features = []
+            tomogram._extend_meta(kwargs)
+            add(self._tomograms, tomogram)
+        return tomogram
+
+    async def delete_tomograms(self, tomo_type: OneOrMany[str] = None) -> None:
+        """Delete the tomograms of a type, or all, with their feature maps."""
+        tomograms = await self.get_tomograms(tomo_type)
+        for tomogram in tomograms:
+            tomogram._check_deletable()
+        await gather(AsyncTomogram.delete, tomograms, limit=self.root._fan_out)
+
+    def refresh_tomograms(self) -> None:
+        """Forget the tomograms, so that the next look asks the storage."""
+        self._tomograms = None
+
+    def refresh(self) -> None:
+        """Forget what was listed, so that the next look asks the storage."""
+        self.refresh_tomograms()
+
+    async def ensure(self, create: bool = False) -> bool:
+        """Whether the voxel spacing is stored; with `create` it is afterwards.
+
+        Raises
+        ------
+        ReadOnlyError
+            It is to be created and no layer can be written to.
+        """
+        found = await self._stack.find(self.ref)
+        if found is not None:
+            self._sources = found.sources
+        elif create:
+            await self._create()
+        return found is not None or create
+
+    async def delete(self) -> None:
+        """Delete the voxel spacing with all its tomograms and feature maps."""
+        await self._delete_data()
+        self._tomograms = []
+        discard(self.run._children.get("voxel_spacings"), self)
+
+
+def _with_features(spacing: AsyncVoxelSpacing, found: tuple[Merged, ...]) -> list[AsyncTomogram]:
+    """Tomograms of a voxel spacing from its listing, their feature maps attached."""
+    from aiocopick.entities.lists import attach_features
+
+    tomograms = [AsyncTomogram._of(spacing, item.ref, item.sources) for item in found if item.ref.kind == "tomogram"]
+    attach_features(tomograms, found)
+    return tomograms

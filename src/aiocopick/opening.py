@@ -1,0 +1,161 @@
+"""From a URL, a path, a config file, a dict or a config object to a root.
+
+The module is not called ``open``: importing it would hide the function of that name in the package.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Generator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from aiocopick.entities.root import AsyncRoot
+from aiocopick.errors import FormatError, NotFoundError
+from aiocopick.formats.json_bytes import parse_json
+from aiocopick.models.config import CopickConfig, CopickConfigFS, parse_config
+from aiocopick.storage import open_storage
+from aiocopick.storage.keys import display_url, parse_root
+from aiocopick.storage.limits import in_thread
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    Source = str | os.PathLike[str] | Mapping[str, Any] | CopickConfig
+
+
+class Opening:
+    """What :func:`open` returns: awaitable, and an async context manager that closes what it opened."""
+
+    __slots__ = ("_must_exist", "_overrides", "_root", "_source")
+
+    def __init__(self, source: Source, must_exist: bool, overrides: dict[str, Any]) -> None:
+        self._source = source
+        self._must_exist = must_exist
+        self._overrides = overrides
+        self._root: AsyncRoot | None = None
+
+    def __await__(self) -> Generator[Any, None, AsyncRoot]:
+        return self._open().__await__()
+
+    async def __aenter__(self) -> AsyncRoot:
+        self._root = await self._open()
+        return self._root
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        root, self._root = self._root, None
+        if root is not None:
+            await root.aclose()
+
+    async def _open(self) -> AsyncRoot:
+        root = AsyncRoot(await read_config(self._source, **self._overrides))
+        if self._must_exist and not await root.ensure():
+            raise NotFoundError(
+                f"There is no project at {root.url}: it has no ExperimentRuns. Check the path, or create it with "
+                "ensure(create=True).",
+                path=root.url,
+            )
+        return root
+
+
+def open(source: Source, *, must_exist: bool = False, **overrides: Any) -> Opening:
+    """Open a project.
+
+    ``root = await aiocopick.open(source)``, or ``async with aiocopick.open(source) as root``. No request is sent for
+    the root of a project, one for the URL of a config.
+
+    Parameters
+    ----------
+    source : str, path, mapping or CopickConfig
+        URL or path of a project root, URL or path of a config JSON, the content of one, or a config object.
+    must_exist : bool
+        Raise when there is no project; one request.
+    **overrides
+        Fields of the config that win over its own: ``read_only=True``, ``fs_args={...}``.
+
+    Returns
+    -------
+    Opening
+        Awaitable, and an async context manager, of an :class:`~aiocopick.AsyncRoot`.
+
+    Raises
+    ------
+    NotFoundError
+        The config file, or with `must_exist` the project, is not there.
+    FormatError
+        The file is no config, or the config says nothing that can be opened.
+    """
+    return Opening(source, must_exist, overrides)
+
+
+async def read_config(source: Source, **overrides: Any) -> CopickConfig:
+    """The configuration that a source stands for, with these fields replaced.
+
+    Raises
+    ------
+    NotFoundError
+        There is no such config file.
+    FormatError
+        The file is no config.
+    """
+    if isinstance(source, CopickConfig):
+        return source if not overrides else type(source).model_validate(_given(source) | overrides)
+    if isinstance(source, Mapping):
+        return parse_config({**source, **overrides})
+    text = os.fspath(source)
+    if _is_local(text):
+        content = await in_thread(_read_local, text)
+    elif _path_of(text).endswith(".json"):
+        content = await _read_remote(text, overrides.get("fs_args"))
+    else:
+        content = None
+    if content is None:
+        return parse_config({"config_type": "filesystem", "root": text, **overrides})
+    try:
+        document = parse_json(content, path=display_url(text))
+        if not isinstance(document, dict):
+            raise FormatError("a JSON object is expected")
+        # The arguments that reach the file need not be those that reach the project.
+        return parse_config({**document, **overrides})
+    except FormatError as error:
+        path = display_url(text)
+        raise FormatError(f"{path} is no project directory, and no config either: {error}", path=path) from error
+
+
+def _given(config: CopickConfig) -> dict[str, Any]:
+    """Fields of a config as they are: its objects stay the same objects."""
+    return {name: getattr(config, name) for name in config.model_fields_set}
+
+
+def _is_local(text: str) -> bool:
+    return parse_root(text).protocol == "file"
+
+
+def _path_of(url: str) -> str:
+    return url.partition("?")[0].rstrip("/")
+
+
+def _read_local(text: str) -> bytes | None:
+    """Content of a file; None for a directory, and for nothing at all unless it is named like a config."""
+    path = Path(parse_root(text).location)
+    if path.is_file():
+        if path.suffix != ".json" and path.stat().st_size > _LARGEST_CONFIG:
+            raise FormatError(f"{path} is a file, neither a project directory nor a config.", path=str(path))
+        return path.read_bytes()
+    if path.suffix == ".json" and not path.is_dir():
+        raise NotFoundError(f"There is no config at {path}; check the path.", path=str(path))
+    return None
+
+
+_LARGEST_CONFIG = 16 * 1024 * 1024
+
+
+async def _read_remote(url: str, fs_args: Any) -> bytes:
+    folder, _, name = _path_of(url).rpartition("/")
+    storage = open_storage(CopickConfigFS(root=folder, fs_args=fs_args, read_only=True))
+    try:
+        return await storage.read(name)
+    finally:
+        await storage.aclose()
