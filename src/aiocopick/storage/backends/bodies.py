@@ -5,10 +5,48 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
+from aiocopick.errors import StorageError
 from aiocopick.storage.base import Range
 from aiocopick.storage.faults import TruncatedError
 
 _CONTENT_RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+|\*)")
+
+
+class StatusError(Exception):
+    """An HTTP answer that is no success.
+
+    Parameters
+    ----------
+    status : int
+        HTTP status.
+    reason : str
+        What the server says about it.
+    headers : mapping
+        With lower-case names.
+    """
+
+    def __init__(self, status: int, reason: str, headers: Mapping[str, str]) -> None:
+        super().__init__(f"{status} {reason}")
+        self.status = status
+        self.reason = reason
+        self.headers = headers
+
+
+def header_map(headers: Mapping[str, str]) -> dict[str, str]:
+    """Headers with lower-case names."""
+    return {name.lower(): value for name, value in headers.items()}
+
+
+def check_encoding(headers: Mapping[str, str], path: str) -> None:
+    """Refuse a body that was compressed on the way: its length says nothing, and it may be a bomb.
+
+    Raises
+    ------
+    StorageError
+        It was.
+    """
+    if headers.get("content-encoding", "identity") not in ("identity", ""):
+        raise StorageError(f"{path}: the server compresses what should come as it is stored", path=path)
 
 
 def range_header(span: Range) -> str:

@@ -53,12 +53,16 @@ class GenericBackend(Backend):
 
         self._threads = anyio.CapacityLimiter(self.parallel)
         kind = await self._hop(fsspec.get_filesystem_class, self.root.protocol)
-        self._asynchronous = bool(kind.async_impl)
         arguments = merge(kind._get_kwargs_from_urls(self.settings.root), self.settings.fs_args)
         arguments |= {"skip_instance_cache": True, "use_listings_cache": False}
+        self._asynchronous = bool(kind.async_impl)
         if self._asynchronous:
-            self._filesystem = kind(**{**arguments, "asynchronous": True})
-        else:
+            try:
+                self._filesystem = kind(**{**arguments, "asynchronous": True})
+            except ValueError:
+                # A wrapper around another filesystem, which is not asynchronous.
+                self._asynchronous = False
+        if not self._asynchronous:
             self._filesystem = await self._hop(lambda: kind(**arguments))
         self._base = str(kind._strip_protocol(self.settings.root)).rstrip("/")
 

@@ -15,7 +15,7 @@ from urllib.parse import quote, unquote, urljoin, urlsplit
 from aiocopick._version import __version__
 from aiocopick.errors import StorageError
 from aiocopick.storage.backends.base import Backend, Content, Page, close_sockets, connections
-from aiocopick.storage.backends.bodies import complete, range_header
+from aiocopick.storage.backends.bodies import StatusError, check_encoding, complete, header_map, range_header
 from aiocopick.storage.base import Capabilities, Entry, Range
 from aiocopick.storage.faults import Fault, common_fault, status_fault
 from aiocopick.storage.keys import Root
@@ -24,16 +24,6 @@ from aiocopick.storage.settings import Settings, merge
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _MOST_REDIRECTS = 5
 _MOST_INDEX_BYTES = 64 * 1024 * 1024
-
-
-class StatusError(Exception):
-    """An answer that is no success."""
-
-    def __init__(self, status: int, reason: str, headers: dict[str, str]) -> None:
-        super().__init__(f"{status} {reason}")
-        self.status = status
-        self.reason = reason
-        self.headers = headers
 
 
 class HTTPBackend(Backend):
@@ -110,7 +100,7 @@ class HTTPBackend(Backend):
             async with session.request(method, target, headers=headers, allow_redirects=False, **arguments) as answer:
                 if answer.status not in _REDIRECTS or "Location" not in answer.headers:
                     if answer.status >= 400:
-                        raise StatusError(answer.status, answer.reason or "", _headers(answer))
+                        raise StatusError(answer.status, answer.reason or "", header_map(answer.headers))
                     yield answer
                     return
                 url = urljoin(url, answer.headers["Location"])
@@ -145,7 +135,7 @@ class HTTPBackend(Backend):
                     return Page()
                 if int(answer.headers.get("Content-Length") or 0) > _MOST_INDEX_BYTES:
                     raise StorageError(f"{self.root.url}/{prefix}: the index page is too large", path=prefix)
-                data = complete(await answer.read(), answer.status, _headers(answer), None)
+                data = complete(await answer.read(), answer.status, header_map(answer.headers), None)
                 base = str(answer.url)
                 text = data.decode(answer.charset or "utf-8", errors="replace")
         except StatusError as error:
@@ -175,11 +165,8 @@ class HTTPBackend(Backend):
             async with self._ask("GET", self._url(key), headers) as answer:
                 if urlsplit(str(answer.url)).path.endswith("/"):
                     raise IsADirectoryError(key)
-                found = _headers(answer)
-                if found.get("content-encoding", "identity") not in ("identity", ""):
-                    raise StorageError(
-                        f"{self.root.url}/{key}: the server compresses what should come as it is", path=key
-                    )
+                found = header_map(answer.headers)
+                check_encoding(found, f"{self.root.url}/{key}")
                 return Content(complete(await answer.read(), answer.status, found, span), _etag(answer))
         except StatusError as error:
             if error.status == 416 and span is not None:
@@ -193,10 +180,6 @@ _HARMLESS = frozenset({"User-Agent", "Accept-Encoding", "Range"})
 def _origin(url: str) -> tuple[str, str]:
     parts = urlsplit(url)
     return parts.scheme, parts.netloc.rpartition("@")[2].lower()
-
-
-def _headers(answer: Any) -> dict[str, str]:
-    return {name.lower(): value for name, value in answer.headers.items()}
 
 
 def _etag(answer: Any) -> str | None:

@@ -1,0 +1,257 @@
+"""Google Cloud Storage: gcsfs brings credentials and session, requests go straight to the JSON API.
+
+gcsfs repeats a failed request six times on its own and reads an object with several requests; here each operation is
+one. An object's generation is its etag: it is what the API's conditions compare.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+from urllib.parse import quote
+
+from aiocopick._version import __version__
+from aiocopick.errors import AccessDeniedError, NotFoundError, StorageError
+from aiocopick.storage.backends.base import (
+    Backend,
+    Condition,
+    ConditionError,
+    Content,
+    Page,
+    close_sockets,
+    connections,
+)
+from aiocopick.storage.backends.bodies import StatusError, check_encoding, complete, header_map, range_header
+from aiocopick.storage.backends.objects import children_page, find_entry, root_entry
+from aiocopick.storage.base import Buffer, Capabilities, Entry, Range
+from aiocopick.storage.faults import Fault, common_fault, status_fault
+from aiocopick.storage.limits import in_thread
+from aiocopick.storage.settings import merge
+
+_WRITE_ID = "aiocopick-write"
+_FIELDS = "items(name,size,generation,updated),prefixes,nextPageToken"
+
+
+class GCSBackend(Backend):
+    """One bucket, or a part of it."""
+
+    capabilities = Capabilities(delimiter=True, conditional_writes=True, etags=True)
+    resumes = True
+
+    async def connect(self) -> None:
+        """Find the credentials and make the session."""
+        import aiohttp
+
+        timeout = self.settings.timeout
+        session: dict[str, Any] = {
+            "timeout": aiohttp.ClientTimeout(total=None, sock_connect=min(timeout, 10.0), sock_read=timeout),
+            "auto_decompress": False,
+        }
+        if "connector" not in (self.settings.fs_args.get("session_kwargs") or {}):
+            session["connector"] = aiohttp.TCPConnector(limit=connections())
+        arguments = merge({"session_kwargs": session}, self.settings.fs_args)
+        fixed = {"asynchronous": True, "skip_instance_cache": True, "use_listings_cache": False}
+        # Looking for credentials reads files and may ask the network.
+        self._filesystem = await in_thread(_make, {**arguments, **fixed})
+        self._session = await self._filesystem._set_session()
+
+    async def close(self) -> None:
+        """Close the session."""
+        await self._session.close()
+
+    def abandon(self) -> None:
+        """Close the session's sockets."""
+        close_sockets(self._session)
+
+    @classmethod
+    def meaning(cls, error: BaseException) -> Fault:
+        """What an exception means."""
+        if isinstance(error, StatusError):
+            if error.status == 404 and "bucket" in error.reason.lower():
+                return Fault(NotFoundError, "the bucket does not exist")
+            if error.status == 401:
+                return Fault(AccessDeniedError, "the credentials are missing, wrong or expired; renew them")
+            return status_fault(error.status, error.reason, error.headers)
+        if type(error).__module__.startswith("google.auth"):
+            reason = "no usable credentials; give token in fs_args, or token='anon' for public data"
+            return Fault(AccessDeniedError, reason)
+        return common_fault(error)
+
+    # --- requests -----------------------------------------------------------------------------------------------------
+
+    async def _ask(
+        self,
+        method: str,
+        path: str,
+        parameters: Mapping[str, str] | None = None,
+        *,
+        headers: Mapping[str, str] | None = None,
+        data: bytes | None = None,
+        upload: bool = False,
+    ) -> tuple[int, dict[str, str], bytes]:
+        import yarl
+
+        filesystem = self._filesystem
+        base = f"{filesystem._location}/upload/storage/v1/" if upload else filesystem.base
+        query = filesystem._get_params(dict(parameters or {}))
+        sent = {"User-Agent": f"aiocopick/{__version__}", "Accept-Encoding": "identity", **(headers or {})}
+        credentials = filesystem.credentials
+        if credentials.credentials is not None and not credentials._credentials_valid(300):
+            # Renewing them is a blocking request.
+            await in_thread(credentials.maybe_refresh)
+        sent = filesystem._get_headers(sent)
+        url = yarl.URL(base + path, encoded=True).extend_query(query)
+        async with self._session.request(method, url, headers=sent, data=data) as answer:
+            found = header_map(answer.headers)
+            body = await answer.read()
+            if answer.status >= 400:
+                raise StatusError(answer.status, _reason(body) or answer.reason or "", found)
+            if answer.status != 206 and "content-length" in found:
+                body = complete(body, 200, found, None)
+            return answer.status, found, body
+
+    async def _ask_json(
+        self, method: str, path: str, parameters: Mapping[str, str] | None = None, **kwargs: Any
+    ) -> Any:
+        _, _, body = await self._ask(method, path, parameters, **kwargs)
+        return json.loads(body)
+
+    def _object(self, key: str) -> str:
+        return f"b/{quote(self.root.container, safe='')}/o/{quote(self.absolute(key), safe='')}"
+
+    # --- listings -----------------------------------------------------------------------------------------------------
+
+    async def list_page(
+        self, prefix: str, delimiter: str | None, *, start_after: str = "", token: object | None = None
+    ) -> Page:
+        """One listing."""
+        directory = self.absolute(prefix)
+        return await self._list(f"{directory}/" if directory else "", delimiter, start_after, token)
+
+    async def _list(
+        self, prefix: str, delimiter: str | None, start_after: str = "", token: object | None = None, limit: int = 1000
+    ) -> Page:
+        parameters = {"prefix": prefix, "maxResults": str(limit), "fields": _FIELDS}
+        if delimiter is not None:
+            parameters["delimiter"] = delimiter
+        if token:
+            parameters["pageToken"] = str(token)
+        elif start_after:
+            # Inclusive, unlike S3's: what comes twice is dropped by the caller.
+            parameters["startOffset"] = self.absolute(start_after)
+        answer = await self._ask_json("GET", f"b/{quote(self.root.container, safe='')}/o", parameters)
+        objects = [
+            (item["name"], int(item.get("size", 0)), item.get("generation"), _seconds(item.get("updated")))
+            for item in answer.get("items") or ()
+        ]
+        token = answer.get("nextPageToken") or None
+        return children_page(self.root.prefix, prefix, objects, answer.get("prefixes") or (), delimiter, token)
+
+    async def stat(self, key: str) -> Entry:
+        """One listing: it tells objects from directories."""
+        name = self.absolute(key)
+        if not key:
+            return root_entry(await self._list(f"{name}/" if name else "", "/", limit=2), bool(name))
+        return await find_entry(key, lambda start_after: self._list(name, "/", start_after, limit=10))
+
+    # --- contents -----------------------------------------------------------------------------------------------------
+
+    async def read(self, key: str, span: Range | None) -> Content:
+        """One GET, checked for completeness."""
+        headers = {} if span is None else {"Range": range_header(span)}
+        try:
+            status, found, body = await self._ask("GET", self._object(key), {"alt": "media"}, headers=headers)
+        except StatusError as error:
+            if error.status == 416 and span is not None:
+                return Content(b"")
+            raise
+        check_encoding(found, f"{self.root.url}/{key}")
+        return Content(complete(body, status, found, span), found.get("x-goog-generation"))
+
+    async def write(self, key: str, data: Buffer, condition: Condition | None) -> str | None:
+        """One upload; one GET of the metadata more when a condition does not hold, in case it was our own write."""
+        metadata: dict[str, Any] = {"name": self.absolute(key)}
+        parameters = {"uploadType": "multipart"}
+        if condition is not None:
+            metadata["metadata"] = {_WRITE_ID: condition.write_id}
+            parameters["ifGenerationMatch"] = condition.if_match or "0"
+        body, kind = _multipart(metadata, bytes(data))
+        path = f"b/{quote(self.root.container, safe='')}/o"
+        headers = {"Content-Type": kind}
+        try:
+            answer = await self._ask_json("POST", path, parameters, headers=headers, data=body, upload=True)
+        except StatusError as error:
+            if condition is None or error.status not in (412, 404):
+                raise
+            return await self._own_write(key, condition)
+        return _text(answer.get("generation"))
+
+    async def _own_write(self, key: str, condition: Condition) -> str | None:
+        try:
+            found = await self._ask_json("GET", self._object(key))
+        except StatusError as error:
+            if error.status == 404:
+                raise ConditionError from None
+            raise
+        if (found.get("metadata") or {}).get(_WRITE_ID) != condition.write_id:
+            raise ConditionError
+        return _text(found.get("generation"))
+
+    async def delete(self, keys: Sequence[str]) -> None:
+        """One DELETE for each."""
+        for key in keys:
+            try:
+                await self._ask("DELETE", self._object(key))
+            except StatusError as error:
+                if error.status != 404:
+                    raise
+
+    async def copy(self, source: str, target: str) -> None:
+        """One rewrite by the server; more of them when the object is large."""
+        path = f"{self._object(source)}/rewriteTo/{self._object(target)}"
+        parameters: dict[str, str] = {}
+        while True:
+            answer = await self._ask_json("POST", path, parameters)
+            if answer.get("done", True):
+                return
+            if not answer.get("rewriteToken"):
+                raise StorageError(
+                    f"{self.root.url}/{source}: the server stopped in the middle of the copy", path=source
+                )
+            parameters = {"rewriteToken": answer["rewriteToken"]}
+
+
+def _make(arguments: dict[str, Any]) -> Any:
+    from gcsfs.core import GCSFileSystem
+
+    return GCSFileSystem(**arguments)
+
+
+def _multipart(metadata: Mapping[str, Any], data: bytes) -> tuple[bytes, str]:
+    boundary = "aiocopick-8d1f6f0a52b14b6c"
+    while boundary.encode() in data:
+        boundary += "x"
+    head = (
+        f"--{boundary}\r\nContent-Type: application/json; charset=UTF-8\r\n\r\n{json.dumps(metadata)}\r\n"
+        f"--{boundary}\r\nContent-Type: application/octet-stream\r\n\r\n"
+    )
+    return b"".join(
+        (head.encode(), data, f"\r\n--{boundary}--\r\n".encode())
+    ), f"multipart/related; boundary={boundary}"
+
+
+def _reason(body: bytes) -> str:
+    try:
+        return str(json.loads(body)["error"]["message"])
+    except (ValueError, KeyError, TypeError):
+        return body[:200].decode(errors="replace")
+
+
+def _text(value: Any) -> str | None:
+    return None if value is None else str(value)
+
+
+def _seconds(moment: str | None) -> float | None:
+    return None if moment is None else datetime.fromisoformat(moment).timestamp()
