@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
 from aiocopick.entities.files import AsyncFile, edited
 from aiocopick.entities.picks_file import LoadedPicksFile
+from aiocopick.entities.picks_frames import check_format, from_frame, to_frame
 from aiocopick.errors import NotFoundError, NotLoadedError
 from aiocopick.formats.picks_table import PicksTable
 from aiocopick.layout.refs import PicksRef
@@ -291,17 +292,55 @@ class AsyncPicks(AsyncFile):
             await self.store()
 
     async def df(self, format: str = "relion", **kwargs: Any) -> pd.DataFrame:
-        """The points as a data frame.
+        """The points as a data frame, loaded when they are not yet. Needs pandas and scipy.
 
         Parameters
         ----------
         format : {"relion"}
-            Which columns.
-        **kwargs
-            As for :func:`aiocopick.formats.relion.to_frame`.
-        """
-        raise NotImplementedError
+            RELION's particle table.
+        voxel_spacing : float, optional
+            In angstrom: prefer the tomogram of this size for the centre.
+        tilt_series_pixel_size : float, optional
+            In angstrom; adds the columns ``rlnCoordinate{X,Y,Z}``, in tilt-series pixels.
+        tomogram_center : sequence of float, optional
+            x, y, z in angstrom; without, half the extent of a tomogram of the run.
+        tomo_type : str, optional
+            Type of the tomogram whose centre is meant.
+        filament : bool or "auto"
+            Whether to write RELION's filament columns; by default for objects declared filaments.
+        polarity_known : bool or (N,) bools
+            For filament columns: whether the order of the points follows the polarity.
 
-    async def from_df(self, df: pd.DataFrame, format: Literal["relion"] = "relion", **kwargs: Any) -> None:
-        """Replace the points by those of a data frame, and store them."""
-        raise NotImplementedError
+        Raises
+        ------
+        ValueError
+            The format is not known, or the table cannot be made.
+        """
+        check_format(format)
+        return await to_frame(self, **kwargs)
+
+    async def from_df(self, df: pd.DataFrame, format: str = "relion", **kwargs: Any) -> None:
+        """Replace the points by those of a data frame, and store them. Needs pandas and scipy.
+
+        Parameters
+        ----------
+        df : DataFrame
+            RELION's particle table; all its rows belong to this run.
+        format : {"relion"}
+            What the columns are.
+        optics : DataFrame, optional
+            The optics table of the same STAR file.
+        tilt_series_pixel_size : float, optional
+            In angstrom; overrides `optics`.
+        tomogram_center : sequence of float, optional
+            x, y, z in angstrom; without, half the extent of a tomogram of the run.
+        relion_version : {"relion4", "relion5"}, optional
+            Insist on pixel coordinates, or on centred ones.
+
+        Raises
+        ------
+        ValueError
+            The format is not known, or the table cannot be understood.
+        """
+        check_format(format)
+        await from_frame(self, df, **kwargs)
