@@ -134,7 +134,7 @@ class Server(ABC):
         supervise = Path(__file__).with_name("supervise.py")
         with (self.folder / "server.log").open("wb") as log:
             self._process = subprocess.Popen(
-                [sys.executable, "-I", str(supervise), *self.command()],
+                [sys.executable, "-I", str(supervise), str(self.folder), *self.command()],
                 stdin=subprocess.PIPE,
                 stdout=log,
                 stderr=subprocess.STDOUT,

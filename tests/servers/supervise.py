@@ -1,14 +1,15 @@
 """Run a command until it ends, or until whoever started this is gone.
 
-    python supervise.py COMMAND ARGUMENT...
+    python supervise.py FOLDER COMMAND ARGUMENT...
 
-The starter holds the other end of standard input: when it ends, even by SIGKILL, the end of input stops the command. So
-no server outlives the test run. Standard library only; runs as a file of its own.
+The starter holds the other end of standard input: when it ends, even by SIGKILL, the end of input stops the command and
+removes its temporary folder. So nothing outlives the test run. Standard library only; runs as a file of its own.
 """
 
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -23,12 +24,15 @@ def main() -> int:
         raise SystemExit(128 + signum)
 
     signal.signal(signal.SIGTERM, stop)
-    child = subprocess.Popen(sys.argv[1:], stdin=subprocess.DEVNULL)
+    folder, *command = sys.argv[1:]
+    child = subprocess.Popen(command, stdin=subprocess.DEVNULL)
+    abandoned = threading.Event()
 
     def stop_at_end_of_input() -> None:
         # Not sys.stdin: a thread that waits inside it would abort the interpreter on its way out.
         while os.read(0, 1024):
             pass
+        abandoned.set()
         _end(child)
 
     threading.Thread(target=stop_at_end_of_input, daemon=True).start()
@@ -36,6 +40,8 @@ def main() -> int:
         return child.wait()
     finally:
         _end(child)
+        if abandoned.is_set():
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def _end(child: subprocess.Popen[bytes]) -> None:

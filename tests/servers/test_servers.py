@@ -300,7 +300,7 @@ def test_a_server_ends_with_whoever_started_it() -> None:
 import os, signal, sys
 from tests.servers import MotoServer
 server = MotoServer().start()
-print(server.url, flush=True)
+print(server.url, server.folder, flush=True)
 sys.stdin.read(1)
 os.kill(os.getpid(), signal.SIGKILL)
 """
@@ -310,21 +310,19 @@ os.kill(os.getpid(), signal.SIGKILL)
     assert starter.stdin is not None
     assert starter.stdout is not None
     with starter, starter.stdin, starter.stdout:
-        url = starter.stdout.readline().strip()
+        url, folder = starter.stdout.readline().split()
         assert request("GET", f"{url}/_counts")[0] == 200
+        assert Path(folder).is_dir()
         starter.stdin.write("x")
-    until_refused(url)
+    until_gone(url, Path(folder))
 
 
-def until_refused(url: str) -> None:
-    """Ask until nobody listens any more; the time limit of tests bounds it."""
-    while True:
-        try:
-            request("GET", f"{url}/_counts", timeout=1)
-        except ConnectionRefusedError:
-            return
-        except OSError:
-            continue
+def until_gone(url: str, folder: Path) -> None:
+    """Look until nobody listens and the folder is removed; the time limit of tests bounds it."""
+    while folder.exists():
+        os.sched_yield()
+    with pytest.raises(ConnectionRefusedError):
+        request("GET", f"{url}/_counts")
 
 
 def test_what_is_missing_is_named_with_its_remedy(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
