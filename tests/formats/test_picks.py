@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 import struct
+import tracemalloc
 from typing import Any
 
 import numpy as np
@@ -286,6 +288,33 @@ def test_an_error_names_the_point() -> None:
 def test_bombs_are_refused(bomb: bytes) -> None:
     with pytest.raises(FormatError):
         decode_picks(bomb, path="p")
+
+
+SIZE = 3_000_000
+DENSE = {
+    "empty objects": b"{},",
+    "small objects": b'{"a":0},',
+    "allowed objects": b'{"aaaaa":0},',
+    "flat points": b'{"x":1,"y":2,"z":3},',
+    "flat points with more": b'{"x":1,"y":2,"z":3,"w":0},',
+    "nested points": b'{"location":{"x":1,"y":2,"z":3}},',
+    "lists": b"[0,0,0],",
+    "numbers": b"0.1,",
+    "strings": b'"ab",',
+}
+
+
+@pytest.mark.parametrize("unit", DENSE.values(), ids=DENSE.keys())
+def test_memory_is_bounded_by_the_size_of_the_file(unit: bytes) -> None:
+    data = b"[" + unit * (SIZE // len(unit)) + unit[:-1] + b"]"
+    tracemalloc.start()
+    try:
+        with contextlib.suppress(FormatError):
+            decode_picks(data, path="p")
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak <= 64 * 2**20
 
 
 CHARACTERS = st.sampled_from(list(b'0123456789.-+eE {}[]",:\\\n\x00\xff') + [ord(letter) for letter in "nulltruexyz_"])
