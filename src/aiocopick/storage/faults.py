@@ -101,14 +101,14 @@ def common_fault(error: BaseException) -> Fault:
     if isinstance(error, TimeoutError):
         return Fault(StorageTimeoutError, "the storage did not answer in time", retry=True)
     if isinstance(error, socket.gaierror) or isinstance(inner, socket.gaierror):
-        return Fault(StorageError, "the host name could not be resolved; check the endpoint", retry=True)
+        return Fault(StorageTimeoutError, "the host name could not be resolved; check the endpoint", retry=True)
     if isinstance(error, (FileNotFoundError, NotADirectoryError, IsADirectoryError)):
         return Fault(NotFoundError, MISSING)
     if isinstance(error, PermissionError):
         return Fault(AccessDeniedError, DENIED)
     if isinstance(error, ConnectionError) or _is_network(error):
         if getattr(inner or error, "errno", None) == errno.ECONNREFUSED:
-            return Fault(StorageError, "nothing listens at the endpoint; check its address", retry=True)
+            return Fault(StorageTimeoutError, "nothing listens at the endpoint; check its address", retry=True)
         return Fault(StorageError, f"the connection failed ({type(error).__name__})", retry=True)
     if isinstance(error, OSError):
         return _system_fault(error)

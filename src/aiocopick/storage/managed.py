@@ -314,22 +314,24 @@ class ManagedStorage:
             return await self._run("delete", prefix, lambda backend: backend.delete_tree(prefix))
         count = 0
         resumes = self._core.backend.resumes
-        marked = False
+        markers: set[str] = set()
 
         async def fetch(prefix: str, delimiter: str | None, start_after: str = "", token: object | None = None) -> Page:
-            nonlocal marked
             page = await self._page(prefix, delimiter, start_after, token)
-            marked = marked or page.marked
+            if page.marked:
+                markers.add(f"{prefix}/")
             return page
 
         async with aclosing(follow(fetch, prefix, None, resumes=resumes)) as pages:
             async for entries in pages:
-                # Names that could not be asked for are deleted as well, and directory markers by their full name.
-                keys = [entry.key + "/" if entry.is_prefix else entry.key for entry in entries]
+                # Names that could not be asked for are deleted as well.
+                keys = [entry.key for entry in entries if not entry.is_prefix]
+                markers.update(entry.key + "/" for entry in entries if entry.is_prefix)
                 await self._delete(keys)
-                count += sum(not entry.is_prefix for entry in entries)
-        if marked:
-            await self._delete([f"{prefix}/"])
+                count += len(keys)
+        # A directory, where it is an object of its own, may have to be empty first: the deepest ones go first.
+        for marker in sorted(markers, reverse=True):
+            await self._delete([marker])
         return count
 
     async def copy(self, source: str, target: str) -> None:

@@ -5,17 +5,16 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-import re
 import shutil
 import stat
 import threading
 import time
-import uuid
 from collections.abc import Iterator
 from typing import Any
 
 from aiocopick.errors import AccessDeniedError, StorageError
 from aiocopick.storage.backends.base import Condition, ConditionError
+from aiocopick.storage.backends.temporary import is_temporary, temporary_name
 from aiocopick.storage.base import Buffer, Entry, Range
 
 try:
@@ -25,16 +24,10 @@ except ImportError:  # Windows has none
 else:
     fcntl = _fcntl
 
-_TEMPORARY = re.compile(r"\.aiocopick-[0-9a-f]{32}\.tmp")
 # Where directories cannot be locked, writers of this process at least take turns.
 _turns = threading.Lock()
 
 _ATTEMPTS = 8
-
-
-def is_temporary(name: str) -> bool:
-    """Whether a file name is that of an unfinished write."""
-    return name.startswith(".aiocopick-") and _TEMPORARY.fullmatch(name) is not None
 
 
 def etag_of(status: os.stat_result) -> str:
@@ -212,7 +205,7 @@ class Disk:
     @contextlib.contextmanager
     def _temporary(self, path: str, data: Buffer) -> Iterator[tuple[str, str]]:
         directory = os.path.dirname(path)
-        temporary = os.path.join(directory, f".aiocopick-{uuid.uuid4().hex}.tmp")
+        temporary = os.path.join(directory, temporary_name())
         handle = _create(temporary, directory)
         try:
             try:

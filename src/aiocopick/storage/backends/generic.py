@@ -1,12 +1,14 @@
 """Any other protocol that fsspec knows: async filesystems are awaited, others run in a few threads.
 
-Writes are as atomic as the protocol's own: where a reader may see half a file, it may here.
+Where the filesystem can rename, a write is made under a temporary name and renamed; elsewhere it is as atomic as the
+protocol's own.
 """
 
 from __future__ import annotations
 
 import inspect
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime
 from typing import Any
 
@@ -14,6 +16,7 @@ import anyio
 import anyio.to_thread
 
 from aiocopick.storage.backends.base import Backend, Condition, Content, Page
+from aiocopick.storage.backends.temporary import is_temporary, temporary_name
 from aiocopick.storage.base import Buffer, Capabilities, Entry, Range
 from aiocopick.storage.keys import Root
 from aiocopick.storage.settings import Settings, merge
@@ -64,6 +67,7 @@ class GenericBackend(Backend):
                 self._asynchronous = False
         if not self._asynchronous:
             self._filesystem = await self._hop(lambda: kind(**arguments))
+        self._renames = _renames(kind, self._asynchronous)
         self._base = str(kind._strip_protocol(self.settings.root)).rstrip("/")
 
     async def close(self) -> None:
@@ -109,7 +113,9 @@ class GenericBackend(Backend):
             # A file is listed as itself.
             if self._filesystem._strip_protocol(full).strip("/") == self._filesystem._strip_protocol(path).strip("/"):
                 continue
-            entries.append(_entry(start + full.rpartition("/")[2], info))
+            name = full.rpartition("/")[2]
+            if not is_temporary(name):
+                entries.append(_entry(start + name, info))
         return Page(entries)
 
     async def stat(self, key: str) -> Entry:
@@ -149,8 +155,19 @@ class GenericBackend(Backend):
     async def write(self, key: str, data: Buffer, condition: Condition | None) -> str | None:
         """Write a file, and the directories above it."""
         path = self._path(key)
-        await self._call("makedirs", path.rpartition("/")[0], exist_ok=True)
-        await self._call("pipe_file", path, bytes(data))
+        parent = path.rpartition("/")[0]
+        await self._call("makedirs", parent, exist_ok=True)
+        if not self._renames:
+            await self._call("pipe_file", path, bytes(data))
+            return None
+        temporary = f"{parent}/{temporary_name()}"
+        try:
+            await self._call("pipe_file", temporary, bytes(data))
+            await self._call("mv", temporary, path)
+        except BaseException:
+            with anyio.CancelScope(shield=True), suppress(Exception):
+                await self._call("rm_file", temporary)
+            raise
         return None
 
     async def delete(self, keys: Sequence[str]) -> None:
@@ -177,6 +194,13 @@ class GenericBackend(Backend):
         await self._call("info", self._path(source))
         await self._call("makedirs", path.rpartition("/")[0], exist_ok=True)
         await self._call("cp_file", self._path(source), path)
+
+
+def _renames(kind: type[Any], asynchronous: bool) -> bool:
+    """Whether a filesystem has a rename of its own: fsspec's default copies and deletes."""
+    from fsspec.spec import AbstractFileSystem
+
+    return hasattr(kind, "_mv") if asynchronous else kind.mv is not AbstractFileSystem.mv
 
 
 def _entry(key: str, info: Mapping[str, Any]) -> Entry:

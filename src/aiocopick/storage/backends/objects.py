@@ -65,7 +65,7 @@ def root_entry(page: Page, has_prefix: bool) -> Entry:
     return Entry("", is_prefix=True)
 
 
-async def find_entry(key: str, fetch: Callable[[str], Awaitable[Page]]) -> Entry:
+async def find_entry(key: str, fetch: Callable[[str, object | None], Awaitable[Page]]) -> Entry:
     """The object of a key, or what is below it, out of a listing of everything that begins with it.
 
     Parameters
@@ -73,7 +73,7 @@ async def find_entry(key: str, fetch: Callable[[str], Awaitable[Page]]) -> Entry
     key : str
         Relative to the root.
     fetch : callable
-        Gets a page of what begins with the key, starting after a given one.
+        Gets a page of what begins with the key, by where to start after or by the token of the page before.
 
     Raises
     ------
@@ -81,8 +81,9 @@ async def find_entry(key: str, fetch: Callable[[str], Awaitable[Page]]) -> Entry
         There is neither.
     """
     reached = ""
+    token: object | None = None
     while True:
-        page = await fetch(reached)
+        page = await fetch(reached, token)
         for entry in page.entries:
             if entry.key == key:
                 return entry
@@ -90,4 +91,4 @@ async def find_entry(key: str, fetch: Callable[[str], Awaitable[Page]]) -> Entry
         position = max((entry.key + "/" if entry.is_prefix else entry.key for entry in page.entries), default="")
         if page.token is None or position > f"{key}/" or position <= reached:
             raise FileNotFoundError(key)
-        reached = position
+        reached, token = position, page.token

@@ -118,7 +118,7 @@ class S3Backend(Backend):
         name = self.absolute(key)
         if not key:
             return root_entry(await self._list(f"{name}/" if name else "", "/", limit=2), bool(name))
-        return await find_entry(key, lambda start_after: self._list(name, "/", start_after, limit=10))
+        return await find_entry(key, lambda start_after, _token: self._list(name, "/", start_after, limit=10))
 
     # --- contents -----------------------------------------------------------------------------------------------------
 

@@ -83,7 +83,7 @@ def s3_fault(error: BaseException, bucket: str | None) -> Fault:
     if names & _STREAMING:
         return Fault(StorageError, "the answer was cut short", retry=True)
     if names & _UNREACHABLE:
-        return Fault(StorageError, "the endpoint could not be reached; check its address", retry=True)
+        return Fault(StorageTimeoutError, "the endpoint could not be reached; check its address", retry=True)
     if names & _CONNECTION and type(error).__module__.startswith(("botocore", "aiobotocore")):
         return Fault(StorageError, "the connection failed", retry=True)
     return common_fault(error)

@@ -1,0 +1,302 @@
+"""Azure Blob Storage, by Azure's own client; arguments are those of adlfs, which the extra ``azure`` brings along.
+
+adlfs itself binds its client to a loop of fsspec's and closes it there when the interpreter ends, so only its
+arguments are kept. The service has no ranges from the end: such a read asks for the size first.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from aiocopick._version import __version__
+from aiocopick.errors import AccessDeniedError, NotFoundError, StorageError, StorageTimeoutError
+from aiocopick.storage.backends.base import (
+    Backend,
+    Condition,
+    ConditionError,
+    Content,
+    Page,
+    close_sockets,
+    connections,
+)
+from aiocopick.storage.backends.objects import Listed, children_page, find_entry, root_entry
+from aiocopick.storage.base import Buffer, Capabilities, Entry, Range
+from aiocopick.storage.faults import MISSING, Fault, TruncatedError, common_fault, retry_after, status_fault
+from aiocopick.storage.keys import Root
+from aiocopick.storage.limits import in_thread
+from aiocopick.storage.settings import Settings
+
+# Names of metadata are identifiers here.
+_WRITE_ID = "aiocopick_write"
+# Up to these sizes an upload or a download is one request.
+_SINGLE_PUT = 5000 * 1024 * 1024
+_SINGLE_GET = 5 * 1024 * 1024 * 1024
+
+
+class AzureBackend(Backend):
+    """One container, or a part of it."""
+
+    capabilities = Capabilities(delimiter=True, conditional_writes=True, etags=True)
+
+    def __init__(self, settings: Settings, root: Root) -> None:
+        # abfss://container@account.dfs.core.windows.net/path names the account as well.
+        container, at, account = root.container.partition("@")
+        self._account = account.partition(".")[0] if at else None
+        location = f"{container}/{root.prefix}".rstrip("/")
+        super().__init__(settings, Root(protocol=root.protocol, location=location, url=root.url, query=root.query))
+
+    async def connect(self) -> None:
+        """Make the client."""
+        self._azure = await in_thread(_import)
+        import aiohttp
+        from azure.core.pipeline.transport import AioHttpTransport
+
+        self._session = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(limit=connections()),
+            auto_decompress=False,
+            cookie_jar=aiohttp.DummyCookieJar(),
+        )
+        arguments = dict(self.settings.fs_args)
+        if self._account and not arguments.get("connection_string"):
+            arguments.setdefault("account_name", self._account)
+        self._service, self._credential = await in_thread(
+            _client,
+            arguments,
+            {
+                "transport": AioHttpTransport(session=self._session, session_owner=False),
+                # One layer of retries, and it is ours.
+                "retry_total": 0,
+                "connection_timeout": min(self.settings.timeout, 10.0),
+                "read_timeout": self.settings.timeout,
+                "max_single_put_size": _SINGLE_PUT,
+                "max_single_get_size": _SINGLE_GET,
+                "user_agent": f"aiocopick/{__version__}",
+            },
+        )
+        self._container = self._service.get_container_client(self.root.container)
+
+    async def close(self) -> None:
+        """Close the client and its session."""
+        await self._service.close()
+        if self._credential is not None and hasattr(self._credential, "close"):
+            await self._credential.close()
+        await self._session.close()
+
+    def abandon(self) -> None:
+        """Close the session's sockets."""
+        close_sockets(self._session)
+
+    @classmethod
+    def meaning(cls, error: BaseException) -> Fault:
+        """What an exception means. By name, as the client may not be installed."""
+        names = {kind.__name__ for kind in type(error).__mro__ if kind.__module__.startswith("azure")}
+        status = getattr(error, "status_code", None)
+        if "HttpResponseError" in names and status is not None:
+            code = str(getattr(error, "error_code", "") or "")
+            if "ContainerNotFound" in code or "ContainerBeingDeleted" in code:
+                return Fault(NotFoundError, "the container does not exist")
+            if status == 404:
+                return Fault(NotFoundError, MISSING)
+            response = getattr(error, "response", None)
+            fault = status_fault(int(status), code, dict(getattr(response, "headers", None) or {}))
+            after = retry_after(dict(getattr(response, "headers", None) or {}))
+            return Fault(fault.error, fault.reason, fault.retry, after)
+        if "ClientAuthenticationError" in names or "CredentialUnavailableError" in names:
+            reason = "no usable credentials; give account_key, sas_token or credential in fs_args, or anon=True"
+            return Fault(AccessDeniedError, reason)
+        if names & {"ServiceRequestTimeoutError", "ServiceResponseTimeoutError"}:
+            return Fault(StorageTimeoutError, "the storage did not answer in time", retry=True)
+        if "ServiceRequestError" in names:
+            return Fault(StorageTimeoutError, "the endpoint could not be reached; check its address", retry=True)
+        if names & {"ServiceResponseError", "IncompleteReadError", "HttpResponseError"}:
+            return Fault(StorageError, "the connection failed", retry=True)
+        return common_fault(error)
+
+    # --- listings -----------------------------------------------------------------------------------------------------
+
+    async def list_page(
+        self, prefix: str, delimiter: str | None, *, start_after: str = "", token: object | None = None
+    ) -> Page:
+        """One listing."""
+        directory = self.absolute(prefix)
+        return await self._list(f"{directory}/" if directory else "", delimiter, token)
+
+    async def _list(self, prefix: str, delimiter: str | None, token: object | None = None, limit: int = 5000) -> Page:
+        arguments: dict[str, Any] = {"name_starts_with": prefix, "include": ["metadata"], "results_per_page": limit}
+        if delimiter is None:
+            listing = self._container.list_blobs(**arguments)
+        else:
+            listing = self._container.walk_blobs(**arguments, delimiter=delimiter)
+        pages = listing.by_page(continuation_token=token)
+        objects: list[Listed] = []
+        prefixes: list[str] = []
+        try:
+            found = await anext(pages)
+        except StopAsyncIteration:
+            return Page()
+        async for item in found:
+            if not hasattr(item, "etag"):
+                prefixes.append(item.name)
+                continue
+            # Accounts with a hierarchical namespace list directories as blobs of this kind.
+            folder = (item.metadata or {}).get("hdi_isfolder") == "true"
+            name = item.name + "/" if folder and not item.name.endswith("/") else item.name
+            modified = None if item.last_modified is None else item.last_modified.timestamp()
+            objects.append((name, item.size, _bare(item.etag), modified))
+        return children_page(self.root.prefix, prefix, objects, prefixes, delimiter, pages.continuation_token or None)
+
+    async def stat(self, key: str) -> Entry:
+        """One listing: it tells blobs from directories."""
+        name = self.absolute(key)
+        if not key:
+            return root_entry(await self._list(f"{name}/" if name else "", "/", limit=2), bool(name))
+        return await find_entry(key, lambda _start_after, token: self._list(name, "/", token, limit=10))
+
+    # --- contents -----------------------------------------------------------------------------------------------------
+
+    async def read(self, key: str, span: Range | None) -> Content:
+        """One download, checked for completeness; the properties before it when the range counts from the end."""
+        blob = self._container.get_blob_client(self.absolute(key))
+        arguments: dict[str, Any] = {"max_concurrency": 1}
+        start, stop = span or (0, None)
+        if start < 0:
+            properties = await blob.get_blob_properties()
+            start = max(0, properties.size + start)
+            stop = properties.size if stop is None else min(stop, properties.size)
+            if start >= stop:
+                return Content(b"")
+            arguments |= {"etag": properties.etag, "match_condition": self._azure.MatchConditions.IfNotModified}
+        if span is not None:
+            arguments["offset"] = start
+            if stop is not None:
+                arguments["length"] = stop - start
+        try:
+            answer = await blob.download_blob(**arguments)
+            data = await answer.readall()
+        except self._azure.HttpResponseError as error:
+            if error.status_code == 416:
+                return Content(b"")
+            raise
+        if len(data) != answer.size:
+            raise TruncatedError(f"{len(data)} of {answer.size} bytes arrived")
+        if not data and span is None:
+            # The client asks twice about an empty blob, and takes the etag of the second answer.
+            properties = await blob.get_blob_properties()
+            if properties.size:
+                raise TruncatedError("it changed while it was read")
+            return Content(b"", _bare(properties.etag))
+        return Content(data, _bare(answer.properties.etag))
+
+    async def write(self, key: str, data: Buffer, condition: Condition | None) -> str | None:
+        """One upload; the properties afterwards when a condition does not hold, in case it was our own write."""
+        blob = self._container.get_blob_client(self.absolute(key))
+        arguments: dict[str, Any] = {"overwrite": True, "max_concurrency": 1}
+        if condition is not None:
+            arguments["metadata"] = {_WRITE_ID: condition.write_id}
+            if condition.if_match is None:
+                arguments["overwrite"] = False
+            else:
+                arguments["etag"] = f'"{condition.if_match}"'
+                arguments["match_condition"] = self._azure.MatchConditions.IfNotModified
+        body = data if isinstance(data, bytes) else bytes(data)
+        try:
+            answer = await blob.upload_blob(body, **arguments)
+        except self._azure.HttpResponseError as error:
+            if condition is None or not _is_condition(error):
+                raise
+            return await self._own_write(blob, condition)
+        return _bare(answer.get("etag"))
+
+    async def _own_write(self, blob: Any, condition: Condition) -> str | None:
+        try:
+            properties = await blob.get_blob_properties()
+        except self._azure.ResourceNotFoundError:
+            raise ConditionError from None
+        if (properties.metadata or {}).get(_WRITE_ID) != condition.write_id:
+            raise ConditionError
+        return _bare(properties.etag)
+
+    async def delete(self, keys: Sequence[str]) -> None:
+        """One DELETE for each."""
+        for key in keys:
+            name = self.absolute(key)
+            try:
+                await self._container.delete_blob(name)
+            except self._azure.ResourceNotFoundError:
+                if name.endswith("/"):
+                    await self._delete_folder(name[:-1])
+
+    async def _delete_folder(self, name: str) -> None:
+        blob = self._container.get_blob_client(name)
+        try:
+            properties = await blob.get_blob_properties()
+            if (properties.metadata or {}).get("hdi_isfolder") == "true":
+                await blob.delete_blob()
+        except self._azure.ResourceNotFoundError:
+            return
+
+    async def copy(self, source: str, target: str) -> None:
+        """One copy by the server, which inside an account is done when it answers."""
+        origin = self._container.get_blob_client(self.absolute(source))
+        blob = self._container.get_blob_client(self.absolute(target))
+        answer = await blob.start_copy_from_url(origin.url)
+        if answer.get("copy_status") not in ("success", "pending"):
+            raise StorageError(f"{self.root.url}/{source}: the copy failed", path=source)
+
+
+def _import() -> Any:
+    from azure.core import MatchConditions
+    from azure.core.exceptions import HttpResponseError, ResourceNotFoundError
+    from azure.storage.blob import aio
+
+    class Names:
+        """What is needed of Azure's packages."""
+
+    names: Any = Names()
+    names.MatchConditions = MatchConditions
+    names.HttpResponseError = HttpResponseError
+    names.ResourceNotFoundError = ResourceNotFoundError
+    names.aio = aio
+    return names
+
+
+def _client(arguments: Mapping[str, Any], tuning: Mapping[str, Any]) -> tuple[Any, Any]:
+    """The client, and the credential to be closed with it when it was made here; arguments as adlfs takes them."""
+    from azure.storage.blob.aio import BlobServiceClient
+
+    def given(name: str) -> Any:
+        return arguments.get(name) or os.environ.get(f"AZURE_STORAGE_{name.upper()}")
+
+    connection_string = given("connection_string")
+    if connection_string:
+        return BlobServiceClient.from_connection_string(connection_string, **tuning), None
+    account = given("account_name")
+    if not account:
+        raise AccessDeniedError("No storage account is named; give account_name or connection_string in fs_args")
+    host = arguments.get("account_host") or f"{account}.blob.core.windows.net"
+    credential = arguments.get("credential") or given("account_key") or given("sas_token")
+    made = None
+    if credential is None and not arguments.get("anon"):
+        made = credential = _token_credential(given)
+    return BlobServiceClient(f"https://{host}", credential=credential, **tuning), made
+
+
+def _token_credential(given: Any) -> Any:
+    from azure.identity.aio import ClientSecretCredential, DefaultAzureCredential
+
+    if given("client_id") and given("client_secret") and given("tenant_id"):
+        return ClientSecretCredential(
+            tenant_id=given("tenant_id"), client_id=given("client_id"), client_secret=given("client_secret")
+        )
+    return DefaultAzureCredential()
+
+
+def _is_condition(error: Any) -> bool:
+    code = str(getattr(error, "error_code", "") or "")
+    return error.status_code == 412 or "BlobAlreadyExists" in code
+
+
+def _bare(etag: str | None) -> str | None:
+    return None if etag is None else etag.strip('"')
