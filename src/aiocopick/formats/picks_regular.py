@@ -30,7 +30,7 @@ _VALUES = 3 + 16 + 2
 _TOKENS = _VALUES + 7
 
 # Small enough to stay in a core's cache through all passes.
-_BLOCK = 1 << 20
+_BLOCK = 1 << 18
 _BEGIN = b'"location"'
 # Integers above are not exact as float64.
 _EXACT = 2.0**53
@@ -100,7 +100,7 @@ def _read_block(block: bytes, *, last: bool) -> NDArray[np.float64] | None:
     if not count or bare != b",".join([_BARE_PATTERN] * count):
         return None
     # Letters of keys may have gone with the numbers, or digits may stand inside keys: every key is there, unchanged.
-    if any(compact.count(key) != count for key in _KEYS):
+    if any(compact.count(key) != count for key in _KEYS[1:]):
         return None
     # White space inside a number or key would have been lost: it would have made two tokens of one.
     tokens = np.frombuffer(block.translate(_TOKEN), dtype=np.uint8)
