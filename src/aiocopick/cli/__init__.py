@@ -1,0 +1,16 @@
+"""The command line: arguments are parsed, one coroutine is awaited, its result is printed.
+
+Nothing is decided here about a project; each command is a file of its own that calls the public API.
+"""
+
+from __future__ import annotations
+
+
+def main() -> None:
+    """Run the command line; the console script ``aiocopick`` calls this."""
+    from aiocopick.cli.app import app
+
+    app(prog_name="aiocopick")
+
+
+__all__ = ["main"]

@@ -1,0 +1,43 @@
+"""The commands, put together."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from aiocopick.cli.crawl import crawl
+from aiocopick.cli.demo import demo
+
+EXIT_CODES = """\
+Exit codes: 0 done; 1 failed, with one line on standard error that says why; 2 the command was called wrongly;
+3 done, but some runs or files could not be read, or something was found wrong; 130 interrupted.
+"""
+
+app = typer.Typer(
+    name="aiocopick",
+    help="Read, write and crawl CoPick projects, wherever they are stored.",
+    epilog=EXIT_CODES,
+    no_args_is_help=True,
+    # Errors that are meant for people are one line; others are bugs, and a plain traceback serves those best.
+    pretty_exceptions_enable=False,
+)
+app.command()(demo)
+app.command()(crawl)
+
+
+def _show_version(value: bool) -> None:
+    if value:
+        from aiocopick._version import __version__
+
+        typer.echo(f"aiocopick {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None:
+    """Read, write and crawl CoPick projects, wherever they are stored."""

@@ -1,0 +1,80 @@
+"""Tables, JSON and progress: what a terminal shows, and what a pipe gets."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+Advance = Callable[[str], None]
+"""Told the name of what is done."""
+
+
+def print_json(value: Any) -> None:
+    """One JSON document on one line, so that several make JSON Lines."""
+    typer.echo(json.dumps(value, ensure_ascii=False, default=str))
+
+
+def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+    """A table; numbers are set to the right."""
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(title=Text(title), title_justify="left", header_style="bold")
+    cells = [[_cell(value) for value in row] for row in rows]
+    for index, column in enumerate(columns):
+        is_number = bool(cells) and all(row[index][1] for row in cells)
+        table.add_column(Text(column), justify="right" if is_number else "left", overflow="fold")
+    for row in cells:
+        # Names come from storage: they are text, not rich's markup.
+        table.add_row(*(Text(text) for text, _ in row))
+    _console().print(table)
+
+
+def _console() -> Console:
+    """A console that leaves a closed pipe to whoever runs the command."""
+    from rich.console import Console
+
+    class Plain(Console):
+        def on_broken_pipe(self) -> None:
+            raise BrokenPipeError
+
+    return Plain()
+
+
+def _cell(value: Any) -> tuple[str, bool]:
+    if value is None:
+        return "", True
+    if isinstance(value, bool):
+        return ("yes" if value else "no"), False
+    if isinstance(value, int):
+        return f"{value:,}", True
+    if isinstance(value, float):
+        return f"{value:.2f}", True
+    return str(value), False
+
+
+@contextmanager
+def progress(what: str, total: int | None = None) -> Iterator[Advance]:
+    """A progress bar on standard error while the block runs; nothing when that is no terminal."""
+    if not sys.stderr.isatty():
+        yield lambda name: None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+    columns = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task(what, total=total)
+
+        def advance(name: str) -> None:
+            bar.update(task, advance=1, description=f"{what} {name}")
+
+        yield advance

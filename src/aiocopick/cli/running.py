@@ -1,0 +1,52 @@
+"""From a coroutine to an exit code: the one place where the command line catches errors."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Awaitable, Callable
+from typing import NoReturn
+
+import typer
+
+from aiocopick.errors import CopickError
+
+FAILED = 1
+PROBLEMS = 3
+INTERRUPTED = 130
+
+
+def execute(work: Callable[[], Awaitable[int]]) -> None:
+    """Run a command's coroutine to its end; what it returns is the exit code.
+
+    An error of ours becomes one line on standard error and exit code 1.
+    """
+    import anyio
+
+    try:
+        code = anyio.run(work)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # The reader (`| head`) has seen enough. Python would complain once more when it flushes at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise typer.Exit(0) from None
+    except CopickError as error:
+        fail(error)
+    except KeyboardInterrupt:
+        typer.echo("interrupted", err=True)
+        raise typer.Exit(INTERRUPTED) from None
+    if code:
+        raise typer.Exit(code)
+
+
+def fail(error: CopickError) -> NoReturn:
+    """Print an error in one line and leave with exit code 1."""
+    notes = len(getattr(error, "__notes__", ()))
+    more = f" (and {notes} more)" if notes else ""
+    typer.echo(f"aiocopick: {one_line(error)}{more}", err=True)
+    raise typer.Exit(FAILED) from None
+
+
+def one_line(error: BaseException) -> str:
+    """The message of an error without line breaks."""
+    return " ".join(str(error).split()) or type(error).__name__

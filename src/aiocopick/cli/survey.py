@@ -1,0 +1,85 @@
+"""What a crawl found, counted while it goes by."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from aiocopick.cli.printing import print_table
+from aiocopick.cli.running import one_line
+from aiocopick.errors import CopickError
+from aiocopick.layout.refs import NOUNS
+from aiocopick.tables.held import NOUN_OF, held, is_listed
+
+if TYPE_CHECKING:
+    from aiocopick.entities import AsyncRoot, AsyncRun
+
+
+@dataclass(slots=True)
+class Survey:
+    """Counts of a project.
+
+    Parameters
+    ----------
+    source : str
+        The project, fit for display.
+    kinds : frozenset of str
+        Plural nouns to count.
+    """
+
+    source: str
+    kinds: frozenset[str] = frozenset(NOUNS)
+    runs: int = 0
+    entities: Counter[str] = field(default_factory=Counter)
+    points: Counter[str] = field(default_factory=Counter)
+    errors: list[dict[str, str]] = field(default_factory=list)
+    started: float = field(default_factory=time.perf_counter)
+
+    async def add(self, run: AsyncRun, load: frozenset[str] = frozenset()) -> None:
+        """Count a run that a crawl yielded, from its caches; `load` says what the crawl has read."""
+        self.runs += 1
+        if run.error is not None:
+            self.errors.append({"run": run.name, "error": one_line(run.error)})
+            if not is_listed(run):
+                return
+        self.entities.update(NOUN_OF[entity.kind] for entity in await held(run, self.kinds))
+        for picks in await run.picks() if "picks" in load else ():
+            # A file that could not be read is among the errors already.
+            with suppress(CopickError):
+                positions, _ = await picks.to_numpy()
+                self.points[picks.pickable_object_name] += len(positions)
+
+    def result(self, root: AsyncRoot) -> dict[str, Any]:
+        """Everything as plain data."""
+        requests = {verb: count for verb, count in sorted(root.stats.requests.items()) if count}
+        found: dict[str, Any] = {
+            "source": self.source,
+            "runs": self.runs,
+            "entities": {noun: self.entities[noun] for noun in NOUNS if noun in self.kinds},
+        }
+        if self.points:
+            found["points"] = dict(sorted(self.points.items()))
+        return found | {
+            "requests": requests,
+            "bytes_read": root.stats.bytes_read,
+            "seconds": round(time.perf_counter() - self.started, 3),
+            "errors": self.errors,
+        }
+
+
+def print_result(found: dict[str, Any]) -> None:
+    """The table at the end of a crawl, and a line for each run that could not be read."""
+    rows: list[tuple[str, Any]] = [("runs", found["runs"])]
+    rows += [(noun.replace("_", " "), count) for noun, count in found["entities"].items()]
+    rows += [(f"points: {name}", count) for name, count in found.get("points", {}).items()]
+    requests = found["requests"]
+    by_verb = ", ".join(f"{count:,} {verb}" for verb, count in requests.items())
+    total = sum(requests.values())
+    rows.append(("requests", f"{total:,} ({by_verb})" if total else "0"))
+    rows.append(("seconds", f"{found['seconds']:.2f}"))
+    print_table(found["source"], ["what", "found"], rows)
+    if found["errors"]:
+        print_table("could not be read", ["run", "why"], [(item["run"], item["error"]) for item in found["errors"]])

@@ -1,0 +1,188 @@
+"""`aiocopick crawl`."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from aiocopick.cli.options import LOADABLE, NOUNS
+from aiocopick.entities.crawl import LOADABLE as CRAWL_LOADABLE
+from aiocopick.layout.refs import NOUNS as LAYOUT_NOUNS
+from tests.cli.running import aiocopick, aiocopick_child
+from tests.servers.fixtures import MakeWebServer
+from tests.servers.s3 import MinioServer, MotoServer
+
+EVERYTHING = {
+    "voxel_spacings": 3,
+    "tomograms": 3,
+    "features": 3,
+    "picks": 12,
+    "meshes": 3,
+    "segmentations": 6,
+    "filaments": 3,
+}
+
+
+def config_of(server: MotoServer | MinioServer, root: str, **fields: object) -> str:
+    """A config JSON of a project on a server, as a file's text."""
+    return json.dumps({"config_type": "filesystem", "root": root, "fs_args": server.fs_args()} | fields)
+
+
+def test_the_options_know_what_the_library_knows() -> None:
+    assert tuple(LAYOUT_NOUNS) == NOUNS
+    assert frozenset(LOADABLE) == CRAWL_LOADABLE
+
+
+def test_a_crawl_counts_everything(sample_folder: Path) -> None:
+    found = aiocopick("crawl", sample_folder, "--json").json
+    assert (found["runs"], found["entities"], found["errors"]) == (3, EVERYTHING, [])
+    assert found["source"] == str(sample_folder)
+    # One to see whether there is a project, one for the runs, one per run.
+    assert found["requests"] == {"stat": 1, "list": 4}
+
+
+def test_the_table_says_runs_entities_requests_and_seconds(sample_folder: Path) -> None:
+    said = aiocopick_child("crawl", sample_folder)
+    assert (said.code, said.err) == (0, "")
+    for word in ("runs", *(noun.replace("_", " ") for noun in NOUNS), "requests", "seconds"):
+        assert word in said.out
+
+
+def test_runs_and_kinds_restrict_it(sample_folder: Path) -> None:
+    said = aiocopick(
+        "crawl", sample_folder, "--runs", "TS_00[12]", "--kinds", "picks,meshes", "--kinds", "filaments", "--json"
+    )
+    assert said.json["runs"] == 2
+    assert said.json["entities"] == {"picks": 8, "meshes": 2, "filaments": 2}
+
+
+def test_loading_picks_counts_points(sample_folder: Path) -> None:
+    found = aiocopick("crawl", sample_folder, "--load", "picks", "--json").json
+    assert found["requests"]["read"] == 12
+    assert set(found["points"]) == {"ribosome", "apo-ferritin"}
+
+
+def test_a_broken_file_is_reported_and_the_rest_counted(own_sample: Path) -> None:
+    broken = own_sample / "ExperimentRuns" / "TS_002" / "Picks" / "curator_1_ribosome.json"
+    broken.write_text("{")
+    said = aiocopick("crawl", own_sample, "--load", "picks", "--json")
+    assert said.code == 3
+    assert said.json["entities"] == EVERYTHING
+    assert [error["run"] for error in said.json["errors"]] == ["TS_002"]
+    assert "curator_1_ribosome.json" in said.json["errors"][0]["error"]
+    whole = aiocopick("crawl", own_sample, "--runs", "TS_00[13]", "--load", "picks", "--json").json
+    assert said.json["points"]["ribosome"] > whole["points"]["ribosome"], "the other picks of that run count"
+    table = aiocopick("crawl", own_sample, "--load", "picks")
+    assert table.code == 3
+    assert "TS_002" in table.out
+
+
+def test_a_crawl_over_http_needs_nothing_else(own_sample: Path, web_server: MakeWebServer) -> None:
+    server = web_server(own_sample)
+    found = aiocopick("crawl", server.url, "--json").json
+    assert found["entities"] == EVERYTHING
+
+
+def test_a_crawl_on_s3_is_one_listing_per_run(sample_folder: Path, moto_server: MotoServer, tmp_path: Path) -> None:
+    bucket = moto_server.new_bucket()
+    moto_server.seed_folder(bucket, sample_folder, "project/")
+    config = tmp_path / "config.json"
+    config.write_text(config_of(moto_server, f"s3://{bucket}/project"))
+    found = aiocopick("crawl", config, "--json").json
+    assert found["entities"] == EVERYTHING
+    assert found["requests"]["list"] <= 5
+
+
+# --- sources that are none --------------------------------------------------------------------------------------------
+
+
+def test_a_missing_source_is_one_line(tmp_path: Path) -> None:
+    aiocopick_child("crawl", tmp_path / "nowhere").fails_with("nowhere", "no project")
+    aiocopick("crawl", tmp_path / "nowhere.json").fails_with("nowhere.json", "no config")
+    aiocopick("crawl", "memory://nothing").fails_with("memory://nothing", "no project")
+
+
+def test_a_source_that_is_no_project_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "picture.png").write_bytes(b"\x89PNG\n")
+    (tmp_path / "list.json").write_text("[1]")
+    (tmp_path / "other.json").write_text('{"config_type": "spreadsheet"}')
+    aiocopick("crawl", tmp_path).fails_with("no ExperimentRuns")
+    aiocopick("crawl", tmp_path / "picture.png").fails_with("picture.png")
+    aiocopick("crawl", tmp_path / "list.json").fails_with("list.json")
+    aiocopick("crawl", tmp_path / "other.json").fails_with("spreadsheet")
+
+
+def test_a_missing_bucket_is_one_line(moto_server: MotoServer, tmp_path: Path) -> None:
+    config = tmp_path / "config.json"
+    config.write_text(config_of(moto_server, "s3://no-such-bucket-here/project"))
+    said = aiocopick("crawl", config)
+    said.fails_with("no-such-bucket-here")
+    assert moto_server.secret_key not in said.err
+
+
+def test_a_denied_bucket_is_one_line(minio_server: MinioServer, tmp_path: Path) -> None:
+    bucket = minio_server.new_bucket()
+    arguments = minio_server.fs_args() | {"secret": "wrong-secret-canary"}
+    config = tmp_path / "config.json"
+    config.write_text(config_of(minio_server, f"s3://{bucket}/project", fs_args=arguments))
+    said = aiocopick_child("crawl", config)
+    said.fails_with(bucket)
+    assert "wrong-secret-canary" not in said.err
+
+
+def test_an_unreachable_endpoint_is_one_line() -> None:
+    aiocopick("crawl", "http://127.0.0.1:9/project").fails_with("http://127.0.0.1:9/project")
+
+
+# --- calling it wrongly -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--kinds", "planets"],
+        ["--load", "tomograms"],
+        ["--fs-args", "{"],
+        ["--fs-args", "[]"],
+        ["--nonsense"],
+    ],
+)
+def test_wrong_options_are_exit_code_2(sample_folder: Path, arguments: list[str]) -> None:
+    said = aiocopick("crawl", sample_folder, *arguments)
+    assert said.code == 2
+    assert said.out == ""
+
+
+def test_a_reader_that_leaves_early_is_no_error(sample_folder: Path) -> None:
+    done = subprocess.run(
+        ["bash", "-c", f'"{sys.executable}" -m aiocopick crawl "{sample_folder}" | true; echo ${{PIPESTATUS[0]}}'],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stderr == ""
+    assert done.stdout.strip() == "0"
+
+
+def test_help_is_quick_to_import() -> None:
+    heavy = ["numpy", "pydantic", "zarr", "trimesh", "s3fs", "pyarrow", "dask", "aiohttp"]
+    code = (
+        "import sys\nfrom aiocopick.cli import main\nsys.argv = ['aiocopick', '--help']\n"
+        f"try: main()\nexcept SystemExit: print('loaded', [name for name in {heavy!r} if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert "loaded []" in done.stdout
+
+
+def test_completion_knows_the_kinds() -> None:
+    from aiocopick.cli.options import complete_kinds
+
+    assert complete_kinds("pi") == ["picks"]
+    assert complete_kinds("picks,me") == ["picks,meshes"]
+    words = {"COMP_WORDS": "aiocopick crawl --kinds pi", "COMP_CWORD": "3"}
+    said = aiocopick_child(_AIOCOPICK_COMPLETE="complete_bash", **words)
+    assert (said.code, said.out.split()) == (0, ["picks"])
