@@ -1,0 +1,80 @@
+"""What is different between two catalogues. Pure."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from aiocopick.tables.rows import TableBuilder, rows_of, version_of
+from aiocopick.tables.schema import ERROR_COLUMN, PLACE_COLUMNS, REF_COLUMNS, metadata_of, require_columns
+from aiocopick.tables.scope import Scope
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+CHANGE_COLUMNS = {"change": "string"} | REF_COLUMNS | PLACE_COLUMNS
+"""``change`` is ``"added"``, ``"removed"`` or ``"changed"``; the rest is the row of `new`, or of `old` when removed."""
+
+
+def changes(old: pa.Table, new: pa.Table) -> pa.Table:
+    """What was added, removed and changed from one catalogue to another.
+
+    A file changed when its etag did, else when its size or time of modification did; directories (runs, voxel spacings,
+    volumes) have no version in a listing, so they are only added or removed. Runs that either of the catalogues could
+    not read are left out, and so are runs and kinds that only one of them was asked for: what was not seen did not
+    change.
+
+    Parameters
+    ----------
+    old, new : pyarrow.Table
+        From :func:`aiocopick.catalog`.
+
+    Returns
+    -------
+    pyarrow.Table
+        Columns ``change`` and those of a catalogue, without statistics; in the order of `new`, what was removed last.
+
+    Raises
+    ------
+    FormatError
+        One of them is no catalogue.
+    """
+    for name, table in (("old", old), ("new", new)):
+        require_columns(table, REF_COLUMNS | PLACE_COLUMNS | ERROR_COLUMN, name)
+    failed = _failed_runs(old) | _failed_runs(new)
+    scopes = [Scope.of_metadata(metadata_of(table)) for table in (old, new)]
+
+    def is_seen(row: dict[str, Any]) -> bool:
+        """Whether both catalogues could have shown it."""
+        run = row["run"]
+        if any(row["kind"] not in scope.kinds for scope in scopes):
+            return False
+        if run is None:
+            return True
+        return all(scope.holds_run(run) for scope in scopes) and (row["kind"] == "run" or run not in failed)
+
+    columns = [*REF_COLUMNS, *PLACE_COLUMNS]
+    before = {_identity(row): (version_of(row), row) for row in rows_of(old.select(columns)) if is_seen(row)}
+    found = TableBuilder(CHANGE_COLUMNS)
+    for row in rows_of(new.select(columns)):
+        if not is_seen(row):
+            continue
+        known = before.pop(_identity(row), None)
+        if known is None:
+            found.add({"change": "added"} | row)
+        elif known[0] != version_of(row):
+            found.add({"change": "changed"} | row)
+    for _, row in before.values():
+        found.add({"change": "removed"} | row)
+    return found.table({})
+
+
+def _identity(row: dict[str, Any]) -> tuple[Any, ...]:
+    return tuple(row[name] for name in REF_COLUMNS)
+
+
+def _failed_runs(table: pa.Table) -> set[str]:
+    rows = rows_of(table.select(["kind", "run", "error"]))
+    return {row["run"] for row in rows if row["kind"] == "run" and row["error"] is not None}
+
+
+__all__ = ["CHANGE_COLUMNS", "changes"]

@@ -1,0 +1,60 @@
+"""The entities of a run in one list, from the caches that a crawl filled."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import TYPE_CHECKING
+
+from aiocopick.layout.refs import NOUNS
+
+if TYPE_CHECKING:
+    from aiocopick.entities import AsyncObject, AsyncRoot, AsyncRun
+    from aiocopick.entities.base import AsyncEntity
+
+NOUN_OF = {kind: noun for noun, kind in NOUNS.items()}
+"""The plural noun of each kind that a run holds."""
+
+_BELOW_SPACINGS = frozenset({"voxel_spacings", "tomograms", "features"})
+
+
+async def held(run: AsyncRun, nouns: Collection[str] | None = None) -> list[AsyncEntity]:
+    """What a run holds of some kinds, sorted by ref.
+
+    Parameters
+    ----------
+    run : AsyncRun
+        A run of a crawl costs no request; another one is listed.
+    nouns : collection of str, optional
+        Plural nouns; None means all of them.
+    """
+    wanted = frozenset(NOUNS if nouns is None else nouns)
+    found: list[AsyncEntity] = []
+    if wanted & _BELOW_SPACINGS:
+        for spacing in await run.voxel_spacings():
+            if "voxel_spacings" in wanted:
+                found.append(spacing)
+            if not wanted & {"tomograms", "features"}:
+                continue
+            for tomogram in await spacing.tomograms():
+                if "tomograms" in wanted:
+                    found.append(tomogram)
+                if "features" in wanted:
+                    found += await tomogram.features()
+    for noun in wanted - _BELOW_SPACINGS:
+        found += await getattr(run, noun)()
+    return sorted(found, key=lambda entity: entity.ref.sort_key)
+
+
+def is_listed(run: AsyncRun) -> bool:
+    """Whether a crawl listed the run: one with an error may lack only some of the files that were to be loaded."""
+    return bool(run._children)
+
+
+async def stored_objects(root: AsyncRoot) -> list[AsyncObject]:
+    """Objects that have a density map, whether or not the configuration knows them."""
+    from aiocopick.entities.object import AsyncObject
+
+    return [AsyncObject._of(root, item.ref, item.sources) for item in await root._stack.list_objects()]
+
+
+__all__ = ["NOUN_OF", "held", "is_listed", "stored_objects"]

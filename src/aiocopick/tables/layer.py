@@ -1,0 +1,320 @@
+"""A layer whose listings come from a catalogue: no listing is sent to its storage, only reads and writes are."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import TYPE_CHECKING, Any, Literal
+
+from aiocopick.errors import ConflictError, CopickError, LayerError
+from aiocopick.layers.base import Layer, Loaded, Nouns, Payload, Source
+from aiocopick.layout.listing import Listing, Located
+from aiocopick.layout.refs import NOUNS, RunRef, VoxelSpacingRef
+from aiocopick.storage.limits import stream
+from aiocopick.tables.index import CatalogIndex
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    import zarr.abc.store
+
+    from aiocopick.layout.refs import Ref
+    from aiocopick.storage import Storage
+    from aiocopick.storage.stats import StorageStats
+
+Verify = Literal["etag"] | None
+"""Whether what is read must be the version that the catalogue lists."""
+
+_READS_AT_ONCE = 64
+
+
+def catalog_layers(layers: Sequence[Layer], table: pa.Table, *, verify: Verify = None) -> list[Layer]:
+    """The layers of a stack, listed from one catalogue.
+
+    Parameters
+    ----------
+    layers : sequence of Layer
+        What the project was opened as.
+    table : pyarrow.Table
+        A catalogue of that project.
+    verify : "etag", optional
+        Refuse files that changed since.
+
+    Raises
+    ------
+    FormatError
+        The table is no catalogue.
+    LayerError
+        The catalogue lists layers that the project does not have.
+    """
+    if verify not in (None, "etag"):
+        raise LayerError(f"verify={verify!r} is not known; use 'etag' or None.")
+    if len(layers) == 1:
+        return [CatalogLayer(layers[0], CatalogIndex(table), verify)]
+    listed = set(table.column("layer").unique().to_pylist()) if "layer" in table.column_names else set()
+    unknown = sorted(name for name in listed - {layer.name for layer in layers} if name is not None)
+    if unknown:
+        raise LayerError(f"The catalogue lists a layer {unknown[0]!r}, which this project does not have.")
+    return [CatalogLayer(layer, CatalogIndex(table, layer.name), verify) for layer in layers]
+
+
+class CatalogLayer:
+    """Listings from a catalogue, everything else from the layer below.
+
+    What is created, saved and deleted through it is listed accordingly; what others change is not seen.
+
+    Parameters
+    ----------
+    layer : Layer
+        Where the files are.
+    index : CatalogIndex
+        What is there.
+    verify : "etag", optional
+        Refuse files that changed since the catalogue was made. Volumes have no version and are not checked.
+    """
+
+    __slots__ = ("_gone", "_index", "_layer", "_made", "_verify")
+
+    def __init__(self, layer: Layer, index: CatalogIndex, verify: Verify = None) -> None:
+        self._layer = layer
+        self._index = index
+        self._verify = verify
+        # Entities made or saved since, and those of the catalogue that were deleted since (with all below them).
+        self._made: dict[Ref, Located] = {}
+        self._gone: set[Ref] = set()
+
+    def __repr__(self) -> str:
+        return f"CatalogLayer({self._layer!r})"
+
+    @property
+    def name(self) -> str:
+        """Unique in its stack."""
+        return self._layer.name
+
+    @property
+    def priority(self) -> int:
+        """The higher one wins."""
+        return self._layer.priority
+
+    @property
+    def read_only(self) -> bool:
+        """Whether every change is refused."""
+        return self._layer.read_only
+
+    @property
+    def config(self) -> Any:
+        """The config of the layer below."""
+        return self._layer.config
+
+    @property
+    def url(self) -> str:
+        """Where the files are."""
+        return self._layer.url
+
+    @property
+    def storage(self) -> Storage | None:
+        """Where the files are, for those who copy them; None when the layer below has no storage."""
+        storage: Storage | None = getattr(self._layer, "storage", None)
+        return storage
+
+    @property
+    def stats(self) -> StorageStats:
+        """Counters of the storage."""
+        return self._layer.stats
+
+    def path_of(self, key: str) -> str:
+        """Key joined to the root."""
+        return self._layer.path_of(key)
+
+    def locate(self, ref: Ref) -> Located:
+        """Where an entity is written."""
+        return self._layer.locate(ref)
+
+    def _with_changes(self, listing: Listing, kinds: frozenset[str], run: str | None = None) -> Listing:
+        """A listing with what was made and deleted since."""
+        if not self._made and not self._gone:
+            return listing
+        made = {
+            ref: located
+            for ref, located in self._made.items()
+            if ref.kind in kinds and (run is None or getattr(ref, "run", None) == run)
+        }
+        kept = [
+            located
+            for located in listing.located
+            if located.ref not in made and not any(ref in self._gone for ref in _lineage(located.ref))
+        ]
+        return Listing(tuple(sorted([*kept, *made.values()], key=lambda located: located.ref.sort_key)))
+
+    async def list_runs(self) -> Listing:
+        """All runs; nothing is sent."""
+        return self._with_changes(self._index.runs(), frozenset({"run"}))
+
+    async def list_run(self, run: Located, nouns: Nouns = None) -> Listing:
+        """What a run holds; nothing is sent.
+
+        Raises
+        ------
+        LayerError
+            The catalogue was not asked for these kinds, or could not read this run.
+        """
+        assert isinstance(run.ref, RunRef)
+        missing = sorted(nouns - self._index.scope.nouns) if nouns and self._index.scope.nouns is not None else []
+        if missing:
+            raise LayerError(f"The catalogue of {self.url} was made without {missing[0]}: make it again with them.")
+        error = self._index.error(run.ref.run)
+        if error is not None:
+            path = self.path_of(run.key)
+            raise LayerError(
+                f"{path} could not be read when the catalogue was made ({error}): make it again.", path=path
+            )
+        return self._with_changes(self._index.run(run.ref.run), frozenset(NOUNS.values()), run.ref.run)
+
+    async def list_voxel_spacing(self, spacing: Located) -> Listing:
+        """Tomograms and feature maps of one voxel spacing; nothing is sent."""
+        assert isinstance(spacing.ref, VoxelSpacingRef)
+        run = spacing.ref.parent
+        listing = await self.list_run(self.locate(run), frozenset({"tomograms", "features"}))
+        return Listing(
+            tuple(
+                located
+                for located in listing.located
+                if located.ref.kind in ("tomogram", "features") and spacing.ref in _lineage(located.ref)
+            )
+        )
+
+    async def list_objects(self) -> Listing:
+        """Objects that have a map; nothing is sent."""
+        return self._with_changes(self._index.objects(), frozenset({"object"}))
+
+    def scan(
+        self, runs: Iterable[Located], nouns: Nouns = None
+    ) -> AbstractAsyncContextManager[AsyncIterator[tuple[Located, Listing | CopickError]]]:
+        """What many runs hold; nothing is sent."""
+        return self._scan(runs, nouns)
+
+    @asynccontextmanager
+    async def _scan(
+        self, runs: Iterable[Located], nouns: Nouns
+    ) -> AsyncIterator[AsyncIterator[tuple[Located, Listing | CopickError]]]:
+        async def listings() -> AsyncIterator[tuple[Located, Listing | CopickError]]:
+            for run in runs:
+                try:
+                    yield run, await self.list_run(run, nouns)
+                except CopickError as error:
+                    yield run, error
+
+        yield listings()
+
+    async def find(self, ref: Ref) -> Located | None:
+        """Where one entity is stored; nothing is sent."""
+        if ref.kind == "run":
+            listing = await self.list_runs()
+        elif ref.kind == "object":
+            listing = await self.list_objects()
+        else:
+            listing = await self.list_run(self.locate(RunRef(run=ref.run)))  # type: ignore[attr-defined]
+        return next((located for located in listing.located if located.ref == ref), None)
+
+    async def ensure(self, *, create: bool = False) -> bool:
+        """Whether there is a project: the catalogue says so."""
+        return await self._layer.ensure(create=True) if create else True
+
+    async def load(self, located: Located) -> Loaded:
+        """Read and decode one file.
+
+        Raises
+        ------
+        ConflictError
+            It is to be verified, and is another version than the catalogue lists.
+        """
+        loaded = await self._layer.load(located)
+        if self._verify is not None:
+            await self._check(located, loaded)
+        return loaded
+
+    async def _check(self, located: Located, loaded: Loaded) -> None:
+        if located.etag is not None and loaded.etag is not None:
+            same = loaded.etag == located.etag
+        elif located.modified is not None or located.size is not None:
+            # Storage without versions: one more request, for size and time.
+            now = await self._layer.find(located.ref)
+            same = now is not None and (now.size, _microseconds(now)) == (located.size, _microseconds(located))
+        else:
+            # Made through this layer, on a storage that says nothing about it.
+            return
+        if not same:
+            path = self.path_of(located.key)
+            raise ConflictError(f"{path} changed since the catalogue was made: make it again.", path=path)
+
+    def load_many(
+        self, located: Sequence[Located]
+    ) -> AbstractAsyncContextManager[AsyncIterator[tuple[Located, Loaded | CopickError]]]:
+        """Read and decode many files."""
+        # A bulk read does not tell versions, so what is verified is read file by file.
+        if self._verify is None:
+            return self._layer.load_many(located)
+        return stream(self.load, located, limit=_READS_AT_ONCE)
+
+    async def save(
+        self, located: Located, payload: Payload, *, if_match: str | None = None, create: bool = False
+    ) -> Located:
+        """Encode and write one file."""
+        saved = await self._layer.save(located, payload, if_match=if_match, create=create)
+        self._made[saved.ref] = saved
+        return saved
+
+    async def load_meta(self, located: Located | None) -> dict[str, Any]:
+        """The ``.meta`` file of a run, a voxel spacing or the root."""
+        return await self._layer.load_meta(located)
+
+    async def save_meta(self, located: Located | None, content: dict[str, Any]) -> None:
+        """Replace a ``.meta`` file."""
+        await self._layer.save_meta(located, content)
+
+    async def create(self, ref: Ref, meta: dict[str, Any] | None = None) -> Located:
+        """Make a run, a voxel spacing or a volume."""
+        made = await self._layer.create(ref, meta)
+        self._made[made.ref] = made
+        return made
+
+    async def copy_from(self, source: Source) -> Located:
+        """Copy an entity out of another layer."""
+        copied = await self._layer.copy_from(source)
+        self._made[copied.ref] = copied
+        return copied
+
+    async def delete(self, located: Located) -> None:
+        """Delete an entity with everything below it."""
+        await self._layer.delete(located)
+        for ref in [ref for ref in self._made if located.ref in _lineage(ref)]:
+            del self._made[ref]
+        self._gone.add(located.ref)
+
+    def zarr_store(self, located: Located, *, read_only: bool | None = None) -> zarr.abc.store.Store:
+        """A zarr 3 store of a volume."""
+        return self._layer.zarr_store(located, read_only=read_only)
+
+    def options(self, **changes: Any) -> CatalogLayer:
+        """A view with other limits."""
+        view = CatalogLayer(self._layer.options(**changes), self._index, self._verify)
+        view._made, view._gone = self._made, self._gone
+        return view
+
+    async def aclose(self) -> None:
+        """Close the connections of the running event loop."""
+        await self._layer.aclose()
+
+
+def _lineage(ref: Ref) -> Iterator[Ref]:
+    """An entity and what it belongs to."""
+    current: Ref | None = ref
+    while current is not None:
+        yield current
+        current = current.parent
+
+
+def _microseconds(located: Located) -> int | None:
+    return None if located.modified is None else round(located.modified * 1_000_000)
+
+
+__all__ = ["CatalogLayer", "Verify", "catalog_layers"]

@@ -1,0 +1,148 @@
+"""What the columns of the tables are. pyarrow is imported when a table is made, not before."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from aiocopick.errors import CopickError, FormatError
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+METADATA_KEY = b"aiocopick"
+VERSION = 1
+
+REF_COLUMNS = {
+    "run": "string",
+    "kind": "string",
+    "voxel_size": "float64",
+    "tomo_type": "string",
+    "feature_type": "string",
+    "object_name": "string",
+    "name": "string",
+    "user_id": "string",
+    "session_id": "string",
+    "is_multilabel": "bool",
+    "is_instance": "bool",
+    "is_panoptic": "bool",
+}
+"""What identifies an entity; null where it does not apply, as `run` is for objects. Voxel sizes are in angstrom."""
+
+PLACE_COLUMNS = {
+    "layer": "string",
+    "key": "string",
+    "size": "int64",
+    "etag": "string",
+    "modified": "timestamp",
+}
+"""Where an entity lies and in which version; size (bytes), etag and modified (UTC) are null for directories."""
+
+STATS_COLUMNS = {
+    "points": "int64",
+    "score_min": "float64",
+    "score_max": "float64",
+    "faces": "int64",
+    "shape": "int64s",
+    "dtype": "string",
+    "levels": "int64",
+}
+"""What the files hold: points and scores of picks and filaments, faces of meshes, shape and levels of volumes."""
+
+ERROR_COLUMN = {"error": "string"}
+"""Why a run could not be listed (the row of the run) or a file not be read (its own row); null when all is well."""
+
+POINT_COLUMNS = {
+    "run": "string",
+    "object_name": "string",
+    "user_id": "string",
+    "session_id": "string",
+    "x": "float64",
+    "y": "float64",
+    "z": "float64",
+    "transform": "float64s16",
+    "instance_id": "int64",
+    "score": "float64",
+}
+"""A point: its location in angstrom, the 4x4 of its transformation in rows, and a null score when it has none."""
+
+
+def arrow() -> Any:
+    """The pyarrow module, its compute functions and its Parquet files included.
+
+    Raises
+    ------
+    CopickError
+        It is not installed.
+    """
+    try:
+        import pyarrow
+        import pyarrow.compute
+        import pyarrow.parquet
+    except ImportError:
+        raise CopickError("Tables need pyarrow: install aiocopick[table].") from None
+    return pyarrow
+
+
+def schema_of(columns: Mapping[str, str], metadata: Mapping[str, Any] | None = None) -> pa.Schema:
+    """An Arrow schema of the columns above; `metadata` is kept as JSON."""
+    pa = arrow()
+    types = {
+        "timestamp": pa.timestamp("us", tz="UTC"),
+        "int64s": pa.list_(pa.int64()),
+        "float64s16": pa.list_(pa.float64(), 16),
+        "string": pa.string(),
+        "float64": pa.float64(),
+        "int64": pa.int64(),
+        "bool": pa.bool_(),
+    }
+    schema = pa.schema([(name, types[kind]) for name, kind in columns.items()])
+    return schema if metadata is None else schema.with_metadata(encode_metadata(metadata))
+
+
+def catalog_columns(*, stats: bool = False) -> dict[str, str]:
+    """Columns of a catalogue."""
+    return REF_COLUMNS | PLACE_COLUMNS | (STATS_COLUMNS if stats else {}) | ERROR_COLUMN
+
+
+def encode_metadata(metadata: Mapping[str, Any]) -> dict[bytes, bytes]:
+    """Metadata of ours as Arrow and Parquet keep it."""
+    return {METADATA_KEY: json.dumps({"version": VERSION, **metadata}).encode()}
+
+
+def metadata_of(table: pa.Table) -> dict[str, Any]:
+    """What :func:`encode_metadata` wrote; empty when there is none."""
+    raw = (table.schema.metadata or {}).get(METADATA_KEY)
+    if raw is None:
+        return {}
+    content: dict[str, Any] = json.loads(raw)
+    return content
+
+
+def require_columns(table: pa.Table, columns: Iterable[str], what: str) -> None:
+    """Refuse a table that is something else.
+
+    Raises
+    ------
+    FormatError
+        A column is missing.
+    """
+    missing = [name for name in columns if name not in table.column_names]
+    if missing:
+        raise FormatError(f"{what} has no column {missing[0]!r}; make it with aiocopick.catalog().", path=what)
+
+
+__all__ = [
+    "ERROR_COLUMN",
+    "PLACE_COLUMNS",
+    "POINT_COLUMNS",
+    "REF_COLUMNS",
+    "STATS_COLUMNS",
+    "arrow",
+    "catalog_columns",
+    "encode_metadata",
+    "metadata_of",
+    "require_columns",
+    "schema_of",
+]

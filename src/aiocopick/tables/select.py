@@ -1,0 +1,167 @@
+"""Entities across runs, by CoPick URI."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterable
+from contextlib import AsyncExitStack
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Literal
+
+from aiocopick.errors import CopickError, LayerError
+from aiocopick.layout.refs import NOUNS
+from aiocopick.layout.uris import parse_uri
+from aiocopick.storage.limits import stream
+from aiocopick.tables.held import NOUN_OF, held
+from aiocopick.tables.scope import Scope
+
+if TYPE_CHECKING:
+    from aiocopick.entities import AsyncRoot, AsyncRun
+    from aiocopick.layout.uris import UriPattern
+
+OnError = Literal["raise", "skip"]
+"""What becomes of a run that cannot be listed, or a file that cannot be read."""
+
+_LOADS_AT_ONCE = 64
+_FILES = ("picks", "mesh", "filaments")
+
+
+def select(
+    root: AsyncRoot,
+    uri: str | Iterable[str] | None = None,
+    runs: str | Iterable[str] | None = None,
+    load: bool = False,
+    *,
+    kinds: str | Iterable[str] | None = None,
+    on_error: OnError = "raise",
+) -> Selection:
+    """Entities across runs that a CoPick URI names.
+
+    Parameters
+    ----------
+    root : AsyncRoot
+        The project.
+    uri : str or iterable of str, optional
+        ``"ribosome:pytom/0"``, ``"wbp@10.0"``, ``"membrane:*/*@10.0"``; what is left out matches everything, and parts
+        are globs, or regular expressions after ``re:``. Several are one or the other; None is everything of the kinds.
+    runs : str or iterable of str, optional
+        A glob, or names.
+    load : bool
+        Whether to read the files as well (picks, meshes, filaments).
+    kinds : str or iterable of str, optional
+        Plural nouns, as for ``root.crawl()``. Without them the form of the URI says what it names: picks rather than
+        meshes and filaments, which look the same.
+    on_error : "raise" or "skip"
+        A run that cannot be listed, or a file that cannot be read, is raised, or left out and noted in ``errors``.
+
+    Returns
+    -------
+    Selection
+        ``async for entity in selection`` goes run by run; ``async with selection as entities: async for ...`` reads
+        ahead. Runs and what they hold come in order.
+
+    Raises
+    ------
+    InvalidNameError
+        It is no URI, or not one of these kinds, or a kind does not exist.
+    """
+    if on_error not in ("raise", "skip"):
+        raise LayerError(f"on_error={on_error!r} is not known; use 'raise' or 'skip'.")
+    scope = Scope.of(runs, kinds)
+    if uri is None:
+        return Selection(root, None, scope, load, on_error)
+    uris = [uri] if isinstance(uri, str) else list(uri)
+    wanted = [None] if scope.nouns is None else sorted(NOUNS[noun] for noun in scope.nouns)
+    patterns = tuple(parse_uri(text, kind) for text in uris for kind in wanted)
+    nouns = frozenset(NOUN_OF[pattern.kind] for pattern in patterns)
+    return Selection(root, patterns, Scope(runs=scope.runs, nouns=nouns), load, on_error)
+
+
+class Selection:
+    """What :func:`select` returns: safe to leave at any time, and to iterate more than once.
+
+    Attributes
+    ----------
+    scope : Scope
+        Runs and kinds that are listed.
+    errors : dict of str to CopickError
+        With ``on_error="skip"``: what was left out, by the name of the run or the path of the file, and why.
+    """
+
+    __slots__ = ("_exits", "_load", "_on_error", "_patterns", "_root", "errors", "scope")
+
+    def __init__(
+        self, root: AsyncRoot, patterns: tuple[UriPattern, ...] | None, scope: Scope, load: bool, on_error: OnError
+    ) -> None:
+        self._root = root
+        self._patterns = patterns
+        self.scope = scope
+        self._load = load
+        self._on_error = on_error
+        self._exits: AsyncExitStack | None = None
+        self.errors: dict[str, CopickError] = {}
+
+    def _crawl(self) -> Any:
+        return self._root.crawl(runs=self.scope.runs, kinds=self.scope.nouns)
+
+    async def __aiter__(self) -> AsyncIterator[Any]:
+        self.errors = {}
+        async for run in self._crawl():
+            for entity in await self._matches(run):
+                try:
+                    await self._loaded(entity)
+                except CopickError as error:
+                    self._note(entity.path, error)
+                else:
+                    yield entity
+
+    async def __aenter__(self) -> AsyncIterator[Any]:
+        self.errors = {}
+        self._exits = AsyncExitStack()
+        async with self._exits:
+            runs = await self._exits.enter_async_context(self._crawl())
+            found = self._entities(runs)
+            if self._load:
+                loads = stream(self._loaded, found, limit=_LOADS_AT_ONCE, ordered=True)
+                found = self._without_failures(await self._exits.enter_async_context(loads))
+            self._exits = self._exits.pop_all()
+        return found
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> bool | None:
+        assert self._exits is not None
+        exits, self._exits = self._exits, None
+        return await exits.__aexit__(kind, error, trace)
+
+    async def _entities(self, runs: AsyncIterator[AsyncRun]) -> AsyncIterator[Any]:
+        async for run in runs:
+            for entity in await self._matches(run):
+                yield entity
+
+    async def _without_failures(self, loaded: AsyncIterator[tuple[Any, Any]]) -> AsyncIterator[Any]:
+        async for entity, result in loaded:
+            if isinstance(result, CopickError):
+                self._note(entity.path, result)
+            else:
+                yield entity
+
+    async def _matches(self, run: AsyncRun) -> list[Any]:
+        if run.error is not None:
+            self._note(run.name, run.error)
+            return []
+        entities = await held(run, self.scope.nouns)
+        if self._patterns is None:
+            return list(entities)
+        return [entity for entity in entities if any(pattern.matches(entity.ref) for pattern in self._patterns)]
+
+    async def _loaded(self, entity: Any) -> None:
+        if self._load and entity.kind in _FILES:
+            await entity.load()
+
+    def _note(self, what: str, error: CopickError) -> None:
+        if self._on_error == "raise":
+            raise error
+        self.errors[what] = error
+
+
+__all__ = ["OnError", "Selection", "select"]
