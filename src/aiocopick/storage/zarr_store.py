@@ -14,12 +14,12 @@ import numpy as np
 from zarr.abc.store import ByteRequest, OffsetByteRequest, RangeByteRequest, Store, SuffixByteRequest
 
 from aiocopick.errors import AlreadyExistsError, NotFoundError, ReadOnlyError
-from aiocopick.storage.limits import stream
+from aiocopick.storage.limits import gather, stream
 
 if TYPE_CHECKING:
     from zarr.core.buffer import Buffer, BufferPrototype
 
-    from aiocopick.storage.base import Range, Storage
+    from aiocopick.storage.base import Entry, Range, Storage
 
 _TOGETHER = 64
 """Keys asked for at once by the methods that take several; the limits of the storage hold below that."""
@@ -197,8 +197,22 @@ class StorageStore(Store):
 
     async def list_dir(self, prefix: str) -> AsyncIterator[str]:
         """Names of the immediate children of a directory."""
-        for entry in await self.storage.list(self._directory(prefix)):
+        entries = await self.storage.list(self._directory(prefix))
+        if self.storage.capabilities.directories:
+            held = await gather(self._holds, entries, limit=_TOGETHER)
+            entries = [entry for entry, holds in zip(entries, held, strict=True) if holds]
+        for entry in entries:
             yield entry.name
+
+    async def _holds(self, entry: Entry) -> bool:
+        """Whether an entry is a value, or a directory with one in it: on disk, deleted chunks leave empty ones."""
+        if not entry.is_prefix:
+            return True
+        async with self.storage.scan(entry.key, None) as pages:
+            async for page in pages:
+                if any(not child.is_prefix for child in page):
+                    return True
+        return False
 
     # --- changing -----------------------------------------------------------------------------------------------------
 
