@@ -93,6 +93,8 @@ def common_fault(error: BaseException) -> Fault:
     """What an exception means that every backend may raise: of the system, asyncio, aiohttp or ssl."""
     if isinstance(error, TruncatedError):
         return Fault(StorageError, f"the answer was cut short ({error})", retry=True)
+    if type(error).__name__ == "ClientPayloadError":
+        return Fault(StorageError, "the answer was cut short", retry=True)
     if isinstance(error, ssl.SSLCertVerificationError):
         return Fault(StorageError, "the certificate of the server could not be verified")
     inner = getattr(error, "os_error", None)
@@ -122,7 +124,7 @@ def _is_network(error: BaseException) -> bool:
         return True
     # By name: importing aiohttp here would make every local project pay for it.
     names = {kind.__name__ for kind in type(error).__mro__ if kind.__module__.partition(".")[0] == "aiohttp"}
-    return bool(names & {"ClientConnectionError", "ClientPayloadError", "ServerDisconnectedError", "ClientOSError"})
+    return bool(names & {"ClientConnectionError", "ServerDisconnectedError", "ClientOSError"})
 
 
 def _system_fault(error: OSError) -> Fault:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from aiocopick.testing.contents import CONTENTS, HOSTILE_KEYS
+from aiocopick.testing.faults import FaultServer
 from aiocopick.testing.wrappers import CountingStorage, FaultStorage, LatencyStorage, WrappedStorage
 
 if TYPE_CHECKING:
@@ -17,6 +18,7 @@ __all__ = [
     "CONTENTS",
     "HOSTILE_KEYS",
     "CountingStorage",
+    "FaultServer",
     "FaultStorage",
     "LatencyStorage",
     "ReadContract",

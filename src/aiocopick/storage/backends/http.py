@@ -5,6 +5,7 @@ A server that makes no index pages has no listings: a project on it is read thro
 
 from __future__ import annotations
 
+import base64
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from email.utils import parsedate_to_datetime
@@ -52,9 +53,6 @@ class HTTPBackend(Backend):
         }
         if "connector" not in (self.settings.fs_args.get("client_kwargs") or {}):
             client["connector"] = aiohttp.TCPConnector(limit=connections())
-        if self._user:
-            name, _, password = self._user.partition(":")
-            client["auth"] = aiohttp.BasicAuth(unquote(name), unquote(password))
         arguments = merge({"client_kwargs": client}, self.settings.fs_args)
         fixed = {"asynchronous": True, "skip_instance_cache": True, "use_listings_cache": False}
         self._filesystem = HTTPFileSystem(**{**arguments, **fixed})
@@ -62,6 +60,9 @@ class HTTPBackend(Backend):
         self._arguments = dict(self._filesystem.kwargs)
         own = self._arguments.pop("headers", {})
         self._headers = {"User-Agent": f"aiocopick/{__version__}", "Accept-Encoding": "identity", **own}
+        if self._user:
+            pair = base64.b64encode(unquote(self._user).encode()).decode()
+            self._headers.setdefault("Authorization", f"Basic {pair}")
 
     async def close(self) -> None:
         """Close the sessions."""

@@ -51,6 +51,7 @@ class S3Backend(Backend):
         await in_thread(_load_descriptions)
         self._filesystem = _filesystem(arguments)
         self._client = await self._filesystem.set_session()
+        _send_bodies_at_once(self._client)
         extra = {**self._filesystem.s3_additional_kwargs, **self._filesystem.req_kw}
         self._extra = {
             verb: self._filesystem._filter_kwargs(getattr(self._client, verb), extra)
@@ -213,6 +214,13 @@ def arguments_of(settings: Settings) -> dict[str, Any]:
     arguments = merge(tuning, user)
     # These are what one filesystem per event loop stands on, and not for the user to change.
     return {**arguments, "asynchronous": True, "skip_instance_cache": True, "use_listings_cache": False}
+
+
+def _send_bodies_at_once(client: Any) -> None:
+    """Keep botocore from asking before each upload whether it may: that is a round trip for every small file."""
+    from botocore.handlers import add_expect_header
+
+    client.meta.events.unregister("before-call.s3", add_expect_header)
 
 
 _OF_FSSPEC = frozenset(

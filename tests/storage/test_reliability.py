@@ -1,0 +1,334 @@
+"""What a storage does when its server fails: S3 (moto behind a scripted server) and plain HTTP."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import socket
+import time
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+import pytest_asyncio
+
+from aiocopick.errors import (
+    AccessDeniedError,
+    AlreadyExistsError,
+    ConflictError,
+    NotFoundError,
+    StorageError,
+    StorageTimeoutError,
+)
+from aiocopick.storage import Storage, open_storage
+from aiocopick.storage import retries as retry_layer
+from aiocopick.storage.settings import Settings
+from aiocopick.testing import FaultServer
+from tests.servers.s3 import MotoServer
+
+CONTENT = bytes(range(256)) * 20
+
+
+@pytest.fixture(autouse=True)
+def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Repeat at once: how long the pauses are is another test's business."""
+    monkeypatch.setattr(retry_layer, "pause", lambda attempt: 0.0)
+
+
+@pytest.fixture(params=["s3", "http"])
+def kind(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest_asyncio.fixture
+async def s3(moto_server: MotoServer) -> AsyncIterator[tuple[FaultServer, Settings]]:
+    bucket = moto_server.new_bucket()
+    moto_server.seed(bucket, {"p/object": CONTENT, "p/dir/a": b"a", "p/dir/b": b"b"})
+    with FaultServer(upstream=moto_server.url) as server:
+        arguments: dict[str, Any] = moto_server.fs_args()
+        arguments["client_kwargs"] = {**arguments["client_kwargs"], "endpoint_url": server.url}
+        yield server, Settings(root=f"s3://{bucket}/p", fs_args=arguments, timeout=20)
+
+
+@pytest_asyncio.fixture
+async def faulty(kind: str, request: pytest.FixtureRequest) -> AsyncIterator[tuple[FaultServer, Storage]]:
+    if kind == "http":
+        with FaultServer(contents={"/p/object": CONTENT}) as server:
+            storage = open_storage(Settings(root=f"{server.url}/p", timeout=20))
+            yield server, storage
+            await storage.aclose()
+        return
+    bucket_server: MotoServer = request.getfixturevalue("moto_server")
+    bucket = bucket_server.new_bucket()
+    bucket_server.seed(bucket, {"p/object": CONTENT})
+    with FaultServer(upstream=bucket_server.url) as server:
+        arguments = bucket_server.fs_args()
+        arguments["client_kwargs"] = {**arguments["client_kwargs"], "endpoint_url": server.url}
+        storage = open_storage(Settings(root=f"s3://{bucket}/p", fs_args=arguments, timeout=20))
+        yield server, storage
+        await storage.aclose()
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("status", ["500", "502", "503", "429"])
+async def test_two_refusals_cost_three_requests(faulty: tuple[FaultServer, Storage], status: str) -> None:
+    server, storage = faulty
+    server.plan("/object", [status, status])
+    assert await storage.read("object") == CONTENT
+    assert len(server.requests) == 3
+    assert storage.stats.requests["read"] == 3
+    assert storage.stats.retries == 2
+
+
+@pytest.mark.asyncio
+async def test_every_s3_operation_is_repeated_by_one_layer(s3: tuple[FaultServer, Settings]) -> None:
+    server, settings = s3
+    storage = open_storage(settings)
+    for operation in (
+        lambda: storage.list("dir"),
+        lambda: storage.stat("object"),
+        lambda: storage.read("object"),
+        lambda: storage.write("object", b"x"),
+        lambda: storage.copy("object", "copy"),
+        lambda: storage.delete_many(["dir/a", "dir/b"]),
+    ):
+        server.requests.clear()
+        server.plan("", ["503", "503"])
+        await operation()
+        assert len(server.requests) == 3
+    await storage.aclose()
+
+
+@pytest.mark.asyncio
+async def test_a_server_that_refuses_for_ever_is_an_error(faulty: tuple[FaultServer, Storage]) -> None:
+    server, storage = faulty
+    server.always("503")
+    with pytest.raises(StorageError, match="503") as caught:
+        await storage.read("object")
+    assert not isinstance(caught.value, (NotFoundError, StorageTimeoutError, AccessDeniedError))
+    assert caught.value.path == storage.path_of("object")
+    assert len(server.requests) == 5
+    assert len(server.requests) == storage.stats.requests["read"]
+    server.requests.clear()
+    with pytest.raises(StorageError):
+        await storage.options(retries=0).read("object")
+    assert len(server.requests) == 1
+
+
+@pytest.mark.asyncio
+async def test_a_pause_longer_than_the_deadline_is_not_begun(faulty: tuple[FaultServer, Storage]) -> None:
+    server, storage = faulty
+    server.always("503 3600")
+    started = time.monotonic()
+    with pytest.raises(StorageError, match="503"):
+        await storage.read("object")
+    assert len(server.requests) == 1
+    assert time.monotonic() - started < 20
+
+
+@pytest.mark.asyncio
+async def test_the_server_may_ask_for_a_pause(
+    faulty: tuple[FaultServer, Storage], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server, storage = faulty
+    pauses: list[float] = []
+
+    async def sleep(seconds: float) -> None:
+        pauses.append(seconds)
+
+    monkeypatch.setattr(retry_layer.anyio, "sleep", sleep)
+    server.plan("/object", ["503 7"])
+    assert await storage.read("object") == CONTENT
+    assert pauses == [7.0]
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("fault", ["reset", "truncate", "short", "no-length"])
+async def test_a_broken_answer_is_asked_for_again(faulty: tuple[FaultServer, Storage], fault: str) -> None:
+    server, storage = faulty
+    server.plan("/object", [fault])
+    assert await storage.read("object") == CONTENT
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("fault", ["truncate", "short"])
+async def test_no_short_read_goes_unnoticed(faulty: tuple[FaultServer, Storage], fault: str) -> None:
+    server, storage = faulty
+    server.always(fault)
+    with pytest.raises(StorageError, match="cut short"):
+        await storage.read("object")
+    with pytest.raises(StorageError):
+        await storage.read("object", (100, 200))
+
+
+@pytest.mark.asyncio
+async def test_an_ignored_range_gives_the_right_bytes(faulty: tuple[FaultServer, Storage]) -> None:
+    server, storage = faulty
+    server.always("whole")
+    assert await storage.read("object", (100, 300)) == CONTENT[100:300]
+    assert await storage.read("object", (-10, None)) == CONTENT[-10:]
+    assert await storage.read("object", (5000, 99999)) == CONTENT[5000:]
+
+
+@pytest.mark.asyncio
+async def test_any_order_of_faults_gives_the_same_bytes(faulty: tuple[FaultServer, Storage]) -> None:
+    server, storage = faulty
+    chance = random.Random(20240607)
+    for _ in range(200):
+        faults = chance.choices(["503", "reset", "truncate", "short", "ok", "500 0", "whole"], k=chance.randint(0, 3))
+        server.plan("/object", faults)
+        span = chance.choice([None, (0, 10), (17, 4000), (-100, None), (5000, None)])
+        expected = CONTENT if span is None else CONTENT[slice(*span)]
+        assert await storage.read("object", span) == expected
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("fault", ["stall", "hang"])
+async def test_a_stalled_server_is_a_timeout(faulty: tuple[FaultServer, Storage], fault: str) -> None:
+    server, storage = faulty
+    server.always(fault)
+    view = storage.options(timeout=0.5)
+    started = time.monotonic()
+    with pytest.raises(StorageTimeoutError) as caught:
+        await view.read("object")
+    assert time.monotonic() - started < 1.5
+    assert isinstance(caught.value, TimeoutError)
+    assert storage.stats.in_flight == 0
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize(("status", "error"), [("403", AccessDeniedError), ("404", NotFoundError)])
+async def test_a_definite_answer_is_not_asked_for_again(
+    faulty: tuple[FaultServer, Storage], status: str, error: type[Exception]
+) -> None:
+    server, storage = faulty
+    server.always(status)
+    with pytest.raises(error):
+        await storage.read("object")
+    assert len(server.requests) == 1
+
+
+@pytest.mark.asyncio
+async def test_a_denied_listing_is_not_empty(faulty: tuple[FaultServer, Storage]) -> None:
+    server, storage = faulty
+    server.always("403")
+    with pytest.raises(AccessDeniedError):
+        await storage.list("")
+    with pytest.raises(AccessDeniedError):
+        await storage.exists("object")
+    with pytest.raises(AccessDeniedError):
+        async with storage.scan("") as pages:
+            async for _ in pages:
+                pass
+
+
+@pytest.mark.asyncio
+async def test_a_closed_port_is_an_error_within_the_deadline(kind: str) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        address = f"http://127.0.0.1:{taken.getsockname()[1]}"
+        arguments = {"key": "k", "secret": "s", "client_kwargs": {"endpoint_url": address}} if kind == "s3" else {}
+        root = "s3://bucket/p" if kind == "s3" else f"{address}/p"
+        storage = open_storage(Settings(root=root, fs_args=arguments, timeout=5))
+        with pytest.raises(StorageError, match="endpoint"):
+            await storage.list("")
+        await storage.aclose()
+
+
+@pytest.mark.asyncio
+async def test_a_host_that_never_answers_is_a_timeout() -> None:
+    # An address that is never routed.
+    arguments = {"key": "k", "secret": "s", "client_kwargs": {"endpoint_url": "http://192.0.2.1:9"}}
+    storage = open_storage(Settings(root="s3://bucket/p", fs_args=arguments, timeout=0.5))
+    with pytest.raises((StorageTimeoutError, StorageError)):
+        await storage.list("")
+    await storage.aclose()
+
+
+@pytest.mark.asyncio
+async def test_a_missing_bucket_says_so(moto_server: MotoServer) -> None:
+    storage = open_storage(Settings(root="s3://never-made/p", fs_args=moto_server.fs_args()))
+    for operation in (lambda: storage.list(""), lambda: storage.read("x"), lambda: storage.write("x", b"")):
+        with pytest.raises(NotFoundError, match="bucket never-made does not exist"):
+            await operation()
+    assert not await storage.exists("")
+    await storage.aclose()
+
+
+@pytest.mark.asyncio
+async def test_a_lost_reply_is_no_conflict(s3: tuple[FaultServer, Settings]) -> None:
+    server, settings = s3
+    storage = open_storage(settings)
+    etag = (await storage.stat("object")).etag
+    for number in range(100):
+        server.plan("/object", ["lost"])
+        etag = await storage.write("object", b"%d" % number, if_match=etag)
+        assert await storage.read_versioned("object") == (b"%d" % number, etag)
+        server.plan(f"/new{number}", ["lost"])
+        await storage.write(f"new{number}", b"created", create=True)
+    assert storage.stats.retries + len(server.requests) >= 200
+    await storage.aclose()
+
+
+@pytest.mark.asyncio
+async def test_a_lost_reply_hides_no_conflict(s3: tuple[FaultServer, Settings]) -> None:
+    server, settings = s3
+    storage = open_storage(settings)
+    _, etag = await storage.read_versioned("object")
+    for number in range(20):
+        await storage.write("object", b"somebody else %d" % number)
+        server.plan("/object", ["lost"])
+        with pytest.raises(ConflictError):
+            await storage.write("object", b"mine", if_match=etag)
+        server.plan("/object", ["lost"])
+        with pytest.raises(AlreadyExistsError):
+            await storage.write("object", b"mine", create=True)
+        assert await storage.read("object") == b"somebody else %d" % number
+    await storage.aclose()
+
+
+@pytest.mark.asyncio
+async def test_cancelling_a_bulk_read_or_write_leaves_no_task(faulty: tuple[FaultServer, Storage], kind: str) -> None:
+    server, storage = faulty
+    await storage.read("object")
+    before = asyncio.all_tasks()
+    server.always("stall")
+
+    async def read_all() -> None:
+        async with storage.read_many(["object"] * 200) as results:
+            async for _ in results:
+                pass
+
+    operations = [read_all()]
+    if kind == "s3":
+        operations.append(storage.write_many((f"w{number}", b"x") for number in range(200)))
+    for operation in operations:
+        task = asyncio.ensure_future(operation)
+        server.requests.clear()
+        while len(server.requests) < 5:
+            await asyncio.sleep(0)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        left = asyncio.all_tasks() - before
+        if left:
+            await asyncio.wait(left, timeout=1)
+        assert not [task for task in left if not task.done()]
+        assert storage.stats.in_flight == 0
+    server.always(None)
+    assert await storage.read("object") == CONTENT
+
+
+@pytest.mark.asyncio
+async def test_credentials_do_not_follow_a_redirect_to_another_host() -> None:
+    with FaultServer(contents={"/elsewhere": b"content"}) as other, FaultServer() as server:
+        server.plan("/p/object", [f"redirect {other.url}/elsewhere"])
+        arguments = {"headers": {"X-Token": "canary-1"}, "client_kwargs": {"headers": {"Authorization": "canary-2"}}}
+        root = f"{server.url.replace('http://', 'http://user:canary-3@')}/p?token=canary-4"
+        storage = open_storage(Settings(root=root, fs_args=arguments))
+        assert await storage.read("object") == b"content"
+        assert any("canary-4" in request.target for request in server.requests)
+        for request in other.requests:
+            assert "canary" not in request.target
+            assert "canary" not in repr(request.headers)
+        await storage.aclose()
