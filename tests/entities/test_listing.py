@@ -242,7 +242,7 @@ async def test_a_run_may_be_called_like_a_volume(root: AsyncRoot) -> None:
         await write_run(root, "x.zarr", volumes=False)
         run = (await AsyncRoot(root.config).query())[0]
         assert run.name == "x.zarr"
-        assert [item.key for item in await run.picks()][0] == "ExperimentRuns/x.zarr/Picks/someone_1_ribosome.json"
+        assert (await run.picks())[0].key == "ExperimentRuns/x.zarr/Picks/someone_1_ribosome.json"
 
 
 @pytest.mark.asyncio

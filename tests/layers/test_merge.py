@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 from hypothesis import given, strategies as st
 
@@ -79,6 +80,5 @@ def test_by_priority_is_stable(priorities: list[int]) -> None:
     ordered = by_priority(layers)
     assert sorted(ordered, key=lambda layer: int(layer.name)) == layers
     assert all(
-        (first.priority, -int(first.name)) > (second.priority, -int(second.name))
-        for first, second in zip(ordered, ordered[1:], strict=False)
+        (first.priority, -int(first.name)) > (second.priority, -int(second.name)) for first, second in pairwise(ordered)
     )

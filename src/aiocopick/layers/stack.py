@@ -208,10 +208,9 @@ class Stack:
 
     async def ensure(self, *, create: bool = False) -> bool:
         """Whether any layer holds a project; with `create`, the write layer does afterwards."""
-        if create:
-            writer = self.writer()
-            return await writer.ensure(create=True)
         held = await gather(lambda layer: layer.ensure(), self.layers, limit=len(self.layers))
+        if create and not any(held):
+            return await self.writer().ensure(create=True)
         return any(held)
 
     def scan(
