@@ -59,7 +59,7 @@ async def test_users_and_tools(counted: Counted) -> None:
     assert len(await run.user_picks()) == 2
     assert [item.name for item in await run.user_segmentations()] == ["all", "everything", "membrane", "ribosome"]
     counted.root.user_id = "someone"
-    assert [item.name for item in await run.user_segmentations()] == ["all", "membrane"]
+    assert [item.name for item in await run.user_segmentations()] == ["all", "everything", "membrane", "ribosome"]
     assert await run.tool_segmentations() == []
     assert len(await run.user_meshes()) == 1
     assert await run.tool_meshes() == []

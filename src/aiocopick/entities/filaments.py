@@ -46,8 +46,9 @@ class AsyncFilaments(AsyncFile):
             object_name=file.pickable_object_name,
         )
         self._sources = ()
-        self._meta = file
+        self._meta = None
         self._reset()
+        self._meta = file
         if file.filaments:
             self._lines = file.filaments
 
@@ -55,17 +56,24 @@ class AsyncFilaments(AsyncFile):
 
     def _forget(self) -> None:
         # The file as loaded; lines set without it wait for it, so that what else it says is kept.
+        if self._meta is getattr(self, "_file", None):
+            self._meta = None
         self._file = None
         self._lines = None
         self._spacing = None
 
     def _accept(self, payload: CopickFilamentsFile) -> None:
-        self._file = payload
+        self._file = self._meta = payload
         self._lines = None
         self._spacing = None
 
     def _blank(self) -> None:
         self._accept(self._make_meta())
+
+    @property
+    def loaded(self) -> bool:
+        """Whether there are filaments in memory, read or set."""
+        return self._file is not None or self._lines is not None
 
     @property
     def _lacks_base(self) -> bool:
@@ -95,6 +103,7 @@ class AsyncFilaments(AsyncFile):
 
     def _restore(self, state: Any) -> None:
         self._file, self._lines, self._spacing, self._etag = state
+        self._meta = self._file
 
     @property
     def filaments(self) -> list[CopickFilament]:

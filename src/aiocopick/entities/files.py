@@ -62,6 +62,11 @@ class AsyncFile(AsyncEntity):
         raise NotImplementedError
 
     @property
+    def loaded(self) -> bool:
+        """Whether there is data in memory, read or set."""
+        raise NotImplementedError
+
+    @property
     def _lacks_base(self) -> bool:
         """Whether data was set without knowing the rest of the file that it goes into."""
         return False

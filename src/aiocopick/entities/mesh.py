@@ -59,6 +59,11 @@ class AsyncMesh(AsyncFile):
     def _content(self) -> Geometry:
         return self.mesh
 
+    @property
+    def loaded(self) -> bool:
+        """Whether there is a mesh in memory, read or set."""
+        return self._mesh is not None
+
     def _payload(self) -> Geometry | None:
         return self._mesh
 

@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 
     from aiocopick.entities.run import AsyncRun
 
+_SETTABLE = frozenset({"voxel_spacing", "unit", "trust_orientation"})
+"""What of the envelope is stored as it is set on the model of the file."""
+
 _MANY = 2000
 """So many objects take about as long to turn into columns as a thread hop may cost."""
 
@@ -54,8 +57,9 @@ class AsyncPicks(AsyncFile):
             object_name=file.pickable_object_name,
         )
         self._sources = ()
-        self._meta = file
+        self._meta = None
         self._reset()
+        self._meta = file
         if file.points:
             self._points = file.points
 
@@ -66,11 +70,23 @@ class AsyncPicks(AsyncFile):
         self._table = None
         self._points = None
         self._header = None
+        if isinstance(self._meta, LoadedPicksFile):
+            self._meta = None
 
     def _accept(self, payload: PicksTable) -> None:
         self._table = payload
         self._header = payload.header
         self._points = None
+        self._meta = self._model(payload.header)
+
+    def _model(self, header: dict[str, Any]) -> CopickPicksFile:
+        """CoPick's model of the file, over the points as they are when somebody looks at them."""
+        return LoadedPicksFile.over(header | self._identity, lambda: self.points)
+
+    def _told(self) -> dict[str, Any]:
+        """What of the envelope was set on :attr:`meta`, or read into it."""
+        meta = self._meta
+        return {} if meta is None else {name: getattr(meta, name) for name in _SETTABLE & meta.model_fields_set}
 
     def _blank(self) -> None:
         self._accept(PicksTable.empty(self._new_header()))
@@ -86,7 +102,7 @@ class AsyncPicks(AsyncFile):
         self._header = self._new_header() if payload is None else payload.header
 
     def _payload(self) -> PicksTable | None:
-        header = (self._header or self._new_header()) | self._identity
+        header = (self._header or self._new_header()) | self._told() | self._identity
         if self._points is not None:
             return PicksTable.from_points(self._points, header)
         if self._table is not None:
@@ -94,7 +110,13 @@ class AsyncPicks(AsyncFile):
         return self._table
 
     def _content(self) -> CopickPicksFile:
-        return LoadedPicksFile.over((self._header or {}) | self._identity, lambda: self.points)
+        file: CopickPicksFile = self.meta
+        return file
+
+    @property
+    def loaded(self) -> bool:
+        """Whether there are points in memory, read or set."""
+        return self._points is not None or self._table is not None
 
     def _make_meta(self) -> CopickPicksFile:
         return CopickPicksFile.model_validate(self._identity | {"run_name": self.run.name})
@@ -102,10 +124,11 @@ class AsyncPicks(AsyncFile):
     def _state(self) -> Any:
         if self._table is None and self._points is None:
             return None
-        return (self._table, self._points, self._header, self._etag)
+        return (self._table, self._points, self._header, self._told(), self._etag)
 
     def _restore(self, state: Any) -> None:
-        self._table, self._points, self._header, self._etag = state
+        self._table, self._points, self._header, told, self._etag = state
+        self._meta = self._model((self._header or {}) | told)
 
     async def _columns(self) -> PicksTable:
         """The data as columns, loaded when it is not yet."""
@@ -139,6 +162,8 @@ class AsyncPicks(AsyncFile):
     def points(self, value: list[CopickPoint] | None) -> None:
         self._points = [] if value is None else value
         self._table = None
+        # The model of the file shows them as well; not by assignment, as points of other programs are taken too.
+        self.meta.__dict__["points"] = self._points
 
     @property
     def data(self) -> list[CopickPoint]:
@@ -151,8 +176,8 @@ class AsyncPicks(AsyncFile):
 
     @property
     def trust_orientation(self) -> bool:
-        """Whether the orientations mean anything; True before the file was loaded."""
-        return bool((self._header or {}).get("trust_orientation", True))
+        """Whether the orientations mean anything; True before the file was loaded. It is set on :attr:`meta`."""
+        return bool(((self._header or {}) | self._told()).get("trust_orientation", True))
 
     async def load(self) -> CopickPicksFile:
         """Read the file: one request.
@@ -288,6 +313,7 @@ class AsyncPicks(AsyncFile):
             raise ValueError(f"positions must be finite; the one at index {int(np.argmin(finite))} is not.")
         self._table = table
         self._points = None
+        self._meta = self._model((self._header or {}) | self._told())
         if store:
             await self.store()
 

@@ -147,8 +147,7 @@ class VolumeVerbs(RunBase):
     async def user_segmentations(self) -> list[AsyncSegmentation]:
         """The segmentations of the user of the config; of all users when it names none."""
         user = self.config.user_id
-        found = await self.segmentations() if user is None else await self.get_segmentations(user_id=user)
-        return [segmentation for segmentation in found if user is not None or segmentation.from_user]
+        return [item for item in await self.segmentations() if (item.from_user if user is None else item.user_id == user)]
 
     async def tool_segmentations(self) -> list[AsyncSegmentation]:
         """The segmentations that tools made (session ``"0"``)."""
