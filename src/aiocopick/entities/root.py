@@ -444,6 +444,20 @@ class AsyncRoot:
         """
         return Crawl(self, runs, kinds, load)
 
+    async def prefetch(self, kinds: Iterable[str] | None = None, load: Iterable[str] = ()) -> None:
+        """List what all runs hold, at once, so that asking each of them costs nothing.
+
+        Parameters
+        ----------
+        kinds : iterable of str, optional
+            Of ``voxel_spacings tomograms features picks meshes segmentations filaments``; all without.
+        load : iterable of str
+            Of ``picks meshes filaments meta``: files to read as well.
+        """
+        from aiocopick.entities.prefetch import prefetch
+
+        await prefetch(await self.runs(), kinds, load)
+
     async def resolve(self, uri: str, kind: str | None = None) -> list[AsyncEntity]:
         """The entities that a CoPick URI names, in all runs.
 

@@ -147,7 +147,8 @@ class VolumeVerbs(RunBase):
     async def user_segmentations(self) -> list[AsyncSegmentation]:
         """The segmentations of the user of the config; of all users when it names none."""
         user = self.config.user_id
-        return [item for item in await self.segmentations() if (item.from_user if user is None else item.user_id == user)]
+        found = await self.segmentations()
+        return [item for item in found if (item.from_user if user is None else item.user_id == user)]
 
     async def tool_segmentations(self) -> list[AsyncSegmentation]:
         """The segmentations that tools made (session ``"0"``)."""
