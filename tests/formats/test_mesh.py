@@ -10,8 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import trimesh
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 from aiocopick.errors import FormatError
 from aiocopick.formats.mesh import decode_mesh, encode_mesh

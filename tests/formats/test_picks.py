@@ -11,8 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 from aiocopick.errors import FormatError
 from aiocopick.formats.picks import PicksTable, decode_picks, encode_picks
@@ -168,6 +167,11 @@ tables = st.integers(0, 6).flatmap(
         st.none() | st.lists(any_float, min_size=count, max_size=count),
     )
 )
+
+
+@pytest.mark.parametrize("number", [2**53 + 1, 2**63 - 1, -(2**63), 3.0, -0.0])
+def test_instance_ids_are_exact(number: float) -> None:
+    assert decode([point(instance_id=number)]).ids().tolist() == [number]
 
 
 def affine(rows: list[list[float]]) -> np.ndarray:
@@ -334,7 +338,7 @@ def test_a_mutated_file_is_read_as_json_says_or_refused(changes: list[tuple[int,
     except FormatError:
         return
     document = json.loads(data)
-    points = document["points"]
+    points = (document.get("points") if isinstance(document, dict) else document) or []
     locations = [[float(p.get("location", p)[axis]) for axis in "xyz"] for p in points]
     assert np.array_equal(table.positions, np.array(locations).reshape(-1, 3), equal_nan=True)
     scores = [1.0 if p.get("score") is None else float(p["score"]) for p in points]

@@ -7,8 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 from aiocopick.formats import picks_regular
 from aiocopick.formats.picks import decode_picks, encode_picks
@@ -86,6 +85,8 @@ IRREGULAR = {
     "e in a key": REGULAR.replace('"score"', '"scoree"', 1),
     "capital in a key": REGULAR.replace('"score"', '"scorE"', 1),
     "space in a key": REGULAR.replace('"score"', '"sco re"', 1),
+    "space before a key": REGULAR.replace('"location"', '" location"', 1),
+    "newline after a key": REGULAR.replace('"x"', '"x\n"', 1),
     "further key": REGULAR.replace('"instance_id"', '"a": 1, "instance_id"', 1),
     "numeric key": REGULAR.replace('"instance_id"', '"1": 1, "instance_id"', 1),
     "null": REGULAR.replace('"score": ', '"score": null, "x": ', 1),

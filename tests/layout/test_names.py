@@ -5,8 +5,7 @@ from __future__ import annotations
 import warnings
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from aiocopick.errors import InvalidNameError
 from aiocopick.layout.names import check_name, check_run_name, check_segmentation_name, clean_name

@@ -152,11 +152,12 @@ def _number(source: dict[str, Any], name: str) -> float:
 
 
 def _integer(source: dict[str, Any], name: str) -> int:
-    value = _number(source, name)
-    exact = source[name]
-    if value != exact or value % 1 or not -(2**63) <= exact < 2**63:
+    value = source[name]
+    # Integers stay as they are: not all of 64 bits are exact as floats.
+    exact = value if isinstance(value, int) and not isinstance(value, bool) else int(_number(source, name))
+    if exact != value or not -(2**63) <= exact < 2**63:
         raise ValueError(f"{name!r} is no integer of 64 bits")
-    return int(exact)
+    return exact
 
 
 def _stack_transforms(matrices: dict[int, Any], count: int, path: str) -> NDArray[np.float64] | None:

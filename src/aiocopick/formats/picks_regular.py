@@ -19,8 +19,8 @@ _SPACE = b" \n\r\t"
 _STRUCTURE = b'"{}[]:'
 _LETTERS = b"abcdfghijklmnopqrstuvwxyz_"  # without e, which occurs in numbers
 
-# 1 where a byte belongs to a number or a key.
-_TOKEN = bytes(chr(c).isascii() and (chr(c).isalnum() or chr(c) in "_.+-") for c in range(256))
+# 1 where a byte belongs to a number or to a key and its quotes.
+_TOKEN = bytes(chr(c).isascii() and (chr(c).isalnum() or chr(c) in '"_.+-') for c in range(256))
 
 _KEYS = (b'{"location":{"x":', b',"y":', b',"z":', b'},"transformation_":[[', b']],"instance_id":', b',"score":')
 _ROW = b",,,"
