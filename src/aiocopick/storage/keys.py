@@ -125,7 +125,8 @@ def parse_root(root: str | os.PathLike[str]) -> Root:
     protocol = _ALIASES.get(protocol, protocol)
     if protocol == "file":
         path = text[scheme.end() :] if scheme else text
-        location = os.path.abspath(os.path.expanduser(path))
+        path = os.path.expanduser(path)
+        location = os.path.normpath(path if os.path.isabs(path) else os.path.join(os.getcwd(), path))
         return Root(protocol=protocol, location=location, url=location)
     assert scheme is not None
     rest = text[scheme.end() :]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import functools
 import os
 import shutil
 import stat
@@ -49,7 +50,10 @@ class Disk:
     def __init__(self, root: str, follow_symlinks: bool) -> None:
         self.root = root
         self.follow_symlinks = follow_symlinks
-        self._real = os.path.realpath(root)
+
+    @functools.cached_property
+    def _real(self) -> str:
+        return os.path.realpath(self.root)
 
     def path(self, key: str) -> str:
         """The path of a key.

@@ -46,10 +46,8 @@ class S3Backend(Backend):
 
     async def connect(self) -> None:
         """Make the client."""
-        arguments = arguments_of(self.settings)
-        # Reading botocore's descriptions of the service takes long enough to notice, once in a process.
-        await in_thread(_load_descriptions)
-        self._filesystem = _filesystem(arguments)
+        # The import, botocore's descriptions of the service and the user's configuration are read from disk.
+        self._filesystem = await in_thread(_filesystem, arguments_of(self.settings))
         self._client = await self._filesystem.set_session()
         _send_bodies_at_once(self._client)
         extra = {**self._filesystem.s3_additional_kwargs, **self._filesystem.req_kw}
@@ -231,6 +229,8 @@ _OF_FSSPEC = frozenset(
 def _filesystem(arguments: dict[str, Any]) -> Any:
     import s3fs
 
+    with _loading:
+        _load_descriptions()
     if arguments.get("session") is None:
         known = inspect.signature(s3fs.S3FileSystem.__init__).parameters.keys() | _OF_FSSPEC
         own = {name: value for name, value in arguments.items() if name not in known}
@@ -244,6 +244,8 @@ def _session(arguments: dict[str, Any]) -> Any:
 
     session = AioSession(**arguments)
     session.register_component("data_loader", _loader())
+    # Read now, in a thread: the client would do it on the event loop.
+    _ = session.full_config
     # Three quarters of the time for a listing are dateutil's otherwise.
     session.get_component("response_parser_factory").set_parser_defaults(timestamp_parser=_timestamp)
     return session
@@ -257,19 +259,16 @@ def _loader() -> Any:
 
 
 @functools.cache
-def _descriptions_loaded() -> None:
-    loader = _loader()
-    loader.load_service_model("s3", "service-2")
-    loader.load_service_model("s3", "endpoint-rule-set-1")
-    for name in ("endpoints", "partitions", "sdk-default-configuration", "_retry"):
-        loader.load_data(name)
-
-
 def _load_descriptions() -> None:
-    import s3fs  # noqa: F401 - a second of work on a slow disk, better here than on the event loop
+    from botocore.session import Session
 
-    with _loading:
-        _descriptions_loaded()
+    # Making a client is what reads them all, with the very arguments that the loader remembers them by.
+    session = Session()
+    session.register_component("data_loader", _loader())
+    client = session.create_client(
+        "s3", "us-east-1", aws_access_key_id="none", aws_secret_access_key="none", verify=False
+    )
+    client.close()
 
 
 def _timestamp(value: Any) -> datetime:
