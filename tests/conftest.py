@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Generator, Iterator
 
 import pytest
+from hypothesis import settings
 
 from tests.interop.fixtures import (
     copick1_odd_project,
@@ -54,6 +55,10 @@ MARKS = {
 INTEROP_TIMEOUT = 900
 
 isolate_environment()
+
+# A deadline would be an assertion about time.
+settings.register_profile("no-deadline", deadline=None)
+settings.load_profile("no-deadline")
 
 
 @pytest.fixture(scope="session", autouse=True)
