@@ -29,7 +29,7 @@ async def test_a_blind_overwrite_of_a_changed_file_is_a_conflict(root: AsyncRoot
         theirs.points.append(point(77))
         await theirs.store()
         mine.points.append(point(88))
-        with pytest.raises(ConflictError, match="someone_1_ribosome.json"):
+        with pytest.raises(ConflictError, match=r"someone_1_ribosome\.json"):
             await mine.store()
         with pytest.raises(ConflictError):
             await mine.from_numpy(POSITIONS)

@@ -91,7 +91,7 @@ async def test_missing_and_broken_files(counted: Counted) -> None:
     run = await write_run(counted.root, volumes=False)
     filaments = (await run.query_filaments())[0]
     await counted.storage.write(filaments.key, b'{"filaments": 5}')
-    with pytest.raises(FormatError, match="someone_1_microtubule.json"):
+    with pytest.raises(FormatError, match=r"someone_1_microtubule\.json"):
         await filaments.load()
     await filaments.delete()
     with pytest.raises(NotFoundError):

@@ -41,7 +41,7 @@ async def test_points_survive_the_way_there_and_back(root: AsyncRoot) -> None:
         np.testing.assert_array_equal(matrices, transforms)
         assert (await other.instance_ids()).tolist() == [3, 4]
         assert (await other.scores()).tolist() == [0.25, 0.75]
-        np.testing.assert_array_equal(await other.full_positions(), POSITIONS + [[0, 0, 0], [10, 20, 30]])
+        np.testing.assert_array_equal(await other.full_positions(), POSITIONS + np.array([[0, 0, 0], [10, 20, 30]]))
         found, scores = await other.to_numpy()
         np.testing.assert_array_equal(found, POSITIONS)
         assert scores is not None
@@ -209,7 +209,7 @@ async def test_points_without_a_score(counted: Counted) -> None:
 async def test_missing_and_broken_files(counted: Counted) -> None:
     picks = await picks_of(counted, b"{ this is not JSON")
     for call in (picks.load(), picks.numpy(), picks._load()):
-        with pytest.raises(FormatError, match="someone_1_ribosome.json"):
+        with pytest.raises(FormatError, match=r"someone_1_ribosome\.json"):
             await call
     assert (await picks.run.query_picks()) == [picks]
     await picks.from_numpy(POSITIONS)
@@ -217,7 +217,7 @@ async def test_missing_and_broken_files(counted: Counted) -> None:
     await picks.delete()
     picks.refresh()
     for call in (picks.load(), picks.numpy(), picks.scores()):
-        with pytest.raises(NotFoundError, match="someone_1_ribosome.json"):
+        with pytest.raises(NotFoundError, match=r"someone_1_ribosome\.json"):
             await call
     assert await picks._load() == []
 

@@ -67,6 +67,7 @@ class Crawl:
         # What is to be loaded has to be listed.
         self._nouns = closed(None if wanted is None else wanted | (self._load - {"meta"}))
         self._pending: deque[Merged] | None = None
+        self._listed_runs: deque[AsyncRun] = deque()
         self._ready: deque[AsyncRun] = deque()
         self._step = 1
         self._exits: AsyncExitStack | None = None
@@ -80,21 +81,28 @@ class Crawl:
         if self._pending is None:
             self._pending = deque(await self._find_runs())
         if not self._ready:
-            if not self._pending:
+            if not self._pending and not self._listed_runs:
                 raise StopAsyncIteration
-            # Small steps first, so that the first run comes soon. What a cancelled step read is read again.
-            batch = [self._pending[index] for index in range(min(self._step, len(self._pending)))]
-            runs = []
+            # Small steps first, so that the first run comes soon, and small ones again after one that was interrupted.
+            size, self._step = self._step, 1
+            await self._take_step(self._pending, size)
+            self._step = min(2 * size, self._root._fan_out)
+        return self._ready.popleft()
+
+    async def _take_step(self, pending: deque[Merged], size: int) -> None:
+        """List and read a few runs more. What was listed when it is cancelled is not listed again."""
+        if not self._listed_runs:
+            batch = [pending[index] for index in range(min(size, len(pending)))]
             async with self._root._stack.scan(batch, self._nouns) as answers:
                 async for answer in answers:
-                    runs.append(await self._listed(answer))
-            if self._load:
-                await _load_all(runs, self._load)
-            for _ in batch:
-                self._pending.popleft()
-            self._ready.extend(runs)
-            self._step = min(2 * self._step, self._root._fan_out)
-        return self._ready.popleft()
+                    run = await self._listed(answer)
+                    pending.popleft()
+                    self._listed_runs.append(run)
+        step = [self._listed_runs[index] for index in range(min(size, len(self._listed_runs)))]
+        if self._load:
+            await _load_all(step, self._load)
+        for _ in step:
+            self._ready.append(self._listed_runs.popleft())
 
     # --- reading ahead ------------------------------------------------------------------------------------------------
 
