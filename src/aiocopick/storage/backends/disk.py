@@ -91,7 +91,8 @@ class Disk:
         except FileNotFoundError:
             return []
         except NotADirectoryError:
-            if not prefix:
+            # Below a root that is a file nothing is empty: nothing can be there.
+            if os.path.isfile(self.root):
                 raise StorageError(f"{self.root} is a file; the root must be a directory", path=self.root) from None
             return []
         return entries
@@ -312,8 +313,23 @@ def _create(temporary: str, directory: str) -> int:
             return os.open(temporary, flags, 0o666)
         except FileNotFoundError:
             # The directory is missing; it may vanish again when somebody deletes it just then.
-            os.makedirs(directory, exist_ok=True)
+            with _nothing_in_the_way(directory):
+                os.makedirs(directory, exist_ok=True)
+        except NotADirectoryError:
+            with _nothing_in_the_way(directory):
+                raise
     return os.open(temporary, flags, 0o666)
+
+
+@contextlib.contextmanager
+def _nothing_in_the_way(directory: str) -> Iterator[None]:
+    """A file where a directory has to be is not "missing", which is what the system's error would be taken for."""
+    try:
+        yield
+    except (FileExistsError, NotADirectoryError) as error:
+        # A directory that was deleted again in between is not meant.
+        if isinstance(error, NotADirectoryError) or os.path.isfile(directory):
+            raise StorageError(f"{directory} cannot be a directory; a file is in the way", path=directory) from None
 
 
 @contextlib.contextmanager
