@@ -20,8 +20,7 @@ from aiocopick.errors import (
     StorageError,
     StorageTimeoutError,
 )
-from aiocopick.storage import Storage, open_storage
-from aiocopick.storage import retries as retry_layer
+from aiocopick.storage import Storage, open_storage, retries as retry_layer
 from aiocopick.storage.settings import Settings
 from aiocopick.testing import FaultServer
 from tests.servers.s3 import MotoServer
@@ -217,9 +216,7 @@ async def test_a_denied_listing_is_not_empty(faulty: tuple[FaultServer, Storage]
     with pytest.raises(AccessDeniedError):
         await storage.exists("object")
     with pytest.raises(AccessDeniedError):
-        async with storage.scan("") as pages:
-            async for _ in pages:
-                pass
+        await _scan(storage)
 
 
 @pytest.mark.asyncio
@@ -332,3 +329,9 @@ async def test_credentials_do_not_follow_a_redirect_to_another_host() -> None:
             assert "canary" not in request.target
             assert "canary" not in repr(request.headers)
         await storage.aclose()
+
+
+async def _scan(storage: Storage) -> None:
+    async with storage.scan("") as pages:
+        async for _ in pages:
+            pass

@@ -122,12 +122,11 @@ def _state() -> _Loop:
         return state
     state = _Loop(loop)
     with _lock:
-        # The id of a closed loop may be taken again.
-        closed = [known for known in _loops.values() if known.loop.is_closed()]
-        for known in closed:
-            del _loops[id(known.loop)]
+        closed = {key: known for key, known in _loops.items() if known.loop.is_closed()}
+        for key in closed:
+            del _loops[key]
         _loops[id(loop)] = state
-    for known in closed:
+    for known in closed.values():
         for connection in known.connections.values():
             with contextlib.suppress(Exception):
                 connection.abandon()

@@ -1,0 +1,237 @@
+"""One set of connections per event loop: made, shared, closed and given up."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import os
+import subprocess
+import sys
+import textwrap
+import threading
+from collections.abc import Iterator
+
+import anyio
+import pytest
+
+from aiocopick.storage import Storage, loops, open_storage
+from aiocopick.storage.settings import Settings
+from aiocopick.testing import FaultServer
+from tests.servers.s3 import MotoServer
+
+CONTENT = b"content"
+
+
+@pytest.fixture(params=["s3", "http"])
+def storage(request: pytest.FixtureRequest) -> Storage:
+    """A storage with an object, not yet used in any loop."""
+    if request.param == "http":
+        server = request.getfixturevalue("fault_server")
+        return open_storage(Settings(root=server.url))
+    moto: MotoServer = request.getfixturevalue("moto_server")
+    bucket = moto.new_bucket()
+    moto.seed(bucket, {"object": CONTENT})
+    return open_storage(Settings(root=f"s3://{bucket}", fs_args=moto.fs_args()))
+
+
+@pytest.fixture
+def fault_server() -> Iterator[FaultServer]:
+    with FaultServer(contents={"/object": CONTENT}) as server:
+        yield server
+
+
+async def read(storage: Storage) -> bytes:
+    return await storage.read("object")
+
+
+def test_two_loops_in_turn(storage: Storage) -> None:
+    for _ in range(3):
+        assert asyncio.run(read(storage)) == CONTENT
+    assert anyio.run(read, storage) == CONTENT
+    assert not loops._loops
+
+
+def test_several_loops_at_once(storage: Storage) -> None:
+    results: list[bytes] = []
+    threads = [threading.Thread(target=lambda: results.append(asyncio.run(read(storage)))) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert results == [CONTENT] * 4
+
+
+def test_a_loop_closed_without_a_goodbye_is_swept(storage: Storage) -> None:
+    loop = asyncio.new_event_loop()
+    assert loop.run_until_complete(read(storage)) == CONTENT
+    loop.close()
+    assert asyncio.run(read(storage)) == CONTENT
+    assert not loops._loops
+    del loop
+    # An unclosed session or transport would warn now, and a warning is an error.
+    gc.collect()
+
+
+def test_a_new_loop_with_an_old_address_is_another_loop(storage: Storage) -> None:
+    loop = asyncio.new_event_loop()
+    loop.run_until_complete(read(storage))
+    state = loops._loops[id(loop)]
+    loop.close()
+    another = asyncio.new_event_loop()
+    loops._loops[id(another)] = loops._loops.pop(id(loop))
+    try:
+        assert another.run_until_complete(read(storage)) == CONTENT
+        assert loops._loops[id(another)] is not state
+        another.run_until_complete(another.shutdown_asyncgens())
+    finally:
+        another.close()
+    assert not any(connection._ready for connection in state.connections.values())
+
+
+@pytest.mark.asyncio
+async def test_equal_storages_share_connections_until_the_last_is_closed(storage: Storage) -> None:
+    other = open_storage(storage._core.settings)  # type: ignore[attr-defined]
+    assert await read(storage) == CONTENT
+    assert await read(other) == CONTENT
+    state = loops._loops[id(asyncio.get_running_loop())]
+    assert len(state.connections) == 1
+    (connection,) = state.connections.values()
+    await storage.aclose()
+    assert list(state.connections.values()) == [connection]
+    assert await read(other) == CONTENT
+    await other.aclose()
+    assert not state.connections
+    await other.aclose()
+
+
+@pytest.mark.asyncio
+async def test_a_forgotten_storage_keeps_nothing_open_for_others(storage: Storage) -> None:
+    other = open_storage(storage._core.settings)  # type: ignore[attr-defined]
+    await read(storage)
+    await read(other)
+    del other
+    gc.collect()
+    await storage.aclose()
+    assert not loops._loops[id(asyncio.get_running_loop())].connections
+
+
+@pytest.mark.asyncio
+async def test_different_credentials_share_nothing(fault_server: FaultServer) -> None:
+    first = open_storage(Settings(root=fault_server.url, fs_args={"headers": {"Authorization": "one"}}))
+    second = open_storage(Settings(root=fault_server.url, fs_args={"headers": {"Authorization": "two"}}))
+    await read(first)
+    await read(second)
+    assert [request.headers["authorization"] for request in fault_server.requests] == ["one", "two"]
+    await first.aclose()
+    await second.aclose()
+
+
+def test_a_cancelled_program_leaves_nothing_open(storage: Storage) -> None:
+    async def interrupted() -> None:
+        await read(storage)
+        with anyio.move_on_after(0):
+            await storage.list("")
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        asyncio.run(interrupted())
+    assert not loops._loops
+    gc.collect()
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system cannot fork")
+def test_a_forked_child_connects_anew() -> None:
+    program = """
+        import asyncio, os, sys
+        from aiocopick.storage import open_storage
+        from aiocopick.storage.settings import Settings
+        from aiocopick.testing import FaultServer
+
+        async def main(storage, server):
+            assert await storage.read("object") == b"content"
+            child = os.fork()
+            if child == 0:
+                # A child starts with a loop of its own; this one is its parent's.
+                asyncio.events._set_running_loop(None)
+                code = 1
+                try:
+                    assert asyncio.run(storage.read("object")) == b"content"
+                    code = 0
+                finally:
+                    os._exit(code)
+            status = await asyncio.to_thread(os.waitpid, child, 0)
+            assert status[1] == 0, status
+            assert await storage.read("object") == b"content"
+
+        with FaultServer(contents={"/object": b"content"}) as server:
+            asyncio.run(main(open_storage(Settings(root=server.url)), server))
+            # Two connections: the child did not speak on its parent's.
+            assert len(server.requests) == 3
+        print("done")
+    """
+    assert _run(program) == "done\n"
+
+
+def test_nothing_is_left_open_at_exit() -> None:
+    # In the interpreter's development mode every unclosed socket, transport or task is told, and here that is an error.
+    program = """
+        import asyncio, gc
+        from aiocopick.storage import open_storage
+        from aiocopick.storage.settings import Settings
+        from aiocopick.testing import FaultServer
+
+        async def main(root):
+            storage = open_storage(Settings(root=root))
+            await storage.read("object")
+            async with storage.read_many(["object"] * 20) as results:
+                async for _ in results:
+                    break
+
+        with FaultServer(contents={"/object": b"content"}) as server:
+            asyncio.run(main(server.url))
+            loop = asyncio.new_event_loop()
+            loop.run_until_complete(main(server.url))
+            loop.close()
+            asyncio.run(main(server.url))
+        gc.collect()
+        print("done")
+    """
+    assert _run(program) == "done\n"
+
+
+def test_ctrl_c_ends_a_program_at_once() -> None:
+    program = """
+        import asyncio, os, signal
+        from aiocopick.storage import open_storage
+        from aiocopick.storage.settings import Settings
+        from aiocopick.testing import FaultServer
+
+        async def main(server):
+            storage = open_storage(Settings(root=server.url))
+            reading = asyncio.ensure_future(storage.read("object"))
+            while not server.requests:
+                await asyncio.sleep(0)
+            os.kill(os.getpid(), signal.SIGINT)
+            await reading
+
+        with FaultServer(contents={"/object": b"content"}) as server:
+            server.always("stall")
+            try:
+                asyncio.run(main(server))
+            except KeyboardInterrupt:
+                print("interrupted")
+    """
+    assert _run(program) == "interrupted\n"
+
+
+def _run(program: str) -> str:
+    done = subprocess.run(
+        [sys.executable, "-X", "dev", "-W", "error", "-c", textwrap.dedent(program)],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    complaints = [line for line in done.stderr.splitlines() if line and not line.startswith("Executing <")]
+    assert (done.returncode, complaints) == (0, []), done.stderr
+    return done.stdout
