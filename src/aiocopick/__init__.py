@@ -54,6 +54,9 @@ if TYPE_CHECKING:
         AlreadyExistsError as AlreadyExistsError,
     )
     from aiocopick.errors import (
+        ClosedError as ClosedError,
+    )
+    from aiocopick.errors import (
         ConflictError as ConflictError,
     )
     from aiocopick.errors import (
@@ -176,6 +179,51 @@ if TYPE_CHECKING:
     from aiocopick.opening import (
         open as open,
     )
+    from aiocopick.opening import (
+        open_sync as open_sync,
+    )
+    from aiocopick.sync import (
+        CopickFeaturesFS as CopickFeaturesFS,
+    )
+    from aiocopick.sync import (
+        CopickFilamentsFS as CopickFilamentsFS,
+    )
+    from aiocopick.sync import (
+        CopickMeshFS as CopickMeshFS,
+    )
+    from aiocopick.sync import (
+        CopickObjectFS as CopickObjectFS,
+    )
+    from aiocopick.sync import (
+        CopickPicksFS as CopickPicksFS,
+    )
+    from aiocopick.sync import (
+        CopickRootFS as CopickRootFS,
+    )
+    from aiocopick.sync import (
+        CopickRootMultilayer as CopickRootMultilayer,
+    )
+    from aiocopick.sync import (
+        CopickRunFS as CopickRunFS,
+    )
+    from aiocopick.sync import (
+        CopickSegmentationFS as CopickSegmentationFS,
+    )
+    from aiocopick.sync import (
+        CopickTomogramFS as CopickTomogramFS,
+    )
+    from aiocopick.sync import (
+        CopickVoxelSpacingFS as CopickVoxelSpacingFS,
+    )
+    from aiocopick.sync import (
+        from_file as from_file,
+    )
+    from aiocopick.sync import (
+        from_string as from_string,
+    )
+    from aiocopick.sync import (
+        new_config as new_config,
+    )
 
 # Room by name, for __getattr__; a test compares it with the imports above and with __all__.
 _ROOMS: dict[str, str] = {
@@ -193,6 +241,7 @@ _ROOMS: dict[str, str] = {
     "store": "aiocopick.entities",
     "AccessDeniedError": "aiocopick.errors",
     "AlreadyExistsError": "aiocopick.errors",
+    "ClosedError": "aiocopick.errors",
     "ConflictError": "aiocopick.errors",
     "CopickError": "aiocopick.errors",
     "FormatError": "aiocopick.errors",
@@ -234,6 +283,21 @@ _ROOMS: dict[str, str] = {
     "FilamentSpec": "aiocopick.models",
     "PickableObject": "aiocopick.models",
     "open": "aiocopick.opening",
+    "open_sync": "aiocopick.opening",
+    "CopickFeaturesFS": "aiocopick.sync",
+    "CopickFilamentsFS": "aiocopick.sync",
+    "CopickMeshFS": "aiocopick.sync",
+    "CopickObjectFS": "aiocopick.sync",
+    "CopickPicksFS": "aiocopick.sync",
+    "CopickRootFS": "aiocopick.sync",
+    "CopickRootMultilayer": "aiocopick.sync",
+    "CopickRunFS": "aiocopick.sync",
+    "CopickSegmentationFS": "aiocopick.sync",
+    "CopickTomogramFS": "aiocopick.sync",
+    "CopickVoxelSpacingFS": "aiocopick.sync",
+    "from_file": "aiocopick.sync",
+    "from_string": "aiocopick.sync",
+    "new_config": "aiocopick.sync",
 }
 
 __all__ = ["__version__", *_ROOMS]

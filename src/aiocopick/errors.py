@@ -9,12 +9,13 @@
     ├── InvalidNameError      (ValueError)                    a name that cannot be stored
     ├── ReadOnlyError         (PermissionError, ValueError)   the layer, or every layer, is read-only
     ├── NotLoadedError        (RuntimeError)                  an attribute that `load()` fills was read before it
+    ├── ClosedError           (RuntimeError)                  a blocking root was used after `close()`
     ├── FormatError           (ValueError)                    a file that cannot be understood
     ├── ConflictError                                         somebody else wrote in between
     ├── LayerError                                            a stack of layers cannot do what was asked
     └── StorageError          (OSError)                       the storage failed
         ├── AccessDeniedError   (PermissionError)             credentials are missing, wrong or expired
-        └── StorageTimeoutError (TimeoutError)                the deadline of the operation passed
+        └── StorageTimeoutError (TimeoutError)                no answer in time, or nobody there
 
 The tree is cut by what a handler does about an error, not by where it came from. Each class also derives from the built-in
 exception that code written for plain files or for copick already catches. Messages name the path (never a secret) and
@@ -79,6 +80,10 @@ class NotLoadedError(CopickError, RuntimeError):
     """An attribute was read that only ``await entity.load()`` fills."""
 
 
+class ClosedError(CopickError, RuntimeError):
+    """A blocking root was used after it was closed; open the project again."""
+
+
 class FormatError(CopickError, ValueError):
     """A file that cannot be understood: its path and the reason."""
 
@@ -100,12 +105,13 @@ class AccessDeniedError(StorageError, PermissionError):
 
 
 class StorageTimeoutError(StorageError, TimeoutError):
-    """The operation did not finish within the configured ``timeout``."""
+    """No answer within the configured ``timeout``, or an endpoint that could not be reached in all attempts."""
 
 
 __all__ = [
     "AccessDeniedError",
     "AlreadyExistsError",
+    "ClosedError",
     "ConflictError",
     "CopickError",
     "FormatError",

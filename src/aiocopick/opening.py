@@ -21,6 +21,8 @@ from aiocopick.storage.limits import in_thread
 if TYPE_CHECKING:
     from types import TracebackType
 
+    from aiocopick.sync.root import CopickRootFS
+
     Source = str | os.PathLike[str] | Mapping[str, Any] | CopickConfig
 
 
@@ -88,6 +90,20 @@ def open(source: Source, *, must_exist: bool = False, **overrides: Any) -> Openi
         The file is no config, or the config says nothing that can be opened.
     """
     return Opening(source, must_exist, overrides)
+
+
+def open_sync(source: Source, *, must_exist: bool = False, **overrides: Any) -> CopickRootFS:
+    """Open a project for blocking use; parameters, requests and errors are those of :func:`open`.
+
+    Returns
+    -------
+    CopickRootFS or CopickRootMultilayer
+        A context manager; nothing has to be closed, though.
+    """
+    from aiocopick.sync.bridge import call
+    from aiocopick.sync.configs import facade
+
+    return facade(call(Opening(source, must_exist, overrides)._open))
 
 
 async def read_config(source: Source, **overrides: Any) -> CopickConfig:

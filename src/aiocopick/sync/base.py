@@ -1,0 +1,249 @@
+"""What all facade classes have in common: an async twin, the call across, and the wrapping of what comes back."""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Iterator
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, ParamSpec, Self, TypeVar
+
+from aiocopick.sync.bridge import call
+
+if TYPE_CHECKING:
+    from aiocopick.entities.base import AsyncEntity
+    from aiocopick.entities.root import AsyncRoot
+    from aiocopick.sync.root import CopickRootFS
+
+P = ParamSpec("P")
+T = TypeVar("T")
+Twin = TypeVar("Twin", bound="AsyncEntity | AsyncRoot")
+Entity = TypeVar("Entity", bound="AsyncEntity")
+
+# The factory that says which class a kind of child is wrapped in, and its constructor's name for the metadata.
+_DOORS = {
+    "run": ("_run_factory", "meta"),
+    "object": ("_object_factory", "meta"),
+    "voxel_spacing": ("_voxel_spacing_factory", "meta"),
+    "picks": ("_picks_factory", "file"),
+    "mesh": ("_mesh_factory", "meta"),
+    "segmentation": ("_segmentation_factory", "meta"),
+    "filaments": ("_filaments_factory", "file"),
+    "tomogram": ("_tomogram_factory", "meta"),
+    "features": ("_feature_factory", "meta"),
+}
+
+
+_END: Any = object()
+
+
+async def _next(steps: AsyncIterator[T]) -> T:
+    return await anext(steps, _END)
+
+
+class Blocking(Generic[Twin]):
+    """A facade object: it calls its async twin, wraps what comes back, and returns it. It does nothing itself."""
+
+    parent_name: ClassVar[str] = ""
+    """Attribute that holds the parent; empty for the root."""
+
+    lists: ClassVar[tuple[str, ...]] = ()
+    """Nouns of the children that are cached in lists: ``picks`` in ``_picks``."""
+
+    _twin: Twin | None
+    """The async twin; None until it is needed, for an object that was constructed by its names."""
+
+    def _make_twin(self) -> Twin:
+        """The async twin of an object that was constructed by its names."""
+        raise NotImplementedError
+
+    @property
+    def _root(self) -> CopickRootFS:
+        root: CopickRootFS = getattr(self, self.parent_name)._root
+        return root
+
+    def _call(self, function: Callable[P, Coroutine[Any, Any, T]], /, *args: P.args, **kwargs: P.kwargs) -> T:
+        """Run a coroutine function of a twin on the facade's loop."""
+        self._root._check_open()
+        return call(function, *args, **kwargs)
+
+    def _iterate(self, steps: AsyncIterator[T]) -> Iterator[T]:
+        """An async iterator, step by step."""
+        while (item := self._call(_next, steps)) is not _END:
+            yield item
+
+    # --- children -----------------------------------------------------------------------------------------------------
+
+    def _wrap(self, twin: AsyncEntity | None) -> Any:
+        """The facade object of a child's twin: always the same one, as long as somebody has it."""
+        if twin is None:
+            return None
+        with self._root._guard:
+            known: weakref.WeakValueDictionary[Any, Blocking[Any]] | None = self.__dict__.get("_known")
+            if known is None:
+                known = self.__dict__["_known"] = weakref.WeakValueDictionary()
+            child = known.get(twin.ref)
+            if child is None or child._twin is not twin:
+                child = known[twin.ref] = self._construct(twin)
+            return child
+
+    def _wrap_all(self, twins: Iterable[AsyncEntity]) -> list[Any]:
+        return [self._wrap(twin) for twin in twins]
+
+    def _construct(self, twin: AsyncEntity) -> Blocking[Any]:
+        factory, names = _DOORS[twin.kind]
+        made = getattr(self, factory)()
+        # CoPick's own factories of picks and filaments return the class alone.
+        cls, meta_class = made if isinstance(made, tuple) else (made, type(twin.meta))
+        if not isinstance(twin.meta, meta_class):
+            twin._meta = meta_class(**twin.meta.model_dump())
+        child: Blocking[Any] = cls(**{cls.parent_name: self, names: twin.meta})
+        child._twin = twin
+        return child
+
+    def _listed(self, noun: str, ask: Callable[[], Coroutine[Any, Any, Any]]) -> list[Any]:
+        """The cached list of a noun, asked for the first time it is looked at."""
+        cached: list[Any] | None = getattr(self, f"_{noun}")
+        if cached is None:
+            twins = self._call(ask)
+            with self._root._guard:
+                cached = getattr(self, f"_{noun}")
+                if cached is None:
+                    cached = self._keep(noun, twins)
+        return cached
+
+    def _keep(self, noun: str, twins: Iterable[AsyncEntity]) -> list[Any]:
+        """Make these the cached list of a noun."""
+        children = self._wrap_all(twins)
+        setattr(self, f"_{noun}", children)
+        return children
+
+    def _queried(self, noun: str, twins: Iterable[AsyncEntity], layers: Iterable[str] | None) -> list[Any]:
+        """What a query found; it becomes the cached list, unless only some layers were asked."""
+        return self._wrap_all(twins) if layers is not None else list(self._keep(noun, twins))
+
+    def _created(self, noun: str, twin: AsyncEntity) -> Any:
+        """The facade object of a new child, in the cached list as well."""
+        child = self._wrap(twin)
+        cached: list[Any] | None = getattr(self, f"_{noun}")
+        if cached is not None:
+            cached[:] = self._wrap_all(self._call(getattr(self.aio, noun)))
+        return child
+
+    def _deleted(self, noun: str) -> None:
+        """After children were deleted: another list, as somebody may be going through the one there was."""
+        if getattr(self, f"_{noun}") is not None:
+            self._keep(noun, self._call(getattr(self.aio, noun)))
+
+    # --- what every entity has ----------------------------------------------------------------------------------------
+
+    @property
+    def aio(self) -> Twin:
+        """The async twin."""
+        if self._twin is None:
+            self._twin = self._make_twin()
+        return self._twin
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Blocking):
+            return NotImplemented
+        return self is other or bool(self.aio == other.aio)
+
+    def __hash__(self) -> int:
+        return hash(self.aio)
+
+    def _shown(self) -> dict[str, Any]:
+        """What is shown of it: its names, and how many children are known. No I/O."""
+        counts = {noun: getattr(self, f"_{noun}") for noun in self.lists}
+        return {noun: None if known is None else len(known) for noun, known in counts.items()}
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({', '.join(f'{name}={value!r}' for name, value in self._shown().items())})"
+
+    def _repr_html_(self) -> str:
+        from html import escape
+
+        rows = "".join(
+            f"<tr><th>{escape(name)}</th><td>{escape('not listed yet' if value is None else str(value))}</td></tr>"
+            for name, value in self._shown().items()
+        )
+        return f"<table><caption>{escape(type(self).__name__)}</caption>{rows}</table>"
+
+    def __getstate__(self) -> dict[str, Any]:
+        # What travels is names, twins and what was loaded; lists are asked for again where it arrives.
+        state = {name: value for name, value in self.__dict__.items() if name not in ("_known", "_guard", "_cohort")}
+        return state | {f"_{noun}": None for noun in self.lists}
+
+
+class BlockingEntity(Blocking[Entity]):
+    """A facade object below the root, constructed by its parent and its names."""
+
+    _given: Any
+    """The names it was constructed by."""
+
+    def _begin(self, parent: Any, names: Any) -> None:
+        setattr(self, self.parent_name, parent)
+        self._given = names
+        self._twin = None
+        for noun in self.lists:
+            setattr(self, f"_{noun}", None)
+
+    @property
+    def meta(self) -> Any:
+        """What its names say, as CoPick's metadata model. No I/O."""
+        return self.aio.meta
+
+    @meta.setter
+    def meta(self, value: Any) -> None:
+        self._given = value
+        self._twin = None
+
+    def __lt__(self, other: Self) -> bool:
+        return self.aio < other.aio if isinstance(other, BlockingEntity) else NotImplemented
+
+    def _shown(self) -> dict[str, Any]:
+        names = {name: value for name, value in self.ref.to_json().items() if name not in ("kind", "run")}
+        return {"run": getattr(self.ref, "run", None)} | names | super()._shown()
+
+    @property
+    def config(self) -> Any:
+        """The configuration of the project."""
+        return self.aio.config
+
+    @property
+    def ref(self) -> Any:
+        """What it is: hashable, ordered, JSON-able."""
+        return self.aio.ref
+
+    @property
+    def uri(self) -> str:
+        """Its CoPick URI."""
+        return self.aio.uri
+
+    @property
+    def key(self) -> str:
+        """Where it lies, relative to the root of its layer."""
+        return self.aio.key
+
+    @property
+    def path(self) -> str:
+        """Root and key, without secrets."""
+        return self.aio.path
+
+    @property
+    def kind(self) -> str:
+        """Which kind of entity it is (:data:`aiocopick.layout.refs.KINDS`)."""
+        return self.aio.kind
+
+    @property
+    def layer(self) -> Any:
+        """The layer that it is seen in."""
+        return self.aio.layer
+
+    @property
+    def sources(self) -> tuple[Any, ...]:
+        """Every place where it is stored, the one that is seen first."""
+        return self.aio.sources
+
+    @property
+    def read_only(self) -> bool:
+        """Whether the place where it is seen cannot be changed."""
+        return self.aio.read_only

@@ -1,0 +1,389 @@
+"""The root of a project, blocking."""
+
+# Lists of our classes are no lists of abstract ones to a type checker; the parity test compares the signatures.
+# mypy: disable-error-code="override"
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Self
+
+from aiocopick.entities.metadata import read_metadata
+from aiocopick.entities.root import AsyncRoot
+from aiocopick.errors import ClosedError
+from aiocopick.models.entities import CopickRoot
+from aiocopick.models.metadata import CopickRunMeta
+from aiocopick.models.objects import FilamentSpec, PickableObject
+from aiocopick.sync.base import Blocking
+from aiocopick.sync.cohort import assign_cohorts
+from aiocopick.sync.object import CopickObjectFS
+from aiocopick.sync.run import CopickRunFS
+
+if TYPE_CHECKING:
+    import os
+    from types import TracebackType
+
+    from fsspec import AbstractFileSystem
+
+    from aiocopick.entities.base import AsyncEntity
+    from aiocopick.layers import Layer
+    from aiocopick.models.config import CopickConfig
+    from aiocopick.storage.stats import StorageStats
+
+
+class CopickRootFS(Blocking[AsyncRoot], CopickRoot):
+    """A project. Making one sends no request.
+
+    It is a context manager, but nothing has to be closed. Any number of threads may use it at once.
+
+    Parameters
+    ----------
+    config : CopickConfig
+        Where it lies: a CopickConfigFS, CoPick's overlay and static form, or a CopickConfigMultilayer.
+    """
+
+    lists: ClassVar[tuple[str, ...]] = ("runs", "objects")
+
+    _runs: list[CopickRunFS] | None
+    _objects: list[CopickObjectFS] | None
+
+    def __init__(self, config: CopickConfig) -> None:
+        self._begin(AsyncRoot(config))
+
+    def _begin(self, twin: AsyncRoot) -> None:
+        self._twin = twin
+        self._runs = None
+        self._objects = None
+        self._closed = False
+        self._guard = threading.RLock()
+
+    @classmethod
+    def _over(cls, twin: AsyncRoot) -> Self:
+        """The facade of an async root."""
+        root = cls.__new__(cls)
+        root._begin(twin)
+        return root
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__ |= state | {"_guard": threading.RLock()}
+
+    @classmethod
+    def from_file(cls, path: str | os.PathLike[str]) -> Self:
+        """The project that a config JSON describes."""
+        from aiocopick.sync.configs import read_file
+
+        return cls(read_file(path))
+
+    def save_config(self, config_path: str | os.PathLike[str]) -> None:
+        """Write the configuration to a JSON file that opens this project again, secrets included."""
+        Path(config_path).write_text(self.config.to_json(), encoding="utf-8")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the connections of the facade's loop; the root cannot be used afterwards."""
+        if not self._closed:
+            self._call(self.aio.aclose)
+            self._closed = True
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise ClosedError(f"The project at {self.url} was closed; open it again.", path=self.url)
+
+    # --- what it is ---------------------------------------------------------------------------------------------------
+
+    @property
+    def _root(self) -> CopickRootFS:
+        return self
+
+    @property
+    def root(self) -> Self:
+        """Itself, so that every entity and the root have one."""
+        return self
+
+    @property
+    def config(self) -> CopickConfig:
+        """Its configuration, live."""
+        return self.aio.config
+
+    @property
+    def fs(self) -> AbstractFileSystem:
+        """One fsspec filesystem of the layer that new entities go to, usable synchronously."""
+        return self.aio.layer.config.fs()
+
+    @property
+    def layers(self) -> tuple[Layer, ...]:
+        """The layers, the highest priority first."""
+        return self.aio.layers
+
+    @property
+    def layer(self) -> Layer:
+        """The layer that new entities go to; the one seen first when none can be written to."""
+        return self.aio.layer
+
+    @property
+    def url(self) -> str:
+        """URL of that layer, without secrets."""
+        return self.aio.url
+
+    @property
+    def path(self) -> str:
+        """As :attr:`url`."""
+        return self.aio.path
+
+    def path_of(self, key: str) -> str:
+        """Root and key joined, without secrets.
+
+        See :meth:`aiocopick.AsyncRoot.path_of`.
+        """
+        return str(self.aio.path_of(key))
+
+    @property
+    def read_only(self) -> bool:
+        """Whether nothing in it can be changed."""
+        return self.aio.read_only
+
+    @property
+    def stats(self) -> StorageStats:
+        """Requests by verb, bytes, retries, peak in flight: of all layers together."""
+        return self.aio.stats
+
+    @property
+    def user_id(self) -> str | None:
+        """User id of the config; settable, live."""
+        return self.aio.user_id
+
+    @user_id.setter
+    def user_id(self, value: str | None) -> None:
+        self.aio.user_id = value
+
+    @property
+    def session_id(self) -> str | None:
+        """Session id of the config; settable, live."""
+        return self.aio.session_id
+
+    @session_id.setter
+    def session_id(self, value: str | None) -> None:
+        self.aio.session_id = value
+
+    def _shown(self) -> dict[str, Any]:
+        return {"url": self.url} | super()._shown()
+
+    # --- runs ---------------------------------------------------------------------------------------------------------
+
+    def _run_factory(self) -> tuple[type[CopickRunFS], type[CopickRunMeta]]:
+        return CopickRunFS, CopickRunMeta
+
+    @property
+    def runs(self) -> list[CopickRunFS]:
+        """The runs, as last queried.
+
+        See :meth:`aiocopick.AsyncRoot.runs`.
+        """
+        return self._listed("runs", self.aio.runs)
+
+    def _keep(self, noun: str, twins: Iterable[AsyncEntity]) -> list[Any]:
+        children = super()._keep(noun, twins)
+        if noun == "runs":
+            assign_cohorts(children)
+        return children
+
+    def query(self, *, layers: Iterable[str] | None = None) -> list[CopickRunFS]:
+        """Ask the storage for the runs: one request for each thousand of them, per layer.
+
+        See :meth:`aiocopick.AsyncRoot.query`.
+        """
+        return self._queried("runs", self._call(self.aio.query, layers=layers), layers)
+
+    def refresh(self) -> None:
+        """Ask for the runs again, at once; the objects are asked for when they are looked at."""
+        self.aio.refresh()
+        self._objects = None
+        self._keep("runs", self._call(self.aio.query))
+
+    def get_run(self, name: str, **kwargs: Any) -> CopickRunFS | None:
+        """The run of a name, or None: one request per layer, unless the runs are known; nothing is cached.
+
+        See :meth:`aiocopick.AsyncRoot.get_run`.
+        """
+        run: CopickRunFS | None = self._wrap(self._call(self.aio.get_run, name, **kwargs))
+        return run
+
+    def new_run(self, name: str, exist_ok: bool = False, **kwargs: Any) -> CopickRunFS:
+        """Create a run.
+
+        See :meth:`aiocopick.AsyncRoot.new_run`.
+        """
+        run: CopickRunFS = self._created("runs", self._call(self.aio.new_run, name, exist_ok, **kwargs))
+        return run
+
+    def delete_run(self, name: str) -> None:
+        """Delete a run with everything in it; nothing happens when there is none of that name.
+
+        See :meth:`aiocopick.AsyncRoot.delete_run`.
+        """
+        self._call(self.aio.delete_run, name)
+        self._deleted("runs")
+
+    def ensure(self, create: bool = False) -> bool:
+        """Whether there is a project; with `create` there is one afterwards.
+
+        See :meth:`aiocopick.AsyncRoot.ensure`.
+        """
+        return self._call(self.aio.ensure, create)
+
+    def load_meta(self) -> dict[str, Any]:
+        """The ``.meta`` file beside the runs; {} when there is none.
+
+        See :meth:`aiocopick.AsyncRoot.load_meta`.
+        """
+        return self._call(self.aio.load_meta)
+
+    def store_meta(self, content: Mapping[str, Any] | None = None) -> None:
+        """Write the ``.meta`` file beside the runs; keys that are there already and not given are kept.
+
+        See :meth:`aiocopick.AsyncRoot.store_meta`.
+        """
+        self._call(self.aio.store_meta, content)
+
+    @staticmethod
+    def _load_metadata(path: str, fs: AbstractFileSystem) -> dict[str, Any]:
+        return read_metadata(path, fs)
+
+    # --- objects ------------------------------------------------------------------------------------------------------
+
+    def _object_factory(self) -> tuple[type[CopickObjectFS], type[PickableObject]]:
+        return CopickObjectFS, PickableObject
+
+    @property
+    def pickable_objects(self) -> list[CopickObjectFS]:
+        """The pickable objects, as last queried; what is appended to the config is among them at once.
+
+        See :meth:`aiocopick.AsyncRoot.pickable_objects`.
+        """
+        return self._listed("objects", self.aio.pickable_objects)
+
+    def query_objects(self, *, layers: Iterable[str] | None = None) -> list[CopickObjectFS]:
+        """The pickable objects, the storage asked which of them have a density map: one request per layer.
+
+        See :meth:`aiocopick.AsyncRoot.query_objects`.
+        """
+        return self._queried("objects", self._call(self.aio.query_objects, layers=layers), layers)
+
+    def _query_objects(self) -> None:
+        self.query_objects()
+
+    def get_object(self, name: str) -> CopickObjectFS | None:
+        """The pickable object of a name, or None.
+
+        See :meth:`aiocopick.AsyncRoot.get_object`.
+        """
+        found: CopickObjectFS | None = self._wrap(self._call(self.aio.get_object, name))
+        return found
+
+    def new_object(
+        self,
+        name: str,
+        is_particle: bool,
+        label: int | None = None,
+        color: tuple[int, int, int, int] | None = None,
+        emdb_id: str | None = None,
+        pdb_id: str | None = None,
+        identifier: str | None = None,
+        map_threshold: float | None = None,
+        radius: float | None = None,
+        metadata: dict[str, Any] | None = None,
+        exist_ok: bool = False,
+        filament: FilamentSpec | dict[str, Any] | None = None,
+    ) -> CopickObjectFS:
+        """Add a pickable object to the config. The file of the config is not written.
+
+        See :meth:`aiocopick.AsyncRoot.new_object`.
+        """
+        twin = self._call(
+            self.aio.new_object,
+            name,
+            is_particle,
+            label,
+            color,
+            emdb_id,
+            pdb_id,
+            identifier,
+            map_threshold,
+            radius,
+            metadata,
+            exist_ok,
+            filament,
+        )
+        made: CopickObjectFS = self._created("objects", twin)
+        return made
+
+    def discover_objects(self) -> list[str]:
+        """Names of objects that picks, meshes, filaments, segmentations or density maps are stored of.
+
+        See :meth:`aiocopick.AsyncRoot.discover_objects`.
+        """
+        return self._call(self.aio.discover_objects)
+
+    # --- everything ---------------------------------------------------------------------------------------------------
+
+    def crawl(
+        self, runs: str | Iterable[str] | None = None, kinds: Iterable[str] | None = None, load: Iterable[str] = ()
+    ) -> Iterator[CopickRunFS]:
+        """Go through the runs in the order of their keys, each with its lists filled.
+
+        See :meth:`aiocopick.AsyncRoot.crawl`.
+        """
+        for run in self._iterate(self.aio.crawl(runs, kinds, load)):
+            yield self._wrap(run)
+
+    def prefetch(self, kinds: Iterable[str] | None = None, load: Iterable[str] = ()) -> None:
+        """List what all runs hold, at once, so that asking each of them costs nothing.
+
+        See :meth:`aiocopick.AsyncRoot.prefetch`.
+        """
+        self._call(self.aio.prefetch, kinds, load)
+
+    def resolve(self, uri: str, kind: str | None = None) -> list[Any]:
+        """The entities that a CoPick URI names, in all runs.
+
+        See :meth:`aiocopick.AsyncRoot.resolve`.
+        """
+        return [self._facade_of(twin) for twin in self._call(self.aio.resolve, uri, kind)]
+
+    def _facade_of(self, twin: AsyncEntity) -> Any:
+        parent = twin._parent
+        return (self if parent is self.aio else self._facade_of(parent))._wrap(twin)
+
+    def options(self, **changes: Any) -> Self:
+        """A view of the same project with other limits: ``root.options(timeout=5, max_concurrency=8)``.
+
+        See :meth:`aiocopick.AsyncRoot.options`.
+        """
+        return self._over(self.aio.options(**changes))
+
+    def reconnect(self) -> None:
+        """Close the connections of this event loop and forget what was listed; the next request connects again.
+
+        See :meth:`aiocopick.AsyncRoot.reconnect`.
+        """
+        self._call(self.aio.reconnect)
+        self._runs = None
+        self._objects = None
+
+    def _invalidate_all_caches(self) -> None:
+        self.aio.refresh()
+        self._runs = None
+        self._objects = None
+
+
+class CopickRootMultilayer(CopickRootFS):
+    """A project of several layers, seen as one; otherwise as :class:`CopickRootFS`."""

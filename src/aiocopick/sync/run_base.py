@@ -1,0 +1,39 @@
+"""How a run on the facade is listed: with the runs beside it."""
+
+# Lists of our classes are no lists of abstract ones to a type checker; the parity test compares the signatures.
+# mypy: disable-error-code="override"
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine
+from typing import TYPE_CHECKING, Any, ClassVar, ParamSpec, TypeVar
+
+from aiocopick.entities.run import AsyncRun
+from aiocopick.models.entities import CopickRun
+from aiocopick.sync.base import BlockingEntity
+
+if TYPE_CHECKING:
+    from aiocopick.sync.cohort import Cohort
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+class RunBase(BlockingEntity[AsyncRun], CopickRun):
+    """A run and the lists of its children."""
+
+    parent_name: ClassVar[str] = "root"
+    lists: ClassVar[tuple[str, ...]] = ("voxel_spacings", "picks", "meshes", "segmentations", "filaments")
+
+    _cohort: Cohort | None = None
+
+    def _look(self, function: Callable[P, Coroutine[Any, Any, T]], /, *args: P.args, **kwargs: P.kwargs) -> T:
+        """As ``_call``, for what lists the run the first time: the runs beside it are listed with it."""
+        if self._cohort is not None:
+            self._cohort.list_once(self)
+        return self._call(function, *args, **kwargs)
+
+    def _listed(self, noun: str, ask: Callable[[], Coroutine[Any, Any, Any]]) -> list[Any]:
+        if self._cohort is not None and getattr(self, f"_{noun}") is None:
+            self._cohort.list_once(self)
+        return super()._listed(noun, ask)
