@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic_core import to_json
+from pydantic_core import from_json, to_json
 
 from aiocopick.errors import FormatError
 from aiocopick.formats.json_bytes import parse_json
@@ -24,7 +25,8 @@ _POINTS = b'"points"'
 # The envelope ahead of the points is short, unless somebody keeps his notes there; then the general parser reads it.
 _LONGEST_HEAD = 1 << 16
 _FLAT_KEYS = frozenset({"x", "y", "z"})
-_BLOCK = 4096
+# Points written at once; their text fits a core's cache.
+_BLOCK = 1024
 
 # What every envelope says, in CoPick's order; the points come before trust_orientation.
 _DEFAULT_HEADER: dict[str, Any] = {"run_name": None, "voxel_spacing": None, "unit": "angstrom"}
@@ -215,27 +217,46 @@ def _json(value: Any) -> bytes:
     return to_json(value, inf_nan_mode="constants")
 
 
+@dataclass(slots=True)
+class _Template:
+    """The text of a point with ``%b`` where its values go, and the values: floats row by row, ids apart."""
+
+    text: bytes
+    floats: NDArray[np.float64]
+    ids: NDArray[np.int64] | None
+    id_slot: int
+
+
 def _encode_points(table: PicksTable) -> Iterator[bytes]:
+    template = _make_template(table)
     count = len(table)
-    columns = [table.positions[:, 0], table.positions[:, 1], table.positions[:, 2]]
-    template = [b'{"location":{"x":', b"%b", b',"y":', b"%b", b',"z":', b"%b", b'},"transformation_":[[']
-    for row, column in itertools.product(range(4), range(4)):
-        values = None if table.transforms is None else table.transforms[:, row, column]
-        template.append(_slot(values, IDENTITY[row][column], columns))
-        template.append((b"," if column < 3 else b"],[") if (row, column) != (3, 3) else b"]]")
-    template += [b',"instance_id":', _slot(table.instance_ids, 0, columns)]
-    template += [b',"score":', _slot(table.scores, 1.0, columns), b"}"]
-    pattern = b"".join(template)
     special = sorted(i for i in table.extras if 0 <= i < count)
+    whole = b",".join([template.text] * _BLOCK)
     for begin, end in itertools.pairwise([-1, *special, count]):
-        for block in range(begin + 1, end, _BLOCK):
-            yield _encode_block(pattern, columns, slice(block, min(block + _BLOCK, end)))
+        for start in range(begin + 1, end, _BLOCK):
+            stop = min(start + _BLOCK, end)
+            text = whole if stop - start == _BLOCK else b",".join([template.text] * (stop - start))
+            yield text % tuple(_value_texts(template, start, stop))
         if end < count:
-            plain = parse_json(_encode_block(pattern, columns, slice(end, end + 1)), path="point")
+            plain = from_json(template.text % tuple(_value_texts(template, end, end + 1)))
             yield _json(_merge(plain, table.extras[end]))
 
 
-def _slot(values: NDArray[Any] | None, default: float, columns: list[NDArray[Any]]) -> bytes:
+def _make_template(table: PicksTable) -> _Template:
+    columns = [table.positions[:, 0], table.positions[:, 1], table.positions[:, 2]]
+    text = [b'{"location":{"x":%b,"y":%b,"z":%b},"transformation_":[[']
+    for row, column in itertools.product(range(4), range(4)):
+        values = None if table.transforms is None else table.transforms[:, row, column]
+        text.append(_slot(values, IDENTITY[row][column], columns))
+        text.append((b"," if column < 3 else b"],[") if (row, column) != (3, 3) else b"]]")
+    id_slot = len(columns)
+    ids = table.instance_ids if table.instance_ids is not None and table.instance_ids.any() else None
+    text += [b',"instance_id":', b"0" if ids is None else b"%b"]
+    text += [b',"score":', _slot(table.scores, 1.0, columns), b"}"]
+    return _Template(b"".join(text), np.stack(columns, axis=1), ids, id_slot)
+
+
+def _slot(values: NDArray[np.float64] | None, default: float, columns: list[NDArray[np.float64]]) -> bytes:
     """What stands in the template for a column: its text when it is the default throughout, else a placeholder."""
     # -0.0 equals 0.0 but is written differently.
     if values is None or (bool((values == default).all()) and not bool(np.signbit(values).any())):
@@ -244,12 +265,17 @@ def _slot(values: NDArray[Any] | None, default: float, columns: list[NDArray[Any
     return b"%b"
 
 
-def _encode_block(pattern: bytes, columns: list[NDArray[Any]], rows: slice) -> bytes:
-    width, height = len(columns), rows.stop - rows.start
-    texts: list[bytes] = [b""] * (width * height)
-    for i, column in enumerate(columns):
-        texts[i::width] = _json(column[rows].tolist())[1:-1].split(b",")
-    return b",".join([pattern] * height) % tuple(texts)
+def _value_texts(template: _Template, start: int, stop: int) -> list[bytes]:
+    floats = template.floats[start:stop]
+    texts = _json(floats.ravel().tolist())[1:-1].split(b",")
+    if template.ids is None:
+        return texts
+    width = floats.shape[1]
+    merged = [b""] * (len(texts) + len(floats))
+    for i in range(width):
+        merged[i + (i >= template.id_slot) :: width + 1] = texts[i::width]
+    merged[template.id_slot :: width + 1] = _json(template.ids[start:stop].tolist())[1:-1].split(b",")
+    return merged
 
 
 def _merge(point: dict[str, Any], extra: dict[str, Any]) -> dict[str, Any]:
