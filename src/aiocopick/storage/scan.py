@@ -110,17 +110,14 @@ async def follow(
             yield wanted
         if page.token is None or (resumes and len(wanted) < len(fresh)):
             return
-        if not resumes:
-            if page.token == token:
-                raise UnfitError(reached, always=True)
-            token = page.token
-        elif fresh:
-            reached, token = behind(fresh[-1]), None
-        elif token is None:
-            # The server ignored where to start; its own token may do better.
-            token = page.token
-        else:
+        if resumes and fresh:
+            reached = behind(fresh[-1])
+        if resumes and fresh and token is None:
+            continue
+        # By token: where there is no other way, or where the server ignored where to start.
+        if page.token == token:
             raise UnfitError(reached, always=True)
+        token = page.token
 
 
 def _once(entries: Sequence[Entry]) -> list[Entry]:

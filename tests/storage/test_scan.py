@@ -1,0 +1,339 @@
+"""Listing a tree: the same entries from every server, in the fewest requests each allows."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import aclosing
+
+import pytest
+import pytest_asyncio
+from hypothesis import HealthCheck, given, settings, strategies as st
+
+from aiocopick.storage import Entry, Storage, open_storage
+from aiocopick.storage.backends.base import Page
+from aiocopick.storage.backends.objects import children_page
+from aiocopick.storage.scan import LAST, UnfitError, behind, dense, follow, position, walk
+from aiocopick.storage.settings import Settings
+from tests.servers.gcs import GcsServer
+from tests.servers.s3 import MinioServer, MotoServer, S3Server
+
+
+class Server:
+    """A listing as servers give it, with the faults that were seen in them.
+
+    - ``good``: pages of collapsed entries; the token and start-after both work.
+    - ``raw``: as MinIO: a page counts raw keys, its token does not get past a collapsed tree, prefixes come twice.
+    - ``deaf``: ignores where to start, but its token works.
+    - ``blind``: knows no delimiter of several characters and lists everything.
+    - ``cutting``: cuts a common prefix after the first character of the delimiter.
+    - ``stuck``: gives its first page for ever.
+    """
+
+    def __init__(self, keys: list[str], kind: str, size: int) -> None:
+        self.keys = sorted(keys)
+        self.kind = kind
+        self.size = size
+        self.requests = 0
+
+    async def fetch(
+        self, prefix: str, delimiter: str | None, start_after: str = "", token: object | None = None
+    ) -> Page:
+        self.requests += 1
+        start = f"{prefix}/" if prefix else ""
+        names = [key for key in self.keys if key.startswith(start)]
+        if self.kind == "stuck":
+            start_after, token = "", None
+        if self.kind == "deaf":
+            start_after = ""
+        if token is not None:
+            names = [key for key in names if key > str(token)]
+        names = [key for key in names if key > start_after]
+        if self.kind == "blind" and delimiter != "/":
+            delimiter = None
+        if self.kind == "raw":
+            page = names[: self.size]
+            objects, prefixes, last = self._collapse(page, start, delimiter)
+            more = len(names) > len(page)
+        else:
+            objects, prefixes, last = [], [], ""
+            taken = 0
+            for index in range(len(names)):
+                objects, prefixes, last = self._collapse(names[: index + 1], start, delimiter)
+                if len(objects) + len(prefixes) > self.size:
+                    break
+                taken = index + 1
+            objects, prefixes, last = self._collapse(names[:taken], start, delimiter)
+            more = taken < len(names)
+        listed = [(key, 1, None, None) for key in objects]
+        return children_page("", start, listed, prefixes, delimiter, last if more else None)
+
+    def _collapse(self, names: list[str], start: str, delimiter: str | None) -> tuple[list[str], list[str], str]:
+        objects, prefixes = [], []
+        for name in names:
+            at = -1 if delimiter is None else name.find(delimiter, len(start))
+            if at < 0 or delimiter is None:
+                objects.append(name)
+                continue
+            end = at + (1 if self.kind == "cutting" else len(delimiter))
+            if name[:end] not in prefixes:
+                prefixes.append(name[:end])
+        last = names[-1] if names else ""
+        if self.kind == "raw" and prefixes and last.startswith(prefixes[-1]):
+            # The token names the tree and not what follows it.
+            last = prefixes[-1]
+        return objects, prefixes, last
+
+
+def expected(keys: list[str], prefix: str, start_after: str = "", stop_before: str | None = None) -> set[str]:
+    start = f"{prefix}/" if prefix else ""
+    found = set()
+    for key in keys:
+        if key.startswith(start):
+            at = key.find(".zarr/", len(start))
+            found.add(key if at < 0 else key[: at + 6])
+    return {name for name in found if name > start_after and (stop_before is None or name < stop_before)}
+
+
+async def flat(server: Server, prefix: str, **bounds: str | None) -> list[str]:
+    found: list[str] = []
+    async with aclosing(follow(server.fetch, prefix, ".zarr/", resumes=True, **bounds)) as pages:  # type: ignore[arg-type]
+        async for page in pages:
+            found += [position(entry) for entry in page]
+    return found
+
+
+async def walked(server: Server, prefix: str, **bounds: str | None) -> list[str]:
+    found: list[str] = []
+
+    async def listing(directory: str) -> list[Entry]:
+        entries: list[Entry] = []
+        async with aclosing(follow(server.fetch, directory, "/", resumes=True)) as pages:
+            async for page in pages:
+                entries += page
+        return entries
+
+    async def emit(entries: object) -> None:
+        found.extend(position(entry) for entry in entries)  # type: ignore[attr-defined]
+
+    await walk(listing, emit, prefix, ".zarr/", limit=4, **bounds)  # type: ignore[arg-type]
+    return found
+
+
+SEGMENTS = st.sampled_from(["a", "b", "a-", "a0", "run", "x.zarr", "y.zarr", "é", "0", "1", "z"])
+KEYS = st.lists(st.lists(SEGMENTS, min_size=1, max_size=4).map("/".join), max_size=25, unique=True).map(
+    # An object and a directory of the same name are two entries on a server and cannot be on a disk.
+    lambda keys: [key for key in keys if not any(other.startswith(f"{key}/") for other in keys)]
+)
+BOUNDS = st.one_of(st.just(""), st.lists(SEGMENTS, min_size=1, max_size=3).map("/".join))
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("kind", ["good", "raw", "deaf", "blind"])
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(keys=KEYS, size=st.integers(1, 9), prefix=st.sampled_from(["", "a", "run"]), low=BOUNDS, high=BOUNDS)
+async def test_flat_listings_are_complete_and_in_order(
+    kind: str, keys: list[str], size: int, prefix: str, low: str, high: str
+) -> None:
+    found = await flat(Server(keys, kind, size), prefix, start_after=low, stop_before=high or None)
+    assert found == sorted(expected(keys, prefix, low, high or None))
+
+
+@pytest.mark.asyncio
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(keys=KEYS, size=st.integers(1, 9), prefix=st.sampled_from(["", "a", "run"]), low=BOUNDS, high=BOUNDS)
+async def test_walking_finds_what_a_flat_listing_finds(
+    keys: list[str], size: int, prefix: str, low: str, high: str
+) -> None:
+    found = await walked(Server(keys, "good", size), prefix, start_after=low, stop_before=high or None)
+    assert sorted(found) == sorted(expected(keys, prefix, low, high or None))
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("kind", ["cutting", "stuck"])
+async def test_a_server_that_cannot_is_noticed(kind: str) -> None:
+    keys = [f"run{number}/wbp.zarr/0" for number in range(9)]
+    server = Server(keys, kind, 2)
+    with pytest.raises(UnfitError) as caught:
+        await flat(server, "")
+    assert caught.value.always
+    assert server.requests <= 3
+
+
+@pytest.mark.asyncio
+async def test_a_collapsed_tree_costs_one_page_however_large_it_is() -> None:
+    keys = ["a/.meta", *(f"a/wbp.zarr/{chunk:05}" for chunk in range(2150)), "a/zzz"]
+    server = Server(keys, "raw", 1000)
+    assert await flat(server, "a") == ["a/.meta", "a/wbp.zarr/", "a/zzz"]
+    assert server.requests == 2
+
+
+@pytest.mark.asyncio
+async def test_pages_full_of_chunks_are_given_up_for_a_walk() -> None:
+    keys = [f"run{number:03}/wbp.zarr/{chunk}" for number in range(100) for chunk in range(1000)]
+    server = Server(keys, "raw", 1000)
+    found: list[str] = []
+
+    async def list_them() -> None:
+        async with aclosing(dense(follow(server.fetch, "", ".zarr/", resumes=True))) as pages:
+            async for page in pages:
+                found.extend(position(entry) for entry in page)
+
+    with pytest.raises(UnfitError) as caught:
+        await list_them()
+    assert not caught.value.always
+    assert server.requests == len(found) == 4
+    assert caught.value.reached == f"run003/wbp.zarr/{LAST}"
+
+
+def test_positions_order_a_prefix_behind_its_siblings() -> None:
+    entries = [Entry("a", is_prefix=True), Entry("a.json"), Entry("a0"), Entry("a-")]
+    assert [position(entry) for entry in sorted(entries, key=position)] == ["a-", "a.json", "a/", "a0"]
+    assert behind(Entry("a")) == "a" < behind(Entry("a", is_prefix=True)) < "a0"
+
+
+# --- on real servers --------------------------------------------------------------------------------------------------
+
+
+def project(runs: int, chunks: int = 3) -> dict[str, bytes]:
+    """A project with five objects and two volumes a run."""
+    objects: dict[str, bytes] = {}
+    for number in range(runs):
+        run = f"p/ExperimentRuns/TS_{number:04}"
+        objects[f"{run}/.meta"] = b"meta"
+        objects[f"{run}/VoxelSpacing10.000/.meta"] = b"meta"
+        for name in ("a", "b"):
+            objects[f"{run}/Picks/u_0_{name}.json"] = b"[]"
+        objects[f"{run}/Meshes/u_0_a.glb"] = b""
+        for volume in (f"{run}/VoxelSpacing10.000/wbp.zarr", f"{run}/Segmentations/10.000_u_0_a.zarr"):
+            for chunk in range(chunks):
+                objects[f"{volume}/0/{chunk}"] = b"x"
+    return objects
+
+
+def entries_of(objects: dict[str, bytes]) -> list[str]:
+    return sorted(expected([key.removeprefix("p/") for key in objects], "ExperimentRuns"))
+
+
+async def scanned(storage: Storage, prefix: str) -> list[str]:
+    async with storage.scan(prefix) as pages:
+        return sorted([position(entry) async for page in pages for entry in page])
+
+
+@pytest_asyncio.fixture
+async def opened(s3_server: S3Server) -> AsyncIterator[tuple[S3Server, str, Storage]]:
+    bucket = s3_server.new_bucket()
+    storage = open_storage(Settings(root=f"s3://{bucket}/p", fs_args=s3_server.fs_args()))
+    yield s3_server, bucket, storage
+    await storage.aclose()
+
+
+@pytest.mark.asyncio
+async def test_a_run_is_one_request(opened: tuple[S3Server, str, Storage]) -> None:
+    server, bucket, storage = opened
+    objects = project(3)
+    server.seed(bucket, objects)
+    with server.counting() as counts:
+        found = await scanned(storage, "ExperimentRuns/TS_0001")
+    assert found == [name for name in entries_of(objects) if "TS_0001" in name]
+    assert dict(counts) == {"ListObjectsV2": 1}
+    assert storage.stats.requests == {"list": 1}
+
+
+@pytest.mark.asyncio
+async def test_two_hundred_runs_are_one_request(opened: tuple[S3Server, str, Storage]) -> None:
+    server, bucket, storage = opened
+    server.seed(bucket, {f"p/ExperimentRuns/TS_{number:04}/.meta": b"meta" for number in range(200)})
+    with server.counting() as counts:
+        entries = await storage.list("ExperimentRuns")
+    assert [entry.name for entry in entries] == [f"TS_{number:04}" for number in range(200)]
+    assert dict(counts) == {"ListObjectsV2": 1}
+
+
+@pytest.mark.asyncio
+async def test_every_operation_costs_what_it_should(opened: tuple[S3Server, str, Storage]) -> None:
+    server, bucket, storage = opened
+    server.seed(bucket, project(1))
+    picks = "ExperimentRuns/TS_0000/Picks/u_0_a.json"
+    await storage.list("")
+    for operation, cost in (
+        (lambda: storage.read(picks), {"GetObject": 1}),
+        (lambda: storage.read(picks, (0, 1)), {"GetObject": 1}),
+        (lambda: storage.read_versioned(picks), {"GetObject": 1}),
+        (lambda: storage.exists(picks), {"ListObjectsV2": 1}),
+        (lambda: storage.exists("ExperimentRuns/TS_0000"), {"ListObjectsV2": 1}),
+        (lambda: storage.exists("ExperimentRuns/TS_0001"), {"ListObjectsV2": 1}),
+        (lambda: storage.stat(picks), {"ListObjectsV2": 1}),
+        (lambda: storage.write(picks, b"{}"), {"PutObject": 1}),
+        (lambda: storage.write("new", b"{}", create=True), {"PutObject": 1}),
+        (lambda: storage.copy(picks, "copy"), {"CopyObject": 1}),
+        (lambda: storage.delete_many(["copy"]), {"DeleteObject": 1}),
+        (lambda: storage.delete_many(["copy", "new"]), {"DeleteMultipleObjects": 1}),
+        (lambda: storage.delete_tree("ExperimentRuns/TS_0000"), {"ListObjectsV2": 1, "DeleteMultipleObjects": 1}),
+    ):
+        with server.counting() as counts:
+            await operation()
+        assert dict(counts) == cost
+
+
+@pytest.mark.asyncio
+async def test_moto_collapses_a_whole_project(moto_server: MotoServer) -> None:
+    bucket = moto_server.new_bucket()
+    objects = project(200)
+    moto_server.seed(bucket, objects)
+    storage = open_storage(Settings(root=f"s3://{bucket}/p", fs_args=moto_server.fs_args()))
+    with moto_server.counting() as counts:
+        found = await scanned(storage, "ExperimentRuns")
+    assert found == entries_of(objects)
+    # 200 runs have 1,400 entries.
+    assert dict(counts) == {"ListObjectsV2": 2}
+    await storage.aclose()
+
+
+@pytest.mark.asyncio
+async def test_minio_gives_the_same_whatever_its_pages_hold(minio_server: MinioServer) -> None:
+    bucket = minio_server.new_bucket()
+    objects = project(40, chunks=2) | project(3, chunks=1500)
+    minio_server.seed(bucket, objects)
+    storage = open_storage(Settings(root=f"s3://{bucket}/p", fs_args=minio_server.fs_args()))
+    with minio_server.counting() as counts:
+        found = await scanned(storage, "ExperimentRuns")
+    assert found == entries_of(objects)
+    assert counts["ListObjectsV2"] < 1 + 5 * 40
+    await storage.aclose()
+
+
+@pytest.mark.asyncio
+async def test_a_cut_prefix_is_noticed_once(gcs_server: GcsServer) -> None:
+    bucket = gcs_server.new_bucket()
+    objects = project(2)
+    gcs_server.seed(bucket, objects)
+    storage = open_storage(Settings(root=f"gs://{bucket}/p", fs_args=gcs_server.fs_args()))
+    assert storage.capabilities.delimiter
+    assert await scanned(storage, "ExperimentRuns") == entries_of(objects)
+    assert not storage.capabilities.delimiter
+    before = storage.stats.requests["list"]
+    found = await scanned(storage, "ExperimentRuns/TS_0001")
+    assert found == [name for name in entries_of(objects) if "TS_0001" in name]
+    # The run, and the four directories in it: voxel spacing, picks, meshes, segmentations.
+    assert storage.stats.requests["list"] - before == 5
+    await storage.aclose()
+
+
+@pytest.mark.asyncio
+async def test_directory_markers_are_directories(opened: tuple[S3Server, str, Storage]) -> None:
+    server, bucket, storage = opened
+    server.seed(bucket, {"p/run/x": b""})
+    client = server.client()
+    for marker in ("p/run/", "p/run/empty/", "p/other/"):
+        client.put_object(Bucket=bucket, Key=marker, Body=b"")
+    client.close()
+    assert [(entry.key, entry.is_prefix) for entry in await storage.list("")] == [("other", True), ("run", True)]
+    assert [(entry.key, entry.is_prefix) for entry in await storage.list("run")] == [
+        ("run/empty", True),
+        ("run/x", False),
+    ]
+    assert await storage.list("other") == []
+    assert await storage.exists("other")
+    assert await scanned(storage, "run") == ["run/empty/", "run/x"]
+    assert await storage.delete_tree("run") == 1
+    assert server.keys(bucket) == ["p/other/"]
