@@ -15,6 +15,7 @@ two subjects that did the same work found different things.
 from __future__ import annotations
 
 import argparse
+import os
 import shlex
 import sys
 from collections.abc import Sequence
@@ -95,6 +96,7 @@ def _cells(
         interpreters,
         sample_seconds=chosen.sample_seconds,
         budget_seconds=chosen.budget_seconds,
+        at_once=chosen.at_once or (os.cpu_count() or 1 if chosen.profile == "tiny" else 1),
         say=lambda line: print(line, file=sys.stderr, flush=True),
     )
     return [cell for experiment in experiments for cell in runner.run(experiment)]
@@ -170,6 +172,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--latency", nargs="+", type=int, metavar="MS", help="milliseconds added to each answer")
     parser.add_argument("--runs", nargs="+", type=int, metavar="N", help="numbers of runs, where a work has them")
     parser.add_argument("--repeats", type=int, metavar="N", help="rounds")
+    parser.add_argument(
+        "--at-once", type=int, metavar="N", help="samples at a time; default 1, for the tiny profile one a core"
+    )
     parser.add_argument("--sample-seconds", type=float, default=1800, help="stop a sample after this long")
     parser.add_argument(
         "--budget-seconds", type=float, default=120, help="no further rounds for a subject that has used this much"

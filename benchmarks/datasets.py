@@ -117,7 +117,7 @@ def mesh_content(subdivisions: int) -> bytes:
 def _hollow_volume(folder: str, chunks: int) -> dict[str, Content]:
     array = {
         "zarr_format": 2,
-        "shape": [chunks * 64, 64, 64],
+        "shape": [-(-chunks // 100) * 64, 640, 640],
         "chunks": [64, 64, 64],
         "dtype": "<f4",
         "compressor": {"id": "blosc", "cname": "lz4", "clevel": 5, "shuffle": 1, "blocksize": 0},
@@ -130,7 +130,7 @@ def _hollow_volume(folder: str, chunks: int) -> dict[str, Content]:
         f"{folder}/.zgroup": b'{"zarr_format": 2}',
         f"{folder}/.zattrs": json.dumps(_multiscales(2)).encode(),
         f"{folder}/0/.zarray": json.dumps(array).encode(),
-        **{f"{folder}/0/{number}/0/0": b"\0" for number in range(chunks)},
+        **{f"{folder}/0/{n // 100}/{n // 10 % 10}/{n % 10}": b"\0" for n in range(chunks)},
     }
 
 

@@ -26,7 +26,7 @@ def figures(command: Sequence[str], target: Mapping[str, Any], seconds: float) -
         When it fails or takes longer than `seconds`.
     """
     # The user's own AWS settings are only for the user's own store.
-    inherited = os.environ if "server" not in target else _without_aws(os.environ)
+    inherited = _without_aws(os.environ) if target["fs_args"] else os.environ
     environment = {
         **inherited,
         TARGET_VARIABLE: json.dumps(target),

@@ -72,6 +72,13 @@ FULL = (
         repeats=9,
     ),
     Experiment(
+        name="first-use",
+        work="first_use",
+        subjects=OURS + COPICKS,
+        targets=("disk",),
+        repeats=9,
+    ),
+    Experiment(
         name="blocking-call",
         work="blocking_call",
         subjects=("aiocopick-facade", "fsspec-sync"),
@@ -318,6 +325,7 @@ def _tiny(work: str, target: str, *others: str, **size: Any) -> Experiment:
 
 TINY = (
     _tiny("import_library", "disk"),
+    _tiny("first_use", "disk"),
     _tiny("blocking_call", "disk", "fsspec-sync", calls=100),
     _tiny("open_root", "disk", runs=1),
     _tiny("list_runs", "disk", runs=3),

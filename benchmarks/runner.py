@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shlex
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import partial
 from pathlib import Path
@@ -36,6 +37,9 @@ class Runner:
     budget_seconds : float
         A subject that has used this much in one group gets no further rounds: what takes minutes needs no repeats to
         be told from what takes seconds.
+    at_once : int
+        Samples under way at a time. More than one is for finding out whether everything works: nothing is counted then,
+        and no time means anything.
     say : callable
         Told a line for each sample.
     """
@@ -47,12 +51,14 @@ class Runner:
         *,
         sample_seconds: float,
         budget_seconds: float,
+        at_once: int,
         say: Callable[[str], None],
     ) -> None:
         self._target = target
         self._interpreters = interpreters
         self._sample_seconds = sample_seconds
         self._budget_seconds = budget_seconds
+        self._at_once = at_once
         self._say = say
 
     def run(self, experiment: Experiment) -> list[Cell]:
@@ -119,12 +125,16 @@ class Runner:
         taken: dict[str, list[Sample]] = {subject.name: [] for subject in subjects}
         for turn in range(repeats):
             # Another one begins each round, so that nobody always runs behind the same neighbour.
-            for number in range(len(subjects)):
-                subject = subjects[(turn + number) % len(subjects)]
-                before = taken[subject.name]
-                if any(one.error for one in before) or sum(one.wall for one in before) > self._budget_seconds:
-                    continue
-                before.append(sample(turn, subject))
+            first = turn % len(subjects)
+            asked = [
+                subject
+                for subject in (*subjects[first:], *subjects[:first])
+                if not any(one.error for one in taken[subject.name])
+                and sum(one.wall for one in taken[subject.name]) <= self._budget_seconds
+            ]
+            with ThreadPoolExecutor(self._at_once) as pool:
+                for subject, found in zip(asked, pool.map(partial(sample, turn), asked), strict=True):
+                    taken[subject.name].append(found)
         return taken
 
     def _sample(
@@ -139,6 +149,8 @@ class Runner:
         command = [str(self._interpreters[subject.environment]), *_command(subject, work, parameters)]
         with project() as addresses:
             target = self._target.reach(addresses, latency)
+            if self._at_once > 1:
+                target.pop("server", None)
             try:
                 found = Sample(round=turn, **figures(command, target, self._sample_seconds))
             except SampleError as error:

@@ -56,6 +56,13 @@ WORKS = {
             dataset=None,
         ),
         Work(
+            name="first_use",
+            title="First use",
+            about="In a fresh interpreter, with the files in the page cache: import, open a project of one empty run "
+            "on the local disk, list it.",
+            dataset=None,
+        ),
+        Work(
             name="blocking_call",
             title="A blocking call",
             about="Calls from blocking code of a coroutine that does nothing; all of them together.",

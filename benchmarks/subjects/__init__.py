@@ -19,7 +19,12 @@ OBJECT_STORES = EVERYWHERE - {"disk"}
 LISTING = frozenset({"open_root", "list_runs", "crawl", "crawl_picks", "one_run"})
 SPREADABLE = frozenset({"crawl", "crawl_picks", "load_picks", "create", "delete", "overlay"})
 VOLUMES = frozenset({"volume_read", "volume_write"})
-PROJECT = LISTING | SPREADABLE | VOLUMES | {"picks_load", "picks_store", "mesh_load", "mesh_store", "import_library"}
+PROJECT = (
+    LISTING
+    | SPREADABLE
+    | VOLUMES
+    | {"picks_load", "picks_store", "mesh_load", "mesh_store", "import_library", "first_use"}
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,16 +63,17 @@ class Subject:
     layouts: Mapping[str, frozenset[str]] = field(default_factory=dict)
     options: Mapping[str, Any] = field(default_factory=dict)
 
+    @property
+    def rehearses(self) -> bool:
+        """Whether it can list an empty project on the local disk before the clock starts."""
+        return "crawl" in self.works and "disk" in self.servers
+
     def does(self, work: str, parameters: Mapping[str, Any], server: str) -> bool:
         """Whether this subject can do a work of these sizes on this kind of server."""
         layouts = self.layouts.get(work)
         return (
             work in self.works and server in self.servers and (layouts is None or parameters.get("layout") in layouts)
         )
-
-
-# What copick imports at the first opening, its client of the data portal included.
-COPICK_MODULES = ("copick.impl.filesystem", "copick.impl.cryoet_data_portal")
 
 
 def _copick(version: str, written: str, read: frozenset[str]) -> tuple[Subject, Subject]:
@@ -80,7 +86,7 @@ def _copick(version: str, written: str, read: frozenset[str]) -> tuple[Subject, 
         works=PROJECT,
         environment=environment,
         layouts=layouts,
-        options={"import": "copick", "preload": COPICK_MODULES, "threads": 1},
+        options={"import": "copick", "threads": 1},
     )
     threads = Subject(
         name=f"copick-{version}-threads",
@@ -88,7 +94,7 @@ def _copick(version: str, written: str, read: frozenset[str]) -> tuple[Subject, 
         module="benchmarks.subjects.copick_api",
         works=SPREADABLE,
         environment=environment,
-        options={"preload": COPICK_MODULES, "threads": 16},
+        options={"threads": 16},
     )
     return alone, threads
 

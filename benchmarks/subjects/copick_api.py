@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import copick
 
-from benchmarks.subjects import blocking
-from benchmarks.subjects import picks as poses
+from benchmarks.subjects import blocking, picks as poses
 
 if TYPE_CHECKING:
     from benchmarks.child import Bench

@@ -21,7 +21,17 @@ def run(*arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 def test_subjects_agree_and_their_requests_are_counted(tmp_path: Path) -> None:
-    done = run("--only", "crawl-moto", "--subjects", "s3fs-flat", "aiocopick", "--out", str(tmp_path / "run.json"))
+    done = run(
+        "--only",
+        "crawl-moto",
+        "--subjects",
+        "s3fs-flat",
+        "aiocopick",
+        "--at-once",
+        "1",
+        "--out",
+        str(tmp_path / "run.json"),
+    )
     assert done.returncode == 0, done.stderr
     found = json.loads((tmp_path / "run.json").read_text())
     by_subject = {cell["subject"]: cell["samples"][0] for cell in found["cells"]}
