@@ -14,11 +14,11 @@ from aiocopick.tables.schema import catalog_columns
 from aiocopick.tables.scope import Scope
 
 
-def run(name: str = "a") -> RunRef:
+def run_ref(name: str = "a") -> RunRef:
     return RunRef(run=name)
 
 
-def picks(run: str = "a", user: str = "u") -> PicksRef:
+def picks_ref(run: str = "a", user: str = "u") -> PicksRef:
     return PicksRef(run=run, user_id=user, session_id="1", object_name="ribosome")
 
 

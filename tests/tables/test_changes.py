@@ -10,7 +10,7 @@ import pytest
 from aiocopick.errors import FormatError
 from aiocopick.tables import changes
 from aiocopick.tables.changes import CHANGE_COLUMNS
-from tests.tables.handmade import picks, run, table_of
+from tests.tables.handmade import picks_ref, run_ref, table_of
 
 
 def found(old: pa.Table, new: pa.Table) -> list[tuple[str, str, str | None, str | None]]:
@@ -18,14 +18,16 @@ def found(old: pa.Table, new: pa.Table) -> list[tuple[str, str, str | None, str 
 
 
 def test_equal_catalogues_have_no_changes() -> None:
-    table = table_of(run(), (picks(), {"etag": "1"}))
+    table = table_of(run_ref(), (picks_ref(), {"etag": "1"}))
     assert changes(table, table).num_rows == 0
     assert changes(table, table).column_names == list(CHANGE_COLUMNS)
 
 
 def test_what_is_new_gone_and_different_is_told_apart() -> None:
-    old = table_of(run("a"), (picks("a", "kept"), {"etag": "1"}), (picks("a", "gone"), {"etag": "1"}))
-    new = table_of(run("a"), (picks("a", "kept"), {"etag": "2"}), (picks("a", "made"), {"etag": "1"}), run("b"))
+    old = table_of(run_ref("a"), (picks_ref("a", "kept"), {"etag": "1"}), (picks_ref("a", "gone"), {"etag": "1"}))
+    new = table_of(
+        run_ref("a"), (picks_ref("a", "kept"), {"etag": "2"}), (picks_ref("a", "made"), {"etag": "1"}), run_ref("b")
+    )
     assert found(old, new) == [
         ("changed", "picks", "a", "kept"),
         ("added", "picks", "a", "made"),
@@ -47,22 +49,22 @@ def test_what_is_new_gone_and_different_is_told_apart() -> None:
 def test_a_file_changed_with_its_etag_or_else_with_size_or_time(
     before: dict[str, Any], after: dict[str, Any], is_change: bool
 ) -> None:
-    result = changes(table_of(run(), (picks(), before)), table_of(run(), (picks(), after)))
+    result = changes(table_of(run_ref(), (picks_ref(), before)), table_of(run_ref(), (picks_ref(), after)))
     assert result.num_rows == is_change
 
 
 def test_what_an_unreadable_run_holds_is_not_removed() -> None:
-    old = table_of(run("a"), picks("a"), run("b"), picks("b"))
-    new = table_of(run("a"), run("b"), picks("b"), errors={"a": "denied"})
+    old = table_of(run_ref("a"), picks_ref("a"), run_ref("b"), picks_ref("b"))
+    new = table_of(run_ref("a"), run_ref("b"), picks_ref("b"), errors={"a": "denied"})
     assert found(old, new) == []
     assert found(new, old) == []
 
 
 def test_kinds_and_runs_that_were_not_asked_for_are_not_removed() -> None:
-    old = table_of(run("a"), picks("a"), run("b"), picks("b"))
-    assert found(old, table_of(run("a"), run("b"), kinds={"meshes"})) == []
-    assert found(old, table_of(run("a"), runs="a*")) == [("removed", "picks", "a", "u")]
-    assert found(old, table_of(run("a"), runs=["a"])) == [("removed", "picks", "a", "u")]
+    old = table_of(run_ref("a"), picks_ref("a"), run_ref("b"), picks_ref("b"))
+    assert found(old, table_of(run_ref("a"), run_ref("b"), kinds={"meshes"})) == []
+    assert found(old, table_of(run_ref("a"), runs="a*")) == [("removed", "picks", "a", "u")]
+    assert found(old, table_of(run_ref("a"), runs=["a"])) == [("removed", "picks", "a", "u")]
 
 
 def test_another_table_is_refused() -> None:

@@ -11,7 +11,7 @@ from hypothesis import given, strategies as st
 from aiocopick.errors import FormatError
 from aiocopick.layout.refs import ObjectRef, PicksRef, Ref, RunRef
 from aiocopick.tables.index import CatalogIndex
-from tests.tables.handmade import picks, run, table_of
+from tests.tables.handmade import picks_ref, run_ref, table_of
 
 names = st.lists(st.sampled_from([f"TS_{number}" for number in range(8)]), unique=True)
 
@@ -20,26 +20,28 @@ names = st.lists(st.sampled_from([f"TS_{number}" for number in range(8)]), uniqu
 def test_every_run_gets_its_rows_whatever_their_order(runs: list[str], shuffle: random.Random) -> None:
     users = {name: [f"user-{number}" for number in range(index)] for index, name in enumerate(runs)}
     refs: list[Ref] = [RunRef(run=name) for name in runs]
-    refs += [picks(name, user) for name in runs for user in users[name]]
+    refs += [picks_ref(name, user) for name in runs for user in users[name]]
     shuffle.shuffle(refs)
     index = CatalogIndex(table_of(*refs))
     assert [place.ref.run for place in index.runs().located] == sorted(runs)  # type: ignore[attr-defined]
     for name in shuffle.sample(runs, len(runs)):
         listed = [place.ref for place in index.run(name).located]
-        assert listed == sorted(picks(name, user) for user in users[name])
+        assert listed == sorted(picks_ref(name, user) for user in users[name])
     assert index.run("unknown").located == ()
 
 
 def test_thousands_of_rows_are_found_in_any_order() -> None:
     runs = [f"TS_{number:04d}" for number in range(3000)]
-    index = CatalogIndex(table_of(*(ref for name in runs for ref in (run(name), picks(name), picks(name, "v")))))
+    index = CatalogIndex(
+        table_of(*(ref for name in runs for ref in (run_ref(name), picks_ref(name), picks_ref(name, "v"))))
+    )
     for name in (*runs[:5], runs[-1], runs[1500], *runs[100:110], runs[0]):
         listed = [place.ref for place in index.run(name).located]
-        assert listed == [picks(name), picks(name, "v")]
+        assert listed == [picks_ref(name), picks_ref(name, "v")]
 
 
 def test_objects_belong_to_no_run() -> None:
-    index = CatalogIndex(table_of(ObjectRef(name="ribosome"), run(), picks()))
+    index = CatalogIndex(table_of(ObjectRef(name="ribosome"), run_ref(), picks_ref()))
     assert [place.ref for place in index.objects().located] == [ObjectRef(name="ribosome")]
     assert [type(place.ref) for place in index.run("a").located] == [PicksRef]
 
@@ -50,7 +52,7 @@ def test_an_empty_catalogue_lists_nothing() -> None:
 
 
 def test_why_a_run_could_not_be_read_is_kept() -> None:
-    index = CatalogIndex(table_of(run("a"), run("b"), errors={"b": "denied"}))
+    index = CatalogIndex(table_of(run_ref("a"), run_ref("b"), errors={"b": "denied"}))
     assert (index.error("a"), index.error("b"), index.error("c")) == (None, "denied", None)
 
 

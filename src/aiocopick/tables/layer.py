@@ -82,6 +82,12 @@ class CatalogLayer:
         self._made: dict[Ref, Located] = {}
         self._gone: set[Ref] = set()
 
+    def __eq__(self, other: object) -> bool:
+        return self._layer == other._layer if isinstance(other, CatalogLayer) else NotImplemented
+
+    def __hash__(self) -> int:
+        return hash(self._layer)
+
     def __repr__(self) -> str:
         return f"CatalogLayer({self._layer!r})"
 
