@@ -5,7 +5,7 @@ import pytest
 
 import aiocopick
 from aiocopick.entities import AsyncPicks, AsyncRoot
-from aiocopick.errors import CopickError, FormatError, NotFoundError
+from aiocopick.errors import ConflictError, CopickError, FormatError, NotFoundError
 from aiocopick.models import CopickPicksFile
 from tests.entities.projects import POSITIONS, Counted, write_run
 
@@ -109,3 +109,19 @@ async def test_volumes_have_nothing_to_load_at_once(counted: Counted) -> None:
     run = await write_run(counted.root)
     with pytest.raises(TypeError, match="AsyncSegmentation"):
         await aiocopick.load(await run.segmentations())
+
+
+@pytest.mark.asyncio
+async def test_what_was_loaded_in_bulk_is_stored_without_conflict_unless_it_changed(root: AsyncRoot) -> None:
+    async with root:
+        await write_run(root, volumes=False)
+        run = (await AsyncRoot(root.config).query())[0]
+        first, second = await run.picks()
+        await aiocopick.load([first, second])
+        await first.store()
+        await first.store()
+        await (await run.query_picks())[1].update(lambda points: points.clear())
+        with pytest.raises(ConflictError):
+            await second.store()
+        await second.load()
+        await second.store()

@@ -3,13 +3,14 @@ from __future__ import annotations
 import uuid
 from pathlib import Path
 
+import anyio
 import numpy as np
 import pytest
 
 import aiocopick
 from aiocopick.entities import AsyncRoot
 from aiocopick.errors import AlreadyExistsError, LayerError, NotFoundError, ReadOnlyError
-from aiocopick.models import CopickConfigFSSpec, CopickConfigMultilayer, PickableObject
+from aiocopick.models import CopickConfigFSSpec, CopickConfigMultilayer, CopickLocation, CopickPoint, PickableObject
 from tests.entities.projects import POSITIONS, write_run
 
 
@@ -311,3 +312,22 @@ async def test_objects_of_several_layers() -> None:
     (ribosome,) = await root.pickable_objects()
     assert (ribosome.layer.name, ribosome.read_only) == ("static", True)
     assert ribosome.label == 1
+
+
+@pytest.mark.asyncio
+async def test_writers_of_a_file_that_lies_below_lose_nothing(config: CopickConfigFSSpec) -> None:
+    async with await layered(config, write=False) as root:
+
+        async def write(index: int) -> None:
+            run = await AsyncRoot(root.config).get_run("TS_1")
+            assert run is not None
+            picks = (await run.query_picks())[0]
+            point = CopickPoint(location=CopickLocation(x=100 + index, y=0, z=0))
+            await picks.update(lambda points: points.append(point))
+
+        async with anyio.create_task_group() as group:
+            for index in range(5):
+                group.start_soon(write, index)
+        picks = (await (await AsyncRoot(config).query())[0].picks())[0]
+        assert picks.layer.name == "overlay"
+        assert sorted((await picks.numpy())[0][:, 0].tolist()) == [1.0, 4.5, 100.0, 101.0, 102.0, 103.0, 104.0]

@@ -6,6 +6,8 @@ import sys
 from importlib import import_module
 from pathlib import Path
 
+import pytest
+
 import aiocopick
 
 
@@ -40,7 +42,5 @@ def test_opening_a_project_imports_no_reader_of_meshes_or_tables() -> None:
 
 
 def test_an_unknown_name_is_an_attribute_error() -> None:
-    try:
+    with pytest.raises(AttributeError, match="opne"):
         _ = aiocopick.opne  # type: ignore[attr-defined]
-    except AttributeError as error:
-        assert "opne" in str(error)

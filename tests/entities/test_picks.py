@@ -6,6 +6,7 @@ import pickle
 import numpy as np
 import pytest
 
+import aiocopick
 from aiocopick.entities import AsyncPicks, AsyncRoot
 from aiocopick.errors import FormatError, NotFoundError, NotLoadedError
 from aiocopick.models import CopickLocation, CopickPicksFile, CopickPoint
@@ -212,6 +213,10 @@ async def test_missing_and_broken_files(counted: Counted) -> None:
         with pytest.raises(FormatError, match=r"someone_1_ribosome\.json"):
             await call
     assert (await picks.run.query_picks()) == [picks]
+    picks = await picks_of(counted, {"points": [], "voxel_spacing": "ten"})
+    for call in (picks.load(), aiocopick.load([picks])):
+        with pytest.raises(FormatError, match="voxel_spacing"):
+            await call
     await picks.from_numpy(POSITIONS)
     assert len((await stored(counted))["points"]) == 2
     await picks.delete()

@@ -129,15 +129,17 @@ async def _load_files(files: dict[int, AsyncFile], *, stop: bool) -> dict[int, A
         async with layer.load_many(list(located)) as arriving:
             async for place, loaded in arriving:
                 first, *others = located[place]
-                if isinstance(loaded, CopickError):
-                    results.update(dict.fromkeys(located[place], loaded))
+                try:
+                    if isinstance(loaded, CopickError):
+                        raise loaded
+                    files[first]._take(loaded)
+                    results[first] = files[first]._content()
+                    for other in others:
+                        results[other] = await files[other].load()
+                except CopickError as error:
+                    results.update(dict.fromkeys(located[place], error))
                     if stop:
                         return
-                    continue
-                files[first]._take(loaded)
-                results[first] = files[first]._content()
-                for other in others:
-                    results[other] = await files[other].load()
 
     await gather(read, list(by_layer.values()), limit=max(1, len(by_layer)))
     return results

@@ -86,7 +86,7 @@ class AsyncFilaments(AsyncFile):
             base.voxel_spacing = self._spacing
         self._accept(base)
 
-    def _payload(self) -> CopickFilamentsFile | None:
+    async def _payload(self) -> CopickFilamentsFile | None:
         return None if self._file is None else self._file.model_copy(update=self._identity)
 
     def _content(self) -> CopickFilamentsFile:

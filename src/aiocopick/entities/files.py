@@ -53,7 +53,7 @@ class AsyncFile(AsyncEntity):
         """What :meth:`load` returns."""
         raise NotImplementedError
 
-    def _payload(self) -> Payload | None:
+    async def _payload(self) -> Payload | None:
         """What is to be written; None when nothing was loaded or set."""
         raise NotImplementedError
 
@@ -72,7 +72,13 @@ class AsyncFile(AsyncEntity):
         return False
 
     def _accept_base(self, payload: Payload | None) -> None:
-        """Take the rest of the file: what was there, or None when there was nothing to be understood."""
+        """Take the rest of the file: what was there, or None when there was nothing to be understood.
+
+        Raises
+        ------
+        FormatError
+            It cannot be understood after all.
+        """
 
     # --- names --------------------------------------------------------------------------------------------------------
 
@@ -167,7 +173,7 @@ class AsyncFile(AsyncEntity):
         """
         self._stack.writer()
         create = await self._find_base() if self._lacks_base else False
-        payload = self._payload()
+        payload = await self._payload()
         if payload is not None:
             await self._write(payload, create=create)
 
@@ -179,6 +185,7 @@ class AsyncFile(AsyncEntity):
         try:
             source = (await self._resolve())[0]
             loaded = await source.layer.load(source.located)
+            self._accept_base(loaded.payload)
         except NotFoundError:
             self._accept_base(None)
             return True
@@ -186,7 +193,6 @@ class AsyncFile(AsyncEntity):
             # What cannot be understood is replaced as a whole.
             self._accept_base(None)
             return False
-        self._accept_base(loaded.payload)
         self._etag = loaded.etag
         return False
 
@@ -224,11 +230,15 @@ class AsyncFile(AsyncEntity):
                 missing = True
             await edit()
             try:
-                await self._write(self._payload(), create=missing)
+                await self._write(await self._payload(), create=missing)
                 return
             except ConflictError:
                 if anyio.current_time() > give_up:
                     raise
+                if not self._stack.single:
+                    # Whoever was faster may have made the first copy in another layer than the one seen so far.
+                    found = await self._stack.find(self.ref)
+                    self._sources = () if found is None else found.sources
             await anyio.sleep(random.uniform(0, pause))
             pause = min(2 * pause, _LONGEST_PAUSE)
 

@@ -64,7 +64,7 @@ class AsyncMesh(AsyncFile):
         """Whether there is a mesh in memory, read or set."""
         return self._mesh is not None
 
-    def _payload(self) -> Geometry | None:
+    async def _payload(self) -> Geometry | None:
         return self._mesh
 
     def _make_meta(self) -> CopickMeshMeta:

@@ -6,11 +6,12 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
+from pydantic import ValidationError
 
 from aiocopick.entities.files import AsyncFile, edited
 from aiocopick.entities.picks_file import LoadedPicksFile
 from aiocopick.entities.picks_frames import check_format, from_frame, to_frame
-from aiocopick.errors import NotFoundError, NotLoadedError
+from aiocopick.errors import FormatError, NotFoundError, NotLoadedError
 from aiocopick.formats.picks_table import PicksTable
 from aiocopick.layout.refs import PicksRef
 from aiocopick.models.points import CopickPicksFile, CopickPoint
@@ -74,14 +75,19 @@ class AsyncPicks(AsyncFile):
             self._meta = None
 
     def _accept(self, payload: PicksTable) -> None:
+        self._meta = self._model(payload.header)
         self._table = payload
         self._header = payload.header
         self._points = None
-        self._meta = self._model(payload.header)
 
     def _model(self, header: dict[str, Any]) -> CopickPicksFile:
         """CoPick's model of the file, over the points as they are when somebody looks at them."""
-        return LoadedPicksFile.over(header | self._identity, lambda: self.points)
+        try:
+            return LoadedPicksFile.over(header | self._identity, lambda: self.points)
+        except ValidationError as error:
+            problem = error.errors(include_url=False, include_input=False)[0]
+            field = ".".join(map(str, problem["loc"]))
+            raise FormatError(f"{self.path} is no picks file: {field}: {problem['msg']}.", path=self.path) from None
 
     def _told(self) -> dict[str, Any]:
         """What of the envelope was set on :attr:`meta`, or read into it."""
@@ -99,12 +105,14 @@ class AsyncPicks(AsyncFile):
         return self._header is None and (self._points is not None or self._table is not None)
 
     def _accept_base(self, payload: PicksTable | None) -> None:
-        self._header = self._new_header() if payload is None else payload.header
+        header = self._new_header() if payload is None else payload.header
+        self._model(header)
+        self._header = header
 
-    def _payload(self) -> PicksTable | None:
+    async def _payload(self) -> PicksTable | None:
         header = (self._header or self._new_header()) | self._told() | self._identity
         if self._points is not None:
-            return PicksTable.from_points(self._points, header)
+            return await _as_columns(self._points, header)
         if self._table is not None:
             self._table.header = header
         return self._table
@@ -135,10 +143,7 @@ class AsyncPicks(AsyncFile):
         if self._points is None and self._table is None:
             await self.load()
         if self._points is not None:
-            header = self._header or {}
-            if len(self._points) > _MANY:
-                return await in_thread(PicksTable.from_points, self._points, header)
-            return PicksTable.from_points(self._points, header)
+            return await _as_columns(self._points, self._header or {})
         assert self._table is not None
         return self._table
 
@@ -370,3 +375,9 @@ class AsyncPicks(AsyncFile):
         """
         check_format(format)
         await from_frame(self, df, **kwargs)
+
+
+async def _as_columns(points: list[CopickPoint], header: dict[str, Any]) -> PicksTable:
+    if len(points) > _MANY:
+        return await in_thread(PicksTable.from_points, points, header)
+    return PicksTable.from_points(points, header)

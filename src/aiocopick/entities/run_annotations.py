@@ -215,10 +215,10 @@ class AnnotationVerbs(RunBase):
             found = await self._stack.find(entity.ref)
             existing = None if found is None else type(entity)._of(self, entity.ref, found.sources)
         if existing is None:
-            payload = entity._payload()
+            payload = await entity._payload()
             if payload is None:
                 entity._blank()
-                payload = entity._payload()
+                payload = await entity._payload()
             entity._sources = (place,)
             try:
                 await entity._write(payload, create=True)

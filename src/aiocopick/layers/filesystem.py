@@ -244,8 +244,8 @@ class FilesystemLayer:
         else:
             from aiocopick.formats.ome_writing import empty_group_documents
 
-            for name, content in empty_group_documents(self.config.zarr_format).items():
-                await self.storage.write(f"{located.key}/{name}", content)
+            documents = empty_group_documents(self.config.zarr_format)
+            await self.storage.write_many((f"{located.key}/{name}", content) for name, content in documents.items())
         return located
 
     async def delete(self, located: Located) -> None:
