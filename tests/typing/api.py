@@ -1,0 +1,124 @@
+"""Every public signature, used as a user would: checked by mypy, never run."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+import aiocopick
+from aiocopick import (
+    AsyncFeatures,
+    AsyncFilaments,
+    AsyncMesh,
+    AsyncObject,
+    AsyncPicks,
+    AsyncRoot,
+    AsyncRun,
+    AsyncSegmentation,
+    AsyncTomogram,
+    AsyncVoxelSpacing,
+    CopickConfigFS,
+    CopickError,
+    CopickPoint,
+    CopickRootFS,
+)
+from aiocopick.models import CopickFilament, CopickPicksFile
+
+
+async def opening() -> None:
+    async with aiocopick.open("s3://bucket/project", read_only=True, fs_args={"anon": True}) as root:
+        one: AsyncRoot = root
+    one = await aiocopick.open("memory://project", must_exist=True)
+    one = AsyncRoot(CopickConfigFS(root="memory://project", layer_name="mine", priority=3, read_only=False))
+    view: AsyncRoot = one.options(timeout=5, max_concurrency=8)
+    await view.reconnect()
+    await view.aclose()
+
+
+async def roots(root: AsyncRoot) -> None:
+    runs: list[AsyncRun] = await root.query()
+    runs = await root.runs()
+    run: AsyncRun | None = await root.get_run("TS_1")
+    run = await root.new_run("TS_2", exist_ok=True)
+    await root.delete_run(run.name)
+    objects: list[AsyncObject] = await root.pickable_objects()
+    found: AsyncObject | None = await root.get_object("ribosome")
+    found = await root.new_object("ribosome", True, label=1, radius=100.0, exist_ok=True)
+    names: Any = await root.discover_objects()
+    exists: bool = await root.ensure(create=True)
+    meta: dict[str, Any] = await root.load_meta()
+    await root.store_meta()
+    root.refresh()
+    async for one in root.crawl(runs="TS_*", kinds={"picks"}, load={"picks"}):
+        failure: CopickError | None = one.error
+    async with root.crawl() as crawled:
+        async for one in crawled:
+            await one.picks()
+    print(runs, objects, found, names, exists, meta, failure, root.stats)
+
+
+async def annotated(run: AsyncRun) -> None:
+    picks: list[AsyncPicks] = await run.query_picks()
+    picks = await run.get_picks(object_name=["a", "b"], user_id="u", session_id="0")
+    meshes: list[AsyncMesh] = await run.get_meshes("a")
+    filaments: list[AsyncFilaments] = await run.get_filaments()
+    one: AsyncPicks = await run.new_picks("a", "1", "u", exist_ok=True)
+    file: CopickPicksFile = await one.load()
+    positions: np.ndarray
+    transforms: np.ndarray
+    positions, transforms = await one.numpy()
+    await one.from_numpy(positions, transforms, instance_ids=None, scores=None, store=False)
+    points: list[CopickPoint] = one.points
+    one.points = points
+    scores: np.ndarray = await one.scores()
+    await one.store()
+    mesh: AsyncMesh = await run.new_mesh("a", "1", "u")
+    await mesh.load()
+    vertices, faces = await mesh.to_napari()
+    await mesh.from_napari(vertices, faces)
+    lines: AsyncFilaments = await run.new_filaments("a", "1", "u")
+    await lines.from_numpy([positions])
+    line: CopickFilament | None = await lines.get(1)
+    await run.delete_picks(object_name="a")
+    results: Any = await aiocopick.load([one, mesh], on_error="return")
+    await aiocopick.store([one, mesh])
+    print(picks, meshes, filaments, file, scores, line, results, one.ref, one.uri, one.key, one.path)
+
+
+async def volumes(run: AsyncRun) -> None:
+    spacing: AsyncVoxelSpacing = await run.new_voxel_spacing(10.0)
+    tomogram: AsyncTomogram = await spacing.new_tomogram("wbp")
+    await tomogram.from_numpy(np.zeros((8, 8, 8), "f4"), levels=2, chunks=(4, 4, 4))
+    data: np.ndarray = await tomogram.numpy("0", x=slice(0, 2), y=slice(0, 2), z=slice(0, 2))
+    await tomogram.set_region(data, x=slice(0, 2), y=slice(0, 2), z=slice(0, 2), update_pyramid=True)
+    boxes: np.ndarray = await tomogram.extract(np.zeros((3, 3)), 4, fill=0)
+    async for slab in tomogram.slabs("z", 4):
+        print(slab)
+    features: AsyncFeatures = await tomogram.new_features("edges")
+    maps: list[AsyncFeatures] = await tomogram.features()
+    segmentation: AsyncSegmentation = await run.new_segmentation(10.0, "membrane", "1", False, "u")
+    labels: np.ndarray = await segmentation.numpy()
+    found: list[AsyncSegmentation] = await run.get_segmentations(name="membrane", voxel_size=[10.0, 20.0])
+    print(boxes, features, maps, labels, found, tomogram.zarr(), await tomogram.levels())
+
+
+def facade() -> None:
+    with aiocopick.open_sync("memory://project") as opened:
+        print(opened.runs)
+    root = aiocopick.from_file("copick_config.json")
+    for run in root.runs:
+        for picks in run.picks:
+            points: list[CopickPoint] = picks.points
+            print(points, picks.numpy())
+    one = CopickRootFS(CopickConfigFS(root="memory://project"))
+    twin: AsyncRoot = one.aio
+    print(twin, one.fs)
+
+
+async def tables(root: AsyncRoot) -> None:
+    table = await aiocopick.catalog(root, kinds={"picks"})
+    rows = await aiocopick.points(root, "ribosome")
+    async for picks in aiocopick.select(root, "ribosome:pytom/0", runs="TS_*", load=True):
+        print(picks)
+    print(table, rows)
