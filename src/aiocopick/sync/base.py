@@ -11,6 +11,7 @@ from aiocopick.sync.bridge import call
 if TYPE_CHECKING:
     from aiocopick.entities.base import AsyncEntity
     from aiocopick.entities.root import AsyncRoot
+    from aiocopick.layers import Layer, Source
     from aiocopick.sync.root import CopickRootFS
 
 P = ParamSpec("P")
@@ -57,7 +58,7 @@ class Blocking(Generic[Twin]):
 
     @property
     def _root(self) -> CopickRootFS:
-        root: CopickRootFS = getattr(self, self.parent_name)._root
+        root: CopickRootFS = self.__dict__[self.parent_name]._root
         return root
 
     def _call(self, function: Callable[P, Coroutine[Any, Any, T]], /, *args: P.args, **kwargs: P.kwargs) -> T:
@@ -180,7 +181,7 @@ class BlockingEntity(Blocking[Entity]):
     """The names it was constructed by."""
 
     def _begin(self, parent: Any, names: Any) -> None:
-        setattr(self, self.parent_name, parent)
+        self.__dict__[self.parent_name] = parent
         self._given = names
         self._twin = None
         for noun in self.lists:
@@ -202,6 +203,14 @@ class BlockingEntity(Blocking[Entity]):
     def _shown(self) -> dict[str, Any]:
         names = {name: value for name, value in self.ref.to_json().items() if name not in ("kind", "run")}
         return {"run": getattr(self.ref, "run", None)} | names | super()._shown()
+
+    def _delete_data(self) -> None:
+        self._call(self.aio._delete_data)
+
+    @property
+    def root(self) -> CopickRootFS:
+        """The project."""
+        return self._root
 
     @property
     def config(self) -> Any:
@@ -234,12 +243,12 @@ class BlockingEntity(Blocking[Entity]):
         return self.aio.kind
 
     @property
-    def layer(self) -> Any:
+    def layer(self) -> Layer:
         """The layer that it is seen in."""
         return self.aio.layer
 
     @property
-    def sources(self) -> tuple[Any, ...]:
+    def sources(self) -> tuple[Source, ...]:
         """Every place where it is stored, the one that is seen first."""
         return self.aio.sources
 

@@ -35,13 +35,16 @@ class CopickObjectFS(Volume[AsyncObject], CopickObject):
 
     parent_name: ClassVar[str] = "root"
 
-    root: CopickRootFS
-
     def __init__(self, root: CopickRootFS, meta: PickableObject) -> None:
         self._begin(root, meta)
 
     def _make_twin(self) -> AsyncObject:
         return AsyncObject(self.root.aio, self._given)
+
+    @property
+    def root(self) -> CopickRootFS:
+        """The project."""
+        return self._root
 
     @property
     def name(self) -> str:
@@ -128,13 +131,12 @@ class CopickObjectFS(Volume[AsyncObject], CopickObject):
         x: slice = slice(None),
         y: slice = slice(None),
         z: slice = slice(None),
-    ) -> np.ndarray[Any, Any] | None:
+    ) -> Any:
         """Read the density map, or a region of it; as for tomograms.
 
         See :meth:`aiocopick.AsyncObject.numpy`.
         """
-        array: np.ndarray[Any, Any] | None = self._call(self.aio.numpy, zarr_group, x, y, z)
-        return array
+        return self._call(self.aio.numpy, zarr_group, x, y, z)
 
     def set_region(
         self,

@@ -32,8 +32,6 @@ class CopickRunFS(AnnotationVerbs, VolumeVerbs):
         Accepted as CoPick does; unused.
     """
 
-    root: CopickRootFS
-
     def __init__(self, root: CopickRootFS, meta: CopickRunMeta, config: Any = None) -> None:
         self._begin(root, meta)
 

@@ -14,6 +14,7 @@ from aiocopick.sync.base import BlockingEntity
 
 if TYPE_CHECKING:
     from aiocopick.sync.cohort import Cohort
+    from aiocopick.sync.root import CopickRootFS
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -26,6 +27,11 @@ class RunBase(BlockingEntity[AsyncRun], CopickRun):
     lists: ClassVar[tuple[str, ...]] = ("voxel_spacings", "picks", "meshes", "segmentations", "filaments")
 
     _cohort: Cohort | None = None
+
+    @property
+    def root(self) -> CopickRootFS:
+        """The project."""
+        return self._root
 
     def _look(self, function: Callable[P, Coroutine[Any, Any, T]], /, *args: P.args, **kwargs: P.kwargs) -> T:
         """As ``_call``, for what lists the run the first time: the runs beside it are listed with it."""

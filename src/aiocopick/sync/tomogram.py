@@ -147,7 +147,7 @@ class CopickTomogramFS(Volume[AsyncTomogram], CopickTomogram):
         x: slice = slice(None),
         y: slice = slice(None),
         z: slice = slice(None),
-    ) -> np.ndarray[Any, Any]:
+    ) -> Any:
         """Read a level, or a region of it.
 
         See :meth:`aiocopick.AsyncTomogram.numpy`.

@@ -1,0 +1,201 @@
+"""The facade, its async twins, the abstract API and copick itself have the same names and take the same calls."""
+
+from __future__ import annotations
+
+import inspect
+import json
+import re
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import aiocopick
+from aiocopick.models import entities as abstract
+from tests.interop import signatures
+from tests.interop.signatures import class_signatures
+
+KINDS = ("Root", "Run", "VoxelSpacing", "Tomogram", "Features", "Picks", "Mesh", "Segmentation", "Filaments", "Object")
+
+# Making curves through filaments is copick's own; stored ones are kept.
+CURVES = {"control_points", "editable_curve", "from_control_points", "from_curves"}
+# What copick keeps for its own implementation: caches, helpers of methods, hooks of its other backends.
+INTERNAL = {"_drop_stale_curves", "_on_density_map_written", "_set"}
+
+
+def facade_of(kind: str) -> type:
+    cls: type = getattr(aiocopick, f"Copick{kind}FS")
+    return cls
+
+
+def refusals(ours: dict[str, Any] | None, theirs: dict[str, Any]) -> Iterator[str]:
+    """Why a member of ours would not answer what one of theirs answers."""
+    if ours is None:
+        yield "is missing"
+        return
+    if ours["kind"] != theirs["kind"]:
+        yield f"is a {ours['kind']}, not a {theirs['kind']}"
+    elif ours["kind"] == "property":
+        if theirs["settable"] and not ours["settable"]:
+            yield "cannot be set"
+    else:
+        yield from refused_calls(ours["parameters"], theirs["parameters"])
+
+
+def refused_calls(ours: list[dict[str, str]], theirs: list[dict[str, str]]) -> Iterator[str]:
+    by_name = {parameter["name"]: parameter for parameter in ours}
+    for index, wanted in enumerate(theirs):
+        name, kind = wanted["name"], wanted["kind"]
+        if kind == "VAR_KEYWORD":
+            if not any(parameter["kind"] == kind for parameter in ours):
+                yield f"takes no **{name}"
+            continue
+        if kind == "POSITIONAL_OR_KEYWORD" and (index >= len(ours) or ours[index]["name"] != name):
+            yield f"has another parameter than {name} at position {index}"
+        mine = by_name.get(name)
+        if mine is None:
+            yield f"has no parameter {name}"
+        elif mine["kind"] not in ("POSITIONAL_OR_KEYWORD", kind):
+            yield f"takes {name} as {mine['kind']}"
+        elif wanted["default"] not in (signatures._NO_DEFAULT, mine["default"]):
+            yield f"has the default {mine['default']} for {name}, not {wanted['default']}"
+    names = {parameter["name"] for parameter in theirs}
+    for parameter in ours:
+        if (
+            parameter["name"] not in names
+            and parameter["default"] == signatures._NO_DEFAULT
+            and not parameter["kind"].startswith("VAR_")
+        ):
+            yield f"wants {parameter['name']} besides"
+
+
+def differences(ours: type, theirs: dict[str, Any], *, but: set[str]) -> list[str]:
+    mine = class_signatures(ours)
+    return [
+        f"{name} {problem}"
+        for name, member in theirs.items()
+        if name not in but
+        for problem in refusals(mine.get(name), member)
+    ]
+
+
+@pytest.fixture(scope="module")
+def copicks(copick2_python: Path) -> dict[str, Any]:
+    """Signatures of copick 2.0's model classes, as that copick has them."""
+    names = [f"Copick{kind}" for kind in KINDS]
+    command = [str(copick2_python), signatures.__file__, "copick.models", *names]
+    answer = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    result: dict[str, Any] = json.loads(answer)
+    return result
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_facade_takes_every_call_that_copick_takes(copicks: dict[str, Any], kind: str) -> None:
+    theirs = copicks[f"Copick{kind}"]
+    assert len(theirs) >= 9
+    assert differences(facade_of(kind), theirs, but=CURVES | INTERNAL) == []
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_abstract_api_takes_every_call_that_copick_takes(copicks: dict[str, Any], kind: str) -> None:
+    theirs = copicks[f"Copick{kind}"]
+    assert differences(getattr(abstract, f"Copick{kind}"), theirs, but=CURVES | INTERNAL) == []
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_facade_implements_all_of_the_abstract_api(kind: str) -> None:
+    facade, base = facade_of(kind), getattr(abstract, f"Copick{kind}")
+    assert issubclass(facade, base)
+    members = class_signatures(base)
+    assert differences(facade, members, but=set()) == []
+    left = {name for name in members if defined_in(facade, name).startswith("aiocopick.models")}
+    assert left == set()
+
+
+def defined_in(cls: type, name: str) -> str:
+    return next(base for base in cls.__mro__ if name in vars(base)).__module__
+
+
+# --- the async twins ---------------------------------------------------------------------------------------------------
+
+# Blocking code has another word for it, or none.
+ONLY_ASYNC = {"aclose", "parent_slot", "noun", "loaded"}
+# Iterators, arrays of zarr and roots are of the blocking kind on the facade.
+OTHER_RETURNS = {"crawl", "slabs", "open_array", "options", "resolve"}
+# Properties here, with the same parameters otherwise; and what is said differently because it asks at once.
+OTHER_WORDS = {
+    "points",
+    "mesh",
+    "filaments",
+    "refresh",
+    "open_array",
+    "config",
+    "name",
+    "error",
+    "meta",
+} | {f"refresh_{noun}" for noun in ("picks", "meshes", "segmentations", "filaments", "voxel_spacings", "tomograms")}
+OTHER_WORDS |= {"refresh_features"}
+
+
+def members_of(cls: type) -> dict[str, Any]:
+    """Public members of a class that are methods or properties."""
+    found = {name: inspect.getattr_static(cls, name) for name in dir(cls) if not name.startswith("_")}
+    return {name: member for name, member in found.items() if isinstance(member, property) or callable(member)}
+
+
+def function_of(member: Any) -> Any:
+    return member.fget if isinstance(member, property) else member
+
+
+def translated(annotation: Any) -> str:
+    """An annotation as the other side would write it."""
+    names = re.sub(r"\bAsync(\w+)", r"Copick\1FS", str(annotation))
+    return re.sub(r"\bArray$", "np.ndarray[Any, Any]", names)
+
+
+def described(member: Any, *, returns: bool) -> list[Any]:
+    signature = inspect.signature(function_of(member))
+    parameters = [
+        (parameter.name, parameter.kind.name, repr(parameter.default), translated(parameter.annotation))
+        for parameter in list(signature.parameters.values())[1:]
+    ]
+    return [*parameters, translated(signature.return_annotation)] if returns else parameters
+
+
+def summary(member: Any) -> str:
+    doc = inspect.getdoc(function_of(member)) or ""
+    return " ".join(doc.split("\n\n")[0].split())
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_facade_and_its_async_twin_agree(kind: str) -> None:
+    facade, twin = facade_of(kind), getattr(aiocopick, f"Async{kind}")
+    problems = []
+    for name, theirs in members_of(twin).items():
+        if name in ONLY_ASYNC:
+            continue
+        mine = inspect.getattr_static(facade, name, None)
+        if mine is None:
+            problems.append(f"{name} is missing")
+            continue
+        returns = name not in OTHER_RETURNS
+        if described(mine, returns=returns) != described(theirs, returns=returns):
+            problems.append(f"{name}: {described(mine, returns=returns)} != {described(theirs, returns=returns)}")
+        if name not in OTHER_WORDS and summary(mine) != summary(theirs):
+            problems.append(f"{name} says {summary(mine)!r}, not {summary(theirs)!r}")
+    assert not problems, "\n".join(problems)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_public_name_of_the_facade_is_documented(kind: str) -> None:
+    silent = [name for name, member in members_of(facade_of(kind)).items() if not summary(member)]
+    assert silent == []
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_facade_adds_nothing_to_its_twin_but_what_blocking_needs(kind: str) -> None:
+    facade, twin = facade_of(kind), getattr(aiocopick, f"Async{kind}")
+    extra = members_of(facade).keys() - members_of(twin).keys()
+    assert extra <= {"aio", "close", "config", "error", "from_file", "fs", "layer_type", "ref", "root", "save_config"}
