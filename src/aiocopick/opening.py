@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 from collections.abc import Generator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from aiocopick.entities.root import AsyncRoot
 from aiocopick.errors import FormatError, NotFoundError
@@ -17,23 +17,32 @@ from aiocopick.models.config import CopickConfig, CopickConfigFS, parse_config
 from aiocopick.storage import open_storage
 from aiocopick.storage.keys import display_url, parse_root
 from aiocopick.storage.limits import in_thread
+from aiocopick.tables.layer import Verify
+from aiocopick.tables.opened import with_catalog
 
 if TYPE_CHECKING:
     from types import TracebackType
 
+    import pyarrow as pa
+
     from aiocopick.sync.root import CopickRootFS
 
+    Catalog: TypeAlias = str | os.PathLike[str] | pa.Table | None
     Source = str | os.PathLike[str] | Mapping[str, Any] | CopickConfig
 
 
 class Opening:
     """What :func:`open` returns: awaitable, and an async context manager that closes what it opened."""
 
-    __slots__ = ("_must_exist", "_overrides", "_root", "_source")
+    __slots__ = ("_catalog", "_must_exist", "_overrides", "_root", "_source", "_verify")
 
-    def __init__(self, source: Source, must_exist: bool, overrides: dict[str, Any]) -> None:
+    def __init__(
+        self, source: Source, must_exist: bool, catalog: Catalog, verify: Verify, overrides: dict[str, Any]
+    ) -> None:
         self._source = source
         self._must_exist = must_exist
+        self._catalog = catalog
+        self._verify = verify
         self._overrides = overrides
         self._root: AsyncRoot | None = None
 
@@ -53,6 +62,8 @@ class Opening:
 
     async def _open(self) -> AsyncRoot:
         root = AsyncRoot(await read_config(self._source, **self._overrides))
+        if self._catalog is not None:
+            root = await with_catalog(root, self._catalog, self._verify)
         if self._must_exist and not await root.ensure():
             raise NotFoundError(
                 f"There is no project at {root.url}: it has no ExperimentRuns. Check the path, or create it with "
@@ -62,7 +73,14 @@ class Opening:
         return root
 
 
-def open(source: Source, *, must_exist: bool = False, **overrides: Any) -> Opening:
+def open(
+    source: Source,
+    *,
+    must_exist: bool = False,
+    catalog: Catalog = None,
+    verify: Verify = None,
+    **overrides: Any,
+) -> Opening:
     """Open a project.
 
     ``root = await aiocopick.open(source)``, or ``async with aiocopick.open(source) as root``. No request is sent for
@@ -74,6 +92,11 @@ def open(source: Source, *, must_exist: bool = False, **overrides: Any) -> Openi
         URL or path of a project root, URL or path of a config JSON, the content of one, or a config object.
     must_exist : bool
         Raise when there is no project; one request.
+    catalog : str, path or pyarrow.Table, optional
+        A catalogue of the project (:func:`aiocopick.catalog`), or the Parquet file that holds one. Listings come from
+        it and none is sent, so that a web server without listings can be crawled. What others change is not seen.
+    verify : "etag", optional
+        Raise ConflictError for a file that is another version than the catalogue lists.
     **overrides
         Fields of the config that win over its own: ``read_only=True``, ``fs_args={...}``.
 
@@ -85,14 +108,23 @@ def open(source: Source, *, must_exist: bool = False, **overrides: Any) -> Openi
     Raises
     ------
     NotFoundError
-        The config file, or with `must_exist` the project, is not there.
+        The config file, or the catalogue, or with `must_exist` the project, is not there.
     FormatError
-        The file is no config, or the config says nothing that can be opened.
+        The file is no config or catalogue, or the config says nothing that can be opened.
+    LayerError
+        The catalogue is one of another project.
     """
-    return Opening(source, must_exist, overrides)
+    return Opening(source, must_exist, catalog, verify, overrides)
 
 
-def open_sync(source: Source, *, must_exist: bool = False, **overrides: Any) -> CopickRootFS:
+def open_sync(
+    source: Source,
+    *,
+    must_exist: bool = False,
+    catalog: Catalog = None,
+    verify: Verify = None,
+    **overrides: Any,
+) -> CopickRootFS:
     """Open a project for blocking use; parameters, requests and errors are those of :func:`open`.
 
     Returns
@@ -103,7 +135,7 @@ def open_sync(source: Source, *, must_exist: bool = False, **overrides: Any) -> 
     from aiocopick.sync.bridge import call
     from aiocopick.sync.configs import facade
 
-    return facade(call(Opening(source, must_exist, overrides)._open))
+    return facade(call(Opening(source, must_exist, catalog, verify, overrides)._open))
 
 
 async def read_config(source: Source, **overrides: Any) -> CopickConfig:

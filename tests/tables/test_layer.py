@@ -52,7 +52,7 @@ async def test_it_lists_what_the_storage_lists_and_asks_nothing(s3_sample: Async
 async def test_files_are_read_and_only_read(s3_sample: AsyncRoot, moto_server: MotoServer) -> None:
     table = await catalog(s3_sample)
     with moto_server.counting() as counts:
-        root = await with_catalog(await aiocopick.open(s3_sample.config), table, "etag")
+        root = await aiocopick.open(s3_sample.config, catalog=table, verify="etag")
         points = 0
         async with root.crawl(load={"picks"}) as runs:
             async for run in runs:
@@ -72,15 +72,17 @@ async def test_a_plain_web_server_can_be_crawled(tmp_path: Path, web_server: Mak
         await store_table(await catalog(local), tmp_path / "catalog.parquet")
         expected = await listing(local)
     server = web_server(tmp_path / "project")
-    async with aiocopick.open(server.url) as plain:
-        root = await with_catalog(plain, tmp_path / "catalog.parquet")
+    async with aiocopick.open(server.url, catalog=tmp_path / "catalog.parquet", must_exist=True) as root:
         assert await listing(root) == expected
         run = await root.get_run("TS_001")
         assert run is not None
         for picks in await run.picks():
             await picks.load()
         assert dict(root.stats.requests) == {"read": 4}
-        await root.aclose()
+    with aiocopick.open_sync(server.url, catalog=tmp_path / "catalog.parquet", verify="etag") as facade:
+        assert [run.name for run in facade.runs] == ["TS_001", "TS_002"]
+    with pytest.raises(aiocopick.NotFoundError):
+        await aiocopick.open(server.url, catalog=tmp_path / "missing.parquet")
 
 
 @pytest.mark.asyncio
