@@ -5,9 +5,6 @@ from __future__ import annotations
 import asyncio
 import gc
 import os
-import subprocess
-import sys
-import textwrap
 import threading
 from collections.abc import Iterator
 
@@ -18,6 +15,7 @@ from aiocopick.storage import Storage, loops, open_storage
 from aiocopick.storage.settings import Settings
 from aiocopick.testing import FaultServer
 from tests.servers.s3 import MotoServer
+from tests.storage.children import run_child
 
 CONTENT = b"content"
 
@@ -169,7 +167,7 @@ def test_a_forked_child_connects_anew() -> None:
             assert len(server.requests) == 3
         print("done")
     """
-    assert _run(program) == "done\n"
+    assert run_child(program) == "done\n"
 
 
 def test_nothing_is_left_open_at_exit() -> None:
@@ -196,7 +194,7 @@ def test_nothing_is_left_open_at_exit() -> None:
         gc.collect()
         print("done")
     """
-    assert _run(program) == "done\n"
+    assert run_child(program) == "done\n"
 
 
 def test_ctrl_c_ends_a_program_at_once() -> None:
@@ -221,17 +219,4 @@ def test_ctrl_c_ends_a_program_at_once() -> None:
             except KeyboardInterrupt:
                 print("interrupted")
     """
-    assert _run(program) == "interrupted\n"
-
-
-def _run(program: str) -> str:
-    done = subprocess.run(
-        [sys.executable, "-X", "dev", "-W", "error", "-c", textwrap.dedent(program)],
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-    complaints = [line for line in done.stderr.splitlines() if line and not line.startswith("Executing <")]
-    assert (done.returncode, complaints) == (0, []), done.stderr
-    return done.stdout
+    assert run_child(program) == "interrupted\n"

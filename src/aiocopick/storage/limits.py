@@ -7,6 +7,7 @@ ExceptionGroup; CPU work runs in few threads, never on the event loop.
 
 from __future__ import annotations
 
+import asyncio
 import os
 from collections import deque
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable, Iterator
@@ -285,9 +286,10 @@ class Backlog(AsyncIterator[Item]):
 
 
 async def in_thread(function: Callable[..., Value], *args: Any) -> Value:
-    """Run CPU work in one of a few threads, and wait for it even when cancelled.
+    """Run CPU work in one of a few threads.
 
-    At most as many run at once, per event loop, as there are processors: more would only take turns.
+    At most as many run at once, per event loop, as there are processors: more would only take turns. Work that has
+    begun is not stopped by a cancellation.
     """
     try:
         limiter = _threads.get()
@@ -295,3 +297,25 @@ async def in_thread(function: Callable[..., Value], *args: Any) -> Value:
         limiter = anyio.CapacityLimiter(max(2, os.cpu_count() or 1))
         _threads.set(limiter)
     return await anyio.to_thread.run_sync(function, *args, limiter=limiter)
+
+
+async def in_thread_to_the_end(
+    function: Callable[..., Value], *args: Any, limiter: anyio.CapacityLimiter | None = None
+) -> Value:
+    """Run something in a thread that must not go on after the call: a cancelled caller still waits for its end.
+
+    anyio's shield alone keeps out its own cancellations, but not those of `asyncio.Task.cancel` and `asyncio.timeout`.
+    """
+    task = asyncio.ensure_future(anyio.to_thread.run_sync(function, *args, limiter=limiter))
+    cancelled: asyncio.CancelledError | None = None
+    with anyio.CancelScope(shield=True):
+        while not task.done():
+            try:
+                await asyncio.wait([task])
+            except asyncio.CancelledError as error:
+                cancelled = error
+    if cancelled is not None:
+        # Whether it succeeded or failed, nobody is left to be told.
+        task.exception()
+        raise cancelled
+    return task.result()

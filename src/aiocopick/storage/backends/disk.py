@@ -191,21 +191,18 @@ class Disk:
     def write(self, key: str, data: Buffer, condition: Condition | None) -> str:
         """Replace a file atomically: a reader, or a crash, finds the old content or the new one."""
         path = self.path(key)
-        with self._temporary(path, data) as (temporary, etag):
-            if condition is None:
-                os.replace(temporary, path)
-            elif condition.if_match is None:
-                try:
-                    # Unlike a rename, a link fails when the name is taken.
-                    os.link(temporary, path)
-                except FileExistsError:
-                    raise ConditionError from None
-            else:
-                with _locked(os.path.dirname(path)):
-                    if _present_etag(path) != condition.if_match:
-                        raise ConditionError
-                    os.replace(temporary, path)
-        return etag
+        for attempt in range(_ATTEMPTS):
+            try:
+                with self._temporary(path, data) as (temporary, etag):
+                    _put(temporary, path, condition)
+                return etag
+            except IsADirectoryError:
+                raise StorageError(f"{path} cannot be a file; a directory is in the way", path=path) from None
+            except FileNotFoundError:
+                # Somebody deleted the directory, with the temporary file in it.
+                if attempt == _ATTEMPTS - 1:
+                    raise
+        raise AssertionError(path)
 
     @contextlib.contextmanager
     def _temporary(self, path: str, data: Buffer) -> Iterator[tuple[str, str]]:
@@ -240,7 +237,7 @@ class Disk:
                     shutil.copyfileobj(reader, writer, 1024 * 1024)
                     writer.flush()
                     os.fsync(writer.fileno())
-                os.replace(temporary, path)
+                _put(temporary, path, None)
 
     def delete(self, keys: list[str]) -> None:
         """Delete files; what is missing, or a directory, is left alone."""
@@ -281,6 +278,22 @@ class Disk:
         else:
             raise StorageError(f"{path} is being written to and could not be deleted completely", path=path)
         return count
+
+
+def _put(temporary: str, path: str, condition: Condition | None) -> None:
+    if condition is None:
+        os.replace(temporary, path)
+    elif condition.if_match is None:
+        try:
+            # Unlike a rename, a link fails when the name is taken.
+            os.link(temporary, path)
+        except FileExistsError:
+            raise ConditionError from None
+    else:
+        with _locked(os.path.dirname(path)):
+            if _present_etag(path) != condition.if_match:
+                raise ConditionError
+            os.replace(temporary, path)
 
 
 def _present_etag(path: str) -> str | None:

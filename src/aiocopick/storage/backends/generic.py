@@ -19,6 +19,7 @@ from aiocopick.storage.backends.base import Backend, Condition, Content, Page
 from aiocopick.storage.backends.temporary import is_temporary, temporary_name
 from aiocopick.storage.base import Buffer, Capabilities, Entry, Range
 from aiocopick.storage.keys import Root
+from aiocopick.storage.limits import in_thread_to_the_end
 from aiocopick.storage.settings import Settings, merge
 
 _ARCHIVES = frozenset({"zip", "tar", "libarchive"})
@@ -85,7 +86,9 @@ class GenericBackend(Backend):
             await session.close()
 
     async def _hop(self, function: Any, *args: Any, abandon: bool = False) -> Any:
-        return await anyio.to_thread.run_sync(function, *args, abandon_on_cancel=abandon, limiter=self._threads)
+        if abandon:
+            return await anyio.to_thread.run_sync(function, *args, abandon_on_cancel=True, limiter=self._threads)
+        return await in_thread_to_the_end(function, *args, limiter=self._threads)
 
     async def _call(self, name: str, *args: Any, abandon: bool = False, **kwargs: Any) -> Any:
         if self._asynchronous:

@@ -18,6 +18,7 @@ from aiocopick.storage.backends.base import Backend, Condition, Content, Page, c
 from aiocopick.storage.backends.disk import Disk
 from aiocopick.storage.base import Buffer, Capabilities, Entry, Range
 from aiocopick.storage.keys import Root
+from aiocopick.storage.limits import in_thread_to_the_end
 from aiocopick.storage.settings import Settings
 
 Value = TypeVar("Value")
@@ -53,7 +54,7 @@ class LocalBackend(Backend):
 
     async def _change(self, function: Callable[..., Value], *args: Any) -> Value:
         # What changes files is waited for: it must not go on after the call has ended.
-        return await anyio.to_thread.run_sync(function, *args, limiter=self._threads)
+        return await in_thread_to_the_end(function, *args, limiter=self._threads)
 
     async def list_page(
         self, prefix: str, delimiter: str | None, *, start_after: str = "", token: object | None = None

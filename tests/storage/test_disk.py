@@ -1,0 +1,356 @@
+"""Local disk: atomic writes, links, crashes, few file descriptors, names of unfinished files."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import pytest_asyncio
+
+from aiocopick.errors import AccessDeniedError, ConflictError, InvalidNameError, NotFoundError, StorageError
+from aiocopick.storage import Storage, open_storage
+from aiocopick.storage.backends.disk import Disk
+from aiocopick.storage.backends.temporary import is_temporary, temporary_name
+from aiocopick.storage.settings import Settings
+from tests.storage.children import run_child
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    return tmp_path / "project"
+
+
+@pytest_asyncio.fixture
+async def storage(root: Path) -> AsyncIterator[Storage]:
+    storage = open_storage(Settings(root=str(root)))
+    yield storage
+    await storage.aclose()
+
+
+def files(root: Path) -> list[str]:
+    return sorted(str(path.relative_to(root)) for path in root.rglob("*") if path.is_file())
+
+
+@pytest.mark.asyncio
+async def test_a_batch_is_one_hop(storage: Storage, monkeypatch: pytest.MonkeyPatch) -> None:
+    keys = [f"a/{number}" for number in range(200)]
+    await storage.write_many((key, key.encode()) for key in keys)
+    hops: list[int] = []
+    read_some = Disk.read_some
+
+    def counting(disk: Disk, items: list[Any], budget: int) -> list[bytes | BaseException]:
+        hops.append(len(items))
+        return read_some(disk, items, budget)
+
+    monkeypatch.setattr(Disk, "read_some", counting)
+    async with storage.read_many(keys) as results:
+        contents = {item: content async for item, content in results}
+    assert contents == {key: key.encode() for key in keys}
+    assert sorted(hops) == [8, 64, 64, 64]
+    assert storage.stats.requests["read"] == 200
+
+
+@pytest.mark.asyncio
+async def test_large_files_do_not_pile_up_in_a_hop(root: Path) -> None:
+    storage = open_storage(Settings(root=str(root), max_bytes_in_flight=4_000_000))
+    content = os.urandom(1_000_000)
+    keys = [f"a/{number}" for number in range(40)]
+    await storage.write_many((key, content) for key in keys)
+    held = peak = 0
+    async with storage.read_many(keys) as results:
+        async for _, result in results:
+            held = sum(len(pair[1]) for pair in results._ready) + len(result)  # type: ignore[attr-defined,arg-type]
+            peak = max(peak, held)
+            assert result == content
+    assert peak <= 2_000_000
+    await storage.aclose()
+
+
+@pytest.mark.asyncio
+async def test_unfinished_files_are_not_seen(storage: Storage, root: Path) -> None:
+    await storage.write("run/a", b"1")
+    left = root / "run" / temporary_name()
+    left.write_bytes(b"torn")
+    assert [entry.key for entry in await storage.list("run")] == ["run/a"]
+    async with storage.scan("") as pages:
+        assert [entry.key async for page in pages for entry in page] == ["run/a"]
+    assert await storage.delete_tree("run") == 1
+    assert not left.exists()
+
+
+def test_only_names_of_ours_are_unfinished() -> None:
+    assert is_temporary(temporary_name())
+    for name in (".aiocopick-x.tmp", ".aiocopick-", temporary_name() + "x", "x" + temporary_name(), ".meta"):
+        assert not is_temporary(name)
+
+
+@pytest.mark.asyncio
+async def test_a_write_that_fails_leaves_nothing(storage: Storage, root: Path) -> None:
+    await storage.write("a/b", b"1")
+    with pytest.raises(StorageError, match="in the way"):
+        await storage.write("a", b"2")
+    with pytest.raises(StorageError, match="in the way"):
+        await storage.write("a/b/c", b"3")
+    with pytest.raises(ConflictError):
+        await storage.write("a/new", b"4", if_match="something")
+    assert files(root) == ["a/b"]
+
+
+@pytest.mark.asyncio
+async def test_a_cancelled_write_leaves_the_old_or_the_new(storage: Storage, root: Path) -> None:
+    contents = [bytes([number]) * 100_000 for number in range(30)]
+    await storage.write("a", contents[0])
+    for content in contents:
+        task = asyncio.ensure_future(storage.write("a", content))
+        for _ in range(content[0] % 7):
+            await asyncio.sleep(0)
+        task.cancel()
+        await asyncio.wait([task])
+        assert await storage.read("a") in contents
+        assert files(root) == ["a"]
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system cannot fork")
+def test_no_crash_tears_a_file_or_loses_what_was_acknowledged(root: Path) -> None:
+    program = """
+        import asyncio, os, random, signal, sys, time
+        from pathlib import Path
+        from aiocopick.storage import open_storage
+        from aiocopick.storage.settings import Settings
+
+        root = Path(sys.argv[1])
+        SIZE = 40_000
+
+        async def write_on(pipe, start):
+            storage = open_storage(Settings(root=str(root)))
+            for number in range(start, start + 10_000):
+                content = b"%08d" % number * (SIZE // 8)
+                await storage.write("run/Picks/a.json", content)
+                os.write(pipe, b"%08d" % number)
+
+        chance = random.Random(7)
+        acknowledged = 0
+        for crash in range(100):
+            reader, writer = os.pipe()
+            child = os.fork()
+            if child == 0:
+                os.close(reader)
+                asyncio.run(write_on(writer, acknowledged + 1))
+            os.close(writer)
+            heard = os.read(reader, 8)
+            time.sleep(chance.random() * 0.01)
+            os.kill(child, signal.SIGKILL)
+            os.waitpid(child, 0)
+            while more := os.read(reader, 4096):
+                heard += more
+            os.close(reader)
+            acknowledged = int(heard[len(heard) - 8 - len(heard) % 8:][:8])
+            content = (root / "run/Picks/a.json").read_bytes()
+            number = int(content[:8])
+            assert content == b"%08d" % number * (SIZE // 8), "torn"
+            assert number >= acknowledged, "lost"
+            acknowledged = number
+
+        async def look():
+            storage = open_storage(Settings(root=str(root)))
+            return [entry.key for entry in await storage.list("run/Picks")]
+
+        assert asyncio.run(look()) == ["run/Picks/a.json"]
+        print(acknowledged >= 100)
+    """
+    assert run_child(program, str(root)) == "True\n"
+
+
+def test_64_file_descriptors_are_enough(root: Path) -> None:
+    program = """
+        import asyncio, resource, sys
+        from aiocopick.storage import open_storage
+        from aiocopick.storage.settings import Settings
+        from aiocopick.testing import FaultServer
+
+        async def main(root):
+            storage = open_storage(Settings(root=root))
+            keys = [f"a/{number}" for number in range(500)]
+            await storage.write_many((key, key.encode()) for key in keys)
+            async with storage.read_many(keys) as results:
+                assert all([content == key.encode() async for key, content in results])
+            async with storage.scan("") as pages:
+                assert len([entry async for page in pages for entry in page]) == 500
+
+        async def fetch(root, keys):
+            storage = open_storage(Settings(root=root))
+            async with storage.read_many(keys) as results:
+                assert all([content == key.encode() async for key, content in results])
+
+        resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64))
+        asyncio.run(main(sys.argv[1]))
+        keys = [f"a/{number}" for number in range(500)]
+        with FaultServer(contents={"/" + key: key.encode() for key in keys}) as server:
+            asyncio.run(fetch(server.url, keys))
+        print(server.peak <= 16)
+    """
+    assert run_child(program, str(root)) == "True\n"
+
+
+@pytest.mark.asyncio
+async def test_linked_runs_are_found_and_read(storage: Storage, root: Path, tmp_path: Path) -> None:
+    (tmp_path / "elsewhere/Picks").mkdir(parents=True)
+    (tmp_path / "elsewhere/Picks/a.json").write_bytes(b"[]")
+    (root / "ExperimentRuns").mkdir(parents=True)
+    (root / "ExperimentRuns/linked").symlink_to(tmp_path / "elsewhere")
+    (root / "ExperimentRuns/nowhere").symlink_to(tmp_path / "missing")
+    (root / "ExperimentRuns/loop").symlink_to(root / "ExperimentRuns")
+    assert [(entry.name, entry.is_prefix) for entry in await storage.list("ExperimentRuns")] == [
+        ("linked", True),
+        ("loop", True),
+    ]
+    assert await storage.read("ExperimentRuns/linked/Picks/a.json") == b"[]"
+    async with storage.scan("ExperimentRuns") as pages:
+        found = [entry.key async for page in pages for entry in page]
+    assert found == ["ExperimentRuns/linked/Picks/a.json", "ExperimentRuns/loop"]
+    # Deleting a linked run removes the link and leaves the archive behind it alone.
+    await storage.delete_tree("ExperimentRuns/linked")
+    assert (tmp_path / "elsewhere/Picks/a.json").exists()
+
+
+@pytest.mark.asyncio
+async def test_links_out_of_the_root_can_be_refused(root: Path, tmp_path: Path) -> None:
+    (tmp_path / "outside").mkdir()
+    (tmp_path / "outside/secret").write_bytes(b"secret")
+    (root / "inside").mkdir(parents=True)
+    (root / "inside/file").write_bytes(b"file")
+    (root / "out").symlink_to(tmp_path / "outside")
+    (root / "out.json").symlink_to(tmp_path / "outside/secret")
+    (root / "in").symlink_to(root / "inside")
+    storage = open_storage(Settings(root=str(root), follow_symlinks=False))
+    assert [entry.key for entry in await storage.list("")] == ["in", "inside"]
+    assert await storage.read("in/file") == b"file"
+
+    opened: list[str] = []
+    watching = True
+
+    def hook(event: str, arguments: tuple[object, ...]) -> None:
+        if watching and event in ("open", "os.listdir", "os.scandir") and str(tmp_path / "outside") in str(arguments):
+            opened.append(str(arguments))
+
+    sys.addaudithook(hook)
+    for operation in (
+        lambda: storage.read("out/secret"),
+        lambda: storage.read("out.json"),
+        lambda: storage.list("out"),
+        lambda: storage.stat("out/secret"),
+        lambda: storage.write("out/new", b"x"),
+        lambda: storage.copy("out/secret", "mine"),
+        lambda: storage.delete_many(["out/secret"]),
+        lambda: storage.delete_tree("out"),
+    ):
+        with pytest.raises(AccessDeniedError, match="symbolic link"):
+            await operation()
+    async with storage.scan("") as pages:
+        assert [entry.key async for page in pages for entry in page] == ["in/file", "inside/file"]
+    async with storage.read_many(["out/secret"]) as results:
+        assert isinstance((await anext(results))[1], AccessDeniedError)
+    watching = False
+    assert opened == []
+    assert (tmp_path / "outside/secret").read_bytes() == b"secret"
+    await storage.aclose()
+
+
+@pytest.mark.asyncio
+async def test_a_file_is_no_root(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"")
+    storage = open_storage(Settings(root=str(tmp_path / "file")))
+    with pytest.raises(StorageError, match="is a file"):
+        await storage.list("")
+    await storage.aclose()
+
+
+def test_denied_is_denied(root: Path) -> None:
+    program = """
+        import asyncio, os, sys
+        from pathlib import Path
+        from aiocopick.errors import AccessDeniedError
+        from aiocopick.storage import open_storage
+        from aiocopick.storage.settings import Settings
+
+        async def main(root):
+            storage = open_storage(Settings(root=str(root)))
+            await storage.write("closed/a", b"1")
+            (root / "closed").chmod(0)
+            if os.geteuid() == 0:
+                # The superuser is never denied anything: go on as nobody.
+                os.seteuid(65534)
+            for operation in (
+                lambda: storage.list("closed"),
+                lambda: storage.read("closed/a"),
+                lambda: storage.exists("closed/a"),
+                lambda: storage.write("closed/b", b"2"),
+                lambda: storage.delete_many(["closed/a"]),
+            ):
+                try:
+                    await operation()
+                except AccessDeniedError as error:
+                    print(error.path == storage.path_of("closed") or "closed/" in error.path)
+            async with storage.read_many(["closed/a"]) as results:
+                print(isinstance((await anext(results))[1], AccessDeniedError))
+            os.seteuid(os.getuid())
+            (root / "closed").chmod(0o755)
+
+        asyncio.run(main(Path(sys.argv[1])))
+    """
+    root.parent.chmod(0o755)
+    assert run_child(program, str(root)).split() == ["True"] * 6
+
+
+@pytest.mark.asyncio
+async def test_pipes_and_directories_are_no_objects(storage: Storage, root: Path) -> None:
+    await storage.write("a/b", b"1")
+    os.mkfifo(root / "a/pipe")
+    with pytest.raises(NotFoundError):
+        await storage.read("a/pipe")
+    with pytest.raises(NotFoundError):
+        await storage.read("a")
+    assert [entry.key for entry in await storage.list("a")] == ["a/b"]
+    await storage.delete_many(["a"])
+    assert await storage.read("a/b") == b"1"
+
+
+@pytest.mark.asyncio
+async def test_a_name_that_is_too_long_says_so(storage: Storage) -> None:
+    with pytest.raises(InvalidNameError, match="shorter"):
+        await storage.write("a" * 300, b"1")
+
+
+@pytest.mark.asyncio
+async def test_empty_directories_are_entries(storage: Storage, root: Path) -> None:
+    (root / "run/VoxelSpacing10.000").mkdir(parents=True)
+    async with storage.scan("") as pages:
+        assert [(entry.key, entry.is_prefix) async for page in pages for entry in page] == [
+            ("run/VoxelSpacing10.000", True)
+        ]
+    assert await storage.exists("run/VoxelSpacing10.000")
+
+
+@pytest.mark.asyncio
+async def test_versions_differ_even_when_size_and_second_are_equal(storage: Storage) -> None:
+    etags = [await storage.write("a", b"%d" % (number % 10)) for number in range(60)]
+    assert len(set(etags)) == 60
+
+
+@pytest.mark.asyncio
+async def test_writers_and_a_deleter_of_directories_get_along(storage: Storage) -> None:
+    async def write(number: int) -> None:
+        await storage.write(f"a/b/c/{number}", b"x")
+
+    tasks = [asyncio.ensure_future(write(number)) for number in range(40)]
+    for _ in range(10):
+        await storage.delete_tree("a")
+    for task in tasks:
+        await task
+    await storage.delete_tree("a")
+    assert not await storage.exists("a")
