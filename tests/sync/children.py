@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 import textwrap
 from pathlib import Path
+
+# asyncio's remark on a slow machine.
+SLOW = re.compile(r"^Executing <.* took \d+\.\d+ seconds\n", re.MULTILINE)
 
 
 def run_child(script: str, *arguments: str | Path, warnings: str = "error") -> str:
@@ -14,9 +18,10 @@ def run_child(script: str, *arguments: str | Path, warnings: str = "error") -> s
         [sys.executable, "-X", "dev", "-W", warnings, "-c", textwrap.dedent(script), *map(str, arguments)],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=100,
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    assert done.stderr == "", done.stderr
+    errors = SLOW.sub("", done.stderr)
+    assert errors == "", errors
     return done.stdout.strip()

@@ -118,7 +118,7 @@ def defined_in(cls: type, name: str) -> str:
     return next(base for base in cls.__mro__ if name in vars(base)).__module__
 
 
-# --- the async twins ---------------------------------------------------------------------------------------------------
+# --- the async twins --------------------------------------------------------------------------------------------------
 
 # Blocking code has another word for it, or none.
 ONLY_ASYNC = {"aclose", "parent_slot", "noun", "loaded"}
