@@ -102,17 +102,31 @@ def _read_block(block: bytes, *, last: bool) -> NDArray[np.float64] | None:
     # Letters of keys may have gone with the numbers, or digits may stand inside keys: every key is there, unchanged.
     if any(compact.count(key) != count for key in _KEYS[1:]):
         return None
-    # White space inside a number or key would have been lost: it would have made two tokens of one.
-    tokens = np.frombuffer(block.translate(_TOKEN), dtype=np.uint8)
-    if int(np.count_nonzero(tokens[1:] > tokens[:-1])) + int(tokens[0]) != count * _TOKENS:
+    numbers = _bare_numbers(compact, count)
+    if numbers is None or _count_tokens(block) != count * _TOKENS:
         return None
-    # Of the keys only the e in instance_id and score is left, each behind a comma, where no number has one.
-    numbers = compact.translate(None, _STRUCTURE + _LETTERS)
-    if numbers.count(b",e") != 2 * count:
-        return None
-    numbers = numbers.replace(b",e", b",")
     try:
         values = np.array(from_json(b"[" + numbers + b"]"), dtype=np.float64)
     except (ValueError, OverflowError):
         return None
     return values.reshape(count, _VALUES) if values.shape == (count * _VALUES,) else None
+
+
+def _bare_numbers(compact: bytes, count: int) -> bytes | None:
+    """The numbers between commas, of a text whose keys have been checked."""
+    # No number has an exponent: each e belongs to one of the two keys that have one.
+    if compact.count(b"e") == 2 * count:
+        return compact.translate(None, _STRUCTURE + _LETTERS + b"e")
+    numbers = compact.translate(None, _STRUCTURE + _LETTERS)
+    # What is left of those keys is an e behind a comma, where no number has one.
+    return numbers.replace(b",e", b",") if numbers.count(b",e") == 2 * count else None
+
+
+def _count_tokens(block: bytes) -> int:
+    """Numbers and keys in a block.
+
+    There are more than meant where white space stands inside one, which is lost with all white space, or where a number
+    stands beside structure that is lost too, as in ``1.0]0]``.
+    """
+    tokens = np.frombuffer(block.translate(_TOKEN), dtype=np.uint8)
+    return int(np.count_nonzero(tokens[1:] > tokens[:-1])) + int(tokens[0])
