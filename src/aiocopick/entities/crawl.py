@@ -23,7 +23,11 @@ if TYPE_CHECKING:
 
 LOADABLE = frozenset({"picks", "meshes", "filaments", "meta"})
 
-_LOADED_AHEAD = 16
+_LOADED_TOGETHER = 8
+"""Runs whose files are read in one go: as many requests as fit side by side, little enough to hold in memory."""
+
+_GROUPS_AHEAD = 2
+"""Groups of them that are read, or wait for the consumer."""
 
 
 class Crawl:
@@ -108,13 +112,13 @@ class Crawl:
 
     async def __aenter__(self) -> AsyncIterator[AsyncRun]:
         runs = await self._find_runs()
-        self._exits = AsyncExitStack()
         async with AsyncExitStack() as exits:
             answers = await exits.enter_async_context(self._root._stack.scan(runs, self._nouns))
-            limit = _LOADED_AHEAD if self._load else 1
-            read = await exits.enter_async_context(stream(self._read, answers, limit=limit, ordered=True))
+            groups = _Groups(answers, _LOADED_TOGETHER)
+            read = stream(self._read, groups, limit=_GROUPS_AHEAD, ordered=True)
+            found = _Runs(await exits.enter_async_context(read))
             self._exits = exits.pop_all()
-        return _Runs(read)
+        return found
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -122,11 +126,11 @@ class Crawl:
         exits, self._exits = self._exits, None
         return None if exits is None else await exits.__aexit__(kind, error, trace)
 
-    async def _read(self, answer: tuple[Merged, tuple[Merged, ...] | CopickError]) -> AsyncRun:
-        run = await self._listed(answer)
+    async def _read(self, answers: list[tuple[Merged, tuple[Merged, ...] | CopickError]]) -> list[AsyncRun]:
+        runs = [await self._listed(answer) for answer in answers]
         if self._load:
-            await _load_all([run], self._load)
-        return run
+            await _load_all(runs, self._load)
+        return runs
 
     # --- what both do -------------------------------------------------------------------------------------------------
 
@@ -168,20 +172,46 @@ class Crawl:
         return await self._root._stack.find(run.ref) is not None
 
 
+class _Groups:
+    """Answers of a scan in groups, small ones first, so that the first run comes soon."""
+
+    def __init__(self, answers: AsyncIterator[Any], most: int) -> None:
+        self._answers = answers
+        self._most = most
+        self._size = 1
+
+    def __aiter__(self) -> _Groups:
+        return self
+
+    async def __anext__(self) -> list[Any]:
+        group = []
+        async for answer in self._answers:
+            group.append(answer)
+            if len(group) == self._size:
+                break
+        if not group:
+            raise StopAsyncIteration
+        self._size = min(2 * self._size, self._most)
+        return group
+
+
 class _Runs:
     """What a reading-ahead crawl yields."""
 
-    def __init__(self, read: AsyncIterator[tuple[Any, AsyncRun | CopickError]]) -> None:
+    def __init__(self, read: AsyncIterator[tuple[Any, list[AsyncRun] | CopickError]]) -> None:
         self._read = read
+        self._ready: deque[AsyncRun] = deque()
 
     def __aiter__(self) -> _Runs:
         return self
 
     async def __anext__(self) -> AsyncRun:
-        _, run = await anext(self._read)
-        if isinstance(run, CopickError):
-            raise run
-        return run
+        while not self._ready:
+            _, runs = await anext(self._read)
+            if isinstance(runs, CopickError):
+                raise runs
+            self._ready.extend(runs)
+        return self._ready.popleft()
 
 
 def _is_glob(name: str) -> bool:

@@ -252,29 +252,32 @@ async def _scan(
 
 
 class _Zipped:
-    """The scans of several layers, put together run by run."""
+    """The scans of several layers, put together run by run. What arrived is kept when a step is cancelled."""
 
-    __slots__ = ("_runs", "_scans")
+    __slots__ = ("_answers", "_run", "_runs", "_scans")
 
     def __init__(
         self, scans: dict[str, AsyncIterator[tuple[Located, Listing | CopickError]]], runs: Sequence[Merged]
     ) -> None:
         self._scans = scans
         self._runs = iter(runs)
+        self._run: Merged | None = None
+        self._answers: list[tuple[Layer, Listing | CopickError]] = []
 
     def __aiter__(self) -> _Zipped:
         return self
 
     async def __anext__(self) -> tuple[Merged, tuple[Merged, ...] | CopickError]:
-        run = next(self._runs, None)
+        if self._run is None:
+            self._run = next(self._runs, None)
+        run = self._run
         if run is None:
             raise StopAsyncIteration
-        listings: list[tuple[Layer, Listing]] = []
-        failure: CopickError | None = None
-        for source in run.sources:
+        for source in run.sources[len(self._answers) :]:
             _, answer = await anext(self._scans[source.layer.name])
-            if isinstance(answer, CopickError):
-                failure = failure or answer
-            else:
-                listings.append((source.layer, answer))
-        return run, failure if failure is not None else merge(listings)
+            self._answers.append((source.layer, answer))
+        answers, self._answers, self._run = self._answers, [], None
+        failures = [answer for _, answer in answers if isinstance(answer, CopickError)]
+        if failures:
+            return run, failures[0]
+        return run, merge([(layer, answer) for layer, answer in answers if not isinstance(answer, CopickError)])
