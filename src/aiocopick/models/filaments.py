@@ -10,8 +10,6 @@ from typing import Any, Literal, Self
 
 import numpy as np
 from pydantic import (
-    BaseModel,
-    ConfigDict,
     Field,
     SerializerFunctionWrapHandler,
     field_validator,
@@ -19,10 +17,11 @@ from pydantic import (
     model_validator,
 )
 
+from aiocopick.models.base import Model
 from aiocopick.models.curves import KNOWN_CURVES, check_curve, curve_fits
 
 
-class CopickFilamentCurve(BaseModel):
+class CopickFilamentCurve(Model):
     """The curve that a filament's points were made from.
 
     Parameters
@@ -42,8 +41,6 @@ class CopickFilamentCurve(BaseModel):
     smoothing : float, optional
         Smoothing factor of the fit.
     """
-
-    model_config = ConfigDict(extra="allow")
 
     kind: str = Field(min_length=1)
     control_points: list[tuple[float, float, float]]
@@ -77,7 +74,7 @@ class CopickFilamentCurve(BaseModel):
         )
 
 
-class CopickFilament(BaseModel):
+class CopickFilament(Model):
     """One traced filament.
 
     Parameters
@@ -97,8 +94,6 @@ class CopickFilament(BaseModel):
     curve : CopickFilamentCurve, optional
         The curve the points were made from.
     """
-
-    model_config = ConfigDict(extra="allow")
 
     instance_id: int = Field(ge=1)
     points: list[tuple[float, float, float]]
@@ -127,7 +122,7 @@ class CopickFilament(BaseModel):
         return self.curve is not None and self.curve.is_current_for(self.points)
 
 
-class CopickFilamentsFile(BaseModel):
+class CopickFilamentsFile(Model):
     """The content of a filaments file.
 
     Parameters
@@ -149,8 +144,6 @@ class CopickFilamentsFile(BaseModel):
     filaments : list of CopickFilament
         The filaments; no two share an id.
     """
-
-    model_config = ConfigDict(extra="allow")
 
     pickable_object_name: str
     user_id: str

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict, model_validator
+from pydantic import model_validator
+
+from aiocopick.models.base import Model
 
 SEGMENTATION_TYPES = ("binary", "multilabel", "instance", "panoptic")
 """What the voxels of a segmentation hold."""
@@ -27,12 +29,7 @@ def segmentation_type(is_multilabel: bool = False, is_instance: bool = False, is
     return "panoptic" if is_panoptic else "binary"
 
 
-class _Meta(BaseModel):
-    # A .meta file may hold keys of other programs; they are kept when it is rewritten.
-    model_config = ConfigDict(extra="allow")
-
-
-class CopickRunMeta(_Meta):
+class CopickRunMeta(Model):
     """Metadata of a run.
 
     Parameters
@@ -44,7 +41,7 @@ class CopickRunMeta(_Meta):
     name: str
 
 
-class CopickVoxelSpacingMeta(_Meta):
+class CopickVoxelSpacingMeta(Model):
     """Metadata of a voxel spacing.
 
     Parameters
@@ -56,7 +53,7 @@ class CopickVoxelSpacingMeta(_Meta):
     voxel_size: float
 
 
-class CopickTomogramMeta(_Meta):
+class CopickTomogramMeta(Model):
     """Metadata of a tomogram.
 
     Parameters
@@ -68,7 +65,7 @@ class CopickTomogramMeta(_Meta):
     tomo_type: str
 
 
-class CopickFeaturesMeta(_Meta):
+class CopickFeaturesMeta(Model):
     """Metadata of a feature map.
 
     Parameters
@@ -83,7 +80,7 @@ class CopickFeaturesMeta(_Meta):
     feature_type: str
 
 
-class CopickMeshMeta(_Meta):
+class CopickMeshMeta(Model):
     """Metadata of a mesh.
 
     Parameters
@@ -101,7 +98,7 @@ class CopickMeshMeta(_Meta):
     session_id: str | Literal["0"]
 
 
-class CopickSegmentationMeta(_Meta):
+class CopickSegmentationMeta(Model):
     """Metadata of a segmentation; with no flag set it is binary (1 inside, 0 outside).
 
     Parameters

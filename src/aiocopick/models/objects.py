@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any, Self
 
-from pydantic import AliasChoices, BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import AliasChoices, Field, field_validator, model_validator
 
+from aiocopick.models.base import Model
 from aiocopick.models.naming import require_clean
 
 NAMESPACE = "copick"
@@ -15,7 +16,7 @@ FILAMENT = "filament"
 """Key in that namespace that declares a filament."""
 
 
-class FilamentSpec(BaseModel):
+class FilamentSpec(Model):
     """Declares an object a filament, annotated by ordered points along its axis.
 
     It is stored as ``metadata["copick"]["filament"]``, so that programs that know no filaments keep it.
@@ -30,14 +31,12 @@ class FilamentSpec(BaseModel):
         Twist per subunit in degrees.
     """
 
-    model_config = ConfigDict(extra="allow")
-
     polar: bool | None = None
     helical_rise_a: float | None = Field(default=None, gt=0)
     helical_twist_deg: float | None = None
 
 
-class PickableObject(BaseModel):
+class PickableObject(Model):
     """An object of the project.
 
     Parameters
@@ -61,8 +60,6 @@ class PickableObject(BaseModel):
     metadata : dict
         Anything else. Null is an empty dict.
     """
-
-    model_config = ConfigDict(extra="allow")
 
     name: str
     is_particle: bool
@@ -168,7 +165,8 @@ def metadata_with_filament(
         raise ValueError(f"metadata[{NAMESPACE!r}] is reserved for CoPick and must be a dict.")
     namespace = {key: value for key, value in namespace.items() if key != FILAMENT}
     if filament is not None:
-        spec = filament if isinstance(filament, FilamentSpec) else FilamentSpec.model_validate(filament)
+        # Also as copick's own model, which is no instance of ours.
+        spec = FilamentSpec.model_validate(filament if isinstance(filament, dict) else filament.model_dump())
         namespace[FILAMENT] = spec.model_dump(exclude_none=True)
     if namespace:
         result[NAMESPACE] = namespace

@@ -6,7 +6,9 @@ from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import ConfigDict, Field, field_validator
+
+from aiocopick.models.base import Model
 
 IDENTITY: tuple[tuple[float, ...], ...] = (
     (1.0, 0.0, 0.0, 0.0),
@@ -37,7 +39,7 @@ def check_transformation(matrix: NDArray[np.float64]) -> None:
         raise ValueError("Last row of transformation matrix must be [0, 0, 0, 1].")
 
 
-class CopickLocation(BaseModel):
+class CopickLocation(Model):
     """Where a point is, in angstrom.
 
     Parameters
@@ -46,14 +48,12 @@ class CopickLocation(BaseModel):
         Coordinates in the tomogram.
     """
 
-    model_config = ConfigDict(extra="allow")
-
     x: float
     y: float
     z: float
 
 
-class CopickPoint(BaseModel):
+class CopickPoint(Model):
     """A point with an orientation, a score and an instance id.
 
     Parameters
@@ -69,7 +69,7 @@ class CopickPoint(BaseModel):
         Confidence.
     """
 
-    model_config = ConfigDict(extra="allow", arbitrary_types_allowed=True)
+    model_config = ConfigDict(arbitrary_types_allowed=True)
 
     location: CopickLocation
     transformation_: list[list[float]] = Field(default_factory=_identity)
@@ -99,7 +99,7 @@ class CopickPoint(BaseModel):
         self.transformation_ = matrix.tolist()
 
 
-class CopickPicksFile(BaseModel):
+class CopickPicksFile(Model):
     """The content of a picks file.
 
     Parameters
@@ -121,8 +121,6 @@ class CopickPicksFile(BaseModel):
     trust_orientation : bool, optional
         Whether the orientations mean anything.
     """
-
-    model_config = ConfigDict(extra="allow")
 
     pickable_object_name: str
     user_id: str
