@@ -43,7 +43,7 @@ def kind(request: pytest.FixtureRequest) -> str:
 async def s3(moto_server: MotoServer) -> AsyncIterator[tuple[FaultServer, Settings]]:
     bucket = moto_server.new_bucket()
     moto_server.seed(bucket, {"p/object": CONTENT, "p/dir/a": b"a", "p/dir/b": b"b"})
-    with FaultServer(upstream=moto_server.url) as server:
+    async with FaultServer(upstream=moto_server.url) as server:
         arguments: dict[str, Any] = moto_server.fs_args()
         arguments["client_kwargs"] = {**arguments["client_kwargs"], "endpoint_url": server.url}
         yield server, Settings(root=f"s3://{bucket}/p", fs_args=arguments, timeout=20)
@@ -52,7 +52,7 @@ async def s3(moto_server: MotoServer) -> AsyncIterator[tuple[FaultServer, Settin
 @pytest_asyncio.fixture
 async def faulty(kind: str, request: pytest.FixtureRequest) -> AsyncIterator[tuple[FaultServer, Storage]]:
     if kind == "http":
-        with FaultServer(contents={"/p/object": CONTENT}) as server:
+        async with FaultServer(contents={"/p/object": CONTENT}) as server:
             storage = open_storage(Settings(root=f"{server.url}/p", timeout=20))
             yield server, storage
             await storage.aclose()
@@ -60,7 +60,7 @@ async def faulty(kind: str, request: pytest.FixtureRequest) -> AsyncIterator[tup
     bucket_server: MotoServer = request.getfixturevalue("moto_server")
     bucket = bucket_server.new_bucket()
     bucket_server.seed(bucket, {"p/object": CONTENT})
-    with FaultServer(upstream=bucket_server.url) as server:
+    async with FaultServer(upstream=bucket_server.url) as server:
         arguments = bucket_server.fs_args()
         arguments["client_kwargs"] = {**arguments["client_kwargs"], "endpoint_url": server.url}
         storage = open_storage(Settings(root=f"s3://{bucket}/p", fs_args=arguments, timeout=20))
@@ -318,7 +318,7 @@ async def test_cancelling_a_bulk_read_or_write_leaves_no_task(faulty: tuple[Faul
 
 @pytest.mark.asyncio
 async def test_credentials_do_not_follow_a_redirect_to_another_host() -> None:
-    with FaultServer(contents={"/elsewhere": b"content"}) as other, FaultServer() as server:
+    async with FaultServer(contents={"/elsewhere": b"content"}) as other, FaultServer() as server:
         server.plan("/p/object", [f"redirect {other.url}/elsewhere"])
         arguments = {"headers": {"X-Token": "canary-1"}, "client_kwargs": {"headers": {"Authorization": "canary-2"}}}
         root = f"{server.url.replace('http://', 'http://user:canary-3@')}/p?token=canary-4"

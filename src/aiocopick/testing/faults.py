@@ -47,7 +47,7 @@ class Answer:
 
 
 class FaultServer:
-    """Answers on loopback, from a thread and an event loop of its own; a context manager.
+    """Answers on loopback, from a thread and an event loop of its own; a context manager, plain or async.
 
     A plan is a list of actions for the requests to one path, one each, in order; when it is used up (and for paths
     without one) the answer is the honest one. Actions:
@@ -120,6 +120,14 @@ class FaultServer:
         assert self._loop is not None
         self._loop.call_soon_threadsafe(self._stop.set)
         self._thread.join()
+
+    async def __aenter__(self) -> Self:
+        return await asyncio.to_thread(self.__enter__)
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await asyncio.to_thread(self.__exit__, kind, error, traceback)
 
     async def _serve(self) -> None:
         self._loop = asyncio.get_running_loop()

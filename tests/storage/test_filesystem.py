@@ -1,0 +1,101 @@
+"""The synchronous filesystem that ``CopickConfigFS.fs()`` gives."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from aiocopick.errors import ReadOnlyError
+from aiocopick.storage.filesystem import make_filesystem
+from aiocopick.storage.settings import Settings
+from tests.servers.s3 import MotoServer
+
+CHANGES = [
+    lambda fs, path: fs.pipe_file(path, b"x"),
+    lambda fs, path: fs.pipe({path: b"x"}),
+    lambda fs, path: fs.write_bytes(path, b"x"),
+    lambda fs, path: fs.write_text(path, "x"),
+    lambda fs, path: fs.open(path, "wb"),
+    lambda fs, path: fs.open(path, "ab"),
+    lambda fs, path: fs.open(path, mode="r+b"),
+    lambda fs, path: fs.touch(path),
+    lambda fs, path: fs.rm(path),
+    lambda fs, path: fs.rm_file(path),
+    lambda fs, path: fs.delete(path),
+    lambda fs, path: fs.mv(path, f"{path}2"),
+    lambda fs, path: fs.move(path, f"{path}2"),
+    lambda fs, path: fs.rename(path, f"{path}2"),
+    lambda fs, path: fs.cp_file(path, f"{path}2"),
+    lambda fs, path: fs.copy(path, f"{path}2"),
+    lambda fs, path: fs.cp(path, f"{path}2"),
+    lambda fs, path: fs.put_file(__file__, path),
+    lambda fs, path: fs.put(__file__, path),
+    lambda fs, path: fs.upload(__file__, path),
+    lambda fs, path: fs.mkdir(f"{path}3"),
+    lambda fs, path: fs.makedirs(f"{path}3/4"),
+    lambda fs, path: fs.makedir(f"{path}3"),
+    lambda fs, path: fs.rmdir(path),
+]
+
+
+@pytest.fixture(params=["file", "memory", "s3"])
+def place(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[str, dict[str, Any]]:
+    if request.param == "file":
+        return str(tmp_path), {}
+    if request.param == "memory":
+        return f"memory://{tmp_path.name}", {}
+    server: MotoServer = request.getfixturevalue("moto_server")
+    return f"s3://{server.new_bucket()}", server.fs_args()
+
+
+def test_it_reads_and_writes(place: tuple[str, dict[str, Any]]) -> None:
+    root, arguments = place
+    fs = make_filesystem(Settings(root=root, fs_args=arguments))
+    fs.makedirs(f"{root}/a", exist_ok=True)
+    fs.pipe_file(f"{root}/a/b", b"content")
+    assert fs.cat_file(f"{root}/a/b") == b"content"
+    assert [name.rpartition("/")[2] for name in fs.ls(f"{root}/a", detail=False)] == ["b"]
+
+
+def test_it_is_one_and_is_kept(place: tuple[str, dict[str, Any]]) -> None:
+    root, arguments = place
+    first = make_filesystem(Settings(root=root, fs_args=arguments))
+    assert make_filesystem(Settings(root=root, fs_args=dict(arguments))) is first
+    assert make_filesystem(Settings(root=root, fs_args=arguments, read_only=True)) is not first
+
+
+def test_it_works_inside_a_running_loop(place: tuple[str, dict[str, Any]]) -> None:
+    root, arguments = place
+
+    async def main() -> bytes:
+        fs = make_filesystem(Settings(root=root, fs_args=arguments))
+        fs.pipe_file(f"{root}/a", b"content")
+        return bytes(fs.cat_file(f"{root}/a"))
+
+    assert asyncio.run(main()) == b"content"
+
+
+def test_it_sees_what_others_write(place: tuple[str, dict[str, Any]]) -> None:
+    root, arguments = place
+    fs = make_filesystem(Settings(root=root, fs_args=arguments))
+    other = make_filesystem(Settings(root=root, fs_args=arguments, read_only=True))
+    fs.pipe_file(f"{root}/a", b"1")
+    assert len(other.ls(root)) == 1
+    fs.pipe_file(f"{root}/b", b"2")
+    assert len(other.ls(root)) == 2
+
+
+@pytest.mark.parametrize("number", range(len(CHANGES)))
+def test_read_only_refuses_every_change(place: tuple[str, dict[str, Any]], number: int) -> None:
+    root, arguments = place
+    make_filesystem(Settings(root=root, fs_args=arguments)).pipe_file(f"{root}/a", b"content")
+    fs = make_filesystem(Settings(root=root, fs_args=arguments, read_only=True))
+    with pytest.raises(ReadOnlyError):
+        CHANGES[number](fs, f"{root}/a")
+    assert fs.cat_file(f"{root}/a") == b"content"
+    assert len(fs.ls(root)) == 1
+    with fs.open(f"{root}/a", "rb") as file:
+        assert file.read() == b"content"
