@@ -27,6 +27,7 @@ from aiocopick.storage.backends.base import (
 from aiocopick.storage.backends.bodies import complete, range_header
 from aiocopick.storage.backends.objects import children_page, find_entry, root_entry
 from aiocopick.storage.backends.s3_errors import KeyFailure, s3_fault
+from aiocopick.storage.backends.s3_logs import redact_logs
 from aiocopick.storage.base import Buffer, Capabilities, Entry, Range
 from aiocopick.storage.faults import Fault
 from aiocopick.storage.limits import in_thread
@@ -231,6 +232,7 @@ def _filesystem(arguments: dict[str, Any]) -> Any:
 
     with _loading:
         _load_descriptions()
+        redact_logs()
     if arguments.get("session") is None:
         known = inspect.signature(s3fs.S3FileSystem.__init__).parameters.keys() | _OF_FSSPEC
         own = {name: value for name, value in arguments.items() if name not in known}
