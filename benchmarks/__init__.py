@@ -8,9 +8,10 @@ server.
 - :mod:`benchmarks.subjects`: who is measured.
 - :mod:`benchmarks.datasets`, :mod:`benchmarks.targets`: on what, and where it lies.
 - :mod:`benchmarks.profiles`: which of all that one run takes.
-- :mod:`benchmarks.runner`, :mod:`benchmarks.process`, :mod:`benchmarks.child`, :mod:`benchmarks.meter`: how.
+- :mod:`benchmarks.suite`, :mod:`benchmarks.runner`, :mod:`benchmarks.process`, :mod:`benchmarks.child`,
+  :mod:`benchmarks.meter`: how.
 - :mod:`benchmarks.results`, :mod:`benchmarks.summary`, :mod:`benchmarks.tables`, :mod:`benchmarks.plots`,
-  :mod:`benchmarks.report`: what comes out.
+  :mod:`benchmarks.report`: what comes out; :mod:`benchmarks.promises`: how good it has to be.
 
 ``child``, ``meter`` and ``subjects`` also run in the environments of older copicks: they import nothing of ours but
 what they measure.

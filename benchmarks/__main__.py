@@ -2,6 +2,7 @@
 
     python -m benchmarks --profile tiny                     every work once; a minute
     python -m benchmarks --profile quick                    every question at small sizes
+    python -m benchmarks --profile promises                 what the promises need
     python -m benchmarks --profile full --out run.json      the figures of docs/benchmarks.md; hours
     python -m benchmarks --only crawl --targets minio --latency 20 --subjects aiocopick copick-2.0.0a6
     python -m benchmarks --url s3://bucket/empty-prefix --only crawl
@@ -20,15 +21,13 @@ import shlex
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
 from pathlib import Path
 
-from benchmarks import environments, machine, results, tables
+from benchmarks import promises, results, suite, tables
 from benchmarks.profiles import PROFILES, Experiment
-from benchmarks.results import Cell, Results
-from benchmarks.runner import Runner
 from benchmarks.subjects import SUBJECTS
-from benchmarks.targets import TARGETS, Target, UrlTarget, missing
+from benchmarks.suite import Settings
+from benchmarks.targets import TARGETS
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -45,61 +44,28 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if not experiments:
         print("nothing to do: no experiment matches (see --list)", file=sys.stderr)
         return 2
-    found = _run(experiments, chosen)
+    tiny = chosen.profile == "tiny"
+    settings = Settings(
+        targets=_targets(chosen),
+        url=chosen.url,
+        pythons=dict(pair.split("=", 1) for pair in chosen.python),
+        make_environments=not tiny,
+        sample_seconds=chosen.sample_seconds,
+        budget_seconds=chosen.budget_seconds,
+        at_once=chosen.at_once or (os.cpu_count() or 1 if tiny else 1),
+    )
+    command = shlex.join(["python", "-m", "benchmarks", *_published(sys.argv[1:])])
+    found = suite.run(experiments, settings, command)
     if chosen.out:
         found.save(chosen.out)
     print(tables.everything(found))
+    for promise, value in promises.judged(found):
+        print(f"{'kept  ' if promise.is_kept(value) else 'MISSED'} {promise.about}: {value:.3g} ({promise.bound})")
     for name, reason in found.missing.items():
         print(f"LEFT OUT {name}: {reason}")
     for line in found.errors:
         print(f"FAILED {line}", file=sys.stderr)
     return 1 if found.errors else 0
-
-
-def _run(experiments: Sequence[Experiment], chosen: argparse.Namespace) -> Results:
-    started = _now()
-    names = {SUBJECTS[subject].environment for experiment in experiments for subject in experiment.subjects}
-    interpreters, reasons = environments.find(
-        names, dict(pair.split("=", 1) for pair in chosen.python), make=chosen.profile != "tiny"
-    )
-    facts = machine.facts()
-    cells: list[Cell] = []
-    abouts: dict[str, str] = {}
-    for kind in _kinds(experiments, chosen):
-        if kind != "url" and (reason := missing(kind)):
-            reasons[kind] = reason
-            continue
-        latencies = sorted({latency for experiment in experiments for latency in experiment.latencies})
-        with UrlTarget(chosen.url) if kind == "url" else TARGETS[kind](latencies) as target:
-            abouts[kind] = target.about()
-            if kind == "minio" and target.latencies != tuple(latencies):
-                reasons["latency"] = "toxiproxy is not installed: run `python scripts/servers.py install toxiproxy`"
-            cells += _cells(target, experiments, interpreters, chosen)
-    return Results(
-        command=shlex.join(["python", "-m", "benchmarks", *_published(sys.argv[1:])]),
-        started=started,
-        finished=_now(),
-        commit=machine.commit(),
-        machine={**facts, "load_average_after": machine.facts()["load_average"]},
-        environments={name: environments.versions(python) for name, python in interpreters.items()},
-        targets=abouts,
-        missing=reasons,
-        cells=tuple(cells),
-    )
-
-
-def _cells(
-    target: Target, experiments: Sequence[Experiment], interpreters: dict[str, Path], chosen: argparse.Namespace
-) -> list[Cell]:
-    runner = Runner(
-        target,
-        interpreters,
-        sample_seconds=chosen.sample_seconds,
-        budget_seconds=chosen.budget_seconds,
-        at_once=chosen.at_once or (os.cpu_count() or 1 if chosen.profile == "tiny" else 1),
-        say=lambda line: print(line, file=sys.stderr, flush=True),
-    )
-    return [cell for experiment in experiments for cell in runner.run(experiment)]
 
 
 def _experiments(chosen: argparse.Namespace) -> list[Experiment]:
@@ -123,13 +89,10 @@ def _experiments(chosen: argparse.Namespace) -> list[Experiment]:
     return [experiment for experiment in kept if experiment.subjects]
 
 
-def _kinds(experiments: Sequence[Experiment], chosen: argparse.Namespace) -> list[str]:
-    """The targets that are asked for and of use."""
-    asked = chosen.targets or list(TARGETS)
-    if chosen.url:
-        asked = [*(chosen.targets or []), "url"]
-    useful = {kind for experiment in experiments for kind in experiment.targets}
-    return [kind for kind in asked if kind in useful]
+def _targets(chosen: argparse.Namespace) -> list[str]:
+    """The kinds of target that are asked for."""
+    asked = chosen.targets or []
+    return [*asked, "url"] if chosen.url else asked or list(TARGETS)
 
 
 def _published(arguments: Sequence[str]) -> list[str]:
@@ -142,10 +105,6 @@ def _published(arguments: Sequence[str]) -> list[str]:
         else:
             shown.append("..." if "/" in argument else argument)
     return shown
-
-
-def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="seconds")
 
 
 def _list() -> None:

@@ -52,6 +52,7 @@ class Bench:
         Guards the part that is measured.
     notes : dict
         Further figures that the function wants to see published; not compared with other subjects'.
+        ``stored_bytes`` and ``seconds_each`` are shown in tables.
     """
 
     def __init__(self, subject: Subject, parameters: dict[str, Any], target: dict[str, Any]) -> None:
@@ -62,6 +63,12 @@ class Bench:
         self.options = dict(subject.options)
         self.meter = Meter(request_counter(target.get("server")))
         self.notes: dict[str, Any] = {}
+
+    def note_stored(self) -> None:
+        """Note how many bytes the project takes, where that can be seen."""
+        if "://" not in self.url:
+            files = [path for path in Path(self.url).rglob("*") if path.is_file() and path.name != ".meta"]
+            self.notes["stored_bytes"] = sum(path.stat().st_size for path in files)
 
 
 def main() -> None:

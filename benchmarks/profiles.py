@@ -122,7 +122,7 @@ FULL = (
         name="crawl-disk",
         work="crawl",
         subjects=_LISTED,
-        sizes_of={"runs": (270,)},
+        sizes_of={"runs": (200, 270, 2000)},
         targets=("disk",),
     ),
     Experiment(
@@ -161,10 +161,11 @@ FULL = (
         name="crawl-collapsed",
         work="crawl",
         subjects=("aiocopick", "s3fs-flat", "s3fs-runs", "copick-2.0.0a6-threads"),
-        sizes_of={"runs": (60, 1000)},
+        sizes_of={"runs": (60, 1000, 10_000)},
         targets=("moto",),
         repeats=1,
-        at_most={"copick-2.0.0a6-threads": 60},
+        # moto looks at every key of the bucket to answer one listing.
+        at_most={"copick-2.0.0a6-threads": 60, "s3fs-runs": 1000},
     ),
     Experiment(
         name="crawl-picks",
@@ -256,7 +257,7 @@ FULL = (
         subjects=(*OURS, *COPICKS, *ZARRS),
         sizes_of={"layout": ("64", "256"), "region": ("full", "slab"), "again": (True,)},
         targets=("disk", "minio", "url"),
-        latencies=(20,),
+        latencies=(0, 20),
     ),
     Experiment(
         name="volume-write",
@@ -299,10 +300,16 @@ _QUICK_SIZES: dict[str, Sequence[Any]] = {
     "subdivisions": (3,),
 }
 
+
+def _quick_sizes(sizes_of: Mapping[str, Sequence[Any]]) -> dict[str, Sequence[Any]]:
+    sizes = {name: _QUICK_SIZES.get(name, values) for name, values in sizes_of.items()}
+    return sizes | {"shrink": (4,)} if "layout" in sizes else sizes
+
+
 QUICK = tuple(
     replace(
         experiment,
-        sizes_of={name: _QUICK_SIZES.get(name, values) for name, values in experiment.sizes_of.items()},
+        sizes_of=_quick_sizes(experiment.sizes_of),
         latencies=tuple(latency for latency in experiment.latencies if latency in _FAR),
         repeats=min(3, experiment.repeats),
     )
@@ -346,4 +353,27 @@ TINY = (
 )
 """Every work once, as small as it gets: for continuous integration, where only failing counts."""
 
-PROFILES = {"tiny": TINY, "quick": QUICK, "full": FULL}
+PROMISES = tuple(
+    experiment
+    for experiment in FULL
+    if experiment.name
+    in {
+        "import",
+        "blocking-call",
+        "one-run",
+        "crawl",
+        "crawl-disk",
+        "crawl-large",
+        "crawl-collapsed",
+        "crawl-picks",
+        "many-picks",
+        "picks-load",
+        "picks-store",
+        "volume-read",
+        "volume-read-again",
+        "volume-write",
+    }
+)
+"""What :mod:`benchmarks.promises` judges by."""
+
+PROFILES = {"tiny": TINY, "quick": QUICK, "promises": PROMISES, "full": FULL}

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 
-from benchmarks import plots, summary, tables
+from benchmarks import plots, promises, summary, tables
 from benchmarks.machine import REPOSITORY
 from benchmarks.results import Cell, Results
 from benchmarks.subjects import SUBJECTS
@@ -128,6 +128,15 @@ def experiment(results: Results, argument: str) -> str:
     return "\n\n".join(parts)
 
 
+def promised(results: Results, argument: str) -> str:
+    """What the library promises, and whether this run kept it."""
+    rows = [
+        (promise.about, f"{value:.3g}", promise.bound, "kept" if promise.is_kept(value) else "**missed**")
+        for promise, value in promises.judged(results)
+    ]
+    return _markdown(("", "figure", "bound", ""), rows)
+
+
 def plot(results: Results, argument: str) -> str:
     """A plot, when the run has figures for it."""
     panels = plots.PLOTS[argument]
@@ -145,6 +154,7 @@ BLOCKS: dict[str, Callable[[Results, str], str]] = {
     "subjects": subjects,
     "headlines": headlines,
     "experiment": experiment,
+    "promises": promised,
     "plot": plot,
     "everything": everything,
 }
@@ -176,6 +186,7 @@ def _entry(cell: Cell | None, base: Cell | None) -> str:
         tables.seconds(wall.median)
         + ("" if ratio is None else f" (× {tables.times(ratio.median)})")
         + (f", {counted} req." if counted else "")
+        + (f", {tables.notes(cell)}" if tables.notes(cell) else "")
     )
 
 

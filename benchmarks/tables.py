@@ -10,7 +10,7 @@ from benchmarks.summary import Spread
 from benchmarks.works import WORKS
 
 BASE = "aiocopick"
-HEADER = ("subject", "wall", "spread", f"× {BASE}", "CPU", "peak memory", "requests", "n")
+HEADER = ("subject", "wall", "spread", f"× {BASE}", "CPU", "peak memory", "requests", "also", "n")
 
 
 def everything(results: Results) -> str:
@@ -80,11 +80,23 @@ def requests(cell: Cell) -> str:
     return "" if not counts else f"{counts[0]:,}" if len(counts) == 1 else f"{counts[0]:,} to {counts[-1]:,}"
 
 
+def notes(cell: Cell) -> str:
+    """Further figures of a cell's last sample."""
+    if not cell.good:
+        return ""
+    found = cell.good[-1].notes
+    words = {
+        "stored_bytes": lambda value: f"{value / 1e6:.3g} MB stored",
+        "seconds_each": lambda value: f"{seconds(value)} each",
+    }
+    return ", ".join(words[name](value) for name, value in found.items() if name in words)
+
+
 def _row(cell: Cell, base: Cell | None) -> tuple[str, ...]:
     wall, cpu = summary.of(cell, summary.wall), summary.of(cell, summary.cpu)
     memory = summary.spread(sample.memory_peak for sample in cell.good)
     if wall is None or cpu is None or memory is None:
-        return (cell.subject, "failed", "", "", "", "", "", "0")
+        return (cell.subject, "failed", *[""] * (len(HEADER) - 3), "0")
     ratio = None if base is None else summary.ratio(cell, base)
     return (
         cell.subject,
@@ -94,6 +106,7 @@ def _row(cell: Cell, base: Cell | None) -> tuple[str, ...]:
         seconds(cpu.median),
         mebibytes(memory.median),
         requests(cell),
+        notes(cell),
         str(wall.count),
     )
 

@@ -120,6 +120,7 @@ async def picks_store(bench: Bench) -> None:
         picks = await run.new_picks(poses.OBJECT_NAME, poses.SESSION_ID, poses.USER_ID)
         with bench.meter:
             await picks.from_numpy(positions, transforms)
+    bench.note_stored()
 
 
 async def mesh_load(bench: Bench) -> dict[str, int]:
@@ -141,6 +142,7 @@ async def mesh_store(bench: Bench) -> None:
         mesh.mesh = geometry
         with bench.meter:
             await mesh.store()
+    bench.note_stored()
 
 
 async def volume_read(bench: Bench) -> dict[str, Any]:

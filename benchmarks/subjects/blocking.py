@@ -74,6 +74,7 @@ def picks_store(bench: Bench, open_project: Open) -> None:
     picks = run.new_picks(poses.OBJECT_NAME, poses.SESSION_ID, poses.USER_ID)
     with bench.meter:
         picks.from_numpy(positions, transforms)
+    bench.note_stored()
 
 
 def mesh_load(bench: Bench, open_project: Open) -> dict[str, int]:
@@ -93,6 +94,7 @@ def mesh_store(bench: Bench, open_project: Open) -> None:
     mesh.mesh = geometry
     with bench.meter:
         mesh.store()
+    bench.note_stored()
 
 
 def volume_read(bench: Bench, open_project: Open) -> dict[str, Any]:

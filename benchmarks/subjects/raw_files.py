@@ -55,6 +55,7 @@ def picks_store(bench: Bench) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     with bench.meter:
         path.write_bytes(poses.encode(positions, transforms))
+    bench.note_stored()
 
 
 def mesh_load(bench: Bench) -> dict[str, int]:
@@ -74,6 +75,7 @@ def mesh_store(bench: Bench) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     with bench.meter:
         path.write_bytes(geometry.export(file_type="glb"))
+    bench.note_stored()
 
 
 def _walk(folder: str, prefix: str) -> Iterator[str]:
