@@ -22,6 +22,8 @@ if TYPE_CHECKING:
         AsyncSegmentation as AsyncSegmentation,
         AsyncTomogram as AsyncTomogram,
         AsyncVoxelSpacing as AsyncVoxelSpacing,
+        Level as Level,
+        layer_data as layer_data,
         load as load,
         store as store,
     )
@@ -114,6 +116,8 @@ _ROOMS: dict[str, str] = {
     "AsyncSegmentation": "aiocopick.entities",
     "AsyncTomogram": "aiocopick.entities",
     "AsyncVoxelSpacing": "aiocopick.entities",
+    "Level": "aiocopick.entities",
+    "layer_data": "aiocopick.entities",
     "load": "aiocopick.entities",
     "store": "aiocopick.entities",
     "AccessDeniedError": "aiocopick.errors",

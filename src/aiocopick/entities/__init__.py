@@ -9,6 +9,7 @@ from aiocopick.entities.bulk import load, store
 from aiocopick.entities.crawl import Crawl
 from aiocopick.entities.features import AsyncFeatures
 from aiocopick.entities.filaments import AsyncFilaments
+from aiocopick.entities.layer_data import LayerData, layer_data
 from aiocopick.entities.mesh import AsyncMesh
 from aiocopick.entities.object import AsyncObject
 from aiocopick.entities.picks import AsyncPicks
@@ -17,6 +18,7 @@ from aiocopick.entities.run import AsyncRun
 from aiocopick.entities.segmentation import AsyncSegmentation
 from aiocopick.entities.tomogram import AsyncTomogram
 from aiocopick.entities.volume import AsyncVolume
+from aiocopick.entities.volume_state import Level
 from aiocopick.entities.voxel_spacing import AsyncVoxelSpacing
 
 __all__ = [
@@ -33,6 +35,9 @@ __all__ = [
     "AsyncVolume",
     "AsyncVoxelSpacing",
     "Crawl",
+    "LayerData",
+    "Level",
+    "layer_data",
     "load",
     "store",
 ]

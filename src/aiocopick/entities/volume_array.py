@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from zarr.abc.store import Store
     from zarr.core.array_spec import ArraySpec
 
-INLINE_BYTES = 256 * 1024
-"""Copying as much takes about as long as reaching a thread."""
+INLINE_BYTES = 1024 * 1024
+"""Copying as much takes about as long as reaching a thread and coming back."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,8 +47,8 @@ class Limits:
 
     def window(self, level: LevelArray) -> int:
         """Chunks of a level that may be under way."""
-        # Encoded and decoded, each counted as large as the chunk.
-        fitting = self.max_bytes_in_flight // (2 * max(1, level.metadata.chunk_bytes))
+        # Encoded and decoded, each counted as large as the chunk, and what a client copies while it receives.
+        fitting = 2 * self.max_bytes_in_flight // (5 * max(1, level.metadata.chunk_bytes))
         # Local disk gains nothing from depth, and chunks that wait for a processor leave its caches.
         most = (
             min(self.max_concurrency, _DISK_WINDOW) if getattr(level.store, "batches", False) else self.max_concurrency
@@ -117,7 +117,7 @@ class LevelArray:
         chunk = await self.read_chunk(piece.coordinates)
         if chunk is None:
             out[piece.target] = self.fill
-        elif out[piece.target].nbytes < INLINE_BYTES:
+        elif out[piece.target].nbytes <= INLINE_BYTES:
             out[piece.target] = chunk[piece.inside]
         else:
             await in_thread(_copy, out, piece, chunk)

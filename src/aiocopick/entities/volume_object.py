@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
 from aiocopick.entities.volume_density import AsyncDensity
 from aiocopick.entities.volume_writing import Progress
 from aiocopick.errors import NotFoundError
+from aiocopick.layers.base import Source
 
 if TYPE_CHECKING:
     from zarr.abc.store import Store
@@ -41,6 +42,17 @@ class AsyncMapVolume(AsyncDensity):
         if not self.is_particle or (self.read_only and not self._sources):
             return None
         return super().zarr()
+
+    async def _writable_twin(self, *, content: bool = True) -> Self:
+        try:
+            return await super()._writable_twin(content=content)
+        except NotFoundError:
+            if content:
+                raise
+        # An object may have no map yet, unlike volumes that were created or listed.
+        target = self._stack.target(self.ref, ())
+        self._stored_in(Source(target.layer, await target.layer.create(self.ref)))
+        return self
 
     async def has_density_map(self) -> bool:
         """Whether there is a density map: nothing is sent when it was opened before, else as for its first read."""

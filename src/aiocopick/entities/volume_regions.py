@@ -181,4 +181,4 @@ async def update_coarser(
 
 async def on_data(function: Callable[[Array], Array], data: Array) -> Array:
     """Apply a function to an array: here when it is small, in a thread when it is not."""
-    return function(data) if data.nbytes < INLINE_BYTES else await in_thread(function, data)
+    return function(data) if data.nbytes <= INLINE_BYTES else await in_thread(function, data)
