@@ -1,0 +1,156 @@
+"""What a root is, whatever is asked of it: its layers, its config, its caches."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Self
+
+import anyio
+
+from aiocopick.layers.build import make_stack
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from aiocopick.entities.object import AsyncObject
+    from aiocopick.entities.run import AsyncRun
+    from aiocopick.layers import Layer, Merged, Stack
+    from aiocopick.models.config import CopickConfig
+    from aiocopick.storage.stats import StorageStats
+
+
+class RootBase:
+    """The layers and caches of a root."""
+
+    __slots__ = ("_lock", "_maps", "_objects", "_runs", "_stack", "config")
+
+    def __init__(self, config: CopickConfig) -> None:
+        self._begin(config, make_stack(config))
+
+    def _begin(self, config: CopickConfig, stack: Stack) -> None:
+        self.config = config
+        self._stack = stack
+        self._runs: list[AsyncRun] | None = None
+        self._objects: dict[str, AsyncObject] = {}
+        self._maps: dict[str, Merged] | None = None
+        self._lock: tuple[object, anyio.Lock] | None = None
+
+    @classmethod
+    def _over(cls, config: CopickConfig, stack: Stack) -> Self:
+        root = cls.__new__(cls)
+        root._begin(config, stack)
+        return root
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.aclose()
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({', '.join(repr(layer.url) for layer in self.layers)})"
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, RootBase):
+            return NotImplemented
+        return self is other or self._stack == other._stack
+
+    def __hash__(self) -> int:
+        return hash(self._stack)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # The config is what travels; whoever unpickles it connects anew.
+        return (_rebuild, (type(self), self.config, self._stack))
+
+    # --- what it is ---------------------------------------------------------------------------------------------------
+
+    @property
+    def root(self) -> Self:
+        """Itself, so that every entity and the root have one."""
+        return self
+
+    @property
+    def layers(self) -> tuple[Layer, ...]:
+        """The layers, the highest priority first."""
+        return self._stack.layers
+
+    @property
+    def layer(self) -> Layer:
+        """The layer that new entities go to; the one seen first when none can be written to."""
+        return self.layers[0] if self._stack.read_only else self._stack.writer()
+
+    @property
+    def url(self) -> str:
+        """URL of that layer, without secrets."""
+        return self.layer.url
+
+    @property
+    def path(self) -> str:
+        """As :attr:`url`."""
+        return self.url
+
+    @property
+    def read_only(self) -> bool:
+        """Whether nothing in it can be changed."""
+        return self._stack.read_only
+
+    @property
+    def stats(self) -> StorageStats:
+        """Requests by verb, bytes, retries, peak in flight: of all layers together."""
+        return self._stack.stats
+
+    @property
+    def user_id(self) -> str | None:
+        """User id of the config; settable, live."""
+        return self.config.user_id
+
+    @user_id.setter
+    def user_id(self, value: str | None) -> None:
+        self.config.user_id = value
+
+    @property
+    def session_id(self) -> str | None:
+        """Session id of the config; settable, live."""
+        return self.config.session_id
+
+    @session_id.setter
+    def session_id(self, value: str | None) -> None:
+        self.config.session_id = value
+
+    def path_of(self, key: str) -> str:
+        """Root and key joined, without secrets."""
+        return self.layer.path_of(key)
+
+    @property
+    def _fan_out(self) -> int:
+        """Tasks at once; each layer bounds its own requests besides."""
+        return int(getattr(self.config, "max_concurrency", 64))
+
+    def refresh(self) -> None:
+        """Forget the runs and objects, so that the next look asks the storage."""
+        self._runs = None
+        self._maps = None
+        self._objects = {}
+
+    def options(self, **changes: Any) -> Self:
+        """A view of the same project with other limits: ``root.options(timeout=5, max_concurrency=8)``.
+
+        Connections and :attr:`stats` are shared, what was listed is not.
+        """
+        config = self.config
+        known = {name: value for name, value in changes.items() if name in type(config).model_fields}
+        return type(self)._over(config.model_copy(update=known), self._stack.options(**changes))
+
+    async def reconnect(self) -> None:
+        """Close the connections of this event loop and forget what was listed; the next request connects again."""
+        self.refresh()
+        await self.aclose()
+
+    async def aclose(self) -> None:
+        """Close the connections of this event loop; the next request connects again."""
+        await self._stack.aclose()
+
+
+def _rebuild(cls: type[RootBase], config: CopickConfig, stack: Stack) -> RootBase:
+    return cls._over(config, stack)
