@@ -106,7 +106,7 @@ class Selection:
     async def __aiter__(self) -> AsyncIterator[Any]:
         self.errors = {}
         async for run in self._crawl():
-            for entity in await self._matches(run):
+            for entity in await self._found(run):
                 try:
                     await self._loaded(entity)
                 except CopickError as error:
@@ -135,7 +135,7 @@ class Selection:
 
     async def _entities(self, runs: AsyncIterator[AsyncRun]) -> AsyncIterator[Any]:
         async for run in runs:
-            for entity in await self._matches(run):
+            for entity in await self._found(run):
                 yield entity
 
     async def _without_failures(self, loaded: AsyncIterator[tuple[Any, Any]]) -> AsyncIterator[Any]:
@@ -145,14 +145,23 @@ class Selection:
             else:
                 yield entity
 
-    async def _matches(self, run: AsyncRun) -> list[Any]:
-        if run.error is not None:
-            self._note(run.name, run.error)
-            return []
+    async def _found(self, run: AsyncRun) -> list[Any]:
+        if run.error is None:
+            return await self.of_run(run)
+        self._note(run.name, run.error)
+        return []
+
+    async def of_run(self, run: AsyncRun) -> list[Any]:
+        """The entities of a run that are selected."""
         entities = await held(run, self.scope.nouns)
         if self._patterns is None:
             return list(entities)
         return [entity for entity in entities if any(pattern.matches(entity.ref) for pattern in self._patterns)]
+
+    @property
+    def is_everything(self) -> bool:
+        """Whether all that a run holds is selected."""
+        return self._patterns is None and self.scope.nouns is None
 
     async def _loaded(self, entity: Any) -> None:
         if self._load and entity.kind in _FILES:

@@ -1,0 +1,186 @@
+"""Copying entities from one project into another, wherever the two are stored."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Iterable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from aiocopick.errors import CopickError, LayerError, NotFoundError
+from aiocopick.layers import Source
+from aiocopick.layout.paths import meta_key
+from aiocopick.storage.gate import Gate
+from aiocopick.storage.limits import stream
+from aiocopick.tables.held import is_listed, stored_objects
+from aiocopick.tables.select import Selection, select
+from aiocopick.upkeep.transfer import Transfer
+
+if TYPE_CHECKING:
+    from aiocopick.entities import AsyncEntity, AsyncRoot, AsyncRun
+    from aiocopick.layers import Layer
+    from aiocopick.storage import Storage
+
+_ENTITIES_AT_ONCE = 8
+_FILES_AT_ONCE = 32
+_BYTES_AT_ONCE = 256 * 1024 * 1024
+_WITH_META = ("run", "voxel_spacing")
+_SINGLE_FILES = ("picks", "mesh", "filaments")
+
+
+@dataclass(slots=True)
+class CopyReport:
+    """What was copied.
+
+    Parameters
+    ----------
+    entities : int
+        Entities that are whole in the target now (with `dry_run`: would be).
+    files, bytes : int
+        Files written, and their content.
+    skipped : int
+        Files that were there already.
+    errors : dict of str to str
+        What could not be copied, by its path in the source (a run that could not be listed, by its name).
+    """
+
+    entities: int = 0
+    files: int = 0
+    bytes: int = 0
+    skipped: int = 0
+    errors: dict[str, str] = field(default_factory=dict)
+
+
+async def copy(
+    source: AsyncRoot,
+    target: AsyncRoot,
+    uri: str | Iterable[str] | None = None,
+    *,
+    runs: str | Iterable[str] | None = None,
+    kinds: str | Iterable[str] | None = None,
+    overwrite: bool = False,
+    checksum: bool = False,
+    dry_run: bool = False,
+    progress: Callable[[str], None] | None = None,
+) -> CopyReport:
+    """Copy entities with the ``.meta`` files of their runs and voxel spacings.
+
+    What is written is verified: by the checksum that the store answers with, else by reading it back. A copy that was
+    interrupted goes on where it was: a file is taken to be there when the sizes agree and so do the checksums (etags
+    that are MD5) or, where no store has any, the copy is not older than the original; in doubt the contents are
+    compared. Of a volume the metadata is written last, so that half a copy reads as an empty volume.
+
+    Parameters
+    ----------
+    source, target : AsyncRoot
+        Two projects, on any two stores. The target is created when it is not there.
+    uri, runs, kinds
+        What to copy, as for :func:`aiocopick.select`; everything without, density maps of objects included. Files in
+        the folder of a run that are no entities are not copied.
+    overwrite : bool
+        Replace what is different in the target; otherwise that is an error of that entity.
+    checksum : bool
+        Compare the contents of files of equal size, rather than trust their times.
+    dry_run : bool
+        List both sides, count, and write nothing.
+    progress : callable, optional
+        Called with the path of each entity that is done.
+
+    Returns
+    -------
+    CopyReport
+
+    Raises
+    ------
+    ReadOnlyError
+        The target cannot be written to.
+    LayerError
+        The source has no files (a layer that copick opens).
+    """
+    writer = target._stack.writer()
+    if not dry_run:
+        await target.ensure(create=True)
+    report = CopyReport()
+    gate = Gate(_FILES_AT_ONCE, _BYTES_AT_ONCE)
+
+    async def copy_one(entity: AsyncEntity) -> Transfer:
+        origin = entity.sources[0]
+        storages = _storage_of(origin.layer), _storage_of(writer)
+        transfer = Transfer(*storages, gate, overwrite=overwrite, checksum=checksum, dry_run=dry_run)
+        key = origin.located.key
+        if entity.kind in _WITH_META:
+            await _copy_meta(origin, writer, transfer, dry_run=dry_run)
+        elif entity.kind in _SINGLE_FILES:
+            await transfer.file(key)
+        else:
+            await transfer.tree(key)
+        return transfer
+
+    chosen = select(source, uri, runs, kinds=kinds)
+    with_objects = uri is None and runs is None and kinds is None
+    async with source.crawl(runs=chosen.scope.runs, kinds=chosen.scope.nouns) as found:
+        entities = _entities(source if with_objects else None, found, chosen, report)
+        async with stream(copy_one, entities, limit=_ENTITIES_AT_ONCE, ordered=True) as copied:
+            async for entity, result in copied:
+                if isinstance(result, CopickError):
+                    report.errors[entity.path] = str(result)
+                    continue
+                report.entities += 1
+                report.files += result.files
+                report.bytes += result.bytes
+                report.skipped += result.skipped
+                if progress is not None:
+                    progress(entity.path)
+    return report
+
+
+async def _entities(
+    root: AsyncRoot | None, runs: AsyncIterator[AsyncRun], chosen: Selection, report: CopyReport
+) -> AsyncIterator[AsyncEntity]:
+    """Density maps (of a root), then what was chosen of each run, after the run and voxel spacings that it lies in."""
+    if root is not None:
+        for item in await stored_objects(root):
+            yield item
+    async for run in runs:
+        if run.error is not None and not is_listed(run):
+            report.errors[run.name] = str(run.error)
+            continue
+        entities = await chosen.of_run(run)
+        if entities or chosen.is_everything:
+            yield run
+        seen = set()
+        for entity in entities:
+            spacing = _spacing_of(entity)
+            if spacing is not None and spacing.ref not in seen:
+                seen.add(spacing.ref)
+                yield spacing
+            if entity.kind != "voxel_spacing":
+                yield entity
+
+
+def _spacing_of(entity: Any) -> AsyncEntity | None:
+    """The voxel spacing that it is, or lies in."""
+    while entity is not None and entity.kind != "voxel_spacing":
+        entity = getattr(entity, entity.parent_slot) if entity.kind in ("features", "tomogram") else None
+    found: AsyncEntity | None = entity
+    return found
+
+
+async def _copy_meta(origin: Source, writer: Layer, transfer: Transfer, *, dry_run: bool) -> None:
+    """The ``.meta`` of a run or voxel spacing; where the source has none, the target gets an empty one."""
+    key = meta_key(origin.located.key)
+    try:
+        await transfer.file(key)
+    except NotFoundError:
+        storage = _storage_of(writer)
+        if not dry_run and not await storage.exists(key):
+            await storage.write(key, b"{}")
+
+
+def _storage_of(layer: Any) -> Storage:
+    storage: Storage | None = getattr(layer, "storage", None)
+    if storage is None:
+        raise LayerError(f"Layer {layer.name!r} ({layer.url}) has no files of its own, so they cannot be copied.")
+    return storage
+
+
+__all__ = ["CopyReport", "copy"]

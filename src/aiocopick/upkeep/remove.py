@@ -1,0 +1,69 @@
+"""Deleting what was named, and only that."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any
+
+from aiocopick.errors import CopickError
+from aiocopick.storage.limits import gather_results
+from aiocopick.tables.select import select
+
+if TYPE_CHECKING:
+    from aiocopick.entities import AsyncEntity, AsyncRoot
+
+_AT_ONCE = 16
+
+
+async def matching(
+    root: AsyncRoot,
+    uri: str | Iterable[str] | None = None,
+    *,
+    runs: str | Iterable[str] | None = None,
+    kinds: str | Iterable[str] | None = None,
+) -> list[AsyncEntity]:
+    """What :func:`remove` would delete: entities, or whole runs when neither a URI nor kinds are given.
+
+    Raises
+    ------
+    CopickError
+        A run cannot be listed; or nothing at all was named.
+    """
+    if uri is None and kinds is None:
+        if runs is None:
+            raise CopickError("Say what to delete: a URI, kinds, or runs.")
+        scope = select(root, runs=runs).scope
+        return [run for run in await root.query() if scope.holds_run(run.name)]
+    async with select(root, uri, runs, kinds=kinds) as found:
+        return [entity async for entity in found]
+
+
+async def remove(
+    entities: Iterable[AsyncEntity], *, progress: Callable[[str], None] | None = None
+) -> dict[str, CopickError]:
+    """Delete entities with everything below them.
+
+    Parameters
+    ----------
+    entities : iterable of AsyncEntity
+        From :func:`matching`.
+    progress : callable, optional
+        Called with the path of each that is done.
+
+    Returns
+    -------
+    dict of str to CopickError
+        What could not be deleted, by path.
+    """
+    items: list[Any] = list(entities)
+
+    async def delete(item: Any) -> None:
+        await item.delete()
+        if progress is not None:
+            progress(item.path)
+
+    results = await gather_results(delete, items, limit=_AT_ONCE)
+    return {item.path: result for item, result in zip(items, results, strict=True) if isinstance(result, CopickError)}
+
+
+__all__ = ["matching", "remove"]

@@ -1,0 +1,187 @@
+"""Files from one storage to another: compared, copied, verified."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from typing import TYPE_CHECKING
+
+from aiocopick.errors import AlreadyExistsError, ConflictError, NotFoundError, StorageError
+from aiocopick.storage.limits import gather, in_thread
+
+if TYPE_CHECKING:
+    from aiocopick.storage import Entry, Storage
+    from aiocopick.storage.gate import Gate
+
+_FILES_AT_ONCE = 64
+_UNKNOWN_SIZE = 1024 * 1024
+_DOCUMENTS = frozenset({".zarray", ".zgroup", ".zattrs", ".zmetadata", "zarr.json"})
+# What S3 gives for an object that was sent in one piece.
+_MD5 = re.compile(r"[0-9a-f]{32}")
+
+
+class Transfer:
+    """Copies files of one entity under the same keys, and counts them.
+
+    Parameters
+    ----------
+    source, target : Storage
+        From where, to where.
+    gate : Gate
+        Bounds the files, and the bytes of them, that are in memory at a time.
+    overwrite, checksum, dry_run : bool
+        As for :func:`aiocopick.upkeep.copy`.
+    """
+
+    __slots__ = ("_checksum", "_dry_run", "_gate", "_overwrite", "_source", "_target", "bytes", "files", "skipped")
+
+    def __init__(
+        self, source: Storage, target: Storage, gate: Gate, *, overwrite: bool, checksum: bool, dry_run: bool
+    ) -> None:
+        self._source = source
+        self._target = target
+        self._gate = gate
+        self._overwrite = overwrite
+        self._checksum = checksum
+        self._dry_run = dry_run
+        self.files = 0
+        self.bytes = 0
+        self.skipped = 0
+
+    async def file(self, key: str) -> None:
+        """Copy one file.
+
+        Raises
+        ------
+        NotFoundError
+            The source has none.
+        AlreadyExistsError
+            The target has another one, and is not to be overwritten.
+        """
+        entry = await self._source.stat(key)
+        if not await self._is_there(entry, await _stat(self._target, key)):
+            await self._write(entry)
+
+    async def tree(self, prefix: str) -> None:
+        """Copy a volume: chunks first, metadata from the bottom up, so that a part of it reads as empty.
+
+        Raises
+        ------
+        AlreadyExistsError
+            The target has files there that are different or not in the source, and is not to be overwritten.
+        """
+        entries = await _files(self._source, prefix)
+        there = await _files(self._target, prefix)
+        others = sorted(there.keys() - entries.keys())
+        if others and not self._overwrite:
+            raise self._taken(others[0])
+
+        async def is_missing(key: str) -> bool:
+            return not await self._is_there(entries[key], there.get(key))
+
+        missing = await gather(is_missing, list(entries), limit=_FILES_AT_ONCE)
+        wanted = [key for key, needed in zip(entries, missing, strict=True) if needed]
+        if not self._dry_run and there and (others or wanted):
+            # What is replaced must not be read as a mixture of both in the meantime: without documents it is empty.
+            replaced = bool(others) or any(key in there for key in wanted)
+            documents = [key for key in there if _is_document(key)] if replaced else []
+            await self._target.delete_many(documents)
+            await self._target.delete_many(others)
+            wanted += [key for key in documents if key in entries and key not in wanted]
+        await gather(self._write, [entries[key] for key in wanted if not _is_document(key)], limit=_FILES_AT_ONCE)
+        for key in sorted(filter(_is_document, wanted), key=lambda key: (-key.count("/"), key)):
+            await self._write(entries[key])
+
+    async def _is_there(self, entry: Entry, existing: Entry | None) -> bool:
+        """Whether the target holds the file already; counts it then.
+
+        Raises
+        ------
+        AlreadyExistsError
+            It holds another one, and is not to be overwritten.
+        """
+        if existing is None:
+            return False
+        if await self._same(entry, existing):
+            self.skipped += 1
+            return True
+        if not self._overwrite:
+            raise self._taken(entry.key)
+        return False
+
+    async def _same(self, entry: Entry, existing: Entry) -> bool:
+        if entry.size != existing.size:
+            return False
+        known = _checksum(entry.etag), _checksum(existing.etag)
+        if known[0] is not None and known[0] == known[1]:
+            return True
+        if known == (None, None) and not self._checksum and _is_older(entry, existing):
+            return True
+        async with self._gate.passing(2 * (entry.size or _UNKNOWN_SIZE)):
+            # The side without a checksum is read, and the other one only in doubt.
+            near, far = (self._target, self._source) if known[1] is None else (self._source, self._target)
+            data = await near.read(entry.key)
+            checksum = known[0] or known[1]
+            return (checksum is not None and checksum == await in_thread(_md5, data)) or (
+                await far.read(entry.key) == data
+            )
+
+    def _taken(self, key: str) -> AlreadyExistsError:
+        path = self._target.path_of(key)
+        return AlreadyExistsError(f"{path} is different from the source; pass overwrite=True to replace it.", path=path)
+
+    async def _write(self, entry: Entry) -> None:
+        self.files += 1
+        self.bytes += entry.size or 0
+        if self._dry_run:
+            return
+        async with self._gate.passing(entry.size or _UNKNOWN_SIZE):
+            data = await self._source.read(entry.key)
+            if entry.size is not None and len(data) != entry.size:
+                path = self._source.path_of(entry.key)
+                raise ConflictError(f"{path} changed while it was copied; copy it again.", path=path)
+            etag = await self._target.write(entry.key, data)
+            if not await self._arrived(entry.key, data, etag):
+                path = self._target.path_of(entry.key)
+                raise StorageError(f"{path} is not what was written to it; copy it again.", path=path)
+
+    async def _arrived(self, key: str, data: bytes, etag: str | None) -> bool:
+        checksum = _checksum(etag)
+        if checksum is not None and checksum == await in_thread(_md5, data):
+            return True
+        # The store has no checksum of the content, or one of its own (encryption by a key service): look.
+        return await self._target.read(key) == data
+
+
+def _checksum(etag: str | None) -> str | None:
+    """The etag, if it looks like an MD5."""
+    return etag if etag is not None and _MD5.fullmatch(etag) else None
+
+
+def _is_older(entry: Entry, existing: Entry) -> bool:
+    """Whether the copy was certainly made after the last change of the original."""
+    return entry.modified is not None and existing.modified is not None and entry.modified <= existing.modified
+
+
+def _md5(data: bytes) -> str:
+    return hashlib.md5(data, usedforsecurity=False).hexdigest()
+
+
+def _is_document(key: str) -> bool:
+    return key.rpartition("/")[2] in _DOCUMENTS
+
+
+async def _stat(storage: Storage, key: str) -> Entry | None:
+    try:
+        return await storage.stat(key)
+    except NotFoundError:
+        return None
+
+
+async def _files(storage: Storage, prefix: str) -> dict[str, Entry]:
+    """All files below a directory by key."""
+    async with storage.scan(prefix, None) as pages:
+        return {entry.key: entry async for page in pages for entry in page if not entry.is_prefix}
+
+
+__all__ = ["Transfer"]

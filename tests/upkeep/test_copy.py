@@ -1,0 +1,253 @@
+"""Copying between projects."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import uuid
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import aiocopick
+from aiocopick.entities import AsyncRoot
+from aiocopick.errors import ReadOnlyError
+from aiocopick.sample import sample_config, write_sample
+from aiocopick.upkeep import copy
+
+PICKS = "ExperimentRuns/TS_001/Picks/curator_1_ribosome.json"
+TOMOGRAM = "ExperimentRuns/TS_001/VoxelSpacing10.000/wbp.zarr"
+
+
+def storage_of(root: AsyncRoot) -> Any:
+    return root.layers[0].storage  # type: ignore[attr-defined]
+
+
+async def contents(root: AsyncRoot, prefix: str = "") -> dict[str, bytes]:
+    """All files of a project."""
+    async with storage_of(root).scan(prefix, None) as pages:
+        keys = [entry.key async for page in pages for entry in page if not entry.is_prefix]
+    return {key: await storage_of(root).read(key) for key in keys}
+
+
+def without_root_meta(files: dict[str, bytes]) -> dict[str, bytes]:
+    return {key: content for key, content in files.items() if key != "ExperimentRuns/.meta"}
+
+
+def empty_project() -> Any:
+    return aiocopick.open(sample_config(f"memory://{uuid.uuid4().hex}"))
+
+
+@pytest.mark.asyncio
+async def test_a_whole_project_arrives_byte_by_byte(sample: AsyncRoot, s3_target: AsyncRoot) -> None:
+    seen: list[str] = []
+    report = await copy(sample, s3_target, progress=seen.append)
+    assert report.errors == {}
+    original = without_root_meta(await contents(sample))
+    assert without_root_meta(await contents(s3_target)) == original
+    assert (report.files, report.bytes) == (len(original), sum(map(len, original.values())))
+    assert report.entities == len(seen) == 2 * 12 + 2
+    # And nothing is done twice.
+    writes = s3_target.stats.requests["write"]
+    again = await copy(sample, s3_target)
+    assert (again.files, again.skipped, again.errors) == (0, report.files, {})
+    assert s3_target.stats.requests["write"] <= writes + 1
+
+
+@pytest.mark.asyncio
+async def test_what_a_store_checksums_is_not_read_back(sample: AsyncRoot, s3_target: AsyncRoot) -> None:
+    await copy(sample, s3_target, kinds={"picks"})
+    assert s3_target.stats.requests["read"] == 0
+
+
+@pytest.mark.asyncio
+async def test_what_is_there_is_not_fetched_again(sample: AsyncRoot, s3_target: AsyncRoot, tmp_path: Path) -> None:
+    await copy(sample, s3_target, kinds={"picks"})
+    async with aiocopick.open(tmp_path) as local:
+        first = await copy(s3_target, local)
+        before = s3_target.stats.requests["read"]
+        again = await copy(s3_target, local)
+        assert (again.skipped, again.files, again.errors) == (first.files, 0, {})
+        assert s3_target.stats.requests["read"] == before
+
+
+@pytest.mark.asyncio
+async def test_uris_runs_and_kinds_choose(sample: AsyncRoot) -> None:
+    async with empty_project() as target:
+        await copy(sample, target, "ribosome:curator", runs="TS_001")
+        assert set(without_root_meta(await contents(target))) == {"ExperimentRuns/TS_001/.meta", PICKS}
+    async with empty_project() as target:
+        await copy(sample, target, kinds={"meshes", "voxel_spacings"})
+        found = [key for key in without_root_meta(await contents(target)) if not key.endswith(".meta")]
+        assert found == [f"ExperimentRuns/TS_00{run}/Meshes/curator_1_membrane.glb" for run in (1, 2)]
+    async with empty_project() as target:
+        report = await copy(sample, target, "wbp@10.0", runs="TS_001")
+        assert report.errors == {}
+        run = await target.get_run("TS_001")
+        assert run is not None
+        (spacing,) = await run.voxel_spacings()
+        (tomogram,) = await spacing.tomograms()
+        original = (await (await (await sample.get_run("TS_001")).voxel_spacings())[0].tomograms())[0]  # type: ignore[union-attr]
+        assert np.array_equal(await tomogram.numpy(), await original.numpy())
+
+
+@pytest.mark.asyncio
+async def test_a_run_that_holds_nothing_is_copied_with_the_rest(tmp_path: Path) -> None:
+    (tmp_path / "ExperimentRuns" / "bare").mkdir(parents=True)
+    async with aiocopick.open(tmp_path) as source, empty_project() as target:
+        await copy(source, target)
+        assert [run.name for run in await target.query()] == ["bare"]
+
+
+@pytest.mark.asyncio
+async def test_nothing_is_written_on_a_dry_run(sample: AsyncRoot) -> None:
+    async with empty_project() as target:
+        report = await copy(sample, target, dry_run=True)
+        original = without_root_meta(await contents(sample))
+        assert (report.files, report.bytes) == (len(original), sum(map(len, original.values())))
+        assert await contents(target) == {}
+        assert target.stats.requests["write"] == 0
+
+
+@pytest.mark.asyncio
+async def test_what_is_different_is_replaced_only_when_asked(sample: AsyncRoot, s3_target: AsyncRoot) -> None:
+    await copy(sample, s3_target)
+    target = storage_of(s3_target)
+    await target.write(PICKS, b"[]")
+    await target.write(f"{TOMOGRAM}/0/9/9/9", b"stale chunk of a larger tomogram")
+    report = await copy(sample, s3_target)
+    assert {path.partition("ExperimentRuns")[2] for path in report.errors} == {
+        PICKS.removeprefix("ExperimentRuns"),
+        TOMOGRAM.removeprefix("ExperimentRuns"),
+    }
+    assert all("overwrite" in message for message in report.errors.values())
+    assert await target.read(PICKS) == b"[]"
+    report = await copy(sample, s3_target, overwrite=True)
+    assert report.errors == {}
+    assert without_root_meta(await contents(s3_target)) == without_root_meta(await contents(sample))
+
+
+@pytest.mark.asyncio
+async def test_files_of_one_size_are_compared_when_asked(sample: AsyncRoot) -> None:
+    async with empty_project() as target:
+        await copy(sample, target, "ribosome:curator", runs="TS_001")
+        original = await storage_of(sample).read(PICKS)
+        changed = original.replace(b"1", b"2")
+        await storage_of(target).write(PICKS, changed)
+        trusting = await copy(sample, target, "ribosome:curator", runs="TS_001")
+        assert trusting.errors == {}
+        suspicious = await copy(sample, target, "ribosome:curator", runs="TS_001", checksum=True)
+        assert len(suspicious.errors) == 1
+        await copy(sample, target, "ribosome:curator", runs="TS_001", checksum=True, overwrite=True)
+        assert await storage_of(target).read(PICKS) == original
+
+
+@pytest.mark.asyncio
+async def test_a_file_that_changed_since_is_older_in_the_target(sample: AsyncRoot) -> None:
+    async with empty_project() as target:
+        await copy(sample, target, "ribosome:curator", runs="TS_001")
+        original = await storage_of(sample).read(PICKS)
+        await storage_of(sample).write(PICKS, original.replace(b"1", b"2"))
+        report = await copy(sample, target, "ribosome:curator", runs="TS_001")
+        assert len(report.errors) == 1
+
+
+@pytest.mark.asyncio
+async def test_what_cannot_be_read_is_reported_and_the_rest_copied(tmp_path: Path) -> None:
+    async with aiocopick.open(sample_config(tmp_path)) as source, empty_project() as target:
+        await write_sample(source, runs=2, volumes=False)
+        (tmp_path / PICKS).unlink()
+        (tmp_path / PICKS).mkdir()
+        (tmp_path / PICKS / "x").write_text("x")
+        report = await copy(source, target, runs=["TS_001", "TS_002", "TS_099"])
+        assert "TS_099" in report.errors
+        assert len(await target.query()) == 2
+        assert len(report.errors) <= 2
+
+
+@pytest.mark.asyncio
+async def test_a_read_only_target_is_refused_before_anything_is_read(sample: AsyncRoot) -> None:
+    async with empty_project() as target:
+        with pytest.raises(ReadOnlyError):
+            await copy(sample, target.options(read_only=True))
+
+
+@pytest.mark.asyncio
+async def test_a_part_of_a_volume_reads_as_empty(sample: AsyncRoot, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever write fails, the copy of a volume is absent, empty or whole."""
+    run = await sample.get_run("TS_001")
+    assert run is not None
+    (segmentation,) = await run.get_segmentations(name="cell")
+    whole = await segmentation.numpy()
+    total = len(await contents(sample, segmentation.key))
+    for failing in range(total):
+        async with empty_project() as target:
+            storage = storage_of(target)
+            count = 0
+
+            class Failing:
+                def __getattr__(self, name: str, storage: Any = storage) -> Any:
+                    return getattr(storage, name)
+
+                async def write(self, key: str, data: bytes, storage: Any = storage, at: int = failing) -> Any:
+                    nonlocal count
+                    count += key.startswith(segmentation.key)
+                    if count == at + 1:
+                        raise aiocopick.StorageError("the power is out", path=key)
+                    return await storage.write(key, data)
+
+            target.layers[0].storage = Failing()  # type: ignore[attr-defined]
+            report = await copy(sample, target, segmentation.uri, runs="TS_001")
+            target.layers[0].storage = storage  # type: ignore[attr-defined]
+            assert len(report.errors) == 1
+            there = await target.get_run("TS_001")
+            assert there is not None
+            for found in await there.get_segmentations(name="cell"):
+                with suppress(aiocopick.NotFoundError):
+                    assert np.array_equal(await found.numpy(), whole)
+            again = await copy(sample, target, segmentation.uri, runs="TS_001")
+            assert again.errors == {}
+            there.refresh()
+            (found,) = await there.get_segmentations(name="cell")
+            assert np.array_equal(await found.numpy(), whole)
+
+
+CHILD = """
+import sys, anyio, aiocopick
+from aiocopick.upkeep import copy
+
+async def main():
+    async with aiocopick.open(sys.argv[1]) as source, aiocopick.open(sys.argv[2]) as target:
+        await copy(source, target, progress=lambda path: print(path, flush=True))
+
+anyio.run(main)
+"""
+
+
+@pytest.mark.asyncio
+async def test_a_killed_copy_goes_on_where_it_was(tmp_path: Path) -> None:
+    async with aiocopick.open(sample_config(tmp_path / "source")) as source:
+        await write_sample(source, runs=3)
+        child = subprocess.Popen(
+            [sys.executable, "-c", CHILD, str(tmp_path / "source"), str(tmp_path / "target")],
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        assert child.stdout is not None
+        for _ in range(8):
+            assert child.stdout.readline()
+        os.kill(child.pid, signal.SIGKILL)
+        child.wait()
+        child.stdout.close()
+        async with aiocopick.open(tmp_path / "target") as target:
+            total = len(without_root_meta(await contents(source)))
+            report = await copy(source, target)
+            assert report.errors == {}
+            assert report.files + report.skipped == total
+            assert 0 < report.skipped < total
+            assert without_root_meta(await contents(target)) == without_root_meta(await contents(source))

@@ -1,0 +1,120 @@
+"""What is wrong in a project."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+import aiocopick
+from aiocopick.entities import AsyncRoot
+from aiocopick.upkeep import examine
+
+RUN = "ExperimentRuns/TS_001"
+
+
+async def problems(root: AsyncRoot, **arguments: Any) -> list[tuple[str, str | None, str]]:
+    found = await examine(root, **arguments)
+    return [(finding.problem, finding.run, finding.path.removeprefix(f"{root.url}/")) for finding in found]
+
+
+async def write(root: AsyncRoot, key: str, content: bytes) -> None:
+    await root.layers[0].storage.write(key, content)  # type: ignore[attr-defined]
+
+
+@pytest.mark.asyncio
+async def test_nothing_is_wrong_with_the_sample(sample: AsyncRoot) -> None:
+    assert await problems(sample) == []
+
+
+@pytest.mark.asyncio
+async def test_nothing_is_wrong_with_an_empty_project() -> None:
+    async with aiocopick.open("memory://no-project-at-all") as root:
+        assert await problems(root) == []
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize(
+    ("key", "content", "problem"),
+    [
+        (f"{RUN}/Picks/nonsense.json", b"{}", "unparsable name"),
+        (f"{RUN}/Segmentations/x_y.zarr/.zgroup", b"{}", "unparsable name"),
+        (f"{RUN}/Picks/curator_1_ribosome.json", b"{", "broken file"),
+        (f"{RUN}/Picks/curator_1_ribosome.json", b'{"points": [{"location": {"x": "far"}}]}', "broken file"),
+        (f"{RUN}/Meshes/curator_1_membrane.glb", b"glTF", "broken file"),
+        (f"{RUN}/Filaments/curator_1_microtubule.json", b"[", "broken file"),
+        (f"{RUN}/.meta", b'{"name": ', "broken metadata"),
+        (f"{RUN}/VoxelSpacing10.000/.meta", b'{"voxel_size": "large"}', "broken metadata"),
+        (f"{RUN}/VoxelSpacing10.000/wbp.zarr/.zattrs", b"{", "broken volume"),
+        (f"{RUN}/Picks/curator_1_virus.json", b"[]", "unknown object"),
+        (f"{RUN}/Picks/u_1_ribosome.json", b'[{"x": 1, "y": 1, "z": 401}]', "outside tomogram"),
+        (f"{RUN}/Picks/u_1_ribosome.json", b'[{"x": -0.1, "y": 1, "z": 1}]', "outside tomogram"),
+    ],
+)
+async def test_each_problem_is_named_and_hides_no_other(
+    sample: AsyncRoot, key: str, content: bytes, problem: str
+) -> None:
+    await write(sample, key, content)
+    path = key if "/.z" not in key else key.rpartition("/")[0]
+    found = await problems(sample)
+    assert [(what, run) for what, run, _ in found] == [(problem, "TS_001")]
+    assert found[0][2].removesuffix("/.meta").startswith(path.removesuffix("/.meta"))
+    await write(sample, "ExperimentRuns/TS_002/Picks/curator_1_ribosome.json", b"{")
+    assert ("broken file", "TS_002") in [(what, run) for what, run, _ in await problems(sample)]
+
+
+@pytest.mark.asyncio
+async def test_points_at_the_border_are_inside(sample: AsyncRoot) -> None:
+    run = await sample.get_run("TS_001")
+    assert run is not None
+    picks = await run.new_picks("ribosome", "7", user_id="u")
+    await picks.from_numpy([[0, 0, 0], [800, 800, 400]])
+    assert await problems(sample) == []
+    # The centre of a particle is its location plus the translation of its transformation.
+    shifted = np.tile(np.eye(4), (1, 1, 1))
+    shifted[0, 0, 3] = 1
+    await picks.from_numpy([[800, 800, 400]], shifted)
+    (finding,) = await examine(sample)
+    assert finding.problem == "outside tomogram"
+    assert "1 of 1" in finding.detail
+
+
+@pytest.mark.asyncio
+async def test_a_run_without_tomograms_has_no_border(sample: AsyncRoot) -> None:
+    run = await sample.new_run("TS_009")
+    picks = await run.new_picks("ribosome", "7", user_id="u")
+    await picks.from_numpy([[1e6, 0, 0]])
+    assert await problems(sample) == []
+
+
+@pytest.mark.asyncio
+async def test_a_volume_that_was_not_finished_is_named(sample: AsyncRoot) -> None:
+    run = await sample.get_run("TS_001")
+    assert run is not None
+    spacing = await run.new_voxel_spacing(5)
+    await spacing.new_tomogram("denoised")
+    storage = sample.layers[0].storage  # type: ignore[attr-defined]
+    await storage.delete_tree("Objects/ribosome.zarr/0")
+    assert await problems(sample) == [
+        ("unfinished volume", None, "Objects/ribosome.zarr"),
+        ("unfinished volume", "TS_001", f"{RUN}/VoxelSpacing5.000/denoised.zarr"),
+    ]
+
+
+@pytest.mark.asyncio
+async def test_runs_and_kinds_restrict_it(sample: AsyncRoot) -> None:
+    for run in ("TS_001", "TS_002"):
+        await write(sample, f"ExperimentRuns/{run}/Picks/curator_1_ribosome.json", b"{")
+        await write(sample, f"ExperimentRuns/{run}/Meshes/curator_1_membrane.glb", b"")
+    found = await problems(sample, runs="TS_002", kinds={"picks"})
+    assert found == [("broken file", "TS_002", "ExperimentRuns/TS_002/Picks/curator_1_ribosome.json")]
+    assert await problems(sample, runs=["TS_099"]) == [("unreadable run", "TS_099", "ExperimentRuns/TS_099")]
+
+
+@pytest.mark.asyncio
+async def test_nothing_is_changed(sample: AsyncRoot) -> None:
+    await write(sample, f"{RUN}/Picks/curator_1_ribosome.json", b"{")
+    before = {verb: sample.stats.requests[verb] for verb in ("write", "delete", "copy")}
+    await examine(sample)
+    assert {verb: sample.stats.requests[verb] for verb in before} == before
