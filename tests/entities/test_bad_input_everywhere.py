@@ -22,6 +22,7 @@ from aiocopick import (
     AsyncRun,
     AsyncTomogram,
     AsyncVoxelSpacing,
+    ConflictError,
     CopickError,
     FormatError,
     InvalidNameError,
@@ -187,7 +188,7 @@ async def test_a_root_that_is_a_file(tmp_path: Path) -> None:
         assert "is a file" in str(error)
     for refused in (lambda: root.new_run("TS_1"), lambda: root.ensure(create=True)):
         error = await fails_with(StorageError, refused())
-        assert "a file is in the way" in str(error)
+        assert "a file is" in str(error)
     assert file.read_text() == "no project"
 
 
@@ -227,6 +228,16 @@ async def test_what_vanished_fails_alone(root: AsyncRoot) -> None:
         await fails_with(NotFoundError, gather(AsyncPicks.load, picks_of(root), limit=4))
         results = await aiocopick.load(picks_of(root), on_error="return")
         assert [type(result) for result in results[1:]] == [NotFoundError] * 3
+
+
+@pytest.mark.asyncio
+async def test_what_is_refused_brings_no_deleted_run_back(root: AsyncRoot) -> None:
+    async with root:
+        run = await root.new_run("TS_1")
+        picks = await run.new_picks("ribosome", "1", "alice")
+        await run.delete()
+        await fails_with(ConflictError, picks.from_numpy([[1.0, 2.0, 3.0]]))
+        assert await root.query() == []
 
 
 # --- requests that cannot be met, side by side ------------------------------------------------------------------------

@@ -98,7 +98,10 @@ async def test_a_write_that_fails_leaves_nothing(storage: Storage, root: Path) -
         await storage.write("a/b/c", b"3")
     with pytest.raises(ConflictError):
         await storage.write("a/new", b"4", if_match="something")
-    assert files(root) == ["a/b"]
+    with pytest.raises(ConflictError):
+        await storage.write("deleted/with/all", b"5", if_match="something")
+    # No directory either: it would be listed as a run.
+    assert sorted(path.name for path in root.rglob("*")) == ["a", "b"]
 
 
 @pytest.mark.asyncio

@@ -191,6 +191,9 @@ class Disk:
     def write(self, key: str, data: Buffer, condition: Condition | None) -> str:
         """Replace a file atomically: a reader, or a crash, finds the old content or the new one."""
         path = self.path(key)
+        # Before anything is made: a refused write must not leave the directories of what was deleted.
+        if condition is not None and condition.if_match is not None and not os.path.exists(path):
+            raise ConditionError
         for attempt in range(_ATTEMPTS):
             try:
                 with self._temporary(path, data) as (temporary, etag):
