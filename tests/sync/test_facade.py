@@ -181,8 +181,11 @@ def test_objects_have_maps(root: CopickRootFS) -> None:
     membrane = root.get_object("membrane")
     assert membrane is not None
     assert membrane.zarr() is None
+    known = root.pickable_objects
     added = root.new_object("proteasome", True, label=9)
-    assert added in root.pickable_objects
+    assert added in known
+    ribosome.delete()
+    assert not root.pickable_objects[0].has_density_map()
     assert root.get_object("nothing") is None
 
 

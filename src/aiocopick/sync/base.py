@@ -100,6 +100,10 @@ class Blocking(Generic[Twin]):
         child._twin = twin
         return child
 
+    def _ask(self, noun: str) -> Any:
+        """The children of a noun, as the twin knows them."""
+        return self._call(getattr(self.aio, "pickable_objects" if noun == "objects" else noun))
+
     def _listed(self, noun: str, ask: Callable[[], Coroutine[Any, Any, Any]]) -> list[Any]:
         """The cached list of a noun, asked for the first time it is looked at."""
         cached: list[Any] | None = getattr(self, f"_{noun}")
@@ -126,13 +130,13 @@ class Blocking(Generic[Twin]):
         child = self._wrap(twin)
         cached: list[Any] | None = getattr(self, f"_{noun}")
         if cached is not None:
-            cached[:] = self._wrap_all(self._call(getattr(self.aio, noun)))
+            cached[:] = self._wrap_all(self._ask(noun))
         return child
 
     def _deleted(self, noun: str) -> None:
         """After children were deleted: another list, as somebody may be going through the one there was."""
         if getattr(self, f"_{noun}") is not None:
-            self._keep(noun, self._call(getattr(self.aio, noun)))
+            self._keep(noun, self._ask(noun))
 
     # --- what every entity has ----------------------------------------------------------------------------------------
 

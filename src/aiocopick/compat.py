@@ -1,0 +1,103 @@
+"""Tools written for copick, on our projects: ``import aiocopick.compat`` before them is all it takes.
+
+Importing this module changes two things in the process, and nothing else of copick's:
+
+- Our facade classes and file models inherit from copick's as well, so that ``isinstance(run, copick.models.CopickRun)`` holds,
+  for objects that exist already too.
+- ``copick.from_file`` and ``copick.from_string`` open projects with aiocopick. Configurations that only copick understands
+  (``cryoet_data_portal``, ``mlcroissant``) still give copick's own roots.
+
+``python -m aiocopick.compat ...`` is the ``copick`` command line on our roots.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+from aiocopick import models, sync
+from aiocopick.formats.json_bytes import parse_json
+
+try:
+    import copick
+    import copick.models as theirs
+    import copick.ops.open as opening
+except ImportError as error:
+    raise ImportError(
+        f"aiocopick.compat puts aiocopick under an installed copick 2, and this one cannot be imported ({error}): "
+        "install copick>=2.0.0a6."
+    ) from error
+
+_ENTITIES = ("Root", "Run", "VoxelSpacing", "Tomogram", "Features", "Picks", "Mesh", "Segmentation", "Filaments", "Object")
+_MODELS = (
+    "CopickFeaturesMeta",
+    "CopickFilament",
+    "CopickFilamentCurve",
+    "CopickFilamentsFile",
+    "CopickLocation",
+    "CopickMeshMeta",
+    "CopickPicksFile",
+    "CopickPoint",
+    "CopickRunMeta",
+    "CopickSegmentationMeta",
+    "CopickTomogramMeta",
+    "CopickVoxelSpacingMeta",
+    "FilamentSpec",
+    "PickableObject",
+)
+
+_from_file = opening.from_file
+_from_string = opening.from_string
+
+
+def from_string(data: str) -> Any:
+    """As :func:`aiocopick.from_string`; what only copick understands is opened by copick."""
+    return _from_string(data) if _is_copicks_own(data.encode()) else sync.from_string(data)
+
+
+def from_file(path: str | os.PathLike[str]) -> Any:
+    """As :func:`aiocopick.from_file`; what only copick understands is opened by copick."""
+    name = os.fspath(path)
+    if os.path.isfile(name) and _is_copicks_own(Path(name).read_bytes()):
+        return _from_file(name)
+    return sync.from_file(name)
+
+
+def _is_copicks_own(data: bytes) -> bool:
+    content = parse_json(data, path="the configuration")
+    return isinstance(content, dict) and content.get("config_type") in ("cryoet_data_portal", "mlcroissant")
+
+
+def _inherit(ours: type, base: type) -> None:
+    """Make a class of ours inherit from one of copick's, behind everything it has itself."""
+    if not issubclass(ours, base):
+        ours.__bases__ = (*ours.__bases__, base)
+
+
+def enable() -> None:
+    """Do what importing this module does; once is enough."""
+    for kind in _ENTITIES:
+        _inherit(getattr(sync, f"Copick{kind}FS"), getattr(theirs, f"Copick{kind}"))
+    for name in _MODELS:
+        _inherit(getattr(models, name), getattr(theirs, name))
+    # copick.ops.open as well: copick's own modules import the functions from there.
+    for module in (copick, opening):
+        module.from_file = from_file
+        module.from_string = from_string
+
+
+def disable() -> None:
+    """Give ``copick.from_file`` and ``copick.from_string`` back; our classes go on inheriting."""
+    for module in (copick, opening):
+        module.from_file = _from_file
+        module.from_string = _from_string
+
+
+enable()
+
+if __name__ == "__main__":
+    from copick.cli.cli import main
+
+    sys.exit(main())
