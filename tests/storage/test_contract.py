@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import AsyncIterator
+import zipfile
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,9 @@ from aiocopick.testing import CONTENTS, CountingStorage, ReadContract, StorageCo
 from tests.servers.azure import AzureServer
 from tests.servers.fixtures import MakeWebServer
 from tests.servers.gcs import GcsServer
+from tests.servers.loopback import HOST
 from tests.servers.s3 import S3Server
+from tests.servers.sftp import SftpServer
 
 
 class TestLocal(StorageContract):
@@ -52,6 +55,17 @@ class TestS3(StorageContract):
     @pytest_asyncio.fixture
     async def storage(self, s3_server: S3Server) -> AsyncIterator[Storage]:
         storage = open_storage(Settings(root=f"s3://{s3_server.new_bucket()}/a/project", fs_args=s3_server.fs_args()))
+        yield storage
+        await storage.aclose()
+
+
+class TestObstore(StorageContract):
+    """S3 with its contents moved by the other engine."""
+
+    @pytest_asyncio.fixture
+    async def storage(self, s3_server: S3Server) -> AsyncIterator[Storage]:
+        root = f"s3://{s3_server.new_bucket()}/a/project"
+        storage = open_storage(Settings(root=root, fs_args=s3_server.fs_args(), engine="obstore"))
         yield storage
         await storage.aclose()
 
@@ -109,6 +123,41 @@ class TestSyncOnlyProtocol(StorageContract):
         (tmp_path / "project").mkdir()
         arguments = {"path": str(tmp_path), "target_protocol": "file", "target_options": {"auto_mkdir": True}}
         storage = open_storage(Settings(root="dir://project", fs_args=arguments))
+        yield storage
+        await storage.aclose()
+
+
+class TestSFTP(StorageContract):
+    """A filesystem that lives on a loop of its own."""
+
+    @pytest.fixture
+    def server(self, tmp_path: Path) -> Iterator[SftpServer]:
+        (tmp_path / "project").mkdir()
+        with SftpServer(tmp_path) as server:
+            yield server
+
+    @pytest_asyncio.fixture
+    async def storage(self, server: SftpServer) -> AsyncIterator[Storage]:
+        storage = open_storage(Settings(root=f"sftp://{HOST}/project", fs_args=server.fs_args()))
+        yield storage
+        await storage.aclose()
+
+
+class TestZip(ReadContract):
+    """An archive: one file with one position in it, read by one thread."""
+
+    @pytest.fixture
+    def archive(self, tmp_path: Path) -> Path:
+        path = tmp_path / "project.zip"
+        with zipfile.ZipFile(path, "w") as file:
+            for key, content in CONTENTS.items():
+                file.writestr(f"a/project/{key}", content)
+        return path
+
+    @pytest_asyncio.fixture
+    async def filled(self, archive: Path) -> AsyncIterator[Storage]:
+        storage = open_storage(Settings(root="zip://a/project", fs_args={"fo": str(archive)}))
+        assert storage.read_only
         yield storage
         await storage.aclose()
 

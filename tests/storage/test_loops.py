@@ -20,7 +20,7 @@ from tests.storage.children import run_child
 CONTENT = b"content"
 
 
-@pytest.fixture(params=["s3", "http"])
+@pytest.fixture(params=["s3", "obstore", "http"])
 def storage(request: pytest.FixtureRequest) -> Storage:
     """A storage with an object, not yet used in any loop."""
     if request.param == "http":
@@ -29,7 +29,8 @@ def storage(request: pytest.FixtureRequest) -> Storage:
     moto: MotoServer = request.getfixturevalue("moto_server")
     bucket = moto.new_bucket()
     moto.seed(bucket, {"object": CONTENT})
-    return open_storage(Settings(root=f"s3://{bucket}", fs_args=moto.fs_args()))
+    engine = "obstore" if request.param == "obstore" else "s3fs"
+    return open_storage(Settings(root=f"s3://{bucket}", fs_args=moto.fs_args(), engine=engine))
 
 
 @pytest.fixture
@@ -165,6 +166,35 @@ def test_a_forked_child_connects_anew() -> None:
             asyncio.run(main(open_storage(Settings(root=server.url)), server))
             # Two connections: the child did not speak on its parent's.
             assert len(server.requests) == 3
+        print("done")
+    """
+    assert run_child(program) == "done\n"
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system cannot fork")
+def test_a_forked_child_is_refused_the_engine_whose_threads_it_lacks(moto_server: MotoServer) -> None:
+    bucket = moto_server.new_bucket()
+    moto_server.seed(bucket, {"object": CONTENT})
+    program = f"""
+        import asyncio, os
+        from aiocopick.errors import StorageError
+        from aiocopick.storage import open_storage
+        from aiocopick.storage.settings import Settings
+
+        settings = Settings(root="s3://{bucket}", fs_args={moto_server.fs_args()!r}, engine="obstore")
+        storage = open_storage(settings)
+        assert asyncio.run(storage.read("object")) == b"content"
+        child = os.fork()
+        if child == 0:
+            code = 1
+            try:
+                asyncio.run(storage.read("object"))
+            except StorageError as error:
+                code = 0 if "engine='s3fs'" in str(error) else 2
+            finally:
+                os._exit(code)
+        assert os.waitpid(child, 0)[1] == 0
+        assert asyncio.run(storage.read("object")) == b"content"
         print("done")
     """
     assert run_child(program) == "done\n"

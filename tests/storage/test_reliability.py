@@ -34,7 +34,7 @@ def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(retry_layer, "pause", lambda attempt: 0.0)
 
 
-@pytest.fixture(params=["s3", "http"])
+@pytest.fixture(params=["s3", "obstore", "http"])
 def kind(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
@@ -63,7 +63,8 @@ async def faulty(kind: str, request: pytest.FixtureRequest) -> AsyncIterator[tup
     async with FaultServer(upstream=bucket_server.url) as server:
         arguments = bucket_server.fs_args()
         arguments["client_kwargs"] = {**arguments["client_kwargs"], "endpoint_url": server.url}
-        storage = open_storage(Settings(root=f"s3://{bucket}/p", fs_args=arguments, timeout=20))
+        engine = "obstore" if kind == "obstore" else "s3fs"
+        storage = open_storage(Settings(root=f"s3://{bucket}/p", fs_args=arguments, timeout=20, engine=engine))
         yield server, storage
         await storage.aclose()
 
@@ -114,6 +115,8 @@ async def test_a_server_that_refuses_for_ever_is_an_error(faulty: tuple[FaultSer
     assert len(server.requests) == 1
 
 
+# obstore does not say for how long the server asked.
+@pytest.mark.parametrize("kind", ["s3", "http"])
 @pytest.mark.asyncio
 async def test_a_pause_longer_than_the_deadline_is_not_begun(faulty: tuple[FaultServer, Storage]) -> None:
     server, storage = faulty
@@ -125,6 +128,7 @@ async def test_a_pause_longer_than_the_deadline_is_not_begun(faulty: tuple[Fault
     assert time.monotonic() - started < 20
 
 
+@pytest.mark.parametrize("kind", ["s3", "http"])
 @pytest.mark.asyncio
 async def test_the_server_may_ask_for_a_pause(
     faulty: tuple[FaultServer, Storage], monkeypatch: pytest.MonkeyPatch
@@ -224,11 +228,14 @@ async def test_a_closed_port_is_an_error_within_the_deadline(kind: str) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         address = f"http://127.0.0.1:{taken.getsockname()[1]}"
-        arguments = {"key": "k", "secret": "s", "client_kwargs": {"endpoint_url": address}} if kind == "s3" else {}
-        root = "s3://bucket/p" if kind == "s3" else f"{address}/p"
-        storage = open_storage(Settings(root=root, fs_args=arguments, timeout=5))
-        with pytest.raises(StorageError, match="endpoint"):
-            await storage.list("")
+        web = kind == "http"
+        arguments = {} if web else {"key": "k", "secret": "s", "client_kwargs": {"endpoint_url": address}}
+        root = f"{address}/p" if web else "s3://bucket/p"
+        engine = "obstore" if kind == "obstore" else "s3fs"
+        storage = open_storage(Settings(root=root, fs_args=arguments, timeout=5, engine=engine))
+        for operation in (storage.list(""), storage.read("object")):
+            with pytest.raises(StorageError, match="endpoint"):
+                await operation
         await storage.aclose()
 
 
@@ -242,9 +249,10 @@ async def test_a_host_that_never_answers_is_a_timeout() -> None:
     await storage.aclose()
 
 
+@pytest.mark.parametrize("engine", ["s3fs", "obstore"])
 @pytest.mark.asyncio
-async def test_a_missing_bucket_says_so(moto_server: MotoServer) -> None:
-    storage = open_storage(Settings(root="s3://never-made/p", fs_args=moto_server.fs_args()))
+async def test_a_missing_bucket_says_so(moto_server: MotoServer, engine: str) -> None:
+    storage = open_storage(Settings(root="s3://never-made/p", fs_args=moto_server.fs_args(), engine=engine))
     for operation in (lambda: storage.list(""), lambda: storage.read("x"), lambda: storage.write("x", b"")):
         with pytest.raises(NotFoundError, match="bucket never-made does not exist"):
             await operation()
@@ -297,7 +305,7 @@ async def test_cancelling_a_bulk_read_or_write_leaves_no_task(faulty: tuple[Faul
                 pass
 
     operations = [read_all()]
-    if kind == "s3":
+    if kind != "http":
         operations.append(storage.write_many((f"w{number}", b"x") for number in range(200)))
     for operation in operations:
         task = asyncio.ensure_future(operation)

@@ -15,6 +15,7 @@ _BACKENDS = {
     "file": ("local", "LocalBackend"),
     "memory": ("memory", "MemoryBackend"),
     "s3": ("s3", "S3Backend"),
+    "s3+obstore": ("obstore", "ObstoreBackend"),
     "gs": ("gcs", "GCSBackend"),
     "az": ("azure", "AzureBackend"),
     "http": ("http", "HTTPBackend"),
@@ -36,11 +37,20 @@ def open_storage(config: Any) -> Storage:
         The root is empty or chains protocols.
     """
     settings = Settings.of(config)
-    return ManagedStorage.make(settings, backend_of(parse_root(settings.root).protocol))
+    return ManagedStorage.make(settings, backend_of(parse_root(settings.root).protocol, settings.engine))
 
 
-def backend_of(protocol: str) -> type[Backend]:
-    """The backend class of a protocol; whatever has none of its own goes through fsspec."""
-    module, name = _BACKENDS.get(protocol, ("generic", "GenericBackend"))
+def backend_of(protocol: str, engine: str = "s3fs") -> type[Backend]:
+    """The backend class of a protocol; whatever has none of its own goes through fsspec.
+
+    Parameters
+    ----------
+    protocol : str
+        As in the URL of the root.
+    engine : {"s3fs", "obstore"}
+        What moves the contents of S3 objects; other protocols have one way only.
+    """
+    default = _BACKENDS.get(protocol, ("generic", "GenericBackend"))
+    module, name = _BACKENDS.get(f"{protocol}+{engine}", default)
     backend: type[Backend] = getattr(import_module(f"aiocopick.storage.backends.{module}"), name)
     return backend

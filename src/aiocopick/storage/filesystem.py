@@ -12,6 +12,7 @@ import threading
 from typing import Any
 
 from aiocopick.errors import ReadOnlyError
+from aiocopick.storage.backends.generic import forget_listings
 from aiocopick.storage.keys import parse_root
 from aiocopick.storage.settings import Settings, merge
 
@@ -58,7 +59,9 @@ def _make(settings: Settings) -> Any:
     arguments = merge(_tuning(protocol, settings), settings.fs_args)
     if settings.read_only:
         kind = _read_only(kind)
-    return kind(**{**arguments, "skip_instance_cache": True})
+    filesystem = kind(**{**arguments, "skip_instance_cache": True})
+    forget_listings(filesystem)
+    return filesystem
 
 
 def _tuning(protocol: str, settings: Settings) -> dict[str, Any]:
@@ -77,7 +80,7 @@ def _tuning(protocol: str, settings: Settings) -> dict[str, Any]:
     import fsspec
 
     kind = fsspec.get_filesystem_class(protocol)
-    return {**kind._get_kwargs_from_urls(settings.root), "use_listings_cache": False}
+    return dict(kind._get_kwargs_from_urls(settings.root))
 
 
 @functools.cache

@@ -10,6 +10,7 @@ import anyio
 
 from aiocopick.errors import CopickError, StorageError
 from aiocopick.storage.base import Buffer, Capabilities, Entry, Range, ReadItem, Storage
+from aiocopick.storage.keys import is_key
 from aiocopick.storage.limits import stream
 from aiocopick.storage.scan import reading_ahead
 from aiocopick.storage.stats import StorageStats
@@ -129,6 +130,9 @@ class WrappedStorage:
 
     async def delete_tree(self, prefix: str) -> int:
         """One request for each object and the tree itself."""
+        if self.read_only or not is_key(prefix.removesuffix("/")):
+            # It refuses that before it does anything.
+            return await self.inner.delete_tree(prefix)
         count = 0
         async with self.inner.scan(prefix, None) as pages:
             found = [entry.key async for page in pages for entry in page if not entry.is_prefix]

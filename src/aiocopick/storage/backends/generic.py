@@ -15,15 +15,19 @@ from typing import Any
 import anyio
 import anyio.to_thread
 
+from aiocopick.errors import AccessDeniedError, NotFoundError
 from aiocopick.storage.backends.base import Backend, Condition, Content, Page
 from aiocopick.storage.backends.temporary import is_temporary, temporary_name
 from aiocopick.storage.base import Buffer, Capabilities, Entry, Range
+from aiocopick.storage.faults import DENIED, MISSING, Fault, common_fault
 from aiocopick.storage.keys import Root
 from aiocopick.storage.limits import in_thread_to_the_end
 from aiocopick.storage.settings import Settings, merge
 
 _ARCHIVES = frozenset({"zip", "tar", "libarchive"})
 _READ_ONLY = frozenset({"tar", "libarchive", "github", "git", "reference", "data", "jupyter", "wandb"})
+# sshfs connects while it is made, on a loop of fsspec's, and works only there.
+_ON_ITS_OWN_LOOP = frozenset({"ssh", "sftp"})
 _THREADS = 8
 
 
@@ -46,6 +50,16 @@ class GenericBackend(Backend):
         writable = protocol not in _READ_ONLY and (protocol != "zip" or settings.fs_args.get("mode", "r") != "r")
         return Capabilities(directories=True, writable=writable)
 
+    @classmethod
+    def meaning(cls, error: BaseException) -> Fault:
+        """What an exception means; kinds of errors that libraries have for themselves are told by their names."""
+        names = {kind.__name__ for kind in type(error).__mro__}
+        if "PermissionDenied" in names:
+            return Fault(AccessDeniedError, DENIED)
+        if "is a directory" in str(error).lower():
+            return Fault(NotFoundError, MISSING)
+        return common_fault(error)
+
     @property
     def parallel(self) -> int:
         """An archive is one file with one position in it; others are asked by a few threads."""
@@ -58,8 +72,8 @@ class GenericBackend(Backend):
         self._threads = anyio.CapacityLimiter(self.parallel)
         kind = await self._hop(fsspec.get_filesystem_class, self.root.protocol)
         arguments = merge(kind._get_kwargs_from_urls(self.settings.root), self.settings.fs_args)
-        arguments |= {"skip_instance_cache": True, "use_listings_cache": False}
-        self._asynchronous = bool(kind.async_impl)
+        arguments["skip_instance_cache"] = True
+        self._asynchronous = bool(kind.async_impl) and self.root.protocol not in _ON_ITS_OWN_LOOP
         if self._asynchronous:
             try:
                 self._filesystem = kind(**{**arguments, "asynchronous": True})
@@ -68,22 +82,24 @@ class GenericBackend(Backend):
                 self._asynchronous = False
         if not self._asynchronous:
             self._filesystem = await self._hop(lambda: kind(**arguments))
+        forget_listings(self._filesystem)
+        reader = kind._cat_file if self._asynchronous or hasattr(kind, "_cat_file") else kind.cat_file
+        # Some take a range without a word and give everything: those are not asked for one.
+        self._ranges = "start" in inspect.signature(reader).parameters
         self._renames = _renames(kind, self._asynchronous)
         self._base = str(kind._strip_protocol(self.settings.root)).rstrip("/")
 
     async def close(self) -> None:
-        """Close what can be closed."""
-        # fsspec has no common way to close a filesystem.
-        for name in ("_close", "close", "aclose"):
-            method = getattr(self._filesystem, name, None)
-            if callable(method) and not inspect.signature(method).parameters:
-                result = await self._hop(method) if not inspect.iscoroutinefunction(method) else method()
-                if inspect.isawaitable(result):
-                    await result
-                return
-        session = getattr(self._filesystem, "_session", None)
-        if session is not None and inspect.iscoroutinefunction(getattr(session, "close", None)):
+        """Close what can be closed: fsspec has no common way."""
+        filesystem = self._filesystem
+        if self.root.protocol in _ON_ITS_OWN_LOOP:
+            await self._hop(filesystem._finalize, filesystem.loop, filesystem._pool, filesystem._stack)
+            return
+        session: Any = getattr(filesystem, "_session", None)
+        if inspect.iscoroutinefunction(getattr(session, "close", None)):
             await session.close()
+        elif self.root.protocol in _ARCHIVES:
+            await self._hop(filesystem.close)
 
     async def _hop(self, function: Any, *args: Any, abandon: bool = False) -> Any:
         if abandon:
@@ -127,8 +143,10 @@ class GenericBackend(Backend):
 
     async def read(self, key: str, span: Range | None) -> Content:
         """The content of a file, or a part of it."""
-        start, stop = span or (None, None)
-        return Content(await self._call("cat_file", self._path(key), start=start, end=stop, abandon=True))
+        if span is None or not self._ranges:
+            data = await self._call("cat_file", self._path(key), abandon=True)
+            return Content(data if span is None else data[span[0] : span[1]])
+        return Content(await self._call("cat_file", self._path(key), start=span[0], end=span[1], abandon=True))
 
     async def read_some(self, items: Sequence[tuple[str, Range | None]], budget: int) -> list[bytes | BaseException]:
         """Contents of several files in one hop; one by one where nothing blocks."""
@@ -143,9 +161,12 @@ class GenericBackend(Backend):
         results: list[bytes | BaseException] = []
         held = 0
         for key, span in items:
-            start, stop = span or (None, None)
             try:
-                data = self._filesystem.cat_file(self._path(key), start=start, end=stop)
+                if span is None or not self._ranges:
+                    data = self._filesystem.cat_file(self._path(key))
+                    data = data if span is None else data[span[0] : span[1]]
+                else:
+                    data = self._filesystem.cat_file(self._path(key), start=span[0], end=span[1])
             except Exception as error:
                 results.append(error)
                 continue
@@ -192,18 +213,23 @@ class GenericBackend(Backend):
         return count
 
     async def copy(self, source: str, target: str) -> None:
-        """Copy a file."""
-        path = self._path(target)
-        await self._call("info", self._path(source))
-        await self._call("makedirs", path.rpartition("/")[0], exist_ok=True)
-        await self._call("cp_file", self._path(source), path)
+        """Read and write: what a server does itself, it does here by a shell that many of them refuse."""
+        await self.write(target, (await self.read(source, None)).data, None)
+
+
+def forget_listings(filesystem: Any) -> None:
+    """Make a filesystem ask each time. Afterwards, as not every kind takes the argument that says so."""
+    cache: Any = getattr(filesystem, "dircache", None)
+    if hasattr(cache, "use_listings_cache"):
+        cache.use_listings_cache = False
+        cache.clear()
 
 
 def _renames(kind: type[Any], asynchronous: bool) -> bool:
     """Whether a filesystem has a rename of its own: fsspec's default copies and deletes."""
     from fsspec.spec import AbstractFileSystem
 
-    return hasattr(kind, "_mv") if asynchronous else kind.mv is not AbstractFileSystem.mv
+    return hasattr(kind, "_mv") or (not asynchronous and kind.mv is not AbstractFileSystem.mv)
 
 
 def _entry(key: str, info: Mapping[str, Any]) -> Entry:

@@ -57,7 +57,7 @@ class KeyFailure(Exception):
 def s3_fault(error: BaseException, bucket: str | None) -> Fault:
     """What an exception of botocore, or below it, means."""
     if isinstance(error, KeyFailure):
-        fault = _code_fault(str(error.failed[0].get("Code", "")), 500, bucket)
+        fault = code_fault(str(error.failed[0].get("Code", "")), 500, bucket)
         count, key = len(error.failed), error.failed[0].get("Key")
         return Fault(
             fault.error, f"{count} objects were not deleted, the first of them {key}: {fault.reason}", fault.retry
@@ -66,7 +66,7 @@ def s3_fault(error: BaseException, bucket: str | None) -> Fault:
     if isinstance(response, Mapping) and "Error" in response:
         metadata = response.get("ResponseMetadata", {})
         code = str(response["Error"].get("Code", ""))
-        fault = _code_fault(code, int(metadata.get("HTTPStatusCode", 0)), bucket)
+        fault = code_fault(code, int(metadata.get("HTTPStatusCode", 0)), bucket)
         return Fault(fault.error, fault.reason, fault.retry, retry_after(metadata.get("HTTPHeaders", {})))
     names = {kind.__name__ for kind in type(error).__mro__}
     if names & _CREDENTIALS:
@@ -89,7 +89,8 @@ def s3_fault(error: BaseException, bucket: str | None) -> Fault:
     return common_fault(error)
 
 
-def _code_fault(code: str, status: int, bucket: str | None) -> Fault:
+def code_fault(code: str, status: int, bucket: str | None) -> Fault:
+    """What an error code of S3 means, or when it says nothing the HTTP status."""
     if code == "NoSuchBucket":
         return Fault(NotFoundError, f"the bucket {bucket or ''} does not exist".replace("  ", " "))
     if code in _EXPIRED:
