@@ -96,6 +96,10 @@ class LayerError(CopickError):
     """A stack of layers is configured, or asked for something, that it cannot do."""
 
 
+class LayerSkippedWarning(UserWarning):
+    """A layer could not be listed and was left out, as ``on_layer_error="skip"`` asks for."""
+
+
 class StorageError(CopickError, OSError):
     """The storage failed in a way that retrying did not cure."""
 
@@ -117,6 +121,7 @@ __all__ = [
     "FormatError",
     "InvalidNameError",
     "LayerError",
+    "LayerSkippedWarning",
     "NotFoundError",
     "NotLoadedError",
     "ReadOnlyError",

@@ -30,18 +30,26 @@ def make_stack(config: CopickConfig) -> Stack:
         The config does not say where the project lies.
     """
     if isinstance(config, CopickConfigFSSpec | CopickConfigMultilayer):
-        write_layer = getattr(config, "default_write_layer", None)
-        return Stack([_make_layer(layer) for layer in config.layer_configs()], write_layer)
-    return Stack([_make_layer(config)])
+        layers = [make_layer(layer) for layer in config.layer_configs()]
+        if isinstance(config, CopickConfigMultilayer):
+            return Stack(layers, config.default_write_layer, config.on_layer_error)
+        return Stack(layers)
+    return Stack([make_layer(config)])
 
 
-def _make_layer(config: CopickConfig) -> Layer:
+def make_layer(config: CopickConfig) -> Layer:
+    """The layer that a config of one layer names. Sends no request."""
     if isinstance(config, CopickConfigFS):
         return FilesystemLayer(config)
     if isinstance(config, CopickConfigForeign):
-        raise LayerError(
-            f"Projects of type {config.config_type!r} are opened by copick itself: install copick and use it."
-        )
+        if config.config_type == "object":
+            raise LayerError(
+                f"Layer {config.layer_name!r} was a root given as an object, which no configuration can open again; "
+                "stack it anew with AsyncRoot.stack."
+            )
+        from aiocopick.layers.foreign_open import open_with_copick
+
+        return open_with_copick(config)
     raise FormatError(
         f"A {type(config).__name__} does not say where the project lies; use CopickConfigFS(root=...) or another form."
     )

@@ -2,29 +2,30 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Awaitable, Callable, Iterable
+from typing import TYPE_CHECKING, TypeAlias
 
-from aiocopick.errors import AlreadyExistsError, LayerError
-from aiocopick.layout.listing import Located
+from aiocopick.errors import AlreadyExistsError, NotFoundError
+from aiocopick.layout.listing import Listing, Located
 from aiocopick.storage.limits import gather
 
 if TYPE_CHECKING:
-    from aiocopick.layers.base import Source
-    from aiocopick.layers.filesystem import FilesystemLayer
+    from aiocopick.layers.base import Layer, Source
     from aiocopick.storage.base import Storage
 
 FILES = ("picks", "mesh", "filaments")
+COPYING = ".copying"
 DOCUMENTS = frozenset({".zarray", ".zgroup", ".zattrs", ".zmetadata", "zarr.json"})
 
 
-async def copy_up(source: Source, target: FilesystemLayer) -> Located:
+async def copy_up(source: Source, target: Layer) -> Located:
     """Copy one entity.
 
     Parameters
     ----------
     source : Source
         Where it lies.
-    target : FilesystemLayer
+    target : Layer
         Where its twin is made.
 
     Returns
@@ -47,28 +48,99 @@ async def copy_up(source: Source, target: FilesystemLayer) -> Located:
     return located
 
 
-async def _copy_volume(source: Source, target: FilesystemLayer, located: Located) -> None:
-    """Chunk by chunk, as they are; the metadata last and the group's own at the very end, so that a part is empty."""
+async def _copy_volume(source: Source, target: Layer, located: Located) -> None:
+    """Chunk by chunk, as they are; the metadata last and the group's own at the very end.
+
+    A part of a volume would hide the whole one below it, so a file beside it says that it is none yet.
+    """
+    limit = int(getattr(target.config, "max_concurrency", 64))
+    storage: Storage | None = getattr(target, "storage", None)
+    read, names = await _contents(source)
+    if storage is None:
+        await _copy_into(await _made(target, located), read, names, limit)
+        return
+    marker = copying_key(located.key)
+    await storage.write(marker, b"")
+
+    async def write(name: str, data: bytes) -> None:
+        await storage.write(f"{located.key}/{name}", data)
+
+    await _copy_into(write, read, names, limit)
+    await storage.delete_many([marker])
+
+
+Read: TypeAlias = Callable[[str], Awaitable[bytes]]
+Write: TypeAlias = Callable[[str, bytes], Awaitable[None]]
+
+
+async def _copy_into(write: Write, read: Read, names: list[str], limit: int) -> None:
+    async def copy(name: str) -> None:
+        await write(name, await read(name))
+
+    documents = sorted((name for name in names if _is_document(name)), key=lambda name: (-name.count("/"), name))
+    await gather(copy, [name for name in names if not _is_document(name)], limit=limit)
+    for name in documents:
+        await copy(name)
+
+
+async def _contents(source: Source) -> tuple[Read, list[str]]:
+    """What reads a file of a volume, and the names of its files."""
     origin: Storage | None = getattr(source.layer, "storage", None)
     if origin is None:
-        raise LayerError(
-            f"{source.path} lies in layer {source.layer.name!r}, whose volumes cannot be copied; create a new one.",
-            path=source.path,
-        )
+        store = source.layer.zarr_store(source.located, read_only=True)
+
+        async def get(name: str) -> bytes:
+            value = await store.get(name, default_buffer_prototype())
+            if value is None:
+                path = f"{source.path}/{name}"
+                raise NotFoundError(f"{path} was deleted while it was copied; repeat the change.", path=path)
+            return value.to_bytes()
+
+        from zarr.core.buffer import default_buffer_prototype
+
+        return get, [name async for name in store.list()]
     base = source.located.key
     names: list[str] = []
     async with origin.scan(base, None) as pages:
         async for page in pages:
             names += [entry.key[len(base) + 1 :] for entry in page if not entry.is_prefix]
+    return (lambda name: origin.read(f"{base}/{name}")), names
 
-    async def copy(name: str) -> None:
-        await target.storage.write(f"{located.key}/{name}", await origin.read(f"{base}/{name}"))
 
-    documents = sorted((name for name in names if _is_document(name)), key=lambda name: (-name.count("/"), name))
-    chunks = [name for name in names if not _is_document(name)]
-    await gather(copy, chunks, limit=target.config.max_concurrency)
-    for name in documents:
-        await copy(name)
+async def _made(target: Layer, located: Located) -> Write:
+    """An empty volume in a layer that is no storage, and what writes a file of it."""
+    await target.create(located.ref)
+    store = target.zarr_store(located)
+
+    async def put(name: str, data: bytes) -> None:
+        await store.set(name, default_buffer_prototype().buffer.from_bytes(data))
+
+    from zarr.core.buffer import default_buffer_prototype
+
+    return put
+
+
+def copying_key(key: str) -> str:
+    """The file beside a volume that says that it is being copied, and is none yet."""
+    folder, _, name = key.rpartition("/")
+    return f"{folder}/.{name}{COPYING}"
+
+
+def without_parts(listing: Listing, keys: Iterable[str]) -> Listing:
+    """A listing without the volumes that are being copied, or whose copying was interrupted.
+
+    Parameters
+    ----------
+    listing : Listing
+        What was listed.
+    keys : iterable of str
+        Keys of the entries that it was made from.
+    """
+    marked = {key for key in keys if key.endswith(COPYING)}
+    if not marked:
+        return listing
+    kept = tuple(located for located in listing.located if copying_key(located.key) not in marked)
+    return Listing(kept, listing.skipped)
 
 
 def _is_document(name: str) -> bool:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from aiocopick.errors import AlreadyExistsError, ConflictError, CopickError, NotFoundError
 from aiocopick.layers.base import Layer, Loaded, Nouns, Payload, Source
 from aiocopick.layers.codecs import decode, decode_here, encode
-from aiocopick.layers.copying import copy_up
+from aiocopick.layers.copying import copy_up, copying_key, without_parts
 from aiocopick.layers.listing import list_run
 from aiocopick.layout.listing import Listing, Located, parse_objects, parse_run, parse_runs
 from aiocopick.layout.paths import META, OBJECTS, RUNS, key_of, meta_key
@@ -115,20 +115,21 @@ class FilesystemLayer:
     async def list_run(self, run: Located, nouns: Nouns = None) -> Listing:
         """What a run holds: one request where the storage collapses volumes, a bounded walk elsewhere."""
         assert isinstance(run.ref, RunRef)
-        return parse_run(run.ref, await list_run(self.storage, run.key, nouns, limit=self.config.max_concurrency))
+        entries = await list_run(self.storage, run.key, nouns, limit=self.config.max_concurrency)
+        return without_parts(parse_run(run.ref, entries), (entry.key for entry in entries))
 
     async def list_voxel_spacing(self, spacing: Located) -> Listing:
         """Tomograms and feature maps of one voxel spacing: one request."""
         assert isinstance(spacing.ref, VoxelSpacingRef)
-        listing = parse_run(spacing.ref.parent, await self.storage.list(spacing.key))
-        return Listing(
-            tuple(located for located in listing.located if located.ref.kind in ("tomogram", "features")),
-            listing.skipped,
-        )
+        entries = await self.storage.list(spacing.key)
+        listing = parse_run(spacing.ref.parent, entries)
+        volumes = tuple(located for located in listing.located if located.ref.kind in ("tomogram", "features"))
+        return without_parts(Listing(volumes, listing.skipped), (entry.key for entry in entries))
 
     async def list_objects(self) -> Listing:
         """Objects that have a map: one request."""
-        return parse_objects(await self.storage.list(OBJECTS))
+        entries = await self.storage.list(OBJECTS)
+        return without_parts(parse_objects(entries), (entry.key for entry in entries))
 
     def scan(
         self, runs: Iterable[Located], nouns: Nouns = None
@@ -155,7 +156,11 @@ class FilesystemLayer:
                 return None
             return Located(ref, located.key, entry.size, entry.etag, entry.modified)
         key = meta_key(located.key) if ref.kind == "run" and self.config.require_meta else located.key
-        return located if await self.storage.exists(key) else None
+        if not await self.storage.exists(key):
+            return None
+        if ref.kind != "run" and await self.storage.exists(copying_key(key)):
+            return None
+        return located
 
     async def ensure(self, *, create: bool = False) -> bool:
         """Whether there is a directory of runs; an object store needs a file in it for that."""

@@ -2,21 +2,29 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, Literal, NoReturn, TypeAlias, TypeVar
 
-from aiocopick.errors import CopickError, LayerError, ReadOnlyError
+from aiocopick.errors import CopickError, LayerError, LayerSkippedWarning, ReadOnlyError
 from aiocopick.layers.base import Source
 from aiocopick.layers.merge import Merged, by_priority, merge
 from aiocopick.layout.listing import Listing
-from aiocopick.storage.limits import gather
+from aiocopick.storage.limits import gather, gather_results
 from aiocopick.storage.stats import StorageStats
 
 if TYPE_CHECKING:
     from aiocopick.layers.base import Layer, Nouns
     from aiocopick.layout.listing import Located
     from aiocopick.layout.refs import Ref
+
+
+Item = TypeVar("Item")
+Value = TypeVar("Value")
+
+OnLayerError: TypeAlias = Literal["raise", "skip"]
+"""What is done about a layer that cannot be asked."""
 
 
 class Stack:
@@ -28,6 +36,14 @@ class Stack:
         At least one, with distinct names. The higher priority is seen first, ties by the order given.
     default_write_layer : str, optional
         Name of the layer that new entities and changes go to; else the writable layer of the highest priority.
+    on_layer_error : {"raise", "skip"}
+        Whether a layer that fails to list fails the whole stack, or is left out with a warning. When none can be
+        listed, the first error is raised in either case. What is read or written in a layer always raises.
+
+    Attributes
+    ----------
+    skipped : dict of str to CopickError
+        Names of the layers that were left out when they were last asked, and why.
 
     Raises
     ------
@@ -35,11 +51,20 @@ class Stack:
         There is no layer, two have one name, or the default write layer is not among them.
     """
 
-    __slots__ = ("_default_write_layer", "layers")
+    __slots__ = ("_default_write_layer", "_on_layer_error", "layers", "skipped")
 
-    def __init__(self, layers: Iterable[Layer], default_write_layer: str | None = None) -> None:
+    def __init__(
+        self,
+        layers: Iterable[Layer],
+        default_write_layer: str | None = None,
+        on_layer_error: OnLayerError = "raise",
+    ) -> None:
         self.layers: tuple[Layer, ...] = by_priority(layers)
         self._default_write_layer = default_write_layer
+        self._on_layer_error: OnLayerError = on_layer_error
+        self.skipped: dict[str, CopickError] = {}
+        if on_layer_error not in ("raise", "skip"):
+            raise LayerError(f"on_layer_error={on_layer_error!r} is not known; use 'raise' or 'skip'.")
         names = [layer.name for layer in self.layers]
         if not names:
             raise LayerError("A project needs at least one layer; name one under `layers`.")
@@ -58,7 +83,11 @@ class Stack:
         return hash(tuple(layer.url for layer in self.layers))
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return (Stack, (self.layers, self._default_write_layer))
+        return (Stack, (self.layers, self._default_write_layer, self._on_layer_error))
+
+    def over(self, layers: Iterable[Layer]) -> Stack:
+        """The same rules for other layers."""
+        return Stack(layers, self._default_write_layer, self._on_layer_error)
 
     @property
     def stats(self) -> StorageStats:
@@ -164,21 +193,40 @@ class Stack:
             )
         return tuple(layer for layer in self.layers if layer.name in wanted)
 
+    async def _ask_each(
+        self, question: Callable[[Item], Awaitable[Value]], items: Sequence[Item], layers: Sequence[Layer]
+    ) -> list[tuple[Layer, Value]]:
+        """Ask all at once. Layers that fail are left out where the stack is told to, but never all of them."""
+        if len(items) == 1:
+            return [(layers[0], await question(items[0]))]
+        if self._on_layer_error == "raise":
+            return list(zip(layers, await gather(question, items, limit=len(items)), strict=True))
+        answers = list(zip(layers, await gather_results(question, items, limit=len(items)), strict=True))
+        return self._without_failures(answers)
+
+    def _without_failures(self, answers: Sequence[tuple[Layer, Value | CopickError]]) -> list[tuple[Layer, Value]]:
+        failures = [(layer, answer) for layer, answer in answers if isinstance(answer, CopickError)]
+        if failures and (len(failures) == len(answers) or self._on_layer_error == "raise"):
+            raise failures[0][1]
+        for layer, error in failures:
+            known = self.skipped.get(layer.name)
+            self.skipped[layer.name] = error
+            if known is None:
+                warnings.warn(f"Layer {layer.name!r} is left out: {error}", LayerSkippedWarning, stacklevel=2)
+        found = [(layer, answer) for layer, answer in answers if not isinstance(answer, CopickError)]
+        for layer, _ in found:
+            self.skipped.pop(layer.name, None)
+        return found
+
     async def _ask(
         self, question: Callable[[Source], Awaitable[Listing]], sources: Sequence[Source]
     ) -> tuple[Merged, ...]:
-        if len(sources) == 1:
-            return merge([(sources[0].layer, await question(sources[0]))])
-        answers = await gather(question, sources, limit=len(sources))
-        return merge([(source.layer, answer) for source, answer in zip(sources, answers, strict=True)])
+        return merge(await self._ask_each(question, sources, [source.layer for source in sources]))
 
     async def _ask_layers(
         self, question: Callable[[Layer], Awaitable[Listing]], layers: Sequence[Layer]
     ) -> tuple[Merged, ...]:
-        if len(layers) == 1:
-            return merge([(layers[0], await question(layers[0]))])
-        answers = await gather(question, layers, limit=len(layers))
-        return merge(list(zip(layers, answers, strict=True)))
+        return merge(await self._ask_each(question, layers, layers))
 
     async def list_runs(self, layers: Iterable[str] | None = None) -> tuple[Merged, ...]:
         """Runs of all layers."""
@@ -202,26 +250,27 @@ class Stack:
         async def ask(layer: Layer) -> Located | None:
             return await layer.find(ref)
 
-        found = await gather(ask, self.layers, limit=len(self.layers))
-        sources = [Source(layer, located) for layer, located in zip(self.layers, found, strict=True) if located]
+        found = await self._ask_each(ask, self.layers, self.layers)
+        sources = [Source(layer, located) for layer, located in found if located]
         return Merged(ref, tuple(sources)) if sources else None
 
     async def ensure(self, *, create: bool = False) -> bool:
         """Whether any layer holds a project; with `create`, the write layer does afterwards."""
-        held = await gather(lambda layer: layer.ensure(), self.layers, limit=len(self.layers))
-        if create and not any(held):
+        held = await self._ask_each(lambda layer: layer.ensure(), self.layers, self.layers)
+        exists = any(answer for _, answer in held)
+        if create and not exists:
             return await self.writer().ensure(create=True)
-        return any(held)
+        return exists
 
     def scan(
         self, runs: Sequence[Merged], nouns: Nouns = None
     ) -> AbstractAsyncContextManager[AsyncIterator[tuple[Merged, tuple[Merged, ...] | CopickError]]]:
         """What many runs hold, in the order given; every layer reads ahead on its own, within its limits."""
-        return _scan(self.layers, runs, nouns)
+        return _scan(self, runs, nouns)
 
     def options(self, **changes: Any) -> Stack:
         """The same layers with other limits."""
-        return Stack((layer.options(**changes) for layer in self.layers), self._default_write_layer)
+        return self.over(layer.options(**changes) for layer in self.layers)
 
     async def load_meta(self, sources: Sequence[Source] | None) -> dict[str, Any]:
         """The ``.meta`` content of a run, voxel spacing or (None) the root, from the highest layer that has one."""
@@ -241,24 +290,28 @@ class Stack:
 
 @asynccontextmanager
 async def _scan(
-    layers: Sequence[Layer], runs: Sequence[Merged], nouns: Nouns
+    stack: Stack, runs: Sequence[Merged], nouns: Nouns
 ) -> AsyncIterator[AsyncIterator[tuple[Merged, tuple[Merged, ...] | CopickError]]]:
     async with AsyncExitStack() as exits:
         scans = {}
-        for layer in layers:
+        for layer in stack.layers:
             held = [source.located for run in runs for source in run.sources if source.layer is layer]
             scans[layer.name] = await exits.enter_async_context(layer.scan(held, nouns))
-        yield _Zipped(scans, runs)
+        yield _Zipped(stack, scans, runs)
 
 
 class _Zipped:
     """The scans of several layers, put together run by run. What arrived is kept when a step is cancelled."""
 
-    __slots__ = ("_answers", "_run", "_runs", "_scans")
+    __slots__ = ("_answers", "_run", "_runs", "_scans", "_stack")
 
     def __init__(
-        self, scans: dict[str, AsyncIterator[tuple[Located, Listing | CopickError]]], runs: Sequence[Merged]
+        self,
+        stack: Stack,
+        scans: dict[str, AsyncIterator[tuple[Located, Listing | CopickError]]],
+        runs: Sequence[Merged],
     ) -> None:
+        self._stack = stack
         self._scans = scans
         self._runs = iter(runs)
         self._run: Merged | None = None
@@ -277,7 +330,7 @@ class _Zipped:
             _, answer = await anext(self._scans[source.layer.name])
             self._answers.append((source.layer, answer))
         answers, self._answers, self._run = self._answers, [], None
-        failures = [answer for _, answer in answers if isinstance(answer, CopickError)]
-        if failures:
-            return run, failures[0]
-        return run, merge([(layer, answer) for layer, answer in answers if not isinstance(answer, CopickError)])
+        try:
+            return run, merge(self._stack._without_failures(answers))
+        except CopickError as error:
+            return run, error

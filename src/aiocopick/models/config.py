@@ -123,6 +123,9 @@ class StorageOptions(BaseModel):
         Whether links that leave the root of a local project are followed.
     read_only : bool
         Whether every change is refused.
+    engine : {"s3fs", "obstore"}
+        What moves the contents of objects in S3: obstore takes a fraction of the processor time, needs the extra
+        ``fast`` and refuses to work in a forked process. Everything else in S3, and other storages, are not concerned.
     """
 
     max_concurrency: int = Field(default=64, ge=1)
@@ -134,6 +137,7 @@ class StorageOptions(BaseModel):
     require_meta: bool = False
     follow_symlinks: bool = True
     read_only: bool = False
+    engine: Literal["s3fs", "obstore"] = "s3fs"
 
     def chosen_options(self) -> dict[str, Any]:
         """The options that were given, rather than left at their defaults."""
@@ -240,9 +244,20 @@ class CopickConfigFSSpec(CopickConfig, StorageOptions):
 
 
 class CopickConfigForeign(CopickConfig, StorageOptions):
-    """A project of a kind that an installed copick opens (data portal, croissant): its own fields are kept as given."""
+    """A layer that is reached through the abstract API.
 
-    config_type: Literal["cryoet_data_portal", "mlcroissant"]
+    Data portal and croissant projects are opened by an installed copick, read-only; their own fields are kept as given.
+    ``"object"`` stands for a root that is given as an object; a file cannot name one.
+
+    Parameters
+    ----------
+    layer_name : str
+        Name in a stack of layers.
+    priority : int
+        Higher wins in a stack.
+    """
+
+    config_type: Literal["cryoet_data_portal", "mlcroissant", "object"]
     pickable_objects: list[PickableObject] = Field(default_factory=list)
     layer_name: str = "copick"
     priority: int = 0
@@ -255,6 +270,11 @@ class CopickConfigMultilayer(CopickConfig, StorageOptions):
     ----------
     layers : list
         Configurations (or dicts, or URLs) of the layers. Their names are unique; a layer without one is numbered.
+    default_write_layer : str, optional
+        Name of the layer that new entities and changes go to; else the writable layer of the highest priority.
+    on_layer_error : {"raise", "skip"}
+        What is done about a layer that cannot be listed: its error is raised, or the other layers are shown without it,
+        with a warning, and the root names it in ``skipped_layers``.
 
     Raises
     ------
@@ -265,6 +285,8 @@ class CopickConfigMultilayer(CopickConfig, StorageOptions):
     config_type: Literal["multilayer"] = "multilayer"
     pickable_objects: list[PickableObject] = Field(default_factory=list)
     layers: list[SerializeAsAny[CopickConfig]] = Field(default_factory=list)
+    default_write_layer: str | None = None
+    on_layer_error: Literal["raise", "skip"] = "raise"
 
     @field_validator("layers", mode="before")
     @classmethod

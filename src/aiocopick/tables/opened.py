@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any
 
-from aiocopick.layers import Stack
 from aiocopick.tables.layer import Verify, catalog_layers
 from aiocopick.tables.parquet import load_table
 
@@ -42,7 +41,7 @@ async def with_catalog(root: AsyncRoot, catalog: str | os.PathLike[str] | pa.Tab
         table = await load_table(catalog, **_arguments(root, os.fspath(catalog)))
     stack = root._stack
     layers = catalog_layers(stack.layers, table, verify=verify)
-    return type(root)._over(root.config, Stack(layers, stack._default_write_layer))
+    return type(root)._over(root.config, stack.over(layers))
 
 
 def _arguments(root: AsyncRoot, file: str) -> dict[str, Any]:

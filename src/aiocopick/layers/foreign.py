@@ -1,0 +1,362 @@
+"""A layer that is somebody else's project: any object that implements CoPick's abstract API, copick's own roots first.
+
+Its methods block, so they are called in a few threads; what they cost on the way is theirs.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from contextlib import AbstractAsyncContextManager
+from typing import TYPE_CHECKING, Any
+
+from aiocopick.errors import CopickError, LayerError, NotFoundError, ReadOnlyError
+from aiocopick.layers import foreign_files
+from aiocopick.layers.base import Layer, Loaded, Nouns, Payload, Source
+from aiocopick.layers.copying import copy_up
+from aiocopick.layers.foreign_calls import THREADS, Calls
+from aiocopick.layers.foreign_tree import (
+    below,
+    entities_of,
+    has_map,
+    is_read_only,
+    listing_of,
+    objects_of,
+    runs_of,
+    volumes_of,
+)
+from aiocopick.layout.listing import Listing, Located
+from aiocopick.layout.paths import key_of
+from aiocopick.layout.refs import NOUNS, RunRef, VoxelSpacingRef
+from aiocopick.models.config import CopickConfigForeign
+from aiocopick.storage.limits import stream
+from aiocopick.storage.stats import StorageStats
+
+if TYPE_CHECKING:
+    import zarr.abc.store
+
+    from aiocopick.layout.refs import Ref
+
+_NOUN_OF_KIND = {kind: noun for noun, kind in NOUNS.items()}
+
+
+class ForeignLayer:
+    """A project that is reached through the abstract API.
+
+    Parameters
+    ----------
+    root : CopickRoot, or callable that gives one
+        The project. A callable is called once, in a thread, when the project is first needed.
+    config : CopickConfigForeign, optional
+        Name, priority and limits of the layer, and whether it is read-only. Without, what the root says of itself.
+    """
+
+    __slots__ = ("_calls", "_changing", "_held", "_opened", "config")
+
+    def __init__(self, root: Any, config: CopickConfigForeign | None = None) -> None:
+        self.config = config or CopickConfigForeign(config_type="object", read_only=is_read_only(root))
+        self._opened = root if isinstance(root, OpenedRoot) else OpenedRoot(root)
+        self._calls = Calls(self.config.timeout, StorageStats())
+        # What was listed, so that it can be asked for its content. Refs are few bytes; so are entities without data.
+        self._held: dict[Ref, Any] = {}
+        # Foreign lists are changed in place, so changes take turns.
+        self._changing = threading.Lock()
+
+    def __repr__(self) -> str:
+        return f"ForeignLayer({self.name!r}, {self.url!r})"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (ForeignLayer, (self._opened, self.config))
+
+    def __eq__(self, other: object) -> bool:
+        return self._opened is other._opened if isinstance(other, ForeignLayer) else NotImplemented
+
+    def __hash__(self) -> int:
+        return hash(self._opened)
+
+    @property
+    def name(self) -> str:
+        """Unique in its stack."""
+        return self.config.layer_name
+
+    @property
+    def priority(self) -> int:
+        """The higher one wins."""
+        return self.config.priority
+
+    @property
+    def read_only(self) -> bool:
+        """Whether every change is refused. Single entities of a layer that can be changed may refuse it, too."""
+        return self.config.read_only
+
+    @property
+    def url(self) -> str:
+        """Name of what opened it; where it lies is its own business."""
+        return f"{self._opened.name}:{self.name}"
+
+    @property
+    def stats(self) -> StorageStats:
+        """Calls of it, by verb; a call may send any number of requests."""
+        return self._calls.stats
+
+    def path_of(self, key: str) -> str:
+        """Key joined to the root, for display."""
+        return f"{self.url}/{key}"
+
+    def locate(self, ref: Ref) -> Located:
+        """Where an entity is written; for display, as keys mean nothing here."""
+        return Located(ref, key_of(ref))
+
+    # --- listing ------------------------------------------------------------------------------------------------------
+
+    async def _listed(self, path: str, ask: Callable[[], Any]) -> Listing:
+        return await self._calls.read("list", path, lambda: listing_of(ask(), self._held))
+
+    async def list_runs(self) -> Listing:
+        """All runs: one call."""
+        return await self._listed(self.url, lambda: runs_of(self._opened.get()))
+
+    async def list_run(self, run: Located, nouns: Nouns = None) -> Listing:
+        """What a run holds: one call, of one thread."""
+
+        def ask() -> Any:
+            found = self._look_up(run.ref)
+            return () if found is None else entities_of(found, nouns)
+
+        return await self._listed(self.path_of(run.key), ask)
+
+    async def list_voxel_spacing(self, spacing: Located) -> Listing:
+        """Tomograms and feature maps of one voxel spacing: one call."""
+        assert isinstance(spacing.ref, VoxelSpacingRef)
+        run = spacing.ref.run
+
+        def ask() -> Any:
+            found = self._look_up(spacing.ref)
+            return () if found is None else volumes_of(run, found)
+
+        return await self._listed(self.path_of(spacing.key), ask)
+
+    async def list_objects(self) -> Listing:
+        """Objects that have a map: one call."""
+        return await self._listed(self.url, lambda: objects_of(self._opened.get()))
+
+    def scan(
+        self, runs: Iterable[Located], nouns: Nouns = None
+    ) -> AbstractAsyncContextManager[AsyncIterator[tuple[Located, Listing | CopickError]]]:
+        """What many runs hold, some ahead of the consumer."""
+
+        async def ask(run: Located) -> Listing:
+            return await self.list_run(run, nouns)
+
+        return stream(ask, runs, limit=THREADS, ordered=True)
+
+    async def find(self, ref: Ref) -> Located | None:
+        """Where one entity is stored: one call."""
+
+        def ask() -> Any:
+            self._held.pop(ref, None)
+            found = self._look_up(ref)
+            absent = found is None or (ref.kind == "object" and not has_map(found))
+            return () if absent else ((ref, found),)
+
+        listing = await self._listed(self.path_of(key_of(ref)), ask)
+        return next(iter(listing.located), None)
+
+    def _look_up(self, ref: Ref) -> Any | None:
+        """The foreign entity, as listed before or asked for now; blocks."""
+        found = self._held.get(ref)
+        if found is not None:
+            return found
+        if isinstance(ref, RunRef):
+            listing_of(runs_of(self._opened.get()), self._held)
+        elif ref.kind == "object":
+            # One without a map is found as well: that is where a map is written.
+            return self._opened.get().get_object(ref.name)  # type: ignore[attr-defined]
+        else:
+            run = self._look_up(RunRef(run=ref.run))  # type: ignore[attr-defined]
+            if run is not None:
+                listing_of(entities_of(run, frozenset({_NOUN_OF_KIND[ref.kind]})), self._held)
+        return self._held.get(ref)
+
+    def _get(self, ref: Ref) -> Any:
+        found = self._look_up(ref)
+        if found is None:
+            path = self.path_of(key_of(ref))
+            raise NotFoundError(f"There is nothing at {path}; check the name, or create it.", path=path)
+        return found
+
+    async def ensure(self, *, create: bool = False) -> bool:
+        """True when it opens: an object that implements the abstract API is a project."""
+        await self._calls.read("stat", self.url, self._opened.get)
+        return True
+
+    # --- files --------------------------------------------------------------------------------------------------------
+
+    async def load(self, located: Located) -> Loaded:
+        """Read one file: one call. It has no version."""
+        ref = located.ref
+        path = self.path_of(located.key)
+        return Loaded(await self._calls.read("read", path, lambda: foreign_files.load(ref.kind, self._get(ref))))
+
+    def load_many(
+        self, located: Sequence[Located]
+    ) -> AbstractAsyncContextManager[AsyncIterator[tuple[Located, Loaded | CopickError]]]:
+        """Read many files."""
+        return stream(self.load, located, limit=THREADS)
+
+    async def save(
+        self, located: Located, payload: Payload, *, if_match: str | None = None, create: bool = False
+    ) -> Located:
+        """Write one file. There are no versions, so `if_match` is not looked at."""
+        ref: Any = located.ref
+
+        def write() -> None:
+            run = self._get(RunRef(run=ref.run))
+            self._held[ref] = foreign_files.save(ref, run, self._look_up(ref), payload, create=create)
+
+        await self._change("write", located.key, write)
+        return located
+
+    async def load_meta(self, located: Located | None) -> dict[str, Any]:
+        """Nothing: the abstract API knows no ``.meta`` files."""
+        return {}
+
+    async def save_meta(self, located: Located | None, content: dict[str, Any]) -> None:
+        """Refused: the abstract API knows no ``.meta`` files."""
+        path = self.url if located is None else self.path_of(located.key)
+        raise LayerError(f"{path}: this layer keeps no metadata; write it to another layer.", path=path)
+
+    # --- changes ------------------------------------------------------------------------------------------------------
+
+    async def _change(self, verb: str, key: str, work: Callable[[], None]) -> None:
+        path = self.path_of(key)
+        if self.read_only:
+            raise ReadOnlyError(f"{path} lies in the read-only layer {self.name!r} and cannot be changed.", path=path)
+
+        def change() -> None:
+            with self._changing:
+                work()
+
+        await self._calls.change(verb, path, change)
+
+    async def create(self, ref: Ref, meta: dict[str, Any] | None = None) -> Located:
+        """Make a run, a voxel spacing or an empty volume. What `meta` says besides the name is not kept."""
+        located = self.locate(ref)
+
+        def make() -> None:
+            self._held[ref] = self._new(ref)
+
+        await self._change("write", located.key, make)
+        return located
+
+    def _new(self, ref: Any) -> Any:
+        if ref.kind == "run":
+            return self._opened.get().new_run(ref.run, exist_ok=True)
+        if ref.kind == "object":
+            return self._get(ref)
+        parent = self._get(ref.parent)
+        if ref.kind == "voxel_spacing":
+            return parent.new_voxel_spacing(ref.voxel_size, exist_ok=True)
+        if ref.kind == "tomogram":
+            return parent.new_tomogram(ref.tomo_type, exist_ok=True)
+        if ref.kind == "features":
+            return parent.new_features(ref.feature_type, exist_ok=True)
+        # Implementations that came before them do not know the later types.
+        types = {name: True for name in ("is_instance", "is_panoptic") if getattr(ref, name)}
+        return parent.new_segmentation(
+            ref.voxel_size, ref.name, ref.session_id, ref.is_multilabel, ref.user_id, exist_ok=True, **types
+        )
+
+    async def copy_from(self, source: Source) -> Located:
+        """Copy an entity out of another layer."""
+        return await copy_up(source, self)
+
+    async def delete(self, located: Located) -> None:
+        """Delete an entity with everything below it.
+
+        Raises
+        ------
+        ReadOnlyError
+            Something of it refuses to be changed; nothing is deleted then.
+        """
+        ref = located.ref
+
+        def remove() -> None:
+            self._held.pop(ref, None)
+            found = self._look_up(ref)
+            if found is None:
+                return
+            if any(is_read_only(item) for item in below(found, ref.kind)):
+                raise PermissionError("a part of it is read-only")
+            if isinstance(ref, RunRef):
+                self._opened.get().delete_run(ref.run)
+            else:
+                found.delete()
+            for other in [other for other in self._held if other == ref or ref in _ancestors(other)]:
+                del self._held[other]
+
+        await self._change("delete", located.key, remove)
+
+    def zarr_store(self, located: Located, *, read_only: bool | None = None) -> zarr.abc.store.Store:
+        """A zarr 3 store over that of the volume, which is opened when it is first used."""
+        from aiocopick.layers.foreign_store import ForeignStore
+
+        ref = located.ref
+        refused = self.read_only or bool(read_only)
+        return ForeignStore(lambda: self._get(ref).zarr(), self.path_of(located.key), self._calls, read_only=refused)
+
+    def options(self, **changes: Any) -> Layer:
+        """A view of the same project with other limits."""
+        unknown = set(changes) - set(type(self.config).model_fields)
+        if unknown:
+            raise TypeError(f"There is no option {sorted(unknown)[0]!r}; options are fields of the config.")
+        view = ForeignLayer(self._opened, self.config.model_copy(update=changes))
+        view._calls = Calls(view.config.timeout, self.stats)
+        view._changing = self._changing
+        return view
+
+    async def aclose(self) -> None:
+        """Nothing: who opened the project closes it."""
+
+
+class OpenedRoot:
+    """A root, or what gives one when it is first needed.
+
+    Parameters
+    ----------
+    root : CopickRoot or callable
+        An object with ``query``, or a function without parameters that returns one.
+    """
+
+    __slots__ = ("_lock", "_open", "_root", "name")
+
+    def __init__(self, root: Any) -> None:
+        self._root: Any = root if hasattr(root, "query") else None
+        self._open = None if self._root is not None else root
+        if self._root is None and not callable(root):
+            raise LayerError(
+                f"A {type(root).__name__} cannot be a layer: give a root, a config, or the URL of a project."
+            )
+        self._lock = threading.Lock()
+        self.name: str = type(root).__name__ if self._root is not None else getattr(root, "name", "copick")
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (OpenedRoot, (self._open or self._root,))
+
+    def get(self) -> Any:
+        """The root; blocks when it has to be opened."""
+        with self._lock:
+            if self._root is None:
+                assert self._open is not None
+                self._root = self._open()
+            return self._root
+
+
+def _ancestors(ref: Ref) -> Iterable[Ref]:
+    current = ref.parent
+    while current is not None:
+        yield current
+        current = current.parent
+
+
+__all__ = ["ForeignLayer", "OpenedRoot"]

@@ -1,0 +1,181 @@
+"""A zarr 3 store over the store of a foreign volume."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from zarr.abc.store import ByteRequest, Store
+
+from aiocopick.errors import NotFoundError, ReadOnlyError
+from aiocopick.storage.limits import gather
+
+if TYPE_CHECKING:
+    from zarr.core.buffer import Buffer, BufferPrototype
+
+    from aiocopick.layers.foreign_calls import Calls
+
+Value = TypeVar("Value")
+
+_TOGETHER = 8
+
+
+class _Opened:
+    """The foreign store: made on first use, in a thread, once for all views of it."""
+
+    __slots__ = ("_lock", "_open", "_store")
+
+    def __init__(self, open_: Callable[[], Any]) -> None:
+        self._open = open_
+        self._lock = threading.Lock()
+        self._store: Store | None = None
+
+    def get(self) -> Store:
+        with self._lock:
+            if self._store is None:
+                store = self._open()
+                if store is None:
+                    raise NotFoundError("There is no volume there; create it with from_numpy.")
+                self._store = store
+            return self._store
+
+
+class ForeignStore(Store):
+    """One zarr hierarchy behind the ``zarr()`` of a foreign entity.
+
+    The foreign store is used where its own users use it: on zarr's event loop, asked from a thread. It may be bound to
+    that loop, and may block it; never the caller's.
+
+    Parameters
+    ----------
+    open_ : callable
+        Gives the foreign store; called on first use, in a thread.
+    path : str
+        For messages.
+    calls : Calls
+        Makes the calls.
+    read_only : bool
+        Refuse changes.
+    """
+
+    supports_writes: bool = True
+    supports_deletes: bool = True
+    supports_listing: bool = True
+
+    def __init__(self, open_: Callable[[], Any] | _Opened, path: str, calls: Calls, *, read_only: bool) -> None:
+        super().__init__(read_only=read_only)
+        self._opened = open_ if isinstance(open_, _Opened) else _Opened(open_)
+        self._calls = calls
+        self.url = path
+
+    def __str__(self) -> str:
+        return self.url
+
+    def __repr__(self) -> str:
+        return f"ForeignStore({self.url!r}{', read_only=True' if self.read_only else ''})"
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, ForeignStore) and self._opened is other._opened and self.read_only == other.read_only
+
+    def __hash__(self) -> int:
+        return hash((self.url, self.read_only))
+
+    def with_read_only(self, read_only: bool = False) -> ForeignStore:
+        """The same hierarchy, read-only or not; a store that is read-only stays so."""
+        if self.read_only and not read_only:
+            raise ReadOnlyError(f"{self.url} is read-only; its store cannot be writable.", path=self.url)
+        return ForeignStore(self._opened, self.url, self._calls, read_only=read_only)
+
+    async def _ask(self, verb: str, question: Callable[[Store], Awaitable[Value]], *, change: bool = False) -> Value:
+        if change and self.read_only:
+            raise ReadOnlyError(f"{self.url}: the store is read-only and cannot be written to.", path=self.url)
+
+        def ask() -> Value:
+            from zarr.core.sync import sync
+
+            store = self._opened.get()
+            return sync(_awaited(question, store))
+
+        return await (self._calls.change if change else self._calls.read)(verb, self.url, ask)
+
+    async def get(
+        self, key: str, prototype: BufferPrototype | None = None, byte_range: ByteRequest | None = None
+    ) -> Buffer | None:
+        """The value of a key, or a part of it; None when there is none."""
+        chosen = prototype or _default_prototype()
+        return await self._ask("read", lambda store: store.get(key, chosen, byte_range))
+
+    async def get_partial_values(
+        self, prototype: BufferPrototype, key_ranges: Iterable[tuple[str, ByteRequest | None]]
+    ) -> list[Buffer | None]:
+        """Several values or parts, in the order asked for."""
+
+        async def get(item: tuple[str, ByteRequest | None]) -> Buffer | None:
+            return await self.get(item[0], prototype, item[1])
+
+        return await gather(get, list(key_ranges), limit=_TOGETHER)
+
+    async def exists(self, key: str) -> bool:
+        """Whether there is a value."""
+        return await self._ask("stat", lambda store: store.exists(key))
+
+    async def set(self, key: str, value: Buffer) -> None:
+        """Replace a value."""
+        await self._ask("write", lambda store: store.set(key, value), change=True)
+
+    async def delete(self, key: str) -> None:
+        """Delete a value; what is missing already is no error."""
+        await self._ask("delete", lambda store: store.delete(key), change=True)
+
+    async def delete_many(self, keys: Iterable[str]) -> None:
+        """Delete values."""
+        await gather(self.delete, list(keys), limit=_TOGETHER)
+
+    async def delete_dir(self, prefix: str) -> None:
+        """Delete everything below a directory."""
+        await self._ask("delete", lambda store: store.delete_dir(prefix), change=True)
+
+    async def clear(self) -> None:
+        """Delete everything."""
+        await self._ask("delete", lambda store: store.clear(), change=True)
+
+    async def keys(self, prefix: str = "") -> tuple[str, ...]:
+        """All keys that begin with a string, at once."""
+
+        async def collect(store: Store) -> tuple[str, ...]:
+            return tuple([key async for key in store.list_prefix(prefix)])
+
+        return await self._ask("list", collect)
+
+    async def list(self) -> AsyncIterator[str]:
+        """All keys."""
+        for key in await self.keys():
+            yield key
+
+    async def list_prefix(self, prefix: str) -> AsyncIterator[str]:
+        """All keys that begin with a string."""
+        for key in await self.keys(prefix):
+            yield key
+
+    async def list_dir(self, prefix: str) -> AsyncIterator[str]:
+        """Names of the immediate children of a directory."""
+
+        async def collect(store: Store) -> tuple[str, ...]:
+            return tuple([name async for name in store.list_dir(prefix)])
+
+        for name in await self._ask("list", collect):
+            yield name
+
+
+async def _awaited(question: Callable[[Store], Awaitable[Value]], store: Store) -> Value:
+    return await question(store)
+
+
+def _default_prototype() -> BufferPrototype:
+    from zarr.core.buffer import default_buffer_prototype
+
+    return default_buffer_prototype()
+
+
+__all__ = ["ForeignStore"]
