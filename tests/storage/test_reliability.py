@@ -34,7 +34,15 @@ def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(retry_layer, "pause", lambda attempt: 0.0)
 
 
-@pytest.fixture(params=["s3", "obstore", "http"])
+@pytest.fixture(
+    params=[
+        "s3",
+        "obstore",
+        "http",
+        pytest.param("gs", marks=pytest.mark.gcs),
+        pytest.param("az", marks=pytest.mark.azure),
+    ]
+)
 def kind(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
@@ -44,8 +52,7 @@ async def s3(moto_server: MotoServer) -> AsyncIterator[tuple[FaultServer, Settin
     bucket = moto_server.new_bucket()
     moto_server.seed(bucket, {"p/object": CONTENT, "p/dir/a": b"a", "p/dir/b": b"b"})
     async with FaultServer(upstream=moto_server.url) as server:
-        arguments: dict[str, Any] = moto_server.fs_args()
-        arguments["client_kwargs"] = {**arguments["client_kwargs"], "endpoint_url": server.url}
+        arguments = moved(moto_server.fs_args(), moto_server.url, server.url)
         yield server, Settings(root=f"s3://{bucket}/p", fs_args=arguments, timeout=20)
 
 
@@ -57,16 +64,23 @@ async def faulty(kind: str, request: pytest.FixtureRequest) -> AsyncIterator[tup
             yield server, storage
             await storage.aclose()
         return
-    bucket_server: MotoServer = request.getfixturevalue("moto_server")
-    bucket = bucket_server.new_bucket()
-    bucket_server.seed(bucket, {"p/object": CONTENT})
-    async with FaultServer(upstream=bucket_server.url) as server:
-        arguments = bucket_server.fs_args()
-        arguments["client_kwargs"] = {**arguments["client_kwargs"], "endpoint_url": server.url}
-        engine = "obstore" if kind == "obstore" else "s3fs"
-        storage = open_storage(Settings(root=f"s3://{bucket}/p", fs_args=arguments, timeout=20, engine=engine))
+    behind = request.getfixturevalue({"gs": "gcs_server", "az": "azure_server"}.get(kind, "moto_server"))
+    protocol, engine = ("s3", "obstore") if kind == "obstore" else (kind, "s3fs")
+    bucket = behind.new_bucket()
+    behind.seed(bucket, {"p/object": CONTENT})
+    async with FaultServer(upstream=behind.url) as server:
+        arguments = moved(behind.fs_args(), behind.url, server.url)
+        root = f"{protocol}://{bucket}/p"
+        storage = open_storage(Settings(root=root, fs_args=arguments, timeout=20, engine=engine))
         yield server, storage
         await storage.aclose()
+
+
+def moved(arguments: Any, old: str, new: str) -> Any:
+    """Arguments of a filesystem, with one address in the place of another."""
+    if isinstance(arguments, dict):
+        return {name: moved(value, old, new) for name, value in arguments.items()}
+    return arguments.replace(old, new) if isinstance(arguments, str) else arguments
 
 
 @pytest.mark.asyncio
@@ -228,9 +242,11 @@ async def test_a_closed_port_is_an_error_within_the_deadline(kind: str) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         address = f"http://127.0.0.1:{taken.getsockname()[1]}"
-        web = kind == "http"
-        arguments = {} if web else {"key": "k", "secret": "s", "client_kwargs": {"endpoint_url": address}}
-        root = f"{address}/p" if web else "s3://bucket/p"
+        string = f"AccountName=a;AccountKey=a2V5;BlobEndpoint={address}/a;DefaultEndpointsProtocol=http"
+        s3 = {"key": "k", "secret": "s", "client_kwargs": {"endpoint_url": address}}
+        others = {"http": {}, "gs": {"token": "anon", "endpoint_url": address}, "az": {"connection_string": string}}
+        arguments: dict[str, Any] = others.get(kind, s3)
+        root = f"{address}/p" if kind == "http" else f"{kind.replace('obstore', 's3')}://bucket/p"
         engine = "obstore" if kind == "obstore" else "s3fs"
         storage = open_storage(Settings(root=root, fs_args=arguments, timeout=5, engine=engine))
         for operation in (storage.list(""), storage.read("object")):
