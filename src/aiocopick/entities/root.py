@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from aiocopick.entities.crawl import Crawl
 from aiocopick.entities.flight import alone
 from aiocopick.entities.lists import add, taken
 from aiocopick.entities.root_objects import ObjectVerbs, name_of
 from aiocopick.entities.run import AsyncRun
+from aiocopick.layers.stacking import stack_of
 from aiocopick.layout.names import check_run_name
 from aiocopick.layout.refs import NOUNS, RunRef
 from aiocopick.layout.uris import parse_uri
@@ -18,6 +19,8 @@ from aiocopick.models.metadata import CopickRunMeta
 if TYPE_CHECKING:
     from aiocopick.entities.base import AsyncEntity
     from aiocopick.layers import Merged
+    from aiocopick.layers.stack import OnLayerError
+    from aiocopick.models.config import CopickConfig
 
 
 class AsyncRoot(ObjectVerbs):
@@ -30,6 +33,40 @@ class AsyncRoot(ObjectVerbs):
     """
 
     __slots__ = ()
+
+    @classmethod
+    def stack(
+        cls,
+        members: Iterable[Any],
+        default_write_layer: str | None = None,
+        on_layer_error: OnLayerError = "raise",
+    ) -> Self:
+        """Several projects seen as one. Sends no request.
+
+        Parameters
+        ----------
+        members : iterable
+            Roots, configs (or dicts of them), or URLs of projects; and objects that implement the abstract API, such as
+            copick's own roots, which are called in a few threads. The higher ``priority`` of a config wins, ties are
+            decided by the order given.
+        default_write_layer : str, optional
+            Name of the layer that new entities and changes go to; else the writable layer of the highest priority.
+        on_layer_error : {"raise", "skip"}
+            What is done about a layer that cannot be listed: raise its error, or show the others without it, with a
+            warning; :attr:`skipped_layers` says which are missing.
+
+        Returns
+        -------
+        AsyncRoot
+            Ids and pickable objects are those of the first member that has some.
+
+        Raises
+        ------
+        LayerError
+            A member cannot be a layer, two layers have one name, or there is none of the name to write to.
+        """
+        config, stack = stack_of([_layers_or(member) for member in members], default_write_layer, on_layer_error)
+        return cls._over(config, stack)
 
     # --- runs ---------------------------------------------------------------------------------------------------------
 
@@ -268,3 +305,23 @@ async def entities_of(run: AsyncRun, noun: str) -> list[Any]:
     if noun == "tomograms":
         return tomograms
     return [features for tomogram in tomograms for features in await tomogram.features()]
+
+
+def _layers_or(member: Any) -> Any:
+    """The layers of a root of ours, blocking or not; anything else as it is.
+
+    A blocking root must not be called in a thread: its loop may be the one that waits for the answer.
+    """
+    twin = getattr(member, "aio", member)
+    return _Layers(twin) if isinstance(twin, AsyncRoot) else member
+
+
+class _Layers(tuple[Any, ...]):
+    """The layers of a root, with its config."""
+
+    config: CopickConfig
+
+    def __new__(cls, root: AsyncRoot) -> Self:
+        layers = super().__new__(cls, root.layers)
+        layers.config = root.config
+        return layers

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from aiocopick.entities.object import AsyncObject
     from aiocopick.entities.run import AsyncRun
+    from aiocopick.errors import CopickError
     from aiocopick.layers import Layer, Merged, Stack
     from aiocopick.models.config import CopickConfig
     from aiocopick.storage.stats import StorageStats
@@ -74,6 +75,14 @@ class RootBase:
     def layers(self) -> tuple[Layer, ...]:
         """The layers, the highest priority first."""
         return self._stack.layers
+
+    @property
+    def skipped_layers(self) -> dict[str, CopickError]:
+        """Layers that could not be listed when they were last asked, and why: what they hold is not seen.
+
+        Empty, unless the stack has ``on_layer_error="skip"``.
+        """
+        return dict(self._stack.skipped)
 
     @property
     def layer(self) -> Layer:

@@ -54,7 +54,8 @@ class ForeignLayer:
     __slots__ = ("_calls", "_changing", "_held", "_opened", "config")
 
     def __init__(self, root: Any, config: CopickConfigForeign | None = None) -> None:
-        self.config = config or CopickConfigForeign(config_type="object", read_only=is_read_only(root))
+        # Copick makes its volumes as zarr 3 groups, and one volume in two formats is none.
+        self.config = config or CopickConfigForeign(config_type="object", read_only=is_read_only(root), zarr_format=3)
         self._opened = root if isinstance(root, OpenedRoot) else OpenedRoot(root)
         self._calls = Calls(self.config.timeout, StorageStats())
         # What was listed, so that it can be asked for its content. Refs are few bytes; so are entities without data.

@@ -28,7 +28,9 @@ if TYPE_CHECKING:
     from fsspec import AbstractFileSystem
 
     from aiocopick.entities.base import AsyncEntity
+    from aiocopick.errors import CopickError
     from aiocopick.layers import Layer
+    from aiocopick.layers.stack import OnLayerError
     from aiocopick.models.config import CopickConfig
     from aiocopick.storage.stats import StorageStats
 
@@ -68,6 +70,19 @@ class CopickRootFS(Blocking[AsyncRoot], CopickRoot):
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__ |= state | {"_guard": threading.RLock()}
+
+    @classmethod
+    def stack(
+        cls,
+        members: Iterable[Any],
+        default_write_layer: str | None = None,
+        on_layer_error: OnLayerError = "raise",
+    ) -> Self:
+        """Several projects seen as one. Sends no request.
+
+        See :meth:`aiocopick.AsyncRoot.stack`.
+        """
+        return cls._over(AsyncRoot.stack(members, default_write_layer, on_layer_error))
 
     @classmethod
     def from_file(cls, path: str | os.PathLike[str]) -> Self:
@@ -123,6 +138,14 @@ class CopickRootFS(Blocking[AsyncRoot], CopickRoot):
     def layers(self) -> tuple[Layer, ...]:
         """The layers, the highest priority first."""
         return self.aio.layers
+
+    @property
+    def skipped_layers(self) -> dict[str, CopickError]:
+        """Layers that could not be listed when they were last asked, and why: what they hold is not seen.
+
+        See :attr:`aiocopick.AsyncRoot.skipped_layers`.
+        """
+        return self.aio.skipped_layers
 
     @property
     def layer(self) -> Layer:

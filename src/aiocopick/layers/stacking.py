@@ -1,0 +1,106 @@
+"""A stack out of what is at hand: configs, URLs, open roots, and objects that implement the abstract API."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from aiocopick.errors import LayerError
+from aiocopick.layers.build import make_layer
+from aiocopick.layers.foreign import ForeignLayer
+from aiocopick.layers.stack import OnLayerError, Stack
+from aiocopick.models.config import CopickConfig, CopickConfigFS, CopickConfigMultilayer, parse_config
+from aiocopick.models.objects import PickableObject
+
+if TYPE_CHECKING:
+    from aiocopick.layers.base import Layer
+
+
+def stack_of(
+    members: Sequence[Any], default_write_layer: str | None = None, on_layer_error: OnLayerError = "raise"
+) -> tuple[CopickConfigMultilayer, Stack]:
+    """The stack of some members, and a config for its root. Sends no request.
+
+    Parameters
+    ----------
+    members : sequence
+        Configs (or dicts, or URLs) of layers, sequences of layers of a root that is open, layers, or objects that
+        implement the abstract API. Layers keep their priorities, and ties the order given; when a member has several
+        layers, these stay together. A name that is taken is numbered.
+    default_write_layer, on_layer_error
+        As for :class:`Stack`.
+
+    Raises
+    ------
+    LayerError
+        A member cannot be a layer, or the stack is not consistent.
+    """
+    groups = [_layers_of(member) for member in members]
+    if any(len(group) > 1 for group in groups):
+        ranked = sorted(groups, key=lambda group: -group[0].priority if len(group) == 1 else 0)
+        count = sum(map(len, ranked))
+        flat = [layer for group in ranked for layer in group]
+        layers = [layer.options(priority=count - 1 - place) for place, layer in enumerate(flat)]
+    else:
+        layers = [group[0] for group in groups]
+    stack = Stack(_named(layers), default_write_layer, on_layer_error)
+    config = CopickConfigMultilayer(
+        layers=[layer.config for layer in stack.layers],
+        default_write_layer=default_write_layer,
+        on_layer_error=on_layer_error,
+    )
+    _take_project(config, members)
+    return config, stack
+
+
+def _layers_of(member: Any) -> Sequence[Layer]:
+    if isinstance(member, list | tuple):
+        return member
+    if hasattr(member, "list_run") and hasattr(member, "zarr_store"):
+        return [member]
+    if isinstance(member, str | os.PathLike):
+        return [make_layer(CopickConfigFS(root=os.fspath(member)))]
+    if isinstance(member, Mapping):
+        member = parse_config(member)
+    if isinstance(member, CopickConfig):
+        parts = getattr(member, "layer_configs", None)
+        return [make_layer(part) for part in parts()] if parts is not None else [make_layer(member)]
+    if hasattr(member, "query"):
+        return [ForeignLayer(member)]
+    raise LayerError(f"A {type(member).__name__} cannot be a layer: give a root, a config, or the URL of a project.")
+
+
+def _named(layers: Sequence[Layer]) -> list[Layer]:
+    """The layers, those whose name is taken already under another one."""
+    names: set[str] = set()
+    named = []
+    for layer in layers:
+        name, number = layer.name, 1
+        while name in names:
+            name = f"{layer.name}-{number}"
+            number += 1
+        names.add(name)
+        named.append(layer if name == layer.name else layer.options(layer_name=name))
+    return named
+
+
+def _take_project(config: CopickConfigMultilayer, members: Sequence[Any]) -> None:
+    """Ids and objects of the first member that has some; the list of objects is shared, as it is live."""
+    for member in members:
+        given = parse_config(member) if isinstance(member, Mapping) else getattr(member, "config", member)
+        if config.user_id is None:
+            config.user_id = getattr(given, "user_id", None)
+        if config.session_id is None:
+            config.session_id = getattr(given, "session_id", None)
+        if not config.pickable_objects:
+            config.pickable_objects = _objects(getattr(given, "pickable_objects", None) or [])
+
+
+def _objects(items: list[Any]) -> list[PickableObject]:
+    if all(isinstance(item, PickableObject) for item in items):
+        return items
+    return [PickableObject.model_validate(item.model_dump(exclude_none=True)) for item in items]
+
+
+__all__ = ["stack_of"]
