@@ -6,8 +6,15 @@ from typing import Annotated
 
 import typer
 
+from aiocopick.cli.cp import cp
 from aiocopick.cli.crawl import crawl
 from aiocopick.cli.demo import demo
+from aiocopick.cli.doctor import doctor
+from aiocopick.cli.info import info
+from aiocopick.cli.ls import ls
+from aiocopick.cli.points import points
+from aiocopick.cli.rm import rm
+from aiocopick.cli.tree import tree
 
 EXIT_CODES = """\
 Exit codes: 0 done; 1 failed, with one line on standard error that says why; 2 the command was called wrongly;
@@ -22,8 +29,8 @@ app = typer.Typer(
     # Errors that are meant for people are one line; others are bugs, and a plain traceback serves those best.
     pretty_exceptions_enable=False,
 )
-app.command()(demo)
-app.command()(crawl)
+for command in (demo, crawl, ls, tree, info, points, doctor, cp, rm):
+    app.command()(command)
 
 
 def _show_version(value: bool) -> None:

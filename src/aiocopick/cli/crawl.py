@@ -2,13 +2,29 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from aiocopick.cli.options import LOADABLE, NOUNS, AsJson, FsArgs, Kinds, Runs, Source, overrides, parse_kinds
+from aiocopick.cli.options import (
+    LOADABLE,
+    NOUNS,
+    AsJson,
+    FsArgs,
+    Kinds,
+    Out,
+    Runs,
+    Since,
+    Source,
+    overrides,
+    parse_kinds,
+)
 from aiocopick.cli.printing import print_json, progress
 from aiocopick.cli.running import PROBLEMS, execute
+
+if TYPE_CHECKING:
+    from aiocopick.cli.survey import Survey
+    from aiocopick.entities import AsyncRoot
 
 
 def crawl(
@@ -18,35 +34,79 @@ def crawl(
     load: Annotated[
         list[str] | None, typer.Option("--load", metavar="KIND,...", help=f"Also read: {', '.join(LOADABLE)}.")
     ] = None,
+    out: Out = None,
+    since: Since = None,
+    stats: Annotated[
+        bool, typer.Option("--stats", help="With --out: also read the files, for numbers of points, shapes and so on.")
+    ] = False,
     as_json: AsJson = False,
     fs_args: FsArgs = None,
 ) -> None:
     """List every run of a project, and count what is in it.
 
-    Exit code 3 when some runs could not be read; the others are counted.
+    With --out the catalogue of the project, a row per entity, is written as well, and with --since what changed from an
+    earlier one is counted. Exit code 3 when some runs or files could not be read; the others are counted.
     """
+    for option, given in (("--since", since is not None), ("--stats", stats)):
+        if given and out is None:
+            raise typer.BadParameter("goes with --out", param_hint=option)
+    if load and out is not None:
+        raise typer.BadParameter("does not go with --out; use --stats", param_hint="--load")
     wanted = parse_kinds(kinds)
     loaded = parse_kinds(load, LOADABLE, "--load") or set()
     fields = overrides(fs_args, must_exist=True)
-    execute(lambda: _crawl(source, fields, runs, wanted, loaded, as_json))
+    execute(lambda: _crawl(source, fields, runs, wanted, loaded, out, since, stats, as_json))
 
 
 async def _crawl(
-    source: str, fields: dict[str, Any], runs: str | None, kinds: set[str] | None, load: set[str], as_json: bool
+    source: str,
+    fields: dict[str, Any],
+    runs: str | None,
+    kinds: set[str] | None,
+    load: set[str],
+    out: str | None,
+    since: str | None,
+    stats: bool,
+    as_json: bool,
 ) -> int:
     import aiocopick
     from aiocopick.cli.survey import Survey, print_result
 
     async with aiocopick.open(source, **fields) as root:
         survey = Survey(root.url, frozenset(kinds or NOUNS))
-        with progress("crawling") as advance:
-            async with root.crawl(runs=runs, kinds=kinds, load=load) as found:
-                async for run in found:
-                    await survey.add(run, frozenset(load))
-                    advance(run.name)
-        result = survey.result(root)
+        more: dict[str, Any] = {}
+        if out is None:
+            await _count(root, survey, runs, kinds, load)
+        else:
+            more = await _write(root, survey, runs, kinds, out, since, stats)
+        result = survey.result(root) | more
     if as_json:
         print_json(result)
     else:
         print_result(result)
     return PROBLEMS if result["errors"] else 0
+
+
+async def _count(root: AsyncRoot, survey: Survey, runs: str | None, kinds: set[str] | None, load: set[str]) -> None:
+    with progress("crawling") as advance:
+        async with root.crawl(runs=runs, kinds=kinds, load=load) as found:
+            async for run in found:
+                await survey.add(run, frozenset(load))
+                advance(run.name)
+
+
+async def _write(
+    root: AsyncRoot, survey: Survey, runs: str | None, kinds: set[str] | None, out: str, since: str | None, stats: bool
+) -> dict[str, Any]:
+    """Make the catalogue; returns what the summary says besides."""
+    import aiocopick
+
+    earlier = None if since is None else await aiocopick.load_table(since)
+    with progress("crawling") as advance:
+        table = await aiocopick.catalog(root, kinds, runs=runs, stats=stats, since=earlier, progress=advance)
+    await aiocopick.store_table(table, out)
+    survey.add_table(table)
+    if earlier is None:
+        return {"out": out}
+    changed = aiocopick.changes(earlier, table)["change"].to_pylist()
+    return {"out": out, "changes": {kind: changed.count(kind) for kind in ("added", "changed", "removed")}}

@@ -40,9 +40,22 @@ FsArgs = Annotated[
     ),
 ]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and do nothing.")]
-Uri = Annotated[
-    str,
-    typer.Argument(metavar="URI", help="What to select: 'ribosome:user/session', 'wbp@10.0'; *, ? and [] are globs."),
+Uris = Annotated[
+    list[str] | None,
+    typer.Argument(
+        metavar="URI",
+        help="CoPick URIs: 'ribosome:user/session', 'wbp@10.0', 'membrane@10.0?multilabel=true'; parts may be globs. "
+        "They name picks where --kinds does not say otherwise.",
+    ),
+]
+Catalog = Annotated[
+    str | None,
+    typer.Option("--catalog", metavar="FILE", help="Take listings from this catalogue (see crawl --out)."),
+]
+Out = Annotated[str | None, typer.Option("--out", metavar="FILE", help="Write a Parquet file.")]
+Since = Annotated[
+    str | None,
+    typer.Option("--since", metavar="FILE", help="An earlier --out: what did not change is not read again."),
 ]
 
 
@@ -61,20 +74,21 @@ def parse_kinds(values: Iterable[str] | None, known: Iterable[str] = NOUNS, opti
     return names or None
 
 
-def overrides(fs_args: str | None, **fields: Any) -> dict[str, Any]:
-    """Config fields from options.
+def overrides(fs_args: str | None, *, option: str = "--fs-args", **fields: Any) -> dict[str, Any]:
+    """Arguments of ``aiocopick.open()`` from options; those that were not given are left out.
 
     Raises
     ------
     typer.BadParameter
-        ``--fs-args`` is no JSON object.
+        `fs_args` is no JSON object.
     """
+    given = {name: value for name, value in fields.items() if value is not None}
     if fs_args is None:
-        return fields
+        return given
     try:
         parsed = json.loads(fs_args)
     except json.JSONDecodeError as error:
-        raise typer.BadParameter(f"not JSON: {error}", param_hint="--fs-args") from None
+        raise typer.BadParameter(f"not JSON: {error}", param_hint=option) from None
     if not isinstance(parsed, dict):
-        raise typer.BadParameter("must be a JSON object", param_hint="--fs-args")
-    return {"fs_args": parsed, **fields}
+        raise typer.BadParameter("must be a JSON object", param_hint=option)
+    return {"fs_args": parsed, **given}

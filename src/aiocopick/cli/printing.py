@@ -35,10 +35,10 @@ def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]
     for row in cells:
         # Names come from storage: they are text, not rich's markup.
         table.add_row(*(Text(text) for text, _ in row))
-    _console().print(table)
+    console().print(table)
 
 
-def _console() -> Console:
+def console() -> Console:
     """A console that leaves a closed pipe to whoever runs the command."""
     from rich.console import Console
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Awaitable, Callable
-from typing import NoReturn
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, NoReturn
 
 import typer
 
@@ -47,6 +47,13 @@ def fail(error: CopickError) -> NoReturn:
     raise typer.Exit(FAILED) from None
 
 
-def one_line(error: BaseException) -> str:
+def report_errors(errors: Mapping[str, Any]) -> int:
+    """Print what could not be done, a line each on standard error; returns the exit code."""
+    for what, error in errors.items():
+        typer.echo(f"aiocopick: {what}: {one_line(error)}", err=True)
+    return PROBLEMS if errors else 0
+
+
+def one_line(error: object) -> str:
     """The message of an error without line breaks."""
     return " ".join(str(error).split()) or type(error).__name__

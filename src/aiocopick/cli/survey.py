@@ -8,13 +8,18 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+import typer
+
 from aiocopick.cli.printing import print_table
 from aiocopick.cli.running import one_line
 from aiocopick.errors import CopickError
 from aiocopick.layout.refs import NOUNS
 from aiocopick.tables.held import NOUN_OF, held, is_listed
+from aiocopick.tables.rows import rows_of
 
 if TYPE_CHECKING:
+    import pyarrow as pa
+
     from aiocopick.entities import AsyncRoot, AsyncRun
 
 
@@ -52,6 +57,18 @@ class Survey:
                 positions, _ = await picks.to_numpy()
                 self.points[picks.pickable_object_name] += len(positions)
 
+    def add_table(self, table: pa.Table) -> None:
+        """Count the rows of a catalogue."""
+        for row in rows_of(table):
+            if row["kind"] == "run":
+                self.runs += 1
+            elif row["kind"] in NOUN_OF:
+                self.entities[NOUN_OF[row["kind"]]] += 1
+            if row["kind"] == "picks" and row.get("points"):
+                self.points[row["object_name"]] += row["points"]
+            if row["error"] is not None:
+                self.errors.append({"run": row["run"] or "", "error": one_line(row["error"])})
+
     def result(self, root: AsyncRoot) -> dict[str, Any]:
         """Everything as plain data."""
         requests = {verb: count for verb, count in sorted(root.stats.requests.items()) if count}
@@ -75,11 +92,14 @@ def print_result(found: dict[str, Any]) -> None:
     rows: list[tuple[str, Any]] = [("runs", found["runs"])]
     rows += [(noun.replace("_", " "), count) for noun, count in found["entities"].items()]
     rows += [(f"points: {name}", count) for name, count in found.get("points", {}).items()]
+    rows += [(f"{change} since", count) for change, count in found.get("changes", {}).items()]
     requests = found["requests"]
     by_verb = ", ".join(f"{count:,} {verb}" for verb, count in requests.items())
     total = sum(requests.values())
     rows.append(("requests", f"{total:,} ({by_verb})" if total else "0"))
     rows.append(("seconds", f"{found['seconds']:.2f}"))
     print_table(found["source"], ["what", "found"], rows)
+    if "out" in found:
+        typer.echo(f"The catalogue is in {found['out']}")
     if found["errors"]:
         print_table("could not be read", ["run", "why"], [(item["run"], item["error"]) for item in found["errors"]])

@@ -1,0 +1,43 @@
+"""``aiocopick doctor``: what is wrong in a project."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import typer
+
+from aiocopick.cli.options import AsJson, FsArgs, Kinds, Runs, Source, overrides, parse_kinds
+from aiocopick.cli.printing import print_json, print_table, progress
+from aiocopick.cli.running import PROBLEMS, execute
+
+
+def doctor(
+    source: Source, runs: Runs = None, kinds: Kinds = None, as_json: AsJson = False, fs_args: FsArgs = None
+) -> None:
+    """Read everything in a project and report what is wrong. Nothing is changed.
+
+    Names that mean nothing, files and metadata that cannot be understood, volumes that were not finished, annotations
+    of objects that the configuration does not name, points outside their tomogram. With --json, a line per finding.
+    Exit code 3 when something was found.
+    """
+    wanted = parse_kinds(kinds)
+    fields = overrides(fs_args, must_exist=True)
+    execute(lambda: _doctor(source, fields, runs, wanted, as_json))
+
+
+async def _doctor(source: str, fields: dict[str, Any], runs: str | None, kinds: set[str] | None, as_json: bool) -> int:
+    import aiocopick
+    from aiocopick.upkeep import examine
+
+    async with aiocopick.open(source, **fields) as root:
+        with progress("reading") as advance:
+            findings = await examine(root, runs=runs, kinds=kinds, progress=advance)
+    if as_json:
+        for finding in findings:
+            print_json(finding.to_json())
+    elif findings:
+        rows = [(finding.problem, finding.path, finding.detail) for finding in findings]
+        print_table(f"{len(findings)} found", ["problem", "where", "what"], rows)
+    else:
+        typer.echo("Nothing wrong was found.")
+    return PROBLEMS if findings else 0

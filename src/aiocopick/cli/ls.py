@@ -1,0 +1,64 @@
+"""``aiocopick ls``: what there is, a line each."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+from aiocopick.cli.options import AsJson, Catalog, FsArgs, Kinds, Runs, Source, Uris, overrides, parse_kinds
+from aiocopick.cli.printing import print_json
+from aiocopick.cli.running import execute, report_errors
+
+
+def ls(
+    source: Source,
+    uri: Uris = None,
+    runs: Runs = None,
+    kinds: Kinds = None,
+    long: Annotated[bool, typer.Option("--long", "-l", help="Also size, time of change and path.")] = False,
+    as_json: AsJson = False,
+    fs_args: FsArgs = None,
+    catalog: Catalog = None,
+) -> None:
+    """List runs, or the entities in them.
+
+    Without a URI and --kinds, the runs are listed. Each line of entities is the run, the kind and the CoPick URI,
+    separated by tabs. Exit code 3 when some runs could not be read.
+    """
+    wanted = parse_kinds(kinds)
+    fields = overrides(fs_args, catalog=catalog, must_exist=True)
+    execute(lambda: _ls(source, fields, uri or None, runs, wanted, long, as_json))
+
+
+async def _ls(
+    source: str,
+    fields: dict[str, Any],
+    uris: list[str] | None,
+    runs: str | None,
+    kinds: set[str] | None,
+    long: bool,
+    as_json: bool,
+) -> int:
+    import aiocopick
+    from aiocopick.cli.describe import as_line, as_row
+    from aiocopick.tables.scope import Scope
+
+    def show(entity: Any) -> None:
+        if as_json:
+            print_json(as_row(entity))
+        else:
+            typer.echo(as_line(entity, long))
+
+    async with aiocopick.open(source, **fields) as root:
+        if uris is None and kinds is None:
+            scope = Scope.of(runs, None)
+            for run in await root.query():
+                if scope.holds_run(run.name):
+                    show(run)
+            return 0
+        selection = aiocopick.select(root, uris, runs, kinds=kinds, on_error="skip")
+        async with selection as found:
+            async for entity in found:
+                show(entity)
+        return report_errors(selection.errors)
