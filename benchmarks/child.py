@@ -92,6 +92,8 @@ def _prepare(subject: Subject, work: str, bench: Bench) -> None:
     """Import all that the work will import, whichever moment the subject would choose for that."""
     if bench.url.startswith("s3://"):
         importlib.import_module("s3fs")
+    if subject.options.get("engine") == "obstore":
+        importlib.import_module("obstore.store")
     for module in PRELOADED.get(work, ()):
         importlib.import_module(module)
     if subject.rehearses:

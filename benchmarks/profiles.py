@@ -10,6 +10,7 @@ from typing import Any
 COPICKS = ("copick-1.31.0", "copick-2.0.0a6")
 THREADS = ("copick-1.31.0-threads", "copick-2.0.0a6-threads")
 OURS = ("aiocopick", "aiocopick-facade")
+ENGINES = (*OURS, "aiocopick-obstore")
 LISTERS = ("s3fs", "s3fs-flat", "s3fs-runs", "obstore", "scandir")
 ZARRS = ("zarr", "zarr-64", "zarr-obstore")
 
@@ -58,7 +59,7 @@ class Experiment:
         return [subject for subject in self.subjects if runs <= self.at_most.get(subject, runs)]
 
 
-_LISTED = OURS + COPICKS + THREADS + LISTERS
+_LISTED = ENGINES + COPICKS + THREADS + LISTERS
 _FAR = (0, 20)
 # Above these numbers of runs a subject takes minutes or hours for one sample.
 _PATIENCE = {"copick-1.31.0": 200, "copick-2.0.0a6": 1000, **dict.fromkeys(THREADS, 1000)}
@@ -216,14 +217,14 @@ FULL = (
     Experiment(
         name="picks-load-far",
         work="picks_load",
-        subjects=OURS + COPICKS,
+        subjects=ENGINES + COPICKS,
         sizes_of={"points": (100, 10_000)},
         latencies=(20,),
     ),
     Experiment(
         name="picks-store-far",
         work="picks_store",
-        subjects=OURS + COPICKS,
+        subjects=ENGINES + COPICKS,
         sizes_of={"points": (100, 10_000)},
         latencies=(20,),
     ),
@@ -246,7 +247,7 @@ FULL = (
     Experiment(
         name="volume-read",
         work="volume_read",
-        subjects=(*OURS, *COPICKS, *ZARRS),
+        subjects=(*ENGINES, *COPICKS, *ZARRS),
         sizes_of={"layout": ("64", "256", "sharded"), "region": ("full", "slab", "region", "boxes")},
         targets=("disk", "minio", "url"),
         latencies=(0, 20),
@@ -254,7 +255,7 @@ FULL = (
     Experiment(
         name="volume-read-again",
         work="volume_read",
-        subjects=(*OURS, *COPICKS, *ZARRS),
+        subjects=(*ENGINES, *COPICKS, *ZARRS),
         sizes_of={"layout": ("64", "256"), "region": ("full", "slab"), "again": (True,)},
         targets=("disk", "minio", "url"),
         latencies=(0, 20),
@@ -262,7 +263,7 @@ FULL = (
     Experiment(
         name="volume-write",
         work="volume_write",
-        subjects=(*OURS, *COPICKS, *ZARRS),
+        subjects=(*ENGINES, *COPICKS, *ZARRS),
         sizes_of={"layout": ("64", "256", "sharded"), "levels": (1, 3)},
         targets=("disk", "minio", "url"),
         latencies=(0, 20),
@@ -271,7 +272,7 @@ FULL = (
     Experiment(
         name="create",
         work="create",
-        subjects=OURS + COPICKS + THREADS,
+        subjects=ENGINES + COPICKS + THREADS,
         sizes_of={"runs": (20,)},
         targets=("disk", "minio", "url"),
         latencies=_FAR,
@@ -280,7 +281,7 @@ FULL = (
     Experiment(
         name="delete",
         work="delete",
-        subjects=OURS + COPICKS + THREADS,
+        subjects=ENGINES + COPICKS + THREADS,
         sizes_of={"runs": (20,), "chunks": (200,)},
         targets=("disk", "minio", "url"),
         latencies=_FAR,
@@ -340,13 +341,13 @@ TINY = (
     _tiny("crawl", "disk", "scandir", runs=3),
     _tiny("crawl", "moto", "s3fs-flat", "copick-1.31.0", "copick-2.0.0a6", runs=3),
     _tiny("crawl_picks", "moto", "obstore", runs=3),
-    _tiny("load_picks", "moto", runs=3),
+    _tiny("load_picks", "moto", "aiocopick-obstore", runs=3),
     _tiny("overlay", "moto", runs=3),
     _tiny("picks_load", "disk", "json", "copick-1.31.0", points=10),
     _tiny("picks_store", "disk", points=10),
     _tiny("mesh_load", "disk", "trimesh", subdivisions=1),
     _tiny("mesh_store", "disk", subdivisions=1),
-    _tiny("volume_read", "moto", "zarr", layout="64", region="boxes", boxes=3, shrink=8),
+    _tiny("volume_read", "moto", "aiocopick-obstore", "zarr", layout="64", region="boxes", boxes=3, shrink=8),
     _tiny("volume_write", "disk", "zarr-64", layout="64", levels=2, shrink=8),
     _tiny("create", "disk", runs=2),
     _tiny("delete", "moto", runs=2, chunks=3),

@@ -66,7 +66,7 @@ class Subject:
     @property
     def rehearses(self) -> bool:
         """Whether it can list an empty project on the local disk before the clock starts."""
-        return "crawl" in self.works and "disk" in self.servers
+        return "crawl" in self.works and not self.floor
 
     def does(self, work: str, parameters: Mapping[str, Any], server: str) -> bool:
         """Whether this subject can do a work of these sizes on this kind of server."""
@@ -122,6 +122,14 @@ SUBJECTS: dict[str, Subject] = {
             module="benchmarks.subjects.async_api",
             works=PROJECT,
             options={"import": "aiocopick"},
+        ),
+        Subject(
+            name="aiocopick-obstore",
+            about="this library, async, with engine='obstore'",
+            module="benchmarks.subjects.async_api",
+            works=PROJECT - {"import_library", "first_use", "open_root", "list_runs", "one_run", "overlay"},
+            servers=OBJECT_STORES,
+            options={"engine": "obstore"},
         ),
         Subject(
             name="aiocopick-facade",
