@@ -147,7 +147,18 @@ async def read_config(source: Source, **overrides: Any) -> CopickConfig:
         There is no such config file.
     FormatError
         The file is no config.
+    TypeError
+        A field to replace is none that the config has.
     """
+    config = await _read_config(source, overrides)
+    # A config may hold keys of others; a misspelt ``readonly=True`` must not open a project for writing.
+    unknown = sorted(set(overrides) - set(type(config).model_fields))
+    if unknown:
+        raise TypeError(f"There is no option {unknown[0]!r}; options are fields of {type(config).__name__}.")
+    return config
+
+
+async def _read_config(source: Source, overrides: dict[str, Any]) -> CopickConfig:
     if isinstance(source, CopickConfig):
         return source if not overrides else type(source).model_validate(_given(source) | overrides)
     if isinstance(source, Mapping):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import TYPE_CHECKING, Any
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
     from aiocopick.storage.base import Storage
     from aiocopick.storage.stats import StorageStats
 
+logger = logging.getLogger(__name__)
+
 FILE_KINDS = frozenset({"picks", "mesh", "filaments"})
 """Kinds that are one file each."""
 
@@ -45,10 +48,11 @@ class FilesystemLayer:
         Where its bytes are; made from the config when not given. Nothing is sent.
     """
 
-    __slots__ = ("config", "storage")
+    __slots__ = ("_told", "config", "storage")
 
     def __init__(self, config: CopickConfigFS, storage: Storage | None = None) -> None:
         self.config = config
+        self._told: set[str] = set()
         self.storage: Storage = open_storage(config) if storage is None else storage
 
     def __repr__(self) -> str:
@@ -102,7 +106,7 @@ class FilesystemLayer:
 
     async def list_runs(self) -> Listing:
         """All runs: one request for each thousand of them; one more per run when the config requires ``.meta``."""
-        listing = parse_runs(await self.storage.list(RUNS))
+        listing = self._tell(parse_runs(await self.storage.list(RUNS)))
         if not self.config.require_meta:
             return listing
         keys = [meta_key(located.key) for located in listing.located]
@@ -116,20 +120,28 @@ class FilesystemLayer:
         """What a run holds: one request where the storage collapses volumes, a bounded walk elsewhere."""
         assert isinstance(run.ref, RunRef)
         entries = await list_run(self.storage, run.key, nouns, limit=self.config.max_concurrency)
-        return without_parts(parse_run(run.ref, entries), (entry.key for entry in entries))
+        return self._tell(without_parts(parse_run(run.ref, entries), (entry.key for entry in entries)))
 
     async def list_voxel_spacing(self, spacing: Located) -> Listing:
         """Tomograms and feature maps of one voxel spacing: one request."""
         assert isinstance(spacing.ref, VoxelSpacingRef)
         entries = await self.storage.list(spacing.key)
-        listing = parse_run(spacing.ref.parent, entries)
+        listing = self._tell(parse_run(spacing.ref.parent, entries))
         volumes = tuple(located for located in listing.located if located.ref.kind in ("tomogram", "features"))
         return without_parts(Listing(volumes, listing.skipped), (entry.key for entry in entries))
 
     async def list_objects(self) -> Listing:
         """Objects that have a map: one request."""
         entries = await self.storage.list(OBJECTS)
-        return without_parts(parse_objects(entries), (entry.key for entry in entries))
+        return self._tell(without_parts(parse_objects(entries), (entry.key for entry in entries)))
+
+    def _tell(self, listing: Listing) -> Listing:
+        """Warn of names that cannot be understood, once each: a log entry cannot hide their neighbours."""
+        for key in listing.skipped:
+            if key not in self._told:
+                self._told.add(key)
+                logger.warning("%s is not a name that CoPick gives, so it is left out.", self.path_of(key))
+        return listing
 
     def scan(
         self, runs: Iterable[Located], nouns: Nouns = None
