@@ -7,32 +7,42 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from aiocopick.testing.awaited import Awaited
 from aiocopick.testing.contents import CONTENTS, HOSTILE_KEYS
 from aiocopick.testing.faults import FaultServer
 from aiocopick.testing.wrappers import CountingStorage, FaultStorage, LatencyStorage, WrappedStorage
 
 if TYPE_CHECKING:
+    from aiocopick.testing.root_contract import CONTRACT_OBJECTS, RootContract
     from aiocopick.testing.storage_contract import ReadContract, StorageContract
 
 __all__ = [
     "CONTENTS",
+    "CONTRACT_OBJECTS",
     "HOSTILE_KEYS",
+    "Awaited",
     "CountingStorage",
     "FaultServer",
     "FaultStorage",
     "LatencyStorage",
     "ReadContract",
+    "RootContract",
     "StorageContract",
     "WrappedStorage",
 ]
 
-_SUITES = ("ReadContract", "StorageContract")
+_SUITES = {
+    "CONTRACT_OBJECTS": "root_contract",
+    "ReadContract": "storage_contract",
+    "RootContract": "root_contract",
+    "StorageContract": "storage_contract",
+}
 
 
 def __getattr__(name: str) -> Any:
     # Only whoever asks for a suite needs pytest.
     if name in _SUITES:
-        from aiocopick.testing import storage_contract
+        from importlib import import_module
 
-        return getattr(storage_contract, name)
+        return getattr(import_module(f"aiocopick.testing.{_SUITES[name]}"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
