@@ -1,4 +1,4 @@
-"""What a storage does when its server fails: S3 (moto behind a scripted server) and plain HTTP."""
+"""What a storage does when its server fails: plain HTTP, and real object stores behind a scripted server."""
 
 from __future__ import annotations
 
@@ -23,6 +23,7 @@ from aiocopick.errors import (
 from aiocopick.storage import Storage, open_storage, retries as retry_layer
 from aiocopick.storage.settings import Settings
 from aiocopick.testing import FaultServer
+from tests.servers.azure import ACCOUNT
 from tests.servers.s3 import MotoServer
 
 CONTENT = bytes(range(256)) * 20
@@ -68,7 +69,8 @@ async def faulty(kind: str, request: pytest.FixtureRequest) -> AsyncIterator[tup
     protocol, engine = ("s3", "obstore") if kind == "obstore" else (kind, "s3fs")
     bucket = behind.new_bucket()
     behind.seed(bucket, {"p/object": CONTENT})
-    async with FaultServer(upstream=behind.url) as server:
+    signed = {f"/{ACCOUNT}/{bucket}/p/object": CONTENT}
+    async with FaultServer(upstream=behind.url, contents=signed) as server:
         arguments = moved(behind.fs_args(), behind.url, server.url)
         root = f"{protocol}://{bucket}/p"
         storage = open_storage(Settings(root=root, fs_args=arguments, timeout=20, engine=engine))

@@ -65,7 +65,8 @@ class FaultServer:
     upstream : str, optional
         Address of the server that gives honest answers, as ``http://127.0.0.1:9000``.
     contents : mapping, optional
-        Without an upstream: paths (with a leading ``/``) and what is there, for GET and HEAD with ranges.
+        Without an upstream: paths (with a leading ``/``) and what is there, for GET and HEAD with ranges. With one:
+        what ``"whole"`` answers, where the upstream would notice that the range was taken out of a signed request.
 
     Attributes
     ----------
@@ -203,9 +204,9 @@ class FaultServer:
         return True
 
     async def _honest(self, request: Request, *, ignore_range: bool) -> Answer:
-        if self._upstream is not None:
-            return await self._forward(request, ignore_range)
         content = self.contents.get(request.path)
+        if self._upstream is not None and (content is None or not ignore_range):
+            return await self._forward(request, ignore_range)
         if content is None:
             return Answer(404)
         headers = {"etag": f'"{hashlib.md5(content, usedforsecurity=False).hexdigest()}"'}
