@@ -100,7 +100,7 @@ class LevelArray:
             dtype=self.array.metadata.dtype,
             fill_value=self.array.metadata.fill_value,
             # Chunks of zeros are written as well, so that a missing one is a lost one. Shards leave theirs out.
-            config=ArrayConfig(order="C", write_empty_chunks=not metadata.sharded),
+            config=ArrayConfig(order=metadata.document.get("order", "C"), write_empty_chunks=not metadata.sharded),
             prototype=default_buffer_prototype(),
         )
 
@@ -175,7 +175,10 @@ class LevelArray:
 
 def _make_array(store: Store, path: str, metadata: ArrayMetadata, where: str) -> zarr.AsyncArray[Any]:
     from zarr import AsyncArray
+    from zarr.core.metadata import ArrayV2Metadata, ArrayV3Metadata
     from zarr.storage import StorePath
+
+    from aiocopick.formats.codec_guard import guard_codecs
 
     document = metadata.document
     if metadata.zarr_format == 2:
@@ -191,9 +194,10 @@ def _make_array(store: Store, path: str, metadata: ArrayMetadata, where: str) ->
         # zarr warns of codecs beyond its specification, which CoPick writes.
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            make: Any = AsyncArray
-            array: zarr.AsyncArray[Any] = make(metadata=document, store_path=StorePath(store, path))
-            return array
+            make: Any = ArrayV2Metadata if metadata.zarr_format == 2 else ArrayV3Metadata
+            described = make.from_dict(document)
+            guard_codecs(described, metadata.chunk_bytes)
+            return AsyncArray(metadata=described, store_path=StorePath(store, path))
     except Exception as error:
         raise FormatError(
             f"{where}: zarr cannot read this array ({type(error).__name__}: {error})", path=where

@@ -110,7 +110,7 @@ def _along(selected: range, size: int, edge: int) -> Iterator[tuple[int, slice, 
         beyond = min(len(selected), position + -(-(end - first) // selected.step))
         last = selected[beyond - 1]
         inside = slice(first - origin, last - origin + 1, selected.step)
-        whole = selected.step == 1 and first == origin and last + 1 == end
+        whole = beyond - position == end - origin
         yield chunk, inside, slice(position, beyond), whole
         position = beyond
 
