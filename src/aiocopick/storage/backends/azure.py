@@ -180,6 +180,8 @@ class AzureBackend(Backend):
             found = header_map(answer.headers)
             if answer.status_code == 416 and span is not None:
                 return Content(b"")
+            if answer.status_code == 412:
+                raise TruncatedError("it changed while it was read")
             if answer.status_code >= 400:
                 raise StatusError(answer.status_code, found.get("x-ms-error-code", ""), found)
             data = await answer.read()
