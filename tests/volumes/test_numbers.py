@@ -7,8 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 from hypothesis.extra import numpy as npst
 
 from aiocopick.formats.chunk_plan import blocks, count_pieces, pieces, select, shape_of
@@ -104,9 +103,7 @@ def selections(draw: st.DrawFn) -> tuple[tuple[int, ...], tuple[int, ...], list[
         bound = st.none() | st.integers(-size - 2, size + 2)
         items.append(
             draw(
-                st.none()
-                | st.integers(-size, size - 1)
-                | st.builds(slice, bound, bound, st.none() | st.integers(1, 6))
+                st.none() | st.integers(-size, size - 1) | st.builds(slice, bound, bound, st.none() | st.integers(1, 6))
             )
         )
     return shape, chunks, items
@@ -132,7 +129,9 @@ def test_pieces_put_together_are_the_selection(drawn: Any) -> None:
     assert len(set(seen)) == len(seen) == count_pieces(selection, chunks)
 
 
-@pytest.mark.parametrize("items", [[5, None, None], [-6, None, None], [None, None], [slice(None, None, -1), None, None]])
+@pytest.mark.parametrize(
+    "items", [[5, None, None], [-6, None, None], [None, None], [slice(None, None, -1), None, None]]
+)
 def test_selections_that_cannot_be(items: list[Any]) -> None:
     with pytest.raises(IndexError):
         select(items, (5, 5, 5))
@@ -169,11 +168,12 @@ def test_the_smallest_type_that_holds_all_labels(highest: int, least: str, expec
 )
 def test_labels_that_would_change_are_refused(data: list[Any], dtype: str | None, message: str) -> None:
     array = np.array(data, dtype=np.float64) if isinstance(data[0], float) or data[0] > 2**63 else np.array(data)
+
+    def store() -> object:
+        return label_dtype(*value_range(array)) if dtype is None else cast_labels(array, np.dtype(dtype))
+
     with pytest.raises(ValueError, match=message):
-        if dtype is None:
-            label_dtype(*value_range(array))
-        else:
-            cast_labels(array, np.dtype(dtype))
+        store()
 
 
 def test_fractions_are_found_anywhere() -> None:

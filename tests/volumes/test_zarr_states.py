@@ -1,4 +1,4 @@
-"""zarr's state machines on our store: random sequences of operations against a model. StoreTests alone pass too easily."""
+"""zarr's state machines on our store: random operations against a model. StoreTests alone pass too easily."""
 
 from __future__ import annotations
 
@@ -68,5 +68,3 @@ def test_the_hierarchy_state_machine(place: Place) -> None:
     run_state_machine_as_test(machine, settings=few(place.kind))
     close(stores)
     assert stores
-
-
