@@ -34,6 +34,7 @@ _COUNTS = {"ribosome": 4, "apo-ferritin": 9}
 _VESICLE_RADIUS = 90.0
 _MEMBRANE = 40.0
 _MAP_SIZE = 32
+_NOTHING = (np.empty(0, dtype=np.float32), np.empty(0, dtype=np.uint8))
 
 
 def sample_objects() -> list[PickableObject]:
@@ -101,7 +102,7 @@ async def write_sample(
     async def write(index: int) -> None:
         name = f"TS_{index + 1:03d}"
         run = await root.new_run(name, exist_ok=True)
-        await _write_run(run, await in_thread(_imagine, seed, index), volumes=volumes)
+        await _write_run(run, await in_thread(_imagine, seed, index, volumes), volumes=volumes)
         if progress is not None:
             progress(name)
 
@@ -123,7 +124,7 @@ class _Scene:
     labels: NDArray[np.uint8]
 
 
-def _imagine(seed: int, index: int) -> _Scene:
+def _imagine(seed: int, index: int, volumes: bool) -> _Scene:
     random = np.random.default_rng([seed, index])
     radii = {item.name: item.radius or 0.0 for item in sample_objects()}
     vesicle = random.uniform(0.2, 0.35) * _BOX
@@ -141,7 +142,9 @@ def _imagine(seed: int, index: int) -> _Scene:
                 found.append(point)
                 taken.append((point, radii[name]))
         particles[name] = np.array(found).reshape(-1, 3).round(3)
-    tomogram, labels = _render(random, particles, radii, microtubule, vesicle)
+    # Random numbers of its own, so that the picks are the same without volumes.
+    noise = np.random.default_rng([seed, index, 1])
+    tomogram, labels = _render(noise, particles, radii, microtubule, vesicle) if volumes else _NOTHING
     return _Scene(
         particles=particles,
         rotations={name: _rotations(random, len(points)) for name, points in particles.items()},

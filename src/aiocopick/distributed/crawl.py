@@ -1,0 +1,117 @@
+"""The catalogue of a project, made by many workers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import anyio
+
+from aiocopick.distributed.jobs import cut, described, submitted, threads_of
+from aiocopick.distributed.names import exactly, run_names
+from aiocopick.layout.listing import Located
+from aiocopick.layout.paths import run_key
+from aiocopick.layout.refs import RunRef
+from aiocopick.tables.catalog import catalog
+from aiocopick.tables.rows import TableBuilder, row_of
+from aiocopick.tables.schema import arrow, catalog_columns, encode_metadata, metadata_of
+from aiocopick.tables.scope import Scope
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from aiocopick.entities import AsyncRoot
+
+
+@dataclass(frozen=True, slots=True)
+class _Job:
+    root: AsyncRoot
+    names: tuple[str, ...]
+    nouns: frozenset[str] | None
+    stats: bool
+    since: pa.Table | None
+
+
+async def crawl(
+    root: AsyncRoot,
+    *,
+    client: Any,
+    kinds: Iterable[str] | None = None,
+    runs: str | Iterable[str] | None = None,
+    stats: bool = False,
+    since: pa.Table | None = None,
+    retries: int = 2,
+    progress: Callable[[str], None] | None = None,
+) -> pa.Table:
+    """Crawl a project with the workers of a Dask cluster.
+
+    Parameters
+    ----------
+    root : AsyncRoot
+        The project; workers open it themselves, with the same configuration.
+    client : dask.distributed.Client
+        Synchronous or asynchronous.
+    kinds, runs, stats, since, progress
+        As for :func:`aiocopick.catalog`.
+    retries : int
+        How often a part of the runs is tried again when it raises. When its worker dies, Dask runs it elsewhere.
+
+    Returns
+    -------
+    pyarrow.Table
+        What :func:`aiocopick.catalog` returns, the same rows in the same order. Runs whose part failed for good have a
+        row with an ``error``.
+
+    Raises
+    ------
+    CopickError
+        The cluster has no worker.
+    """
+    scope = Scope.of(runs, kinds)
+    names = await run_names(root, scope)
+    jobs = [
+        _Job(root, part, scope.nouns, stats, _part_of(since, part)) for part in cut(names, await threads_of(client))
+    ]
+    tables: dict[tuple[str, ...], pa.Table] = {}
+    async with submitted(client, _crawl_part, jobs, name="aiocopick-crawl", retries=retries) as results:
+        async for job, result in results:
+            failed = isinstance(result, BaseException)
+            tables[job.names] = _failed(root, job, result) if failed else result
+            for name in job.names:
+                if progress is not None:
+                    progress(name)
+    ordered = [tables[job.names] for job in jobs]
+    # The objects of the project belong to no run; nor has a project without runs any part.
+    objects = await catalog(root, kinds, runs=(), stats=stats, since=since)
+    merged = arrow().concat_tables([objects, *ordered])
+    return merged.replace_schema_metadata(encode_metadata(metadata_of(objects) | scope.to_metadata()))
+
+
+def _crawl_part(job: _Job) -> pa.Table:
+    async def work() -> pa.Table:
+        async with job.root as root:
+            return await catalog(
+                root, job.nouns, runs=exactly(job.names), stats=job.stats, since=job.since, objects=False
+            )
+
+    return anyio.run(work)
+
+
+def _failed(root: AsyncRoot, job: _Job, error: BaseException) -> pa.Table:
+    table = TableBuilder(catalog_columns(stats=job.stats))
+    for name in job.names:
+        located = Located(RunRef(run=name), run_key(name))
+        table.add(row_of(located, root.layers[0].name, error=described(error)))
+    return table.table({})
+
+
+def _part_of(since: pa.Table | None, names: tuple[str, ...]) -> pa.Table | None:
+    """The rows of an earlier catalogue that a part needs."""
+    if since is None:
+        return None
+    pa = arrow()
+    return since.filter(pa.compute.is_in(since["run"], value_set=pa.array(names)))
+
+
+__all__ = ["crawl"]

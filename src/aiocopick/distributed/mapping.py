@@ -1,0 +1,164 @@
+"""A function of a run, on every run, by many workers."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import anyio
+
+from aiocopick.distributed.jobs import cut, described, submitted, threads_of
+from aiocopick.distributed.names import exactly, run_names
+from aiocopick.storage.limits import stream
+from aiocopick.tables.schema import arrow
+from aiocopick.tables.scope import Scope
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from aiocopick.entities import AsyncRoot, AsyncRun
+
+_RUNS_AT_ONCE = 8
+
+
+@dataclass(frozen=True, slots=True)
+class MappedRuns:
+    """What :func:`map_runs` found.
+
+    Parameters
+    ----------
+    table : pyarrow.Table
+        All rows, in the order of the runs, the name of the run in the first column ``run``.
+    errors : dict of str to str
+        Runs that have no rows because something failed, and what: its type and message.
+    """
+
+    table: pa.Table
+    errors: dict[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class _Job:
+    root: AsyncRoot
+    names: tuple[str, ...]
+    function: Callable[[AsyncRun], Awaitable[Any]]
+    nouns: frozenset[str] | None
+    load: frozenset[str]
+
+
+async def map_runs(
+    root: AsyncRoot,
+    function: Callable[[AsyncRun], Awaitable[Any]],
+    *,
+    client: Any,
+    runs: str | Iterable[str] | None = None,
+    kinds: Iterable[str] | None = None,
+    load: Iterable[str] = (),
+    retries: int = 2,
+    progress: Callable[[str], None] | None = None,
+) -> MappedRuns:
+    """Await a function of each run on the workers of a Dask cluster.
+
+    Parameters
+    ----------
+    root : AsyncRoot
+        The project; workers open it themselves, with the same configuration.
+    function : coroutine function
+        Takes an AsyncRun as a crawl yields it and returns its rows: a pyarrow Table or RecordBatch, a list of dicts, a
+        dict, or None. It travels to the workers, so it must be picklable (Dask takes lambdas and closures as well).
+    client : dask.distributed.Client
+        Synchronous or asynchronous.
+    runs, kinds, load
+        As for ``root.crawl()``: which runs, what is listed of them, and what is read before the function is called.
+    retries : int
+        How often a part of the runs is tried again when a worker cannot do it at all. An error of the function is not
+        such a case: it is reported for its run.
+    progress : callable, optional
+        Called with the name of each run that is done.
+
+    Returns
+    -------
+    MappedRuns
+
+    Raises
+    ------
+    CopickError
+        The cluster has no worker.
+    """
+    scope = Scope.of(runs, kinds)
+    names = await run_names(root, scope)
+    jobs = [_Job(root, part, function, scope.nouns, frozenset(load)) for part in cut(names, await threads_of(client))]
+    tables: dict[tuple[str, ...], pa.Table] = {}
+    errors: dict[str, str] = {}
+    async with submitted(client, _map_part, jobs, name="aiocopick-map", retries=retries) as results:
+        async for job, result in results:
+            if isinstance(result, BaseException):
+                errors.update(dict.fromkeys(job.names, described(result)))
+            else:
+                tables[job.names], failed = result
+                errors.update(failed)
+            for name in job.names:
+                if progress is not None:
+                    progress(name)
+    ordered = [tables[job.names] for job in jobs if job.names in tables]
+    return MappedRuns(_merged(ordered), dict(sorted(errors.items())))
+
+
+def _map_part(job: _Job) -> tuple[pa.Table, dict[str, str]]:
+    return anyio.run(_map_runs, job)
+
+
+async def _map_runs(job: _Job) -> tuple[pa.Table, dict[str, str]]:
+    async def apply(run: AsyncRun) -> pa.Table | str:
+        if run.error is not None:
+            return described(run.error)
+        try:
+            return _as_table(run.name, await job.function(run))
+        except Exception as error:
+            # Whatever the function does wrong on one run must not cost the others.
+            return described(error)
+
+    tables: list[pa.Table] = []
+    errors: dict[str, str] = {}
+    async with (
+        job.root as root,
+        root.crawl(runs=exactly(job.names), kinds=job.nouns, load=job.load) as found,
+        stream(apply, found, limit=_RUNS_AT_ONCE, ordered=True) as results,
+    ):
+        async for run, result in results:
+            if isinstance(result, str):
+                errors[run.name] = result
+            else:
+                tables.append(result)
+    return _merged(tables), errors
+
+
+def _as_table(run: str, rows: Any) -> pa.Table:
+    """The rows of a run as a table whose first column is `run`."""
+    pa = arrow()
+    if rows is None:
+        rows = []
+    if isinstance(rows, dict):
+        rows = [rows]
+    if isinstance(rows, list):
+        rows = pa.Table.from_pylist(rows)
+    elif isinstance(rows, pa.RecordBatch):
+        rows = pa.Table.from_batches([rows])
+    if not isinstance(rows, pa.Table):
+        raise TypeError(f"the function returned {type(rows).__name__}; rows are a Table, a RecordBatch, dicts or None")
+    if "run" in rows.column_names:
+        rows = rows.drop_columns(["run"])
+    return rows.add_column(0, "run", pa.array([run] * rows.num_rows, type=pa.string()))
+
+
+def _merged(tables: list[pa.Table]) -> pa.Table:
+    pa = arrow()
+    with_rows = [table for table in tables if table.num_rows]
+    if not with_rows:
+        return pa.table({"run": pa.array([], type=pa.string())})
+    # One run's integers may be another's floats, or be missing.
+    return pa.concat_tables(with_rows, promote_options="permissive")
+
+
+__all__ = ["MappedRuns", "map_runs"]
