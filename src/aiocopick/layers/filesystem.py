@@ -11,6 +11,7 @@ from aiocopick.errors import AlreadyExistsError, ConflictError, CopickError, Not
 from aiocopick.layers.base import Layer, Loaded, Nouns, Payload, Source
 from aiocopick.layers.codecs import decode, decode_here, encode
 from aiocopick.layers.copying import copy_up, copying_key, without_parts
+from aiocopick.layers.flat import FEW, scan_ranges
 from aiocopick.layers.listing import list_run
 from aiocopick.layout.listing import Listing, Located, parse_objects, parse_run, parse_runs
 from aiocopick.layout.paths import META, OBJECTS, RUNS, key_of, meta_key
@@ -146,12 +147,18 @@ class FilesystemLayer:
     def scan(
         self, runs: Iterable[Located], nouns: Nouns = None
     ) -> AbstractAsyncContextManager[AsyncIterator[tuple[Located, Listing | CopickError]]]:
-        """What many runs hold, a run at a time, some ahead of the consumer."""
+        """What many runs hold, some ahead of the consumer: by ranges of keys where the storage collapses volumes, a run
+        at a time elsewhere.
+        """
 
         async def ask(run: Located) -> Listing:
             return await self.list_run(run, nouns)
 
-        return stream(ask, runs, limit=self.config.max_concurrency, ordered=True)
+        neighbours = list(runs)
+        limit = self.config.max_concurrency
+        if self.storage.capabilities.delimiter and len(neighbours) >= FEW:
+            return scan_ranges(self.storage, neighbours, ask, limit=limit)
+        return stream(ask, neighbours, limit=limit, ordered=True)
 
     async def find(self, ref: Ref) -> Located | None:
         """Where one entity is stored: one request."""

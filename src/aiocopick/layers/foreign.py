@@ -290,11 +290,17 @@ class ForeignLayer:
             if any(is_read_only(item) for item in below(found, ref.kind)):
                 raise PermissionError("a part of it is read-only")
             if isinstance(ref, RunRef):
-                self._opened.get().delete_run(ref.run)
+                # The run deletes what it remembers, also what was deleted in another way: let it look first.
+                root = self._opened.get()
+                root.refresh()
+                root.delete_run(ref.run)
             else:
                 found.delete()
-            for other in [other for other in self._held if other == ref or ref in _ancestors(other)]:
-                del self._held[other]
+            # What it belonged to may still remember it.
+            above = set(_ancestors(ref))
+            for other in list(self._held):
+                if other == ref or other in above or ref in _ancestors(other):
+                    del self._held[other]
 
         await self._change("delete", located.key, remove)
 

@@ -25,8 +25,10 @@ def load(kind: str, entity: Any) -> Payload:
         return CopickFilamentsFile.model_validate(content.model_dump())
     from aiocopick.formats.picks_table import PicksTable
 
-    header = content.model_dump(exclude={"points"})
-    return PicksTable.from_points(content.points, header)
+    if isinstance(content, list):
+        # The specification's `_load` gives the points alone.
+        return PicksTable.from_points(content)
+    return PicksTable.from_points(content.points, content.model_dump(exclude={"points"}))
 
 
 def save(ref: FileRef, run: Any, entity: Any | None, payload: Payload, *, create: bool) -> Any:

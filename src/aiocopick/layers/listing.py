@@ -20,7 +20,7 @@ FOLDERS_OF_NOUN: dict[str, tuple[str, ...]] = {
 }
 """Folders of a run to list for a noun; voxel spacings, tomograms and features lie in folders of any number."""
 
-_MANY = 500
+MANY = 500
 """A page of so many entries that are mostly not ours shows a run whose folder holds something else (raw frames)."""
 
 
@@ -81,12 +81,13 @@ async def _flat(storage: Storage, key: str) -> list[Entry] | None:
     entries: list[Entry] = []
     async with storage.scan(key) as pages:
         async for page in pages:
-            ours = [entry for entry in page if _is_ours(entry.key[len(key) + 1 :].partition("/")[0])]
-            if len(page) >= _MANY and 2 * len(ours) < len(page):
+            ours = [entry for entry in page if is_ours(entry.key[len(key) + 1 :].partition("/")[0])]
+            if len(page) >= MANY and 2 * len(ours) < len(page):
                 return None
             entries.extend(ours)
     return entries
 
 
-def _is_ours(folder: str) -> bool:
+def is_ours(folder: str) -> bool:
+    """Whether a folder of a run, by its name, holds entities."""
     return folder in _FOLDERS or parse_voxel_spacing(folder) is not None

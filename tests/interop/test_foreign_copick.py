@@ -1,0 +1,45 @@
+"""copick's own roots as layers of ours, in copick's environment."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+CONTRACT = Path(__file__).with_name("foreign_contract.py")
+
+# copick's environment has no pytest: that of this environment is put behind everything of its own.
+RUN = """
+import sys
+sys.path.append(sys.argv[1])
+import pytest
+sys.exit(pytest.main(sys.argv[2:]))
+"""
+
+
+@pytest.mark.timeout(900)
+def test_the_contract_holds_on_copicks_roots(copick2_python: Path, tmp_path: Path) -> None:
+    spec = find_spec("pytest")
+    assert spec is not None
+    assert spec.origin is not None
+    packages = Path(spec.origin).parents[1]
+    settings = tmp_path / "pytest.ini"
+    settings.write_text("[pytest]\nasyncio_mode = strict\nasyncio_default_fixture_loop_scope = function\n")
+    done = subprocess.run(
+        [
+            *(str(copick2_python), "-c", RUN, str(packages)),
+            *(str(CONTRACT), "-c", str(settings), "--noconftest", "-q", "-p", "pytest_asyncio.plugin"),
+            *("-p", "no:cacheprovider", "--basetemp", str(tmp_path / "temporary")),
+        ],
+        env=os.environ | {"PYTHONPATH": str(REPOSITORY / "src"), "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout[-6000:] + done.stderr[-2000:]
+    assert " passed" in done.stdout
+    assert "skipped" not in done.stdout
