@@ -570,8 +570,13 @@ def test_an_overlay_and_a_static_project_are_seen_as_one(layered: CopickRootFS) 
     tomogram = run.voxel_spacings[0].new_tomogram("denoised")
     assert "overlay" in tomogram.path
     assert len(run.picks) == 3
-    with pytest.raises(PermissionError):
-        run.picks[0].delete()
+    static = run.picks[0]
+    static.load()
+    for change in (static.delete, static.store, lambda: static.from_numpy(POSITIONS), lambda: static.update(list)):
+        with pytest.raises(PermissionError, match="static"):
+            change()
+    static.from_numpy(POSITIONS[:1], store=False)
+    assert len(static.points) == 1
 
 
 def test_deleting_in_the_overlay_shows_the_static_entity_again(layered: CopickRootFS) -> None:

@@ -121,7 +121,7 @@ def defined_in(cls: type, name: str) -> str:
 # --- the async twins --------------------------------------------------------------------------------------------------
 
 # Blocking code has another word for it, or none.
-ONLY_ASYNC = {"aclose", "parent_slot", "noun", "loaded"}
+ONLY_ASYNC = {"aclose", "parent_slot", "noun", "loaded", "knows"}
 # Iterators, arrays of zarr and roots are of the blocking kind on the facade.
 OTHER_RETURNS = {"crawl", "slabs", "open_array", "options", "resolve"}
 # Properties here, with the same parameters otherwise; and what is said differently because it asks at once.

@@ -104,6 +104,10 @@ class RunBase(MetadataMixin):
             if self._sources and source.layer.name not in known:
                 self._stored_in(Source(source.layer, source.layer.locate(self.ref)))
 
+    def knows(self, noun: str) -> bool:
+        """Whether the children of a plural noun are known, so that asking for them costs nothing."""
+        return noun in self._children
+
     # --- asking -------------------------------------------------------------------------------------------------------
 
     async def _query(self, noun: str, layers: Iterable[str] | None) -> list[Any]:

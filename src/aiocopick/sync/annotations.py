@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
+from aiocopick.errors import ReadOnlyError
 from aiocopick.sync.base import BlockingEntity
 
 if TYPE_CHECKING:
@@ -55,7 +56,17 @@ class Annotation(BlockingEntity[File]):
 
         See :meth:`aiocopick.AsyncPicks.store`.
         """
+        self._refuse_static()
         self._call(self.aio.store)
+
+    def _refuse_static(self) -> None:
+        # The async twin writes to the overlay; code written for copick counts on the refusal.
+        if self.read_only:
+            raise ReadOnlyError(
+                f"{self.path} lies in the read-only layer {self.layer.name!r}; write to what "
+                f"new_{self.kind}(..., exist_ok=True) gives.",
+                path=self.path,
+            )
 
     def _store(self) -> None:
         self._call(self.aio._store)

@@ -112,6 +112,8 @@ class CopickFilamentsFS(Annotation[AsyncFilaments], CopickFilaments):
 
         See :meth:`aiocopick.AsyncFilaments.from_numpy`.
         """
+        if store:
+            self._refuse_static()
         self._call(
             self.aio.from_numpy,
             polylines,
@@ -129,4 +131,5 @@ class CopickFilamentsFS(Annotation[AsyncFilaments], CopickFilaments):
 
         See :meth:`aiocopick.AsyncFilaments.update`.
         """
+        self._refuse_static()
         self._call(self.aio.update, function)

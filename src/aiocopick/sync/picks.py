@@ -99,6 +99,7 @@ class CopickPicksFS(Annotation[AsyncPicks], CopickPicks):
 
         See :meth:`aiocopick.AsyncPicks.update`.
         """
+        self._refuse_static()
         self._call(self.aio.update, function)
 
     def numpy(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -149,6 +150,8 @@ class CopickPicksFS(Annotation[AsyncPicks], CopickPicks):
 
         See :meth:`aiocopick.AsyncPicks.from_numpy`.
         """
+        if store:
+            self._refuse_static()
         self._call(self.aio.from_numpy, positions, transforms, instance_ids, scores, store=store)
 
     def df(self, format: str = "relion", **kwargs: Any) -> pd.DataFrame:
@@ -163,4 +166,5 @@ class CopickPicksFS(Annotation[AsyncPicks], CopickPicks):
 
         See :meth:`aiocopick.AsyncPicks.from_df`.
         """
+        self._refuse_static()
         self._call(self.aio.from_df, df, format, **kwargs)

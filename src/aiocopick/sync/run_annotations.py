@@ -62,21 +62,21 @@ class AnnotationVerbs(RunBase):
 
         See :meth:`aiocopick.AsyncRun.get_picks`.
         """
-        return self._wrap_all(self._look(self.aio.get_picks, object_name, user_id, session_id, **kwargs))
+        return self._wrap_all(self._look("picks", self.aio.get_picks, object_name, user_id, session_id, **kwargs))
 
     def user_picks(self) -> list[CopickPicksFS]:
         """The picks of the user of the config; of all users when it names none.
 
         See :meth:`aiocopick.AsyncRun.user_picks`.
         """
-        return self._wrap_all(self._look(self.aio.user_picks))
+        return self._wrap_all(self._look("picks", self.aio.user_picks))
 
     def tool_picks(self) -> list[CopickPicksFS]:
         """The picks that tools made (session ``"0"``).
 
         See :meth:`aiocopick.AsyncRun.tool_picks`.
         """
-        return self._wrap_all(self._look(self.aio.tool_picks))
+        return self._wrap_all(self._look("picks", self.aio.tool_picks))
 
     def new_picks(
         self,
@@ -142,21 +142,21 @@ class AnnotationVerbs(RunBase):
 
         See :meth:`aiocopick.AsyncRun.get_meshes`.
         """
-        return self._wrap_all(self._look(self.aio.get_meshes, object_name, user_id, session_id, **kwargs))
+        return self._wrap_all(self._look("meshes", self.aio.get_meshes, object_name, user_id, session_id, **kwargs))
 
     def user_meshes(self) -> list[CopickMeshFS]:
         """The meshes of the user of the config; of all users when it names none.
 
         See :meth:`aiocopick.AsyncRun.user_meshes`.
         """
-        return self._wrap_all(self._look(self.aio.user_meshes))
+        return self._wrap_all(self._look("meshes", self.aio.user_meshes))
 
     def tool_meshes(self) -> list[CopickMeshFS]:
         """The meshes that tools made (session ``"0"``).
 
         See :meth:`aiocopick.AsyncRun.tool_meshes`.
         """
-        return self._wrap_all(self._look(self.aio.tool_meshes))
+        return self._wrap_all(self._look("meshes", self.aio.tool_meshes))
 
     def new_mesh(
         self,
@@ -222,7 +222,7 @@ class AnnotationVerbs(RunBase):
 
         See :meth:`aiocopick.AsyncRun.get_filaments`.
         """
-        return self._wrap_all(self._look(self.aio.get_filaments, object_name, user_id, session_id))
+        return self._wrap_all(self._look("filaments", self.aio.get_filaments, object_name, user_id, session_id))
 
     def new_filaments(
         self,

@@ -33,13 +33,18 @@ class RunBase(BlockingEntity[AsyncRun], CopickRun):
         """The project."""
         return self._root
 
-    def _look(self, function: Callable[P, Coroutine[Any, Any, T]], /, *args: P.args, **kwargs: P.kwargs) -> T:
-        """As ``_call``, for what lists the run the first time: the runs beside it are listed with it."""
-        if self._cohort is not None:
+    def _ahead(self, noun: str) -> None:
+        """Before a noun is asked for the first time: the runs beside this one are listed with it."""
+        if self._cohort is not None and not self.aio.knows(noun):
             self._cohort.list_once(self)
+
+    def _look(
+        self, noun: str, function: Callable[P, Coroutine[Any, Any, T]], /, *args: P.args, **kwargs: P.kwargs
+    ) -> T:
+        """As ``_call``, for what asks for a noun."""
+        self._ahead(noun)
         return self._call(function, *args, **kwargs)
 
     def _listed(self, noun: str, ask: Callable[[], Coroutine[Any, Any, Any]]) -> list[Any]:
-        if self._cohort is not None and getattr(self, f"_{noun}") is None:
-            self._cohort.list_once(self)
+        self._ahead(noun)
         return super()._listed(noun, ask)

@@ -54,7 +54,9 @@ class VolumeVerbs(RunBase):
 
         See :meth:`aiocopick.AsyncRun.get_voxel_spacing`.
         """
-        spacing: CopickVoxelSpacingFS | None = self._wrap(self._look(self.aio.get_voxel_spacing, voxel_size, **kwargs))
+        spacing: CopickVoxelSpacingFS | None = self._wrap(
+            self._look("voxel_spacings", self.aio.get_voxel_spacing, voxel_size, **kwargs)
+        )
         return spacing
 
     def new_voxel_spacing(self, voxel_size: float, exist_ok: bool = False, **kwargs: Any) -> CopickVoxelSpacingFS:
@@ -116,6 +118,7 @@ class VolumeVerbs(RunBase):
         See :meth:`aiocopick.AsyncRun.get_segmentations`.
         """
         twins = self._look(
+            "segmentations",
             self.aio.get_segmentations,
             user_id,
             session_id,
@@ -133,14 +136,14 @@ class VolumeVerbs(RunBase):
 
         See :meth:`aiocopick.AsyncRun.user_segmentations`.
         """
-        return self._wrap_all(self._look(self.aio.user_segmentations))
+        return self._wrap_all(self._look("segmentations", self.aio.user_segmentations))
 
     def tool_segmentations(self) -> list[CopickSegmentationFS]:
         """The segmentations that tools made (session ``"0"``).
 
         See :meth:`aiocopick.AsyncRun.tool_segmentations`.
         """
-        return self._wrap_all(self._look(self.aio.tool_segmentations))
+        return self._wrap_all(self._look("segmentations", self.aio.tool_segmentations))
 
     def new_segmentation(
         self,

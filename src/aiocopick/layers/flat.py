@@ -1,0 +1,119 @@
+"""What many runs hold, from few listings: everything in a range of keys at once, then sorted out by run."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
+
+from aiocopick.errors import CopickError, StorageTimeoutError
+from aiocopick.layers.listing import MANY, is_ours
+from aiocopick.layout.listing import Listing, Located, parse_run
+from aiocopick.layout.paths import META, RUNS
+from aiocopick.layout.refs import RunRef
+from aiocopick.storage.limits import gather_results, stream
+from aiocopick.storage.scan import LAST
+
+if TYPE_CHECKING:
+    from aiocopick.storage.base import Entry, Storage
+
+Answer = Listing | CopickError
+
+BLOCK = 256
+"""Runs of one range; several ranges are read side by side."""
+
+FEW = 8
+"""So few runs are asked for one by one: a range may hold any number of others."""
+
+_SIDE_BY_SIDE = 4
+
+
+@asynccontextmanager
+async def scan_ranges(
+    storage: Storage,
+    runs: Sequence[Located],
+    one: Callable[[Located], Awaitable[Listing]],
+    *,
+    limit: int,
+) -> AsyncIterator[AsyncIterator[tuple[Located, Answer]]]:
+    """Runs with their listings, in the order given, some ranges ahead of the consumer.
+
+    Parameters
+    ----------
+    storage : Storage
+        One that collapses zarr trees.
+    runs : sequence of Located
+        Neighbours: what lies between them is read as well.
+    one : callable
+        Lists a single run, where a range does not answer.
+    limit : int
+        Single runs listed at once.
+    """
+
+    async def answer(block: Sequence[Located]) -> list[Answer]:
+        flat = {run.key: run for run in block if not run.key.endswith(".zarr")}
+        try:
+            entries = await _entries(storage, sorted(flat, key=lambda key: f"{key}/")) if len(flat) >= FEW else None
+        except StorageTimeoutError as error:
+            # Whoever waited so long for one answer is not made to wait for hundreds.
+            return [error] * len(block)
+        if entries is None:
+            return list(await gather_results(one, block, limit=limit))
+        alone = [run for run in block if run.key not in flat]
+        answers = dict(zip(alone, await gather_results(one, alone, limit=limit), strict=True))
+        return [
+            answers[run] if run in answers else parse_run(run.ref, entries[run.key])
+            for run in block
+            if isinstance(run.ref, RunRef)
+        ]
+
+    blocks = [runs[start : start + BLOCK] for start in range(0, len(runs), BLOCK)]
+    async with stream(answer, blocks, limit=_SIDE_BY_SIDE, ordered=True) as answered:
+        yield _Flattened(answered)
+
+
+async def _entries(storage: Storage, keys: Sequence[str]) -> dict[str, list[Entry]] | None:
+    """Entries of each run, or None when a range is no good way to them: too much lies there that nobody asked for."""
+    found: dict[str, list[Entry]] = {key: [] for key in keys}
+    others = 0
+    try:
+        async with storage.scan(RUNS, start_after=f"{keys[0]}/", stop_before=f"{keys[-1]}/{LAST}") as pages:
+            async for page in pages:
+                before = others
+                for entry in page:
+                    runs, _, rest = entry.key.partition("/")
+                    name, _, inside = rest.partition("/")
+                    entries = found.get(f"{runs}/{name}")
+                    if entries is not None and is_ours(inside.partition("/")[0]):
+                        entries.append(entry)
+                    elif entries is None or inside != META:
+                        others += 1
+                if others - before > MANY and 2 * (others - before) > len(page):
+                    return None
+    except StorageTimeoutError:
+        raise
+    except CopickError:
+        # Whose fault it is shows when the runs are asked for one by one.
+        return None
+    return found
+
+
+class _Flattened:
+    """Answers one by one. A class, as a generator left early would be finalised at another time."""
+
+    __slots__ = ("_answered", "_ready")
+
+    def __init__(self, answered: AsyncIterator[tuple[Sequence[Located], list[Answer] | CopickError]]) -> None:
+        self._answered = answered
+        self._ready: list[tuple[Located, Answer]] = []
+
+    def __aiter__(self) -> _Flattened:
+        return self
+
+    async def __anext__(self) -> tuple[Located, Answer]:
+        if not self._ready:
+            block, answers = await anext(self._answered)
+            if isinstance(answers, CopickError):
+                raise answers
+            self._ready = list(zip(block, answers, strict=True))[::-1]
+        return self._ready.pop()
