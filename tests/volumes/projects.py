@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -10,6 +10,7 @@ import numpy as np
 
 import aiocopick
 from aiocopick import AsyncRoot, AsyncRun, AsyncTomogram, AsyncVoxelSpacing
+from aiocopick.storage import Storage
 from tests.volumes.places import Place
 
 OBJECTS = [
@@ -56,3 +57,11 @@ def requests(root: AsyncRoot) -> dict[str, int]:
     counted = {verb: count for verb, count in root.stats.requests.items() if count}
     root.stats.requests.clear()
     return counted
+
+
+def wrap(root: AsyncRoot, make: Callable[[Storage], Storage]) -> Any:
+    """Put a storage for tests around that of a project with one layer; returns it."""
+    [layer] = root._stack.layers
+    wrapped = make(layer.storage)  # type: ignore[attr-defined]
+    layer.storage = wrapped  # type: ignore[attr-defined]
+    return wrapped

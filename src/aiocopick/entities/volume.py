@@ -13,7 +13,7 @@ from aiocopick.entities.volume_boxes import extract_boxes
 from aiocopick.entities.volume_regions import fit_region, on_data, read_region, update_coarser, write_region
 from aiocopick.entities.volume_slabs import Slabs
 from aiocopick.entities.volume_state import Level, VolumeState, describe
-from aiocopick.entities.volume_writing import Plan, Progress, write_volume
+from aiocopick.entities.volume_writing import Plan, Progress, hide, write_volume
 from aiocopick.formats.chunk_plan import select
 from aiocopick.formats.ome import spatial_axes
 from aiocopick.formats.ome_writing import axis_names
@@ -84,6 +84,12 @@ class AsyncVolume(AsyncEntity):
 
     async def _delete_data(self) -> None:
         self.refresh()
+        self._check_deletable()
+        await self._resolve()
+        for source in self._sources:
+            if not source.layer.read_only:
+                # Chunks that are gone read as zeros: what shows the volume goes before them.
+                await hide(source.layer.zarr_store(source.located))
         await super()._delete_data()
 
     async def open_array(self, zarr_group: str | None = None) -> AsyncArray[Any]:

@@ -154,7 +154,7 @@ class AsyncFeaturesVolume(AsyncVolume):
         self.refresh()
         try:
             await self._resolve()
-            await self._state_of_volume().group()
+            await self._state_of_volume().array()
         except NotFoundError:
             return False
         return True

@@ -60,7 +60,7 @@ class AsyncMapVolume(AsyncDensity):
             return False
         try:
             await self._resolve()
-            await self._state_of_volume().group()
+            await self._state_of_volume().array()
         except NotFoundError:
             return False
         return True

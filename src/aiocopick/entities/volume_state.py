@@ -11,15 +11,12 @@ import numpy as np
 
 from aiocopick.entities.volume_array import LevelArray, Limits
 from aiocopick.errors import NotFoundError
-from aiocopick.formats.ome import GROUP_DOCUMENTS, Dataset, OmeGroup, is_level_path, parse_group
+from aiocopick.formats.ome import GROUP_DOCUMENTS, PLAIN_LEVELS, Dataset, OmeGroup, is_level_path, parse_group
 from aiocopick.formats.ome_arrays import ARRAY_DOCUMENT, parse_array
 from aiocopick.storage.limits import gather
 
 if TYPE_CHECKING:
     from zarr.abc.store import Store
-
-_PLAIN_LEVELS = ("0", "s0")
-"""What the finest level of a group without OME metadata is called."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,8 +99,8 @@ class VolumeState:
 
     async def _plain_group(self, zarr_format: int) -> OmeGroup:
         name = ARRAY_DOCUMENT[zarr_format]
-        contents = await gather(self._get, [f"{level}/{name}" for level in _PLAIN_LEVELS], limit=2)
-        for level, content in zip(_PLAIN_LEVELS, contents, strict=True):
+        contents = await gather(self._get, [f"{level}/{name}" for level in PLAIN_LEVELS], limit=2)
+        for level, content in zip(PLAIN_LEVELS, contents, strict=True):
             if content is not None:
                 self._take(level, zarr_format, content)
                 return OmeGroup(zarr_format=zarr_format, datasets=(Dataset(path=level),))
@@ -149,9 +146,19 @@ class VolumeState:
         if is_level_path(path):
             content = await self._get(f"{path}/{ARRAY_DOCUMENT[group.zarr_format]}")
         if content is None:
-            known = ", ".join(dataset.path for dataset in group.datasets)
-            raise NotFoundError(f"{self.where}: there is no level {path!r}; its levels are {known}", path=self.where)
+            raise self._missing(path, group)
         return self._take(path, group.zarr_format, content)
+
+    def _missing(self, path: str, group: OmeGroup) -> NotFoundError:
+        known = [dataset.path for dataset in group.datasets]
+        if path == known[0]:
+            # Its writer has not finished, or never will: somebody else may look again later.
+            self._group = None
+            return NotFoundError(
+                f"{self.where}: the volume is not complete, level {path!r} is missing; write it with from_numpy()",
+                path=self.where,
+            )
+        return NotFoundError(f"{self.where}: there is no level {path!r}, only {', '.join(known)}", path=self.where)
 
     async def arrays(self) -> list[LevelArray]:
         """The arrays of all levels, finest first: a request for each that was not asked for before, side by side."""

@@ -10,8 +10,8 @@ import numpy as np
 
 from aiocopick.entities.volume_array import LevelArray, Limits
 from aiocopick.formats.chunk_plan import Slices, blocks, count_pieces, pieces
-from aiocopick.formats.ome import OmeGroup, parse_group
-from aiocopick.formats.ome_arrays import array_documents, describe_array
+from aiocopick.formats.ome import GROUP_DOCUMENTS, PLAIN_LEVELS, OmeGroup, parse_group
+from aiocopick.formats.ome_arrays import ARRAY_DOCUMENT, array_documents, describe_array
 from aiocopick.formats.ome_writing import empty_group_documents, group_documents
 from aiocopick.formats.pyramid import Downsample, coarse_block, even_edges, level_shapes
 from aiocopick.formats.volume_layout import chunking
@@ -101,12 +101,6 @@ async def write_volume(
     if not empty:
         await make_empty(store, plan.zarr_format)
     await _write_levels(arrays, plan, limits, progress)
-    documents = [
-        (f"{array.path}/{name}", content)
-        for array in arrays
-        for name, content in array_documents(array.metadata).items()
-    ]
-    await _set_all(store, documents, limits)
     group = group_documents(
         plan.zarr_format,
         [array.path for array in arrays],
@@ -114,16 +108,23 @@ async def write_volume(
         axes=plan.axes,
         metadata=plan.metadata,
     )
-    # A zarr 2 group was made before; the attributes make the levels known.
-    group.pop(".zgroup", None)
-    await _set_all(store, group.items(), limits)
+    # The finest level's metadata comes last of all: without it a volume is empty, also for whoever opens that level by
+    # its name. A zarr 2 group was made before.
+    others = [item for array in arrays[1:] for item in _documents_of(array)]
+    others += [item for item in group.items() if item[0] != ".zgroup"]
+    await _set_all(store, others, limits)
+    await _set_all(store, _documents_of(arrays[0]), limits)
     described = parse_group(group, path=where)
     assert described is not None
     return described, arrays
 
 
+def _documents_of(array: LevelArray) -> list[tuple[str, bytes]]:
+    return [(f"{array.path}/{name}", content) for name, content in array_documents(array.metadata).items()]
+
+
 async def make_empty(store: Store, zarr_format: int) -> None:
-    """Turn whatever is there into a bare group: first its metadata, so that it reads as empty, then the rest.
+    """Turn whatever is there into a bare group, in an order that shows the old volume whole or not at all.
 
     Parameters
     ----------
@@ -133,14 +134,23 @@ async def make_empty(store: Store, zarr_format: int) -> None:
         Of the bare group.
     """
     keys = [key async for key in store.list_prefix("")]
+    # Without the metadata of its finest level a volume reads as empty, whatever else is there.
+    finest = {f"{level}/{name}" for level in PLAIN_LEVELS for name in ARRAY_DOCUMENT.values()} & set(keys)
+    await _delete_all(store, sorted(finest))
     bare = empty_group_documents(zarr_format)
-    # The new format's metadata first: zarr.json wins over zarr 2's, and zarr 2's are read once zarr.json is gone.
+    # The new format's metadata before the old one's goes: zarr.json wins, and zarr 2's are read once it is gone.
     for name, content in bare.items():
         await store.set(name, _buffer(content))
-    stale = [key for key in keys if key not in bare]
+    stale = [key for key in keys if key not in bare and key not in finest]
     hidden = [key for key in stale if key.rpartition("/")[2] in _METADATA]
     await _delete_all(store, sorted(hidden, key=lambda key: key.count("/")))
     await _delete_all(store, [key for key in stale if key.rpartition("/")[2] not in _METADATA])
+
+
+async def hide(store: Store) -> None:
+    """Remove the metadata that shows a volume, so that it reads as empty while the rest of it is removed."""
+    finest = [f"{level}/{name}" for level in PLAIN_LEVELS for name in ARRAY_DOCUMENT.values()]
+    await _delete_all(store, [*finest, *GROUP_DOCUMENTS])
 
 
 _METADATA = frozenset({"zarr.json", ".zattrs", ".zgroup", ".zarray", ".zmetadata"})

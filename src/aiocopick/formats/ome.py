@@ -17,6 +17,8 @@ from aiocopick.formats.ome_units import angstrom_per
 SPATIAL = ("z", "y", "x")
 GROUP_DOCUMENTS = ("zarr.json", ".zattrs")
 """What must be read to know a group; ``.zgroup`` says nothing more."""
+PLAIN_LEVELS = ("0", "s0")
+"""What the finest level of a group without multiscale metadata is called."""
 MAX_LEVELS = 64
 
 

@@ -1,0 +1,193 @@
+"""How many requests the verbs of volumes send, as the server counts them, and in which order."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+import zarr
+
+from aiocopick.testing import CountingStorage
+from tests.servers.s3 import MotoServer
+from tests.volumes.places import Place
+from tests.volumes.projects import METADATA_NAMES, noise, project, reopened, requests, spacing_of, tomogram_of, wrap
+
+pytestmark = pytest.mark.asyncio
+
+CHUNKS = (16, 16, 16)
+SHAPE = (32, 32, 32)
+# 8 + 1 + 1 chunks in three levels.
+ALL_CHUNKS = 10
+
+
+def is_metadata(key: str) -> bool:
+    return key.rpartition("/")[2] in METADATA_NAMES
+
+
+@pytest.mark.parametrize(("zarr_format", "group_keys"), [(2, 2), (3, 1)])
+async def test_a_new_tomogram_is_written_in_chunks_and_metadata(
+    moto_server: MotoServer, bucket: Place, zarr_format: int, group_keys: int
+) -> None:
+    async with project(bucket, zarr_format=zarr_format) as root:
+        spacing = await spacing_of(root)
+        await spacing.tomograms()
+        with moto_server.counting() as created:
+            tomogram = await spacing.new_tomogram("wbp")
+        assert created == {"PutObject": group_keys}
+        with moto_server.counting() as written:
+            await tomogram.from_numpy(noise(*SHAPE), chunks=CHUNKS)
+        # One document per level, and the one that makes them known.
+        assert written == {"PutObject": ALL_CHUNKS + 3 + 1}
+        with moto_server.counting() as read:
+            await tomogram.numpy()
+        assert read == {"GetObject": 8}
+
+
+@pytest.mark.parametrize("zarr_format", [2, 3])
+async def test_the_first_read_learns_in_three_requests_and_the_next_in_none(
+    moto_server: MotoServer, bucket: Place, zarr_format: int
+) -> None:
+    async with project(bucket, zarr_format=zarr_format) as root:
+        await (await tomogram_of(root)).from_numpy(noise(*SHAPE), chunks=CHUNKS)
+    tomogram = await reopened(bucket)
+    with moto_server.counting() as first:
+        await tomogram.numpy(z=slice(0, 16))
+    assert first == {"GetObject": 3 + 4}
+    with moto_server.counting() as second:
+        await tomogram.numpy(z=slice(0, 16))
+    assert second == {"GetObject": 4}
+    with moto_server.counting() as array:
+        await tomogram.open_array()
+    assert not array
+    with moto_server.counting() as levels:
+        await tomogram.levels()
+    assert levels == {"GetObject": 2}
+    await tomogram.root.aclose()
+
+
+@pytest.mark.parametrize("zarr_format", [2, 3])
+async def test_metadata_takes_two_round_trips(memory: Place, zarr_format: int) -> None:
+    async with project(memory, zarr_format=zarr_format) as root:
+        await (await tomogram_of(root)).from_numpy(noise(*SHAPE), chunks=CHUNKS)
+    tomogram = await reopened(memory)
+    counted = wrap(tomogram.root, CountingStorage)
+    await tomogram.levels()
+    names = [key.rpartition("wbp.zarr/")[2] for _, key in counted.calls]
+    array = ".zarray" if zarr_format == 2 else "zarr.json"
+    assert set(names[:2]) == {"zarr.json", ".zattrs"}
+    assert sorted(names[2:]) == [f"{level}/{array}" for level in range(3)]
+    await tomogram.root.aclose()
+
+
+@pytest.mark.parametrize("zarr_format", [2, 3])
+async def test_data_is_written_first_and_what_shows_it_last(memory: Place, zarr_format: int) -> None:
+    async with project(memory, zarr_format=zarr_format) as root:
+        tomogram = await tomogram_of(root)
+        for _ in range(2):
+            counted = wrap(root, CountingStorage)
+            await tomogram.from_numpy(noise(*SHAPE), chunks=CHUNKS)
+            written = [key for verb, key in counted.calls if verb == "write"]
+            last_chunk = max(at for at, key in enumerate(written) if not is_metadata(key))
+            assert [key for key in written[last_chunk + 1 :] if not is_metadata(key)] == []
+            assert written[-1].rpartition("wbp.zarr/")[2] == ("0/.zarray" if zarr_format == 2 else "0/zarr.json")
+            assert len([key for key in written[last_chunk + 1 :] if is_metadata(key)]) == 4
+            assert counted.count("stat") == 0
+            tomogram.refresh()
+        # The second time there was something to remove: what showed it went first.
+        verbs = [verb for verb, _ in counted.calls]
+        changed = [key for verb, key in counted.calls if verb in ("write", "delete")]
+        assert is_metadata(changed[0])
+        assert "list" in verbs
+        deleted = [key for verb, key in counted.calls if verb == "delete"]
+        kinds = [is_metadata(key) for key in deleted]
+        assert kinds == sorted(kinds, reverse=True)
+
+
+async def test_a_region_write_reads_only_what_it_changes_in_part(bucket: Place) -> None:
+    async with project(bucket) as root:
+        tomogram = await tomogram_of(root)
+        await tomogram.from_numpy(noise(*SHAPE), chunks=CHUNKS, levels=1)
+        requests(root)
+        await tomogram.set_region(0, z=slice(0, 16))
+        assert requests(root) == {"write": 4}
+        await tomogram.set_region(0, z=slice(8, 32), y=slice(0, 16))
+        assert requests(root) == {"read": 2, "write": 4}
+
+
+async def test_boxes_ask_for_each_chunk_once(bucket: Place) -> None:
+    async with project(bucket) as root:
+        tomogram = await tomogram_of(root)
+        await tomogram.from_numpy(noise(*SHAPE), chunks=CHUNKS, levels=1)
+        requests(root)
+        await tomogram.extract(np.random.default_rng(0).uniform(0, 320, (200, 3)), 8)
+        assert requests(root) == {"read": 8}
+        await tomogram.extract([[40.0, 40.0, 40.0]], 8)
+        assert requests(root) == {"read": 1}
+
+
+async def test_slabs_ask_for_each_chunk_once(bucket: Place) -> None:
+    async with project(bucket) as root:
+        tomogram = await tomogram_of(root)
+        await tomogram.from_numpy(noise(*SHAPE), chunks=CHUNKS, levels=1)
+        for thickness in (None, 1, 5, 16, 20):
+            requests(root)
+            async for _ in tomogram.slabs("y", thickness):
+                pass
+            assert requests(root) == {"read": 8}
+
+
+async def test_shards_are_read_in_part(bucket: Place) -> None:
+    async with project(bucket, zarr_format=3) as root:
+        tomogram = await tomogram_of(root)
+        await tomogram.from_numpy(noise(64, 64, 64), chunks=(16, 16, 16), shards=(64, 64, 64), levels=1)
+        requests(root)
+        whole = root.stats.bytes_read
+        await tomogram.numpy()
+        assert requests(root) == {"read": 1}
+        whole = root.stats.bytes_read - whole
+        before = root.stats.bytes_read
+        await tomogram.numpy(x=slice(0, 16), y=slice(0, 16), z=slice(0, 16))
+        assert requests(root) == {"read": 2}
+        assert root.stats.bytes_read - before < whole / 32
+
+
+@pytest.mark.parametrize("verb", ["read", "write"])
+async def test_the_limit_of_requests_holds_for_chunks(memory: Place, verb: str) -> None:
+    data = noise(48, 48, 48)
+    concurrency = zarr.config.get("async.concurrency")
+    async with project(memory, max_concurrency=5) as root:
+        tomogram = await tomogram_of(root)
+        if verb == "read":
+            await tomogram.from_numpy(data, chunks=(8, 8, 8), levels=1)
+            root.stats.peak_in_flight = 0
+            await tomogram.numpy()
+        else:
+            root.stats.peak_in_flight = 0
+            await tomogram.from_numpy(data, chunks=(8, 8, 8), levels=1)
+        assert 1 <= root.stats.peak_in_flight <= 5
+    assert zarr.config.get("async.concurrency") == concurrency
+
+
+async def test_the_limit_of_bytes_holds_for_chunks(memory: Place) -> None:
+    data = noise(64, 64, 64)
+    under_way, most = 0, 0
+
+    class Watching(CountingStorage):
+        async def around(self, verb: str, key: str, call: Any) -> Any:
+            nonlocal under_way, most
+            chunk = not is_metadata(key)
+            under_way += chunk
+            most = max(most, under_way)
+            try:
+                return await call()
+            finally:
+                under_way -= chunk
+
+    # Room for two chunks of 128 KiB, encoded and decoded.
+    async with project(memory, max_bytes_in_flight=2**20 * 3 // 4) as root:
+        tomogram = await tomogram_of(root)
+        wrap(root, Watching)
+        await tomogram.from_numpy(data, chunks=(32, 32, 32), levels=1)
+        await tomogram.numpy()
+        assert most == 2
