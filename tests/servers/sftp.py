@@ -51,7 +51,12 @@ class SftpServer:
     async def _serve(self) -> None:
         import asyncssh
 
+        connections: list[Any] = []
+
         class Login(asyncssh.SSHServer):
+            def connection_made(self, conn: Any) -> None:
+                connections.append(conn)
+
             def begin_auth(self, username: str) -> bool:
                 return True
 
@@ -73,4 +78,9 @@ class SftpServer:
         self.port = server.sockets[0].getsockname()[1]
         self._started.set()
         await self._stop.wait()
+        # Connections outlive the listener otherwise, and the loop ends with them open.
         server.close()
+        for connection in connections:
+            connection.abort()
+        for connection in connections:
+            await connection.wait_closed()
