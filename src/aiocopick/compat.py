@@ -30,7 +30,18 @@ except ImportError as error:
         "install copick>=2.0.0a6."
     ) from error
 
-_ENTITIES = ("Root", "Run", "VoxelSpacing", "Tomogram", "Features", "Picks", "Mesh", "Segmentation", "Filaments", "Object")
+_ENTITIES = (
+    "Root",
+    "Run",
+    "VoxelSpacing",
+    "Tomogram",
+    "Features",
+    "Picks",
+    "Mesh",
+    "Segmentation",
+    "Filaments",
+    "Object",
+)
 _MODELS = (
     "CopickFeaturesMeta",
     "CopickFilament",

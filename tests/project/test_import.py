@@ -5,7 +5,20 @@ from __future__ import annotations
 import subprocess
 import sys
 
-HEAVY = ["zarr", "trimesh", "s3fs", "gcsfs", "adlfs", "aiohttp", "pyarrow", "pandas", "dask", "obstore", "typer", "rich"]
+HEAVY = [
+    "zarr",
+    "trimesh",
+    "s3fs",
+    "gcsfs",
+    "adlfs",
+    "aiohttp",
+    "pyarrow",
+    "pandas",
+    "dask",
+    "obstore",
+    "typer",
+    "rich",
+]
 
 
 def test_importing_the_package_imports_nothing_heavy() -> None:

@@ -70,8 +70,6 @@ def test_a_room_imports_only_rooms_above_it(path: Path) -> None:
         return
     above = set(ROOMS[: ROOMS.index(room) + 1])
     wrong = {
-        other
-        for other in imported_rooms(path) - above
-        if (path.relative_to(SOURCE).as_posix(), other) not in ALLOWED
+        other for other in imported_rooms(path) - above if (path.relative_to(SOURCE).as_posix(), other) not in ALLOWED
     }
     assert not wrong, f"{path.relative_to(SOURCE)} imports {sorted(wrong)}, which lie below it"
