@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -79,14 +80,14 @@ PLOTS: dict[str, tuple[Panel, ...]] = {
     ),
     "crawl-latency": (
         Panel(
-            title="List 60 runs, MinIO",
+            title="List everything, MinIO",
             experiments=("crawl-latency",),
             along="latency",
             label="milliseconds added to each answer",
             target="minio",
         ),
         Panel(
-            title="List 200 runs, MinIO at 20 ms",
+            title="List everything, MinIO at 20 ms",
             experiments=("crawl-concurrency",),
             along="concurrency",
             label="requests (or threads) at a time",
@@ -137,16 +138,20 @@ PLOTS: dict[str, tuple[Panel, ...]] = {
 }
 
 
-def draw(results: Results, folder: Path) -> list[str]:
-    """Write the plots that these results have figures for and return their names."""
-    drawn = []
+def draw(results: Results, folder: Path) -> None:
+    """Write the plots that these results have figures for, and remove the others."""
+    folder.mkdir(parents=True, exist_ok=True)
     for name, panels in PLOTS.items():
-        series = [_series(results.cells, panel) for panel in panels]
-        if all(any(len(points) > 1 for points in lines.values()) for lines in series):
-            folder.mkdir(parents=True, exist_ok=True)
-            _figure(panels, series, folder / f"{name}.svg")
-            drawn.append(name)
-    return drawn
+        path = folder / f"{name}.svg"
+        if is_drawn(results, name):
+            _figure(panels, [_series(results.cells, panel) for panel in panels], path)
+        else:
+            path.unlink(missing_ok=True)
+
+
+def is_drawn(results: Results, name: str) -> bool:
+    """Whether each panel of a plot has a line, which takes two points."""
+    return all(any(len(points) > 1 for points in _series(results.cells, panel).values()) for panel in PLOTS[name])
 
 
 Points = list[tuple[float, summary.Spread]]
@@ -163,11 +168,16 @@ def _series(cells: Sequence[Cell], panel: Panel) -> dict[str, Points]:
     return {subject: sorted(points, key=lambda point: point[0]) for subject, points in lines.items()}
 
 
+def _label(shown_as: Callable[[float], str], value: float, position: int) -> str:
+    return shown_as(value)
+
+
 def _figure(panels: Sequence[Panel], series: Sequence[dict[str, Points]], path: Path) -> None:
     import matplotlib
 
     matplotlib.use("svg")
     import matplotlib.pyplot as plt
+    from matplotlib.ticker import LogLocator, NullFormatter
 
     # Fixed names of elements and no date, so that the file changes only with the figures.
     with plt.rc_context(
@@ -195,9 +205,14 @@ def _figure(panels: Sequence[Panel], series: Sequence[dict[str, Points]], path: 
             ax.set(title=panel.title, xlabel=panel.label, ylabel=panel.ordinate)
             if panel.along != "latency":
                 ax.set_xscale("log")
+            ticks = sorted({along for points in lines.values() for along, _ in points})
+            ax.set_xticks(ticks, [f"{tick:,}" for tick in ticks])
+            ax.set_xticks([], minor=True)
             ax.set_yscale("log")
-            if panel.ordinate.endswith("seconds"):
-                ax.yaxis.set_major_formatter(lambda value, _: seconds(value))
+            shown_as = seconds if panel.ordinate.endswith("seconds") else "{:.0f}".format
+            ax.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0), numticks=12))
+            ax.yaxis.set_major_formatter(partial(_label, shown_as))
+            ax.yaxis.set_minor_formatter(NullFormatter())
             ax.grid(alpha=0.3)
         figure.legend(shown.values(), shown.keys(), loc="outside lower center", ncols=4, frameon=False)
         figure.savefig(path, metadata={"Date": None})

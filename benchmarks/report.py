@@ -139,6 +139,8 @@ def promised(results: Results, argument: str) -> str:
 
 def plot(results: Results, argument: str) -> str:
     """A plot, when the run has figures for it."""
+    if not plots.is_drawn(results, argument):
+        return "Not part of this run."
     panels = plots.PLOTS[argument]
     return f"![{'; '.join(panel.title for panel in panels)}](benchmarks/{argument}.svg)"
 
