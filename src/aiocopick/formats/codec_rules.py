@@ -57,7 +57,7 @@ def check_codecs_v2(document: dict[str, Any], *, path: str) -> None:
         if codec is None:
             continue
         name = codec.get("id") if isinstance(codec, dict) else codec
-        if name not in NUMCODECS:
+        if not isinstance(name, str) or name not in NUMCODECS:
             refuse(path, f"codec {name!r} is not read; only compression and number formats are")
 
 

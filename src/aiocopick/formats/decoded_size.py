@@ -46,9 +46,12 @@ def decoded_size(codec: str, data: memoryview, limit: int) -> int:
 
 
 def _blosc(data: memoryview, _limit: int) -> int:
-    # https://github.com/Blosc/c-blosc/blob/main/README_CHUNK_FORMAT.rst: bytes 4 to 8.
+    # https://github.com/Blosc/c-blosc/blob/main/README_CHUNK_FORMAT.rst: bytes 4 to 8 are the decoded size, 12 to 16 the
+    # encoded one. The decoder believes it, and reads past the end of a chunk that was cut off.
     if len(data) < 16:
         raise ValueError("shorter than a Blosc header")
+    if int.from_bytes(data[12:16], "little") > len(data):
+        raise ValueError("shorter than its Blosc header says")
     return int.from_bytes(data[4:8], "little")
 
 

@@ -1,0 +1,210 @@
+"""Volumes made by strangers: only our errors, no code run, no memory given to what cannot be meant."""
+
+from __future__ import annotations
+
+import bz2
+import gzip
+import json
+import lzma
+import random
+import tracemalloc
+import zlib
+from typing import Any
+
+import numcodecs
+import numpy as np
+import pytest
+
+from aiocopick.errors import CopickError, FormatError
+from aiocopick.formats.decoded_size import decoded_size
+from tests.volumes.places import Place
+from tests.volumes.projects import noise, project, tomogram_of
+
+KEY = "ExperimentRuns/TS_1/VoxelSpacing10.000/wbp.zarr"
+MEBIBYTE = 2**20
+
+
+@pytest.mark.parametrize("codec", ["blosc", "lz4", "zstd", "gzip", "zlib", "bz2", "lzma"])
+@pytest.mark.parametrize("size", [0, 1, 1000, 300_000])
+def test_sizes_are_found_without_decoding(codec: str, size: int) -> None:
+    data = np.random.default_rng(0).integers(0, 9, size, dtype=np.uint8).tobytes()
+    if codec == "blosc" and not size:
+        pytest.skip("Blosc does not encode nothing")
+    encoded = memoryview(bytes(numcodecs.get_codec({"id": codec}).encode(data)))
+    assert decoded_size(codec, encoded, 10 * MEBIBYTE) == size
+
+
+BOMB = bytes(300 * MEBIBYTE)
+BOMBS = {
+    "gzip": lambda: gzip.compress(BOMB, 1),
+    "zlib": lambda: zlib.compress(BOMB, 1),
+    "bz2": lambda: bz2.compress(BOMB, 1),
+    "lzma": lambda: lzma.compress(BOMB, preset=0),
+    "zstd": lambda: bytes(numcodecs.Zstd().encode(BOMB)),
+    "blosc": lambda: bytes(numcodecs.Blosc().encode(BOMB)),
+    "lz4": lambda: bytes(numcodecs.LZ4().encode(BOMB)),
+}
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("codec", BOMBS)
+@pytest.mark.parametrize("zarr_format", [2, 3])
+async def test_a_chunk_that_decodes_to_too_much_is_refused(memory: Place, codec: str, zarr_format: int) -> None:
+    bomb = BOMBS[codec]()
+    async with project(memory, zarr_format=zarr_format) as root:
+        tomogram = await tomogram_of(root)
+        await tomogram.from_numpy(noise(16, 16, 16), levels=1)
+        storage: Any = root._stack.layers[0].storage  # type: ignore[attr-defined]
+        name = ".zarray" if zarr_format == 2 else "zarr.json"
+        document = json.loads(await storage.read(f"{KEY}/0/{name}"))
+        if zarr_format == 2:
+            document["compressor"] = {"id": codec}
+        else:
+            native = {"gzip": {"level": 1}, "zstd": {"level": 0, "checksum": False}, "blosc": BLOSC}
+            coder = {"name": codec if codec in native else f"numcodecs.{codec}", "configuration": native.get(codec, {})}
+            document["codecs"] = [{"name": "bytes", "configuration": {"endian": "little"}}, coder]
+        await storage.write(f"{KEY}/0/{name}", json.dumps(document).encode())
+        await storage.write(f"{KEY}/0/0/0/0", bomb)
+        tomogram.refresh()
+        await tomogram.open_array()
+        tracemalloc.start()
+        try:
+            with pytest.raises(FormatError, match=r"0/0/0/0.*decode"):
+                await tomogram.numpy()
+            _, peak = tracemalloc.get_traced_memory()
+        finally:
+            tracemalloc.stop()
+        # The encoded chunk itself is read; LZ4 is the least tight of them.
+        assert peak < 64 * MEBIBYTE
+
+
+BLOSC = {"cname": "lz4", "clevel": 5, "shuffle": "shuffle", "typesize": 4, "blocksize": 0}
+
+
+@pytest.mark.asyncio
+async def test_a_huge_shape_is_refused_before_memory_is_given(memory: Place) -> None:
+    async with project(memory) as root:
+        tomogram = await tomogram_of(root)
+        await tomogram.from_numpy(noise(4, 4, 4), levels=1)
+        storage: Any = root._stack.layers[0].storage  # type: ignore[attr-defined]
+        document = json.loads(await storage.read(f"{KEY}/0/.zarray")) | {"shape": [10**12, 10**12, 10**12]}
+        await storage.write(f"{KEY}/0/.zarray", json.dumps(document).encode())
+        tomogram.refresh()
+        tracemalloc.start()
+        try:
+            with pytest.raises(FormatError, match="max_array_bytes"):
+                await tomogram.numpy()
+            assert tracemalloc.get_traced_memory()[1] < 4 * MEBIBYTE
+        finally:
+            tracemalloc.stop()
+        assert (await tomogram.numpy(x=slice(0, 4), y=slice(0, 4), z=slice(0, 4))).shape == (4, 4, 4)
+
+
+class Canary:
+    """Says so when it is unpickled."""
+
+    sung = False
+
+    def __reduce__(self) -> Any:
+        return (_sing, ())
+
+
+def _sing() -> int:
+    Canary.sung = True
+    return 0
+
+
+@pytest.mark.asyncio
+async def test_a_pickled_chunk_is_never_unpickled(memory: Place) -> None:
+    async with project(memory) as root:
+        tomogram = await tomogram_of(root)
+        await tomogram.from_numpy(noise(4, 4, 4), levels=1)
+        storage: Any = root._stack.layers[0].storage  # type: ignore[attr-defined]
+        original = json.loads(await storage.read(f"{KEY}/0/.zarray"))
+        chunk = numcodecs.Pickle().encode(np.array([Canary()], dtype=object))
+        for change in ({"compressor": {"id": "pickle"}}, {"dtype": "|O", "filters": [{"id": "pickle"}]}):
+            await storage.write(f"{KEY}/0/.zarray", json.dumps(original | change).encode())
+            await storage.write(f"{KEY}/0/0/0/0", chunk)
+            tomogram.refresh()
+            with pytest.raises(FormatError):
+                await tomogram.numpy()
+    assert not Canary.sung
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("zarr_format", [2, 3])
+async def test_broken_chunks_name_themselves(memory: Place, zarr_format: int) -> None:
+    async with project(memory, zarr_format=zarr_format) as root:
+        tomogram = await tomogram_of(root)
+        await tomogram.from_numpy(noise(8, 8, 8), levels=1)
+        storage: Any = root._stack.layers[0].storage  # type: ignore[attr-defined]
+        whole = await storage.read(f"{KEY}/0/0/0/0")
+        for broken in (b"", b"x", whole[:20], whole[: len(whole) // 2], bytes(len(whole))):
+            await storage.write(f"{KEY}/0/0/0/0", broken)
+            with pytest.raises(FormatError, match="0/0/0/0"):
+                await tomogram.numpy()
+
+
+VALUES: list[Any] = [
+    None,
+    True,
+    -1,
+    0,
+    3,
+    2**40,
+    1.5,
+    float("nan"),
+    "",
+    "x",
+    "../..",
+    [],
+    [0],
+    {},
+    {"name": "gzip"},
+    "|O",
+]
+
+
+def mutate(value: Any, rng: random.Random) -> Any:
+    """A document with something in it replaced, removed or doubled."""
+    if isinstance(value, dict) and value and rng.random() < 0.85:
+        key = rng.choice(list(value))
+        if rng.random() < 0.15:
+            return {name: item for name, item in value.items() if name != key}
+        return value | {key: mutate(value[key], rng)}
+    if isinstance(value, list) and value and rng.random() < 0.85:
+        at = rng.randrange(len(value))
+        if rng.random() < 0.2:
+            return [*value, value[at]]
+        return [*value[:at], mutate(value[at], rng), *value[at + 1 :]]
+    return rng.choice(VALUES)
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("zarr_format", [2, 3])
+async def test_mutated_metadata_gives_our_errors_only(memory: Place, zarr_format: int) -> None:
+    rng = random.Random(zarr_format)
+    async with project(memory, zarr_format=zarr_format, max_array_bytes=2**24) as root:
+        tomogram = await tomogram_of(root)
+        shards = (8, 8, 8) if zarr_format == 3 else None
+        await tomogram.from_numpy(noise(8, 8, 8), levels=2, chunks=(4, 4, 4), shards=shards)
+        storage: Any = root._stack.layers[0].storage  # type: ignore[attr-defined]
+        names = [".zattrs", "0/.zarray"] if zarr_format == 2 else ["zarr.json", "0/zarr.json"]
+        originals = {name: json.loads(await storage.read(f"{KEY}/{name}")) for name in names}
+        refused = 0
+        for _ in range(1500):
+            name = rng.choice(names)
+            changed = originals[name]
+            for _ in range(rng.randint(1, 3)):
+                changed = mutate(changed, rng)
+            await storage.write(f"{KEY}/{name}", json.dumps(changed).encode())
+            tomogram.refresh()
+            try:
+                await tomogram.levels()
+                await tomogram.numpy(x=slice(0, 2))
+            except CopickError:
+                refused += 1
+            await storage.write(f"{KEY}/{name}", json.dumps(originals[name]).encode())
+        assert refused > 100
+        tomogram.refresh()
+        assert (await tomogram.numpy()).shape == (8, 8, 8)
