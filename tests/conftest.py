@@ -71,8 +71,6 @@ def stay_on_this_machine() -> Iterator[None]:
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark tests by the fixtures they use, so that `-m "not minio"` means what it says."""
-    # These look at all sockets and tasks of the process: they come before tests that leave some to the collector.
-    items.sort(key=lambda item: item.path.name != "test_loops.py")
     for item in items:
         names = set(getattr(item, "fixturenames", ()))
         for mark in {MARKS[name] for name in names & MARKS.keys()}:

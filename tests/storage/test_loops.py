@@ -34,6 +34,12 @@ def storage(request: pytest.FixtureRequest) -> Storage:
 
 
 @pytest.fixture
+def known() -> set[object]:
+    """What was made on other loops before the test, such as the one that serves every facade of the process."""
+    return set(loops._loops.values())
+
+
+@pytest.fixture
 def fault_server() -> Iterator[FaultServer]:
     with FaultServer(contents={"/object": CONTENT}) as server:
         yield server
@@ -43,11 +49,11 @@ async def read(storage: Storage) -> bytes:
     return await storage.read("object")
 
 
-def test_two_loops_in_turn(storage: Storage) -> None:
+def test_two_loops_in_turn(storage: Storage, known: set[object]) -> None:
     for _ in range(3):
         assert asyncio.run(read(storage)) == CONTENT
     assert anyio.run(read, storage) == CONTENT
-    assert not loops._loops
+    assert set(loops._loops.values()) <= known
 
 
 def test_several_loops_at_once(storage: Storage) -> None:
@@ -60,12 +66,12 @@ def test_several_loops_at_once(storage: Storage) -> None:
     assert results == [CONTENT] * 4
 
 
-def test_a_loop_closed_without_a_goodbye_is_swept(storage: Storage) -> None:
+def test_a_loop_closed_without_a_goodbye_is_swept(storage: Storage, known: set[object]) -> None:
     loop = asyncio.new_event_loop()
     assert loop.run_until_complete(read(storage)) == CONTENT
     loop.close()
     assert asyncio.run(read(storage)) == CONTENT
-    assert not loops._loops
+    assert set(loops._loops.values()) <= known
     del loop
     # An unclosed session or transport would warn now, and a warning is an error.
     gc.collect()
@@ -125,7 +131,7 @@ async def test_different_credentials_share_nothing(fault_server: FaultServer) ->
     await second.aclose()
 
 
-def test_a_cancelled_program_leaves_nothing_open(storage: Storage) -> None:
+def test_a_cancelled_program_leaves_nothing_open(storage: Storage, known: set[object]) -> None:
     async def interrupted() -> None:
         await read(storage)
         with anyio.move_on_after(0):
@@ -134,7 +140,7 @@ def test_a_cancelled_program_leaves_nothing_open(storage: Storage) -> None:
 
     with pytest.raises(KeyboardInterrupt):
         asyncio.run(interrupted())
-    assert not loops._loops
+    assert set(loops._loops.values()) <= known
     gc.collect()
 
 
