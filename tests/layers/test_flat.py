@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Awaitable, Callable, Iterable
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings, strategies as st
@@ -138,3 +139,44 @@ async def test_a_range_that_times_out_is_not_asked_for_again() -> None:
     chosen = [f"TS_{index}" for index in range(10)]
     await fill(layer, dict.fromkeys(chosen, INSIDE[5:6]))
     assert all(isinstance(listing, StorageTimeoutError) for _, listing in await scanned(layer, chosen))
+
+
+@pytest.mark.asyncio
+async def test_ranges_on_disk_start_where_they_are_to_and_end_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(flat, "BLOCK", 10)
+    config = CopickConfigFS(root=str(tmp_path))
+    layer = FilesystemLayer(config)
+    names = [f"TS_{index:03}" for index in range(400)]
+    for name in names:
+        for inside in ("Picks/u_1_ribosome.json", "Meshes/u_1_membrane.glb", ".meta"):
+            path = tmp_path / "ExperimentRuns" / name / inside
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.touch()
+    found = await scanned(layer, names)
+    assert [len(listing.located) for _, listing in found if isinstance(listing, Listing)] == [2] * 400
+    # One page a range: 1,200 files are two pages, so forty walks of everything would be eighty.
+    assert layer.stats.requests == {"list": 40}
+    await layer.aclose()
+
+
+@pytest.mark.asyncio
+async def test_ranges_warn_of_names_once_as_single_runs_do(caplog: pytest.LogCaptureFixture) -> None:
+    layer = make_layer()
+    chosen = [f"TS_{index}" for index in range(10)]
+    await fill(layer, dict.fromkeys(chosen, ["Picks/unparsable.json"]))
+    await scanned(layer, chosen)
+    await scanned(layer, chosen)
+    assert [record.message.count("unparsable.json") for record in caplog.records] == [1] * 10
+
+
+@pytest.mark.asyncio
+async def test_ranges_hide_volumes_that_are_being_copied() -> None:
+    layer = make_layer()
+    chosen = [f"TS_{index}" for index in range(10)]
+    await fill(layer, dict.fromkeys(chosen, ["VoxelSpacing10.000/wbp.zarr/0", "VoxelSpacing10.000/.wbp.zarr.copying"]))
+    found = await scanned(layer, chosen)
+    assert found == await one_by_one(layer, chosen)
+    kinds = [[item.ref.kind for item in listing.located] for _, listing in found if isinstance(listing, Listing)]
+    assert kinds == [["voxel_spacing"]] * 10

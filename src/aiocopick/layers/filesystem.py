@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from aiocopick.layout.refs import Ref
     from aiocopick.models.config import CopickConfigFS
-    from aiocopick.storage.base import Storage
+    from aiocopick.storage.base import Entry, Storage
     from aiocopick.storage.stats import StorageStats
 
 logger = logging.getLogger(__name__)
@@ -49,11 +49,13 @@ class FilesystemLayer:
         Where its bytes are; made from the config when not given. Nothing is sent.
     """
 
-    __slots__ = ("_told", "config", "storage")
+    __slots__ = ("_parts", "_told", "config", "storage")
 
     def __init__(self, config: CopickConfigFS, storage: Storage | None = None) -> None:
         self.config = config
         self._told: set[str] = set()
+        # Volumes that listings hid, as they are not whole: their names are free.
+        self._parts: set[str] = set()
         self.storage: Storage = open_storage(config) if storage is None else storage
 
     def __repr__(self) -> str:
@@ -119,22 +121,32 @@ class FilesystemLayer:
 
     async def list_run(self, run: Located, nouns: Nouns = None) -> Listing:
         """What a run holds: one request where the storage collapses volumes, a bounded walk elsewhere."""
-        assert isinstance(run.ref, RunRef)
         entries = await list_run(self.storage, run.key, nouns, limit=self.config.max_concurrency)
-        return self._tell(without_parts(parse_run(run.ref, entries), (entry.key for entry in entries)))
+        return self._understood(run, entries)
+
+    def _understood(self, run: Located, entries: Sequence[Entry]) -> Listing:
+        assert isinstance(run.ref, RunRef)
+        return self._whole(parse_run(run.ref, entries), entries)
 
     async def list_voxel_spacing(self, spacing: Located) -> Listing:
         """Tomograms and feature maps of one voxel spacing: one request."""
         assert isinstance(spacing.ref, VoxelSpacingRef)
         entries = await self.storage.list(spacing.key)
-        listing = self._tell(parse_run(spacing.ref.parent, entries))
+        listing = self._whole(parse_run(spacing.ref.parent, entries), entries)
         volumes = tuple(located for located in listing.located if located.ref.kind in ("tomogram", "features"))
-        return without_parts(Listing(volumes, listing.skipped), (entry.key for entry in entries))
+        return Listing(volumes, listing.skipped)
 
     async def list_objects(self) -> Listing:
         """Objects that have a map: one request."""
         entries = await self.storage.list(OBJECTS)
-        return self._tell(without_parts(parse_objects(entries), (entry.key for entry in entries)))
+        return self._whole(parse_objects(entries), entries)
+
+    def _whole(self, listing: Listing, entries: Iterable[Entry]) -> Listing:
+        """A listing without volumes that are not whole."""
+        kept = without_parts(listing, (entry.key for entry in entries))
+        if kept is not listing:
+            self._parts.update({located.key for located in listing.located} - {located.key for located in kept.located})
+        return self._tell(kept)
 
     def _tell(self, listing: Listing) -> Listing:
         """Warn of names that cannot be understood, once each: a log entry cannot hide their neighbours."""
@@ -157,7 +169,7 @@ class FilesystemLayer:
         neighbours = list(runs)
         limit = self.config.max_concurrency
         if self.storage.capabilities.delimiter and len(neighbours) >= FEW:
-            return scan_ranges(self.storage, neighbours, ask, limit=limit)
+            return scan_ranges(self.storage, neighbours, ask, self._understood, limit=limit)
         return stream(ask, neighbours, limit=limit, ordered=True)
 
     async def find(self, ref: Ref) -> Located | None:
@@ -268,6 +280,10 @@ class FilesystemLayer:
         else:
             from aiocopick.formats.ome_writing import empty_group_documents
 
+            if located.key in self._parts:
+                await self.storage.delete_tree(located.key)
+                await self.storage.delete_many([copying_key(located.key)])
+                self._parts.discard(located.key)
             documents = empty_group_documents(self.config.zarr_format)
             await self.storage.write_many((f"{located.key}/{name}", content) for name, content in documents.items())
         return located

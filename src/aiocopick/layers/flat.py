@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING
 
 from aiocopick.errors import CopickError, StorageTimeoutError
 from aiocopick.layers.listing import MANY, is_ours
-from aiocopick.layout.listing import Listing, Located, parse_run
+from aiocopick.layout.listing import Listing, Located
 from aiocopick.layout.paths import META, RUNS
-from aiocopick.layout.refs import RunRef
 from aiocopick.storage.limits import gather_results, stream
 from aiocopick.storage.scan import LAST
 
@@ -33,6 +32,7 @@ async def scan_ranges(
     storage: Storage,
     runs: Sequence[Located],
     one: Callable[[Located], Awaitable[Listing]],
+    understood: Callable[[Located, Sequence[Entry]], Listing],
     *,
     limit: int,
 ) -> AsyncIterator[AsyncIterator[tuple[Located, Answer]]]:
@@ -46,6 +46,8 @@ async def scan_ranges(
         Neighbours: what lies between them is read as well.
     one : callable
         Lists a single run, where a range does not answer.
+    understood : callable
+        The listing of a run that its entries make.
     limit : int
         Single runs listed at once.
     """
@@ -62,9 +64,8 @@ async def scan_ranges(
         alone = [run for run in block if run.key not in flat]
         answers = dict(zip(alone, await gather_results(one, alone, limit=limit), strict=True))
         return [
-            answers[run] if run in answers else parse_run(run.ref, entries[run.key])
+            answers[run] if run in answers else understood(run, entries[run.key])
             for run in block
-            if isinstance(run.ref, RunRef)
         ]
 
     blocks = [runs[start : start + BLOCK] for start in range(0, len(runs), BLOCK)]

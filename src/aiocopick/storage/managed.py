@@ -151,6 +151,7 @@ class ManagedStorage:
                     prefix,
                     collapse,
                     resumes=self._core.backend.resumes,
+                    ordered=self._core.backend.ordered,
                     start_after=start_after,
                     stop_before=stop_before,
                 )

@@ -67,6 +67,7 @@ async def follow(
     delimiter: str | None,
     *,
     resumes: bool,
+    ordered: bool = False,
     start_after: str = "",
     stop_before: str | None = None,
 ) -> AsyncGenerator[list[Entry], None]:
@@ -81,6 +82,9 @@ async def follow(
     resumes : bool
         Whether the server can start after a key. Then pages come in key order, and the next one starts after the last
         entry of this one, which skips what is left of a collapsed tree; otherwise by the server's token.
+    ordered : bool
+        Whether a chain that goes on by token starts where it is told to and comes in key order, so that it can end
+        early.
     start_after, stop_before : str
         Bounds of the positions, both exclusive.
 
@@ -93,7 +97,7 @@ async def follow(
     token: object | None = None
     seen: set[str] = set()
     while True:
-        page = await fetch(prefix, delimiter, reached if resumes else "", token)
+        page = await fetch(prefix, delimiter, reached if resumes or ordered else "", token)
         if page.cut:
             raise UnfitError(reached, always=True)
         entries = _collapsed(page.entries, prefix, delimiter)
@@ -108,7 +112,7 @@ async def follow(
         wanted = [entry for entry in fresh if stop_before is None or position(entry) < stop_before]
         if wanted:
             yield wanted
-        if page.token is None or (resumes and len(wanted) < len(fresh)):
+        if page.token is None or ((resumes or ordered) and len(wanted) < len(fresh)):
             return
         if resumes and fresh:
             reached = behind(fresh[-1])

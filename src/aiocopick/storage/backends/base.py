@@ -76,6 +76,9 @@ class Backend(ABC):
     resumes: ClassVar[bool] = False
     """Whether :meth:`list_page` honours `start_after`, so that pages follow each other by key rather than by token."""
 
+    ordered: ClassVar[bool] = False
+    """Whether a chain of pages starts after `start_after` and comes in key order, but goes on by token alone."""
+
     counts_keys: ClassVar[bool] = False
     """Whether a server of this kind may fill its pages with the keys inside of collapsed trees."""
 

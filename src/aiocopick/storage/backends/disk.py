@@ -77,14 +77,18 @@ class Disk:
 
     # --- listings -----------------------------------------------------------------------------------------------------
 
-    def children(self, prefix: str) -> list[Entry]:
-        """Files and directories in a directory, unsorted."""
+    def children(self, prefix: str, start_after: str = "") -> list[Entry]:
+        """Files and directories in a directory, unsorted; those that end before a position are not looked at."""
         path = self.path(prefix)
         start = f"{prefix}/" if prefix else ""
+        # Of a directory the position is inside of, what begins with its next name is needed still.
+        low = start_after[len(start) :].partition("/")[0] if start_after.startswith(start) else ""
         entries = []
         try:
             with os.scandir(path) as found:
                 for item in found:
+                    if item.name < low and not low.startswith(item.name):
+                        continue
                     entry = self._entry(item, start + item.name)
                     if entry is not None:
                         entries.append(entry)
@@ -113,10 +117,13 @@ class Disk:
             return None
         return Entry(key, size=status.st_size, etag=etag_of(status), modified=status.st_mtime)
 
-    def tree(self, prefix: str, collapse: str | None) -> Iterator[Entry]:
-        """Everything below a directory in key order; collapsed trees and empty directories are entries of their own."""
+    def tree(self, prefix: str, collapse: str | None, start_after: str = "") -> Iterator[Entry]:
+        """Everything below a directory in key order; collapsed trees and empty directories are entries of their own.
+
+        Directories that lie before `start_after` as a whole are passed over.
+        """
         suffix = None if collapse is None else collapse.rstrip("/")
-        pending = [iter(self._ordered(prefix))]
+        pending = [iter(self._ordered(prefix, start_after))]
         seen = {self._identity(prefix)}
         above: list[tuple[int, int] | None] = [None]
         while pending:
@@ -130,8 +137,10 @@ class Disk:
             if not entry.is_prefix or (suffix is not None and entry.key.endswith(suffix)):
                 yield entry
                 continue
+            if entry.key + "/" <= start_after and not start_after.startswith(entry.key + "/"):
+                continue
             identity = self._identity(entry.key)
-            inside = self._ordered(entry.key) if identity not in seen else []
+            inside = self._ordered(entry.key, start_after) if identity not in seen else []
             # A link to a directory above would be walked for ever.
             if not inside or identity is None:
                 yield entry
@@ -147,8 +156,8 @@ class Disk:
             return None
         return (status.st_dev, status.st_ino)
 
-    def _ordered(self, prefix: str) -> list[Entry]:
-        return sorted(self.children(prefix), key=lambda entry: entry.key + "/" if entry.is_prefix else entry.key)
+    def _ordered(self, prefix: str, start_after: str = "") -> list[Entry]:
+        return sorted(self.children(prefix, start_after), key=lambda entry: entry.key + "/" if entry.is_prefix else entry.key)
 
     def entry(self, key: str) -> Entry:
         """The entry of one file or directory."""

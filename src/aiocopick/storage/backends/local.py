@@ -31,6 +31,7 @@ class LocalBackend(Backend):
     """Files below a directory."""
 
     capabilities = Capabilities(delimiter=True, conditional_writes=True, etags=True, directories=True)
+    ordered = True
     native_tree = True
     read_batch = 64
     delete_batch = 64
@@ -62,7 +63,7 @@ class LocalBackend(Backend):
         """The children of a directory at once, or the next part of a whole tree in key order."""
         if delimiter == "/":
             return Page(await self._look(self.disk.children, prefix))
-        tree = token.entries if isinstance(token, _Tree) else self.disk.tree(prefix, delimiter)
+        tree = token.entries if isinstance(token, _Tree) else self.disk.tree(prefix, delimiter, start_after)
         entries: list[Entry] = await self._look(list, islice(tree, _PAGE))
         return Page(entries, _Tree(tree) if len(entries) == _PAGE else None)
 
