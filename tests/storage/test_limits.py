@@ -151,6 +151,29 @@ async def test_stream_takes_no_more_than_its_limit_ahead_of_the_consumer() -> No
 
 
 @pytest.mark.asyncio
+@pytest.mark.parametrize("ordered", [False, True])
+async def test_a_stream_starts_no_more_workers_than_it_finds_items_for(ordered: bool) -> None:
+    before = len(asyncio.all_tasks())
+    release = anyio.Event()
+    under_way = 0
+    peak = 0
+
+    async def hold(item: int) -> int:
+        nonlocal under_way, peak
+        under_way += 1
+        peak = max(peak, len(asyncio.all_tasks()) - before)
+        if under_way == 3:
+            release.set()
+        await release.wait()
+        return item
+
+    async with stream(hold, iter(range(3)), limit=1000, ordered=ordered) as results:
+        # All three are under way at once, and one more worker looked for a fourth item.
+        assert sorted([item async for item, _ in results]) == [0, 1, 2]
+    assert peak <= 4
+
+
+@pytest.mark.asyncio
 async def test_stream_gives_our_errors_in_place_and_raises_others() -> None:
     async with stream(Meter(), [1, -1, 2], limit=1, ordered=True) as results:
         found = [result async for _, result in results]

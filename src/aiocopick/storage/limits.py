@@ -16,6 +16,7 @@ from typing import Any, Generic, TypeVar
 
 import anyio
 import anyio.to_thread
+from anyio.abc import TaskGroup
 from anyio.lowlevel import RunVar
 
 from aiocopick.errors import CopickError
@@ -151,8 +152,7 @@ def stream(
 async def _stream(state: _Stream[Item, Result]) -> AsyncIterator[AsyncIterator[tuple[Item, Result | CopickError]]]:
     with unwrap():
         async with anyio.create_task_group() as group:
-            for _ in range(state.limit):
-                group.start_soon(state.work)
+            state.begin(group)
             try:
                 yield state
             finally:
@@ -180,7 +180,7 @@ class _Stream(Generic[Item, Result]):
         # A slot holds [done, item, result, failure]; in order, slots queue up before they are done.
         self._queue: deque[list[Any]] = deque()
         self._room = self.limit
-        self._working = self.limit
+        self._started = self._working = self._waiting = 0
         self._exhausted = False
         self._taking = anyio.Lock()
         self._changed = anyio.Event()
@@ -203,7 +203,17 @@ class _Stream(Generic[Item, Result]):
             raise error from error.__cause__
         return item, result
 
-    async def work(self) -> None:
+    def begin(self, group: TaskGroup) -> None:
+        """Start the first worker; each that finds an item starts the next, so that few items make few tasks."""
+        self._group = group
+        self._add_worker()
+
+    def _add_worker(self) -> None:
+        self._started += 1
+        self._working += 1
+        self._group.start_soon(self._work)
+
+    async def _work(self) -> None:
         try:
             while (slot := await self._take()) is not None:
                 try:
@@ -218,6 +228,16 @@ class _Stream(Generic[Item, Result]):
             self._changed.set()
 
     async def _take(self) -> list[Any] | None:
+        self._waiting += 1
+        try:
+            slot = await self._next_slot()
+        finally:
+            self._waiting -= 1
+        if slot is not None and not self._waiting and self._started < self.limit:
+            self._add_worker()
+        return slot
+
+    async def _next_slot(self) -> list[Any] | None:
         # The lock keeps the order of the slots that of the items, and an async source to one caller at a time.
         async with self._taking:
             while not self._room:
