@@ -10,78 +10,11 @@ import pytest_asyncio
 from hypothesis import HealthCheck, given, settings, strategies as st
 
 from aiocopick.storage import Entry, Storage, open_storage
-from aiocopick.storage.backends.base import Page
-from aiocopick.storage.backends.objects import children_page
 from aiocopick.storage.scan import LAST, UnfitError, behind, dense, follow, position, walk
 from aiocopick.storage.settings import Settings
 from tests.servers.gcs import GcsServer
+from tests.servers.listings import ListingServer
 from tests.servers.s3 import MinioServer, MotoServer, S3Server
-
-
-class Server:
-    """A listing as servers give it, with the faults that were seen in them.
-
-    - ``good``: pages of collapsed entries; the token and start-after both work.
-    - ``raw``: as MinIO: a page counts raw keys, its token does not get past a collapsed tree, prefixes come twice.
-    - ``deaf``: ignores where to start, but its token works.
-    - ``blind``: knows no delimiter of several characters and lists everything.
-    - ``cutting``: cuts a common prefix after the first character of the delimiter.
-    - ``stuck``: gives its first page for ever.
-    """
-
-    def __init__(self, keys: list[str], kind: str, size: int) -> None:
-        self.keys = sorted(keys)
-        self.kind = kind
-        self.size = size
-        self.requests = 0
-
-    async def fetch(
-        self, prefix: str, delimiter: str | None, start_after: str = "", token: object | None = None
-    ) -> Page:
-        self.requests += 1
-        start = f"{prefix}/" if prefix else ""
-        names = [key for key in self.keys if key.startswith(start)]
-        if self.kind == "stuck":
-            start_after, token = "", None
-        if self.kind == "deaf":
-            start_after = ""
-        if token is not None:
-            names = [key for key in names if key > str(token)]
-        names = [key for key in names if key > start_after]
-        if self.kind == "blind" and delimiter != "/":
-            delimiter = None
-        if self.kind == "raw":
-            page = names[: self.size]
-            objects, prefixes, last = self._collapse(page, start, delimiter)
-            more = len(names) > len(page)
-        else:
-            objects, prefixes, last = [], [], ""
-            taken = 0
-            for index in range(len(names)):
-                objects, prefixes, last = self._collapse(names[: index + 1], start, delimiter)
-                if len(objects) + len(prefixes) > self.size:
-                    break
-                taken = index + 1
-            objects, prefixes, last = self._collapse(names[:taken], start, delimiter)
-            more = taken < len(names)
-        listed = [(key, 1, None, None) for key in objects]
-        return children_page("", start, listed, prefixes, delimiter, last if more else None)
-
-    def _collapse(self, names: list[str], start: str, delimiter: str | None) -> tuple[list[str], list[str], str]:
-        objects, prefixes = [], []
-        for name in names:
-            at = -1 if delimiter is None else name.find(delimiter, len(start))
-            if at < 0 or delimiter is None:
-                objects.append(name)
-                continue
-            end = at + (1 if self.kind == "cutting" else len(delimiter))
-            if name[:end] not in prefixes:
-                prefixes.append(name[:end])
-        last = names[-1] if names else ""
-        if self.kind == "raw" and prefixes and last.startswith(prefixes[-1]):
-            # The token names the tree and not what follows it.
-            last = prefixes[-1]
-        return objects, prefixes, last
 
 
 def expected(keys: list[str], prefix: str, start_after: str = "", stop_before: str | None = None) -> set[str]:
@@ -94,7 +27,7 @@ def expected(keys: list[str], prefix: str, start_after: str = "", stop_before: s
     return {name for name in found if name > start_after and (stop_before is None or name < stop_before)}
 
 
-async def flat(server: Server, prefix: str, **bounds: str | None) -> list[str]:
+async def flat(server: ListingServer, prefix: str, **bounds: str | None) -> list[str]:
     found: list[str] = []
     async with aclosing(follow(server.fetch, prefix, ".zarr/", resumes=True, **bounds)) as pages:  # type: ignore[arg-type]
         async for page in pages:
@@ -102,7 +35,7 @@ async def flat(server: Server, prefix: str, **bounds: str | None) -> list[str]:
     return found
 
 
-async def walked(server: Server, prefix: str, **bounds: str | None) -> list[str]:
+async def walked(server: ListingServer, prefix: str, **bounds: str | None) -> list[str]:
     found: list[str] = []
 
     async def listing(directory: str) -> list[Entry]:
@@ -128,13 +61,13 @@ BOUNDS = st.one_of(st.just(""), st.lists(SEGMENTS, min_size=1, max_size=3).map("
 
 
 @pytest.mark.asyncio
-@pytest.mark.parametrize("kind", ["good", "raw", "deaf", "blind"])
+@pytest.mark.parametrize("kind", ["good", "raw", "deaf", "blind", "twice"])
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(keys=KEYS, size=st.integers(1, 9), prefix=st.sampled_from(["", "a", "run"]), low=BOUNDS, high=BOUNDS)
 async def test_flat_listings_are_complete_and_in_order(
     kind: str, keys: list[str], size: int, prefix: str, low: str, high: str
 ) -> None:
-    found = await flat(Server(keys, kind, size), prefix, start_after=low, stop_before=high or None)
+    found = await flat(ListingServer(keys, kind, size), prefix, start_after=low, stop_before=high or None)
     assert found == sorted(expected(keys, prefix, low, high or None))
 
 
@@ -144,7 +77,7 @@ async def test_flat_listings_are_complete_and_in_order(
 async def test_walking_finds_what_a_flat_listing_finds(
     keys: list[str], size: int, prefix: str, low: str, high: str
 ) -> None:
-    found = await walked(Server(keys, "good", size), prefix, start_after=low, stop_before=high or None)
+    found = await walked(ListingServer(keys, "good", size), prefix, start_after=low, stop_before=high or None)
     assert sorted(found) == sorted(expected(keys, prefix, low, high or None))
 
 
@@ -152,7 +85,7 @@ async def test_walking_finds_what_a_flat_listing_finds(
 @pytest.mark.parametrize("kind", ["cutting", "stuck"])
 async def test_a_server_that_cannot_is_noticed(kind: str) -> None:
     keys = [f"run{number}/wbp.zarr/0" for number in range(9)]
-    server = Server(keys, kind, 2)
+    server = ListingServer(keys, kind, 2)
     with pytest.raises(UnfitError) as caught:
         await flat(server, "")
     assert caught.value.always
@@ -162,7 +95,7 @@ async def test_a_server_that_cannot_is_noticed(kind: str) -> None:
 @pytest.mark.asyncio
 async def test_a_collapsed_tree_costs_one_page_however_large_it_is() -> None:
     keys = ["a/.meta", *(f"a/wbp.zarr/{chunk:05}" for chunk in range(2150)), "a/zzz"]
-    server = Server(keys, "raw", 1000)
+    server = ListingServer(keys, "raw", 1000)
     assert await flat(server, "a") == ["a/.meta", "a/wbp.zarr/", "a/zzz"]
     assert server.requests == 2
 
@@ -170,7 +103,7 @@ async def test_a_collapsed_tree_costs_one_page_however_large_it_is() -> None:
 @pytest.mark.asyncio
 async def test_pages_full_of_chunks_are_given_up_for_a_walk() -> None:
     keys = [f"run{number:03}/wbp.zarr/{chunk}" for number in range(100) for chunk in range(1000)]
-    server = Server(keys, "raw", 1000)
+    server = ListingServer(keys, "raw", 1000)
     found: list[str] = []
 
     async def list_them() -> None:
