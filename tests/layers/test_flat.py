@@ -165,7 +165,7 @@ async def test_ranges_on_disk_start_where_they_are_to_and_end_there(
 async def test_ranges_warn_of_names_once_as_single_runs_do(caplog: pytest.LogCaptureFixture) -> None:
     layer = make_layer()
     chosen = [f"TS_{index}" for index in range(10)]
-    await fill(layer, dict.fromkeys(chosen, ["Picks/unparsable.json"]))
+    await fill(layer, dict.fromkeys(chosen, ("Picks/unparsable.json",)))
     await scanned(layer, chosen)
     await scanned(layer, chosen)
     assert [record.message.count("unparsable.json") for record in caplog.records] == [1] * 10
@@ -175,7 +175,7 @@ async def test_ranges_warn_of_names_once_as_single_runs_do(caplog: pytest.LogCap
 async def test_ranges_hide_volumes_that_are_being_copied() -> None:
     layer = make_layer()
     chosen = [f"TS_{index}" for index in range(10)]
-    await fill(layer, dict.fromkeys(chosen, ["VoxelSpacing10.000/wbp.zarr/0", "VoxelSpacing10.000/.wbp.zarr.copying"]))
+    await fill(layer, dict.fromkeys(chosen, ("VoxelSpacing10.000/wbp.zarr/0", "VoxelSpacing10.000/.wbp.zarr.copying")))
     found = await scanned(layer, chosen)
     assert found == await one_by_one(layer, chosen)
     kinds = [[item.ref.kind for item in listing.located] for _, listing in found if isinstance(listing, Listing)]

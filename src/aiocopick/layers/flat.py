@@ -63,10 +63,7 @@ async def scan_ranges(
             return list(await gather_results(one, block, limit=limit))
         alone = [run for run in block if run.key not in flat]
         answers = dict(zip(alone, await gather_results(one, alone, limit=limit), strict=True))
-        return [
-            answers[run] if run in answers else understood(run, entries[run.key])
-            for run in block
-        ]
+        return [answers[run] if run in answers else understood(run, entries[run.key]) for run in block]
 
     blocks = [runs[start : start + BLOCK] for start in range(0, len(runs), BLOCK)]
     async with stream(answer, blocks, limit=_SIDE_BY_SIDE, ordered=True) as answered:
