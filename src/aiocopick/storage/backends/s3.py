@@ -6,7 +6,6 @@ request.
 
 from __future__ import annotations
 
-import functools
 import inspect
 import threading
 from collections.abc import Mapping, Sequence
@@ -26,8 +25,10 @@ from aiocopick.storage.backends.base import (
 )
 from aiocopick.storage.backends.bodies import complete, range_header
 from aiocopick.storage.backends.objects import children_page, find_entry, root_entry
+from aiocopick.storage.backends.s3_direct import DirectReads
 from aiocopick.storage.backends.s3_errors import KeyFailure, s3_fault
 from aiocopick.storage.backends.s3_logs import redact_logs
+from aiocopick.storage.backends.s3_models import loader, read_models
 from aiocopick.storage.base import Buffer, Capabilities, Entry, Range
 from aiocopick.storage.faults import Fault
 from aiocopick.storage.limits import in_thread
@@ -51,6 +52,8 @@ class S3Backend(Backend):
         self._filesystem = await in_thread(_filesystem, arguments_of(self.settings))
         self._client = await self._filesystem.set_session()
         _send_bodies_at_once(self._client)
+        # A session of the user's own may have handlers that every request has to pass.
+        self._direct = DirectReads(self._client, usable=self.settings.fs_args.get("session") is None)
         extra = {**self._filesystem.s3_additional_kwargs, **self._filesystem.req_kw}
         self._extra = {
             verb: self._filesystem._filter_kwargs(getattr(self._client, verb), extra)
@@ -124,20 +127,27 @@ class S3Backend(Backend):
 
     async def read(self, key: str, span: Range | None) -> Content:
         """One GetObject, checked for completeness."""
-        arguments = dict(self._extra["get_object"])
-        if span is not None:
-            arguments["Range"] = range_header(span)
+        name, part = self.absolute(key), None if span is None else range_header(span)
         try:
-            answer = await self._client.get_object(Bucket=self.root.container, Key=self.absolute(key), **arguments)
+            data, status, headers = await self._get_directly(name, part) or await self._get(name, part)
         except Exception as error:
             if span is not None and _code(error) == "InvalidRange":
                 return Content(b"")
             raise
+        return Content(complete(data, status, headers, span), _bare(headers.get("etag")))
+
+    async def _get_directly(self, name: str, part: str | None) -> tuple[bytes, int, Mapping[str, str]] | None:
+        answer = await self._direct.get(name, part) if self._direct.ready else None
+        return None if answer is None else (await answer.content, answer.status_code, answer.headers)
+
+    async def _get(self, name: str, part: str | None) -> tuple[bytes, int, Mapping[str, str]]:
+        arguments = self._extra["get_object"] | ({} if part is None else {"Range": part})
+        answer = await self._client.get_object(Bucket=self.root.container, Key=name, **arguments)
         async with answer["Body"] as body:
             data = await body.read()
+        await self._direct.learn(name)
         metadata = answer["ResponseMetadata"]
-        data = complete(data, metadata["HTTPStatusCode"], metadata["HTTPHeaders"], span)
-        return Content(data, _bare(answer.get("ETag")))
+        return data, metadata["HTTPStatusCode"], metadata["HTTPHeaders"]
 
     async def write(self, key: str, data: Buffer, condition: Condition | None) -> str | None:
         """One PutObject; one HeadObject more when a condition does not hold, in case it was our own write."""
@@ -231,7 +241,7 @@ def _filesystem(arguments: dict[str, Any]) -> Any:
     import s3fs
 
     with _loading:
-        _load_descriptions()
+        read_models()
         redact_logs()
     if arguments.get("session") is None:
         known = inspect.signature(s3fs.S3FileSystem.__init__).parameters.keys() | _OF_FSSPEC
@@ -245,32 +255,12 @@ def _session(arguments: dict[str, Any]) -> Any:
     from aiobotocore.session import AioSession
 
     session = AioSession(**arguments)
-    session.register_component("data_loader", _loader())
+    session.register_component("data_loader", loader())
     # Read now, in a thread: the client would do it on the event loop.
     _ = session.full_config
     # Three quarters of the time for a listing are dateutil's otherwise.
     session.get_component("response_parser_factory").set_parser_defaults(timestamp_parser=_timestamp)
     return session
-
-
-@functools.cache
-def _loader() -> Any:
-    from botocore.loaders import create_loader
-
-    return create_loader()
-
-
-@functools.cache
-def _load_descriptions() -> None:
-    from botocore.session import Session
-
-    # Making a client is what reads them all, with the very arguments that the loader remembers them by.
-    session = Session()
-    session.register_component("data_loader", _loader())
-    client = session.create_client(
-        "s3", "us-east-1", aws_access_key_id="none", aws_secret_access_key="none", verify=False
-    )
-    client.close()
 
 
 def _timestamp(value: Any) -> datetime:

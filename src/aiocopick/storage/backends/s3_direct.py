@@ -1,0 +1,226 @@
+"""Reads from S3 as botocore sends them, without the way there.
+
+For a small GET, botocore evaluates the rules for endpoints, serialises, asks its event handlers and parses: several
+times what sending takes, and it comes to the same for every object of a bucket. So the first request is botocore's,
+and the next ones are sent like it through the same connections, under their own keys. They are signed here, and only
+if signing the first one here as well gave the very signature that botocore gave it: whatever is done in another way
+(older signatures, sessions of directory buckets, several regions at once) stays with botocore.
+
+The signature is version 4 of AWS: docs.aws.amazon.com/AmazonS3/latest/API/sig-v4-header-based-auth.html.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import re
+import time
+from collections.abc import Mapping
+from contextvars import ContextVar
+from typing import Any
+from urllib.parse import quote, urlsplit
+
+_AUTHORIZATION = re.compile(
+    r"AWS4-HMAC-SHA256 Credential=(?P<access>[^/\s]+)/(?P<date>\d{8})/(?P<region>[^/\s]+)/(?P<service>[^/\s]+)"
+    r"/aws4_request, SignedHeaders=(?P<names>[a-z0-9;-]+), Signature=(?P<signature>[0-9a-f]{64})"
+)
+_OF_ONE_REQUEST = frozenset(
+    {
+        "authorization", "range", "x-amz-date", "x-amz-security-token", "amz-sdk-invocation-id", "amz-sdk-request",
+    }
+)  # fmt: skip
+_REDIRECTED = frozenset({301, 302, 303, 307, 308, 400})
+"""Answers after which botocore may find the right place; 400 is what a request for another region gets."""
+
+_sent: ContextVar[Any] = ContextVar("aiocopick_s3_sent", default=None)
+
+
+class DirectReads:
+    """The GETs of one client, once it is known how it makes them.
+
+    Parameters
+    ----------
+    client : object
+        aiobotocore's.
+    """
+
+    __slots__ = ("_client", "_credentials", "_form", "_http", "_usable")
+
+    def __init__(self, client: Any, *, usable: bool) -> None:
+        self._client = client
+        self._http: Any = getattr(getattr(client, "_endpoint", None), "http_session", None)
+        self._credentials: Any = getattr(getattr(client, "_request_signer", None), "_credentials", None)
+        self._form: Form | None = None
+        self._usable = usable and self._http is not None
+        if self._usable:
+            client.meta.events.register("before-send.s3.GetObject", _note)
+
+    @property
+    def ready(self) -> bool:
+        """Whether :meth:`get` can be used."""
+        return self._form is not None
+
+    async def learn(self, key: str) -> None:
+        """Take the request that this task has just sent through botocore, with success, as the form of others."""
+        request = _sent.get()
+        if self._form is not None or not self._usable or request is None:
+            return
+        _sent.set(None)
+        # Somebody who answers in the place of the server, as tests do, opens no connection.
+        if not getattr(self._http, "_sessions", True):
+            self._stop()
+            return
+        self._form = Form.of(request, key, await self._frozen())
+        if self._form is None:
+            self._stop()
+        else:
+            self._client.meta.events.unregister("before-send.s3.GetObject", _note)
+
+    def _stop(self) -> None:
+        self._usable = False
+        self._client.meta.events.unregister("before-send.s3.GetObject", _note)
+
+    async def _frozen(self) -> Any:
+        return None if self._credentials is None else await self._credentials.get_frozen_credentials()
+
+    async def get(self, key: str, range_: str | None) -> Any:
+        """The answer for one key: `status_code`, `headers`, and the body as `await answer.content`.
+
+        None when it is one that botocore has to look after; reads are its own again from then on.
+
+        Raises
+        ------
+        Exception
+            As botocore raises them.
+        """
+        from botocore.awsrequest import AWSPreparedRequest
+
+        form = self._form
+        assert form is not None
+        url, headers = form.request(key, range_, await self._frozen(), time.time())
+        answer = await self._http.send(AWSPreparedRequest("GET", url, headers, None, False))
+        if answer.status_code < 300:
+            return answer
+        if answer.status_code in _REDIRECTED:
+            self._form, self._usable = None, False
+            return None
+        raise await _error(answer)
+
+
+def _note(request: Any, **_: Any) -> None:
+    _sent.set(request)
+
+
+async def _error(answer: Any) -> Exception:
+    from botocore.exceptions import ClientError
+    from botocore.parsers import ResponseParserFactory
+
+    response = {"status_code": answer.status_code, "headers": answer.headers, "body": await answer.content}
+    parsed = ResponseParserFactory().create_parser("rest-xml").parse(response, None)
+    error: Exception = ClientError(parsed, "GetObject")
+    return error
+
+
+class Form:
+    """What all GETs of a client have in common.
+
+    Parameters
+    ----------
+    base : str
+        URL of the bucket, up to the key.
+    headers : mapping
+        All that are the same every time, with lower-case names.
+    signed : frozenset of str
+        Names of those that are signed; None when nothing is.
+    region, service : str
+        What it is signed for.
+    """
+
+    __slots__ = ("_base", "_headers", "_key", "_path", "_region", "_service", "_signed")
+
+    def __init__(
+        self, base: str, headers: Mapping[str, str], signed: frozenset[str] | None, region: str, service: str
+    ) -> None:
+        parts = urlsplit(base)
+        self._base = base
+        self._path = parts.path
+        self._headers = {name: value for name, value in headers.items() if name not in _OF_ONE_REQUEST}
+        self._headers.setdefault("host", _host(parts))
+        self._signed = signed
+        self._region = region
+        self._service = service
+        self._key: tuple[str, str, bytes] | None = None
+
+    @classmethod
+    def of(cls, request: Any, key: str, credentials: Any) -> Form | None:
+        """The form of a request that botocore has signed; None when it is not understood to the last bit."""
+        headers = {name.lower(): _text(value) for name, value in request.headers.items()}
+        quoted = _quoted(key)
+        # Checksums of answers are looked at by botocore alone.
+        if "?" in request.url or not request.url.endswith(f"/{quoted}") or "x-amz-checksum-mode" in headers:
+            return None
+        base = request.url.removesuffix(quoted)
+        if "authorization" not in headers:
+            return cls(base, headers, None, "", "")
+        told = _AUTHORIZATION.fullmatch(headers["authorization"])
+        date = headers.get("x-amz-date", "")
+        if told is None or credentials is None or told["access"] != credentials.access_key or not date:
+            return None
+        names = told["names"].split(";")
+        form = cls(base, headers, frozenset(names) - _OF_ONE_REQUEST, told["region"], told["service"])
+        values = {"host": form._headers["host"]} | headers
+        if any(name not in values for name in names) or "x-amz-content-sha256" not in values:
+            return None
+        same = form._signature(quoted, values, names, date, credentials.secret_key) == told["signature"]
+        return form if same else None
+
+    def request(self, key: str, range_: str | None, credentials: Any, now: float) -> tuple[str, dict[str, str]]:
+        """URL and headers of a GET."""
+        quoted = _quoted(key)
+        headers = dict(self._headers)
+        if range_ is not None:
+            headers["range"] = range_
+        if self._signed is not None:
+            headers["x-amz-date"] = date = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(now))
+            if credentials.token:
+                headers["x-amz-security-token"] = credentials.token
+            names = sorted(self._signed | (headers.keys() & {"range", "x-amz-date", "x-amz-security-token"}))
+            signature = self._signature(quoted, headers, names, date, credentials.secret_key)
+            headers["authorization"] = (
+                f"AWS4-HMAC-SHA256 Credential={credentials.access_key}/{self._scope(date)}, "
+                f"SignedHeaders={';'.join(names)}, Signature={signature}"
+            )
+        return self._base + quoted, headers
+
+    def _scope(self, date: str) -> str:
+        return f"{date[:8]}/{self._region}/{self._service}/aws4_request"
+
+    def _signature(self, quoted: str, headers: Mapping[str, str], names: list[str], date: str, secret: str) -> str:
+        lines = [f"{name}:{' '.join(headers[name].split())}" for name in names]
+        canonical = "\n".join(
+            ["GET", self._path + quoted, "", *lines, "", ";".join(names), headers["x-amz-content-sha256"]]
+        )
+        text = "\n".join(["AWS4-HMAC-SHA256", date, self._scope(date), hashlib.sha256(canonical.encode()).hexdigest()])
+        return hmac.new(self._signing_key(secret, date[:8]), text.encode(), hashlib.sha256).hexdigest()
+
+    def _signing_key(self, secret: str, day: str) -> bytes:
+        if self._key is None or self._key[:2] != (secret, day):
+            key = f"AWS4{secret}".encode()
+            for part in (day, self._region, self._service, "aws4_request"):
+                key = hmac.new(key, part.encode(), hashlib.sha256).digest()
+            self._key = (secret, day, key)
+        return self._key[2]
+
+
+def _quoted(key: str) -> str:
+    return quote(key, safe="/~")
+
+
+def _text(value: Any) -> str:
+    return value.decode() if isinstance(value, bytes) else str(value)
+
+
+def _host(parts: Any) -> str:
+    default = {"http": 80, "https": 443}.get(parts.scheme)
+    name = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname
+    return name if parts.port in (None, default) else f"{name}:{parts.port}"
