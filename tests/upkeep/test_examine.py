@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -9,6 +11,7 @@ import pytest
 
 import aiocopick
 from aiocopick.entities import AsyncRoot
+from aiocopick.sample import sample_config, write_sample
 from aiocopick.upkeep import examine
 
 RUN = "ExperimentRuns/TS_001"
@@ -118,3 +121,34 @@ async def test_nothing_is_changed(sample: AsyncRoot) -> None:
     before = {verb: sample.stats.requests[verb] for verb in ("write", "delete", "copy")}
     await examine(sample)
     assert {verb: sample.stats.requests[verb] for verb in before} == before
+
+
+@pytest.mark.asyncio
+async def test_what_another_layer_hides_is_examined_as_well(tmp_path: Path) -> None:
+    for name in ("over", "under"):
+        async with aiocopick.open(sample_config(tmp_path / name)) as single:
+            await write_sample(single, runs=1)
+    config = {
+        "config_type": "multilayer",
+        "layers": [
+            {"config_type": "filesystem", "root": str(tmp_path / "over"), "layer_name": "over", "priority": 1},
+            {"config_type": "filesystem", "root": str(tmp_path / "under"), "layer_name": "under"},
+        ],
+        "pickable_objects": [item.model_dump() for item in sample_config(tmp_path).pickable_objects],
+    }
+    under = tmp_path / "under"
+    async with aiocopick.open(config) as root:
+        assert await examine(root) == []
+        (under / RUN / "Picks/curator_1_ribosome.json").write_bytes(b"{")
+        (under / RUN / "Picks/template-matching_0_ribosome.json").write_bytes(b'[{"x": -1, "y": 1, "z": 1}]')
+        (under / RUN / ".meta").write_bytes(b'{"name": ')
+        (under / RUN / "VoxelSpacing10.000/wbp.zarr/.zattrs").write_bytes(b"{")
+        shutil.rmtree(under / "Objects/ribosome.zarr/0")
+        found = {(finding.problem, Path(finding.path).relative_to(under).as_posix()) for finding in await examine(root)}
+    assert found == {
+        ("broken file", f"{RUN}/Picks/curator_1_ribosome.json"),
+        ("outside tomogram", f"{RUN}/Picks/template-matching_0_ribosome.json"),
+        ("broken metadata", f"{RUN}/.meta"),
+        ("broken volume", f"{RUN}/VoxelSpacing10.000/wbp.zarr"),
+        ("unfinished volume", "Objects/ribosome.zarr"),
+    }

@@ -19,7 +19,7 @@ from aiocopick.tables.scope import Scope
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from aiocopick.entities import AsyncRoot, AsyncRun
+    from aiocopick.entities import AsyncEntity, AsyncRoot, AsyncRun
     from aiocopick.layers import Layer
 
 _RUNS_AT_ONCE = 8
@@ -64,7 +64,8 @@ async def examine(
 
     Names that cannot be parsed; picks, meshes, filaments and ``.meta`` files that cannot be understood; volumes without
     levels, or with metadata that cannot be understood; annotations of objects that the configuration does not name
-    (when it names any); points outside every tomogram of their run.
+    (when it names any); points outside every tomogram of their run. In a stack of layers that holds for every layer: for
+    what another layer hides as well.
 
     Parameters
     ----------
@@ -85,7 +86,7 @@ async def examine(
     scope = Scope.of(runs, kinds)
     findings = [finding for layer in root.layers async for finding in _names(layer, scope)]
     if scope.nouns is None:
-        findings += await _volumes(await stored_objects(root), None)
+        findings += await _volumes([place for item in await stored_objects(root) for place in _places(item)], None)
     # Points are measured against the tomograms of their run.
     nouns = scope.nouns | {"tomograms"} if scope.nouns and scope.nouns & {"picks", "filaments"} else scope.nouns
 
@@ -134,9 +135,10 @@ async def _run(run: AsyncRun, nouns: frozenset[str] | None, scope: Scope) -> lis
     if run.error is not None and not is_listed(run):
         return [_finding("unreadable run", run, run.error)]
     entities = await held(run, nouns)
-    asked = [item for item in entities if item.kind in scope.kinds]
+    asked = [place for item in entities if item.kind in scope.kinds for place in _places(item)]
     findings: list[Finding] = []
-    with_meta: list[Any] = [run, *(await run.voxel_spacings() if nouns is None or "voxel_spacings" in nouns else ())]
+    spacings = await run.voxel_spacings() if nouns is None or "voxel_spacings" in nouns else ()
+    with_meta: list[Any] = [place for item in (run, *spacings) for place in _places(item)]
     files = [item for item in asked if isinstance(item, AsyncFile)]
     for item, result in zip([*with_meta, *files], await load([*with_meta, *files], on_error="return"), strict=True):
         if isinstance(result, CopickError):
@@ -151,6 +153,15 @@ async def _run(run: AsyncRun, nouns: frozenset[str] | None, scope: Scope) -> lis
         for item in points:
             findings += await _outside(item, extent)
     return findings
+
+
+def _places(item: AsyncEntity) -> Iterator[Any]:
+    """The entity in each layer that holds it: a layer hides what is wrong below it, until it is taken away."""
+    if len(item.sources) == 1:
+        yield item
+        return
+    for source in item.sources:
+        yield type(item)._of(item._parent, item.ref, (source,))
 
 
 async def _volumes(volumes: Sequence[Any], run: str | None) -> list[Finding]:
