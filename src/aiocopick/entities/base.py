@@ -159,14 +159,8 @@ class AsyncEntity:
         if all(place.layer is not source.layer for place in parent._sources):
             parent._stored_in(Source(source.layer, source.layer.locate(parent.ref)))
 
-    async def _writable_twin(self, *, content: bool = True) -> Self:
-        """Make sure that it lies where it can be changed, and return it.
-
-        Parameters
-        ----------
-        content : bool
-            Whether what a read-only layer holds is copied to the write layer first. Without, an empty one is made
-            there, for a caller that replaces it all.
+    async def _writable_twin(self) -> Self:
+        """Make sure that it lies where it can be changed, copied there from a read-only layer, and return it.
 
         Raises
         ------
@@ -181,7 +175,7 @@ class AsyncEntity:
         sources = await self._resolve()
         target = self._stack.target(self.ref, sources)
         if target not in sources:
-            located = await (target.layer.copy_from(sources[0]) if content else target.layer.create(self.ref))
+            located = await target.layer.copy_from(sources[0])
             self._stored_in(Source(target.layer, located))
         return self
 

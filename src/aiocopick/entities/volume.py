@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -18,10 +19,13 @@ from aiocopick.formats.chunk_plan import select
 from aiocopick.formats.ome import spatial_axes
 from aiocopick.formats.ome_writing import axis_names
 from aiocopick.formats.pyramid import Downsample
+from aiocopick.layers.copying import unfinished
 
 if TYPE_CHECKING:
     from zarr import AsyncArray
     from zarr.abc.store import Store
+
+    from aiocopick.layers.base import Source
 
 Chunks = Sequence[int]
 
@@ -280,9 +284,10 @@ class AsyncVolume(AsyncEntity):
     ) -> None:
         if isinstance(levels, bool) or int(levels) != levels or levels < 1:
             raise ValueError(f"levels must be a whole number from 1, not {levels!r}")
-        await self._writable_twin(content=False)
-        state = VolumeState(self.zarr(), self.path, self._limits())
-        zarr_format = getattr(self.layer.config, "zarr_format", 2)
+        target = await self._write_target()
+        layer = target.layer
+        state = VolumeState(layer.zarr_store(target.located), target.path, Limits.of(layer.config))
+        zarr_format = getattr(layer.config, "zarr_format", 2)
         plan = Plan(
             source=data,
             dtype=dtype,
@@ -299,8 +304,26 @@ class AsyncVolume(AsyncEntity):
         empty = getattr(self, "_empty", False)
         # Whatever comes of it, there may be something now.
         self.refresh()
-        group, arrays = await write_volume(
-            state.store, plan, where=self.path, empty=empty, limits=state.limits, progress=progress
-        )
+        is_new = bool(self._sources) and target not in self._sources
+        async with unfinished(layer, target.located) if is_new else nullcontext():
+            group, arrays = await write_volume(
+                state.store, plan, where=target.path, empty=empty, limits=state.limits, progress=progress
+            )
+        if is_new:
+            self._stored_in(target)
         state.remember(group, arrays)
-        self._volume = (self.sources[0], state)
+        self._volume = (target, state)
+
+    async def _write_target(self) -> Source:
+        """Where a new content goes. What lies in a lower layer is not copied, and is seen until all of it is written.
+
+        Raises
+        ------
+        ReadOnlyError
+            No layer can be written to.
+        LayerError
+            A read-only layer of higher priority would hide it.
+        """
+        self._stack.writer()
+        sources = await self._resolve()
+        return self._stack.target(self.ref, sources)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -43,16 +43,14 @@ class AsyncMapVolume(AsyncDensity):
             return None
         return super().zarr()
 
-    async def _writable_twin(self, *, content: bool = True) -> Self:
+    async def _write_target(self) -> Source:
         try:
-            return await super()._writable_twin(content=content)
+            return await super()._write_target()
         except NotFoundError:
-            if content:
-                raise
-        # An object may have no map yet, unlike volumes that were created or listed.
-        target = self._stack.target(self.ref, ())
-        self._stored_in(Source(target.layer, await target.layer.create(self.ref)))
-        return self
+            # An object may have no map yet, unlike volumes that were created or listed.
+            target = self._stack.target(self.ref, ())
+            self._stored_in(Source(target.layer, await target.layer.create(self.ref)))
+            return target
 
     async def has_density_map(self) -> bool:
         """Whether there is a density map: nothing is sent when it was opened before, else as for its first read."""

@@ -1,8 +1,9 @@
-"""Copy-up: an entity that lies in a layer that cannot be changed gets a twin in one that can."""
+"""Twins: an entity that lies in a layer that cannot be changed gets a copy, or a successor, in one that can."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, TypeAlias
 
 from aiocopick.errors import AlreadyExistsError, NotFoundError
@@ -49,23 +50,46 @@ async def copy_up(source: Source, target: Layer) -> Located:
 
 
 async def _copy_volume(source: Source, target: Layer, located: Located) -> None:
-    """Chunk by chunk, as they are; the metadata last and the group's own at the very end.
-
-    A part of a volume would hide the whole one below it, so a file beside it says that it is none yet.
-    """
+    """Chunk by chunk, as they are; the metadata last and the group's own at the very end."""
     limit = int(getattr(target.config, "max_concurrency", 64))
     storage: Storage | None = getattr(target, "storage", None)
     read, names = await _contents(source)
+    async with unfinished(target, located):
+        if storage is None:
+            await _copy_into(_writer_of(target, located), read, names, limit)
+            return
+
+        async def write(name: str, data: bytes) -> None:
+            await storage.write(f"{located.key}/{name}", data)
+
+        # What an earlier attempt left would be read together with what is copied now.
+        there = {f"{located.key}/{name}" for name in await _names_in(storage, located.key)}
+        await storage.delete_many(sorted(there - {f"{located.key}/{name}" for name in names}))
+        await _copy_into(write, read, names, limit)
+
+
+@asynccontextmanager
+async def unfinished(target: Layer, located: Located) -> AsyncIterator[None]:
+    """A volume that is made in a layer while one below it has to stay visible.
+
+    A part of a volume would hide the whole one below it, so a file beside it says that it is none yet. It stays when the
+    block is left by an error, or the program ends. In a layer that is no storage, an empty volume is made.
+
+    Parameters
+    ----------
+    target : Layer
+        Where it is made.
+    located : Located
+        Where it lies there.
+    """
+    storage: Storage | None = getattr(target, "storage", None)
     if storage is None:
-        await _copy_into(await _made(target, located), read, names, limit)
+        await target.create(located.ref)
+        yield
         return
     marker = copying_key(located.key)
     await storage.write(marker, b"")
-
-    async def write(name: str, data: bytes) -> None:
-        await storage.write(f"{located.key}/{name}", data)
-
-    await _copy_into(write, read, names, limit)
+    yield
     await storage.delete_many([marker])
 
 
@@ -100,16 +124,19 @@ async def _contents(source: Source) -> tuple[Read, list[str]]:
 
         return get, [name async for name in store.list()]
     base = source.located.key
+    return (lambda name: origin.read(f"{base}/{name}")), await _names_in(origin, base)
+
+
+async def _names_in(storage: Storage, base: str) -> list[str]:
     names: list[str] = []
-    async with origin.scan(base, None) as pages:
+    async with storage.scan(base, None) as pages:
         async for page in pages:
             names += [entry.key[len(base) + 1 :] for entry in page if not entry.is_prefix]
-    return (lambda name: origin.read(f"{base}/{name}")), names
+    return names
 
 
-async def _made(target: Layer, located: Located) -> Write:
-    """An empty volume in a layer that is no storage, and what writes a file of it."""
-    await target.create(located.ref)
+def _writer_of(target: Layer, located: Located) -> Write:
+    """What writes a file of a volume in a layer that is no storage."""
     store = target.zarr_store(located)
 
     async def put(name: str, data: bytes) -> None:
@@ -121,13 +148,13 @@ async def _made(target: Layer, located: Located) -> Write:
 
 
 def copying_key(key: str) -> str:
-    """The file beside a volume that says that it is being copied, and is none yet."""
+    """The file beside a volume that says that it is being made, and is none yet."""
     folder, _, name = key.rpartition("/")
     return f"{folder}/.{name}{COPYING}"
 
 
 def without_parts(listing: Listing, keys: Iterable[str]) -> Listing:
-    """A listing without the volumes that are being copied, or whose copying was interrupted.
+    """A listing without the volumes that are being made over others, or whose making was interrupted.
 
     Parameters
     ----------

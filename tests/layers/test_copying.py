@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import uuid
 from contextlib import suppress
 from typing import Any
 
@@ -11,26 +10,13 @@ import numpy as np
 import pytest
 
 from aiocopick import AsyncRoot, CopickConfigFS, StorageError
-from aiocopick.layers import Stack
 from aiocopick.layers.filesystem import FilesystemLayer
 from aiocopick.storage import open_storage
-from aiocopick.testing import CONTRACT_OBJECTS, FaultStorage
+from aiocopick.testing import FaultStorage
+from tests.layers.pairs import configs, stacked
 
 POSITIONS = np.array([[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]])
 VOLUME = np.arange(4 * 5 * 6, dtype=np.uint8).reshape(4, 5, 6) % 7
-
-
-def configs() -> tuple[CopickConfigFS, CopickConfigFS]:
-    above, below = (
-        CopickConfigFS(
-            root=f"memory://{uuid.uuid4().hex}/{name}",
-            layer_name=name,
-            user_id="someone",
-            pickable_objects=CONTRACT_OBJECTS,
-        )
-        for name in ("above", "below")
-    )
-    return above, below
 
 
 async def fill(config: CopickConfigFS) -> None:
@@ -38,11 +24,6 @@ async def fill(config: CopickConfigFS) -> None:
     await (await run.new_picks("ribosome", "1")).from_numpy(POSITIONS)
     await run.new_mesh("membrane", "1")
     await (await run.new_segmentation(10.0, "membrane", "1")).from_numpy(VOLUME, chunks=(2, 5, 6))
-
-
-def stacked(above: FilesystemLayer, below: CopickConfigFS) -> AsyncRoot:
-    lower = FilesystemLayer(below.model_copy(update={"read_only": True}))
-    return AsyncRoot._over(above.config, Stack([above, lower]))
 
 
 async def change(root: AsyncRoot, kind: str) -> None:
