@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from aiocopick.entities.root import AsyncRoot
     from aiocopick.entities.run import AsyncRun
+    from aiocopick.layers import Found
 
 LOADABLE = frozenset({"picks", "meshes", "filaments", "meta"})
 
@@ -126,7 +127,7 @@ class Crawl:
         exits, self._exits = self._exits, None
         return None if exits is None else await exits.__aexit__(kind, error, trace)
 
-    async def _read(self, answers: list[tuple[Merged, tuple[Merged, ...] | CopickError]]) -> list[AsyncRun]:
+    async def _read(self, answers: list[tuple[Merged, Found | CopickError]]) -> list[AsyncRun]:
         runs = [await self._listed(answer) for answer in answers]
         if self._load:
             await _load_all(runs, self._load)
@@ -150,7 +151,7 @@ class Crawl:
                 chosen[ref] = Merged(ref, root._stack.assumed(ref))
         return [chosen[ref] for ref in sorted(chosen, key=lambda ref: ref.sort_key)]
 
-    async def _listed(self, answer: tuple[Merged, tuple[Merged, ...] | CopickError]) -> AsyncRun:
+    async def _listed(self, answer: tuple[Merged, Found | CopickError]) -> AsyncRun:
         """A run with its lists filled, or with its error."""
         from aiocopick.entities.run import AsyncRun
 

@@ -24,7 +24,7 @@ from aiocopick.storage.limits import gather
 if TYPE_CHECKING:
     from aiocopick.entities.root import AsyncRoot
     from aiocopick.errors import CopickError
-    from aiocopick.layers import Merged, Nouns
+    from aiocopick.layers import Found, Merged, Nouns
 
 CHILDREN: dict[str, type[AsyncEntity]] = {
     "voxel_spacings": AsyncVoxelSpacing,
@@ -61,7 +61,7 @@ def closed(kinds: Iterable[str] | None) -> Nouns:
 class RunBase(MetadataMixin):
     """A run and the lists of its children."""
 
-    __slots__ = ("_children", "_deep", "_lock", "_renewed", "error", "root")
+    __slots__ = ("_children", "_deep", "_lock", "_renewed", "error", "root", "skipped_layers")
 
     parent_slot: ClassVar[str] = "root"
     _holds_others: ClassVar[bool] = True
@@ -69,6 +69,8 @@ class RunBase(MetadataMixin):
     ref: RunRef
     error: CopickError | None
     """Why a crawl could not read the run; None otherwise."""
+    skipped_layers: dict[str, CopickError]
+    """Layers that were left out when it was last listed, and why: what they hold of it is not seen."""
     _children: dict[str, list[Any]]
     _deep: bool
     _renewed: bool
@@ -76,6 +78,7 @@ class RunBase(MetadataMixin):
 
     def _reset(self) -> None:
         self.error = None
+        self.skipped_layers = {}
         self._children = {}
         # Whether the voxel spacings know their tomograms, and these their features.
         self._deep = False
@@ -114,6 +117,7 @@ class RunBase(MetadataMixin):
         """New entities of one noun, asked of the storage."""
         found = await self._stack.list_run(self._everywhere(layers), frozenset({noun}))
         entities = self._made(noun, found)
+        self.skipped_layers = found.skipped
         if layers is None:
             self._children[noun] = entities
             if noun == "voxel_spacings":
@@ -142,8 +146,9 @@ class RunBase(MetadataMixin):
             self._take(await self._stack.list_run(places, nouns), nouns)
             self._renewed = False
 
-    def _take(self, found: Sequence[Merged], nouns: Nouns) -> None:
+    def _take(self, found: Found, nouns: Nouns) -> None:
         """Fill the lists that are not known yet from a listing of these nouns."""
+        self.skipped_layers = found.skipped
         for noun in CHILDREN:
             if (nouns is None or noun in nouns) and noun not in self._children:
                 self._children[noun] = self._made(noun, found)

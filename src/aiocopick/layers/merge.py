@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol, TypeVar
+from typing import TYPE_CHECKING, Protocol, Self, TypeVar
 
 from aiocopick.layers.base import Source
 
 if TYPE_CHECKING:
+    from aiocopick.errors import CopickError
     from aiocopick.layers.base import Layer
     from aiocopick.layout.listing import Listing
     from aiocopick.layout.refs import Ref
@@ -36,6 +37,26 @@ class Merged:
 
     ref: Ref
     sources: tuple[Source, ...]
+
+
+class Found(tuple[Merged, ...]):
+    """What several layers hold, and which of them could not be asked.
+
+    Parameters
+    ----------
+    merged : iterable of Merged
+        What was found.
+    skipped : mapping of str to CopickError, optional
+        Names of the layers that were left out, and why.
+    """
+
+    skipped: dict[str, CopickError]
+
+    def __new__(cls, merged: Iterable[Merged] = (), skipped: Mapping[str, CopickError] | None = None) -> Self:
+        """Make the tuple, and note what was left out."""
+        found = super().__new__(cls, merged)
+        found.skipped = dict(skipped or {})
+        return found
 
 
 def by_priority(layers: Iterable[Ranked]) -> tuple[Ranked, ...]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, NoReturn, TypeAlias, TypeVar
 
 from aiocopick.errors import CopickError, LayerError, LayerSkippedWarning, ReadOnlyError
 from aiocopick.layers.base import Source
-from aiocopick.layers.merge import Merged, by_priority, merge
+from aiocopick.layers.merge import Found, Merged, by_priority, merge
 from aiocopick.layout.listing import Listing
 from aiocopick.storage.limits import gather, gather_results
 from aiocopick.storage.stats import StorageStats
@@ -43,7 +43,7 @@ class Stack:
     Attributes
     ----------
     skipped : dict of str to CopickError
-        Names of the layers that were left out when they were last asked, and why.
+        Names of the layers that were left out, and why: at last, or for a single run, until they list their runs.
 
     Raises
     ------
@@ -195,16 +195,25 @@ class Stack:
 
     async def _ask_each(
         self, question: Callable[[Item], Awaitable[Value]], items: Sequence[Item], layers: Sequence[Layer]
-    ) -> list[tuple[Layer, Value]]:
-        """Ask all at once. Layers that fail are left out where the stack is told to, but never all of them."""
+    ) -> list[tuple[Layer, Value | CopickError]]:
+        """Ask all at once. Layers that fail may be left out where the stack is told to, but never all of them."""
+        answers: Sequence[Value | CopickError]
         if len(items) == 1:
-            return [(layers[0], await question(items[0]))]
-        if self._on_layer_error == "raise":
-            return list(zip(layers, await gather(question, items, limit=len(items)), strict=True))
-        answers = list(zip(layers, await gather_results(question, items, limit=len(items)), strict=True))
-        return self._without_failures(answers)
+            answers = [await question(items[0])]
+        elif self._on_layer_error == "raise":
+            answers = await gather(question, items, limit=len(items))
+        else:
+            answers = await gather_results(question, items, limit=len(items))
+        return list(zip(layers, answers, strict=True))
 
-    def _without_failures(self, answers: Sequence[tuple[Layer, Value | CopickError]]) -> list[tuple[Layer, Value]]:
+    def _sound(self, answers: Sequence[tuple[Layer, Value | CopickError]]) -> list[tuple[Layer, Value]]:
+        """The answers of the layers that did not fail; of those that did, it is said and noted.
+
+        Raises
+        ------
+        CopickError
+            A layer failed, and the stack does without none, or all failed.
+        """
         failures = [(layer, answer) for layer, answer in answers if isinstance(answer, CopickError)]
         if failures and (len(failures) == len(answers) or self._on_layer_error == "raise"):
             raise failures[0][1]
@@ -213,34 +222,35 @@ class Stack:
             self.skipped[layer.name] = error
             if known is None:
                 warnings.warn(f"Layer {layer.name!r} is left out: {error}", LayerSkippedWarning, stacklevel=2)
-        found = [(layer, answer) for layer, answer in answers if not isinstance(answer, CopickError)]
-        for layer, _ in found:
-            self.skipped.pop(layer.name, None)
+        return [(layer, answer) for layer, answer in answers if not isinstance(answer, CopickError)]
+
+    def _merged(self, answers: Sequence[tuple[Layer, Listing | CopickError]]) -> Found:
+        skipped = {layer.name: answer for layer, answer in answers if isinstance(answer, CopickError)}
+        return Found(merge(self._sound(answers)), skipped)
+
+    async def _ask(self, question: Callable[[Source], Awaitable[Listing]], sources: Sequence[Source]) -> Found:
+        return self._merged(await self._ask_each(question, sources, [source.layer for source in sources]))
+
+    async def _ask_layers(self, question: Callable[[Layer], Awaitable[Listing]], layers: Sequence[Layer]) -> Found:
+        found = self._merged(await self._ask_each(question, layers, layers))
+        for layer in layers:
+            if layer.name not in found.skipped:
+                self.skipped.pop(layer.name, None)
         return found
 
-    async def _ask(
-        self, question: Callable[[Source], Awaitable[Listing]], sources: Sequence[Source]
-    ) -> tuple[Merged, ...]:
-        return merge(await self._ask_each(question, sources, [source.layer for source in sources]))
-
-    async def _ask_layers(
-        self, question: Callable[[Layer], Awaitable[Listing]], layers: Sequence[Layer]
-    ) -> tuple[Merged, ...]:
-        return merge(await self._ask_each(question, layers, layers))
-
-    async def list_runs(self, layers: Iterable[str] | None = None) -> tuple[Merged, ...]:
+    async def list_runs(self, layers: Iterable[str] | None = None) -> Found:
         """Runs of all layers."""
         return await self._ask_layers(lambda layer: layer.list_runs(), self.named(layers))
 
-    async def list_objects(self, layers: Iterable[str] | None = None) -> tuple[Merged, ...]:
+    async def list_objects(self, layers: Iterable[str] | None = None) -> Found:
         """Objects with a map, of all layers."""
         return await self._ask_layers(lambda layer: layer.list_objects(), self.named(layers))
 
-    async def list_run(self, sources: Sequence[Source], nouns: Nouns = None) -> tuple[Merged, ...]:
+    async def list_run(self, sources: Sequence[Source], nouns: Nouns = None) -> Found:
         """What a run holds in the layers given."""
         return await self._ask(lambda source: source.layer.list_run(source.located, nouns), sources)
 
-    async def list_voxel_spacing(self, sources: Sequence[Source]) -> tuple[Merged, ...]:
+    async def list_voxel_spacing(self, sources: Sequence[Source]) -> Found:
         """Tomograms and feature maps of a voxel spacing in the layers given."""
         return await self._ask(lambda source: source.layer.list_voxel_spacing(source.located), sources)
 
@@ -250,13 +260,13 @@ class Stack:
         async def ask(layer: Layer) -> Located | None:
             return await layer.find(ref)
 
-        found = await self._ask_each(ask, self.layers, self.layers)
+        found = self._sound(await self._ask_each(ask, self.layers, self.layers))
         sources = [Source(layer, located) for layer, located in found if located]
         return Merged(ref, tuple(sources)) if sources else None
 
     async def ensure(self, *, create: bool = False) -> bool:
         """Whether any layer holds a project; with `create`, the write layer does afterwards."""
-        held = await self._ask_each(lambda layer: layer.ensure(), self.layers, self.layers)
+        held = self._sound(await self._ask_each(lambda layer: layer.ensure(), self.layers, self.layers))
         exists = any(answer for _, answer in held)
         if create and not exists:
             return await self.writer().ensure(create=True)
@@ -264,7 +274,7 @@ class Stack:
 
     def scan(
         self, runs: Sequence[Merged], nouns: Nouns = None
-    ) -> AbstractAsyncContextManager[AsyncIterator[tuple[Merged, tuple[Merged, ...] | CopickError]]]:
+    ) -> AbstractAsyncContextManager[AsyncIterator[tuple[Merged, Found | CopickError]]]:
         """What many runs hold, in the order given; every layer reads ahead on its own, within its limits."""
         return _scan(self, runs, nouns)
 
@@ -291,7 +301,7 @@ class Stack:
 @asynccontextmanager
 async def _scan(
     stack: Stack, runs: Sequence[Merged], nouns: Nouns
-) -> AsyncIterator[AsyncIterator[tuple[Merged, tuple[Merged, ...] | CopickError]]]:
+) -> AsyncIterator[AsyncIterator[tuple[Merged, Found | CopickError]]]:
     async with AsyncExitStack() as exits:
         scans = {}
         for layer in stack.layers:
@@ -320,7 +330,7 @@ class _Zipped:
     def __aiter__(self) -> _Zipped:
         return self
 
-    async def __anext__(self) -> tuple[Merged, tuple[Merged, ...] | CopickError]:
+    async def __anext__(self) -> tuple[Merged, Found | CopickError]:
         if self._run is None:
             self._run = next(self._runs, None)
         run = self._run
@@ -331,6 +341,6 @@ class _Zipped:
             self._answers.append((source.layer, answer))
         answers, self._answers, self._run = self._answers, [], None
         try:
-            return run, merge(self._stack._without_failures(answers))
+            return run, self._stack._merged(answers)
         except CopickError as error:
             return run, error
