@@ -53,6 +53,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sample_seconds=chosen.sample_seconds,
         budget_seconds=chosen.budget_seconds,
         at_once=chosen.at_once or (os.cpu_count() or 1 if tiny else 1),
+        minutes=chosen.minutes,
     )
     command = shlex.join(["python", "-m", "benchmarks", *_published(sys.argv[1:])])
     found = suite.run(experiments, settings, command)
@@ -138,6 +139,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--budget-seconds", type=float, default=120, help="no further rounds for a subject that has used this much"
     )
+    parser.add_argument("--minutes", type=float, metavar="M", help="begin no experiment after this long")
     parser.add_argument(
         "--python",
         action="append",

@@ -368,6 +368,7 @@ PROMISES = tuple(
         "crawl-collapsed",
         "crawl-picks",
         "many-picks",
+        "overlay",
         "picks-load",
         "picks-store",
         "volume-read",

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import os
 import sys
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -33,6 +35,8 @@ class Settings:
         Whether missing environments with copick are made.
     sample_seconds, budget_seconds, at_once
         See :class:`benchmarks.runner.Runner`.
+    minutes : float or None
+        No experiment begins after this long; those left out are named in the results.
     """
 
     targets: Sequence[str] = tuple(TARGETS)
@@ -42,11 +46,13 @@ class Settings:
     sample_seconds: float = 1800
     budget_seconds: float = 120
     at_once: int = 1
+    minutes: float | None = None
 
 
 def run(experiments: Sequence[Experiment], settings: Settings, command: str) -> Results:
     """All cells of all experiments; what cannot be had is named in the results."""
     started, facts = _now(), machine.facts()
+    end = math.inf if settings.minutes is None else time.monotonic() + 60 * settings.minutes
     names = {SUBJECTS[subject].environment for experiment in experiments for subject in experiment.subjects}
     interpreters, reasons = environments.find(names, settings.pythons, make=settings.make_environments)
     useful = {kind for experiment in experiments for kind in experiment.targets}
@@ -71,7 +77,11 @@ def run(experiments: Sequence[Experiment], settings: Settings, command: str) -> 
                 at_once=settings.at_once,
                 say=lambda line: print(line, file=sys.stderr, flush=True),
             )
-            cells += [cell for experiment in experiments for cell in runner.run(experiment)]
+            for experiment in experiments:
+                if time.monotonic() < end:
+                    cells += runner.run(experiment)
+                elif kind in experiment.targets:
+                    reasons[f"{experiment.name} on {kind}"] = f"the {settings.minutes:g} minutes of the run were over"
     return Results(
         command=command,
         started=started,
