@@ -318,7 +318,7 @@ def test_memory_is_bounded_by_the_size_of_the_file(unit: bytes) -> None:
         _, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
-    assert peak <= 64 * 2**20
+    assert peak <= 32 * SIZE
 
 
 CHARACTERS = st.sampled_from(list(b'0123456789.-+eE {}[]",:\\\n\x00\xff') + [ord(letter) for letter in "nulltruexyz_"])
