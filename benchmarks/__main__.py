@@ -78,6 +78,8 @@ def _experiments(chosen: argparse.Namespace) -> list[Experiment]:
         sizes_of = dict(experiment.sizes_of)
         if chosen.runs and "runs" in sizes_of:
             sizes_of["runs"] = tuple(chosen.runs)
+            if "run" in sizes_of:
+                sizes_of["run"] = (f"TS_{min(chosen.runs) // 2:05}",)
         kept.append(
             replace(
                 experiment,

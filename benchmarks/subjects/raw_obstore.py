@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from typing import TYPE_CHECKING, Any
 
 import obstore
@@ -21,14 +22,14 @@ def store_of(url: str, fs_args: dict[str, Any]) -> S3Store:
     """The store that s3fs would reach with the same arguments; its keys are relative to `url`."""
     bucket, _, prefix = url.removeprefix("s3://").partition("/")
     client = fs_args.get("client_kwargs", {})
-    endpoint = client.get("endpoint_url")
+    endpoint = client.get("endpoint_url") or os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
     credentials = {"access_key_id": fs_args["key"], "secret_access_key": fs_args["secret"]} if "key" in fs_args else {}
+    # obstore takes no None here; what is not given it finds in the environment.
+    given = {"prefix": prefix, "endpoint": endpoint, "region": client.get("region_name")}
     return S3Store(
         bucket,
-        prefix=prefix or None,
-        endpoint=endpoint,
-        region=client.get("region_name"),
         client_options={"allow_http": endpoint is not None and endpoint.startswith("http://")},
+        **{name: value for name, value in given.items() if value},
         **credentials,
     )
 
