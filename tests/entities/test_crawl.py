@@ -5,6 +5,7 @@ import asyncio
 import anyio
 import pytest
 
+import aiocopick
 from aiocopick.entities import AsyncRoot
 from aiocopick.entities.root import entities_of
 from aiocopick.errors import FormatError, NotFoundError, StorageError
@@ -13,6 +14,7 @@ from aiocopick.layers.filesystem import FilesystemLayer
 from aiocopick.layout.refs import NOUNS
 from aiocopick.testing import FaultStorage
 from tests.entities.projects import Counted, write_run
+from tests.servers.s3 import S3Server
 
 
 async def write_runs(root: AsyncRoot, count: int) -> list[str]:
@@ -241,3 +243,24 @@ def test_what_a_crawl_cannot_do(counted: Counted) -> None:
         counted.root.crawl(kinds=["tomogrammes"])
     with pytest.raises(ValueError, match="tomograms"):
         counted.root.crawl(load=["tomograms"])
+
+
+@pytest.mark.asyncio
+async def test_a_glob_lists_only_runs_that_begin_like_it(s3_server: S3Server) -> None:
+    bucket = s3_server.new_bucket()
+    names = [f"TS_{number:04}" for number in range(1500)]
+    s3_server.seed(bucket, {f"p/ExperimentRuns/{name}/Picks/u_1_ribosome.json": b"[]" for name in names})
+    async with aiocopick.open(f"s3://{bucket}/p", fs_args=s3_server.fs_args()) as root:
+        for runs, expected in (
+            ("TS_14[89]*", names[1480:]),
+            (["TS_120?", "TS_121*"], names[1200:1220]),
+            ("TS_1499*", names[1499:]),
+            (["TS_1400", "TS_149*"], [names[1400], *names[1490:]]),
+        ):
+            with s3_server.counting() as counts:
+                async with root.crawl(runs=runs) as found:
+                    assert [run.name async for run in found if await run.picks()] == expected
+            # One for the names, where all of them would be two, and what the runs hold: a range, or one by one if few.
+            assert counts["ListObjectsV2"] <= 2
+        assert [run.name async for run in root.crawl(runs="[T]S_1499")] == ["TS_1499"]
+        assert [run.name async for run in root.crawl(runs=["TS_0000*", "X*"])] == ["TS_0000"]

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections import deque
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Collection, Iterable
 from contextlib import AsyncExitStack
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from aiocopick.entities.root import AsyncRoot
     from aiocopick.entities.run import AsyncRun
     from aiocopick.layers import Found
+
+_GLOB = re.compile(r"[*?[]")
 
 LOADABLE = frozenset({"picks", "meshes", "filaments", "meta"})
 
@@ -141,7 +144,7 @@ class Crawl:
         if names is not None and root._stack.single and not any(_is_glob(name) for name in names):
             refs = [RunRef(run=name) for name in sorted(set(names))]
             return [Merged(ref, root._stack.assumed(ref)) for ref in refs]
-        found = await root._list_runs()
+        found = await root._list_runs(beginning=_beginning(names or ()))
         if names is None:
             return found
         chosen = {item.ref: item for item in found if any(_matches(item, name) for name in names)}
@@ -216,7 +219,16 @@ class _Runs:
 
 
 def _is_glob(name: str) -> bool:
-    return any(character in name for character in "*?[")
+    return _GLOB.search(name) is not None
+
+
+def _beginning(names: Collection[str]) -> str:
+    """What all names and globs begin with, so that thousands of runs are not listed for a few."""
+    literal = [_GLOB.split(name, maxsplit=1)[0] for name in names]
+    first, last = min(literal, default=""), max(literal, default="")
+    # Whatever lies between the two shares what they share.
+    length = next((at for at, pair in enumerate(zip(first, last, strict=False)) if pair[0] != pair[1]), len(first))
+    return first[:length]
 
 
 def _matches(item: Merged, name: str) -> bool:

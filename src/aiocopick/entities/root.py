@@ -93,8 +93,8 @@ class AsyncRoot(ObjectVerbs):
             self._runs = runs
         return list(runs)
 
-    async def _list_runs(self, layers: Iterable[str] | None = None) -> list[Merged]:
-        found = await self._stack.list_runs(layers)
+    async def _list_runs(self, layers: Iterable[str] | None = None, beginning: str = "") -> list[Merged]:
+        found = await self._stack.list_runs(layers, beginning)
         if self.config.runs is None:
             return list(found)
         allowed = set(self.config.runs)

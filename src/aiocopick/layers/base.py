@@ -77,8 +77,8 @@ class Layer(Protocol):
     def locate(self, ref: Ref) -> Located:
         """Where an entity is written in this layer; sends nothing."""
 
-    async def list_runs(self) -> Listing:
-        """All runs."""
+    async def list_runs(self, beginning: str = "") -> Listing:
+        """All runs, or at least those whose names begin so."""
 
     async def list_run(self, run: Located, nouns: Nouns = None) -> Listing:
         """What a run holds, in as few requests as possible; may hold more than was asked for, never less."""

@@ -18,6 +18,7 @@ from aiocopick.layout.paths import META, OBJECTS, RUNS, key_of, meta_key
 from aiocopick.layout.refs import RunRef, VoxelSpacingRef
 from aiocopick.storage import open_storage
 from aiocopick.storage.limits import gather, stream
+from aiocopick.storage.scan import LAST
 from aiocopick.storage.settings import Settings
 
 if TYPE_CHECKING:
@@ -107,9 +108,9 @@ class FilesystemLayer:
         """Where an entity is written."""
         return Located(ref, key_of(ref))
 
-    async def list_runs(self) -> Listing:
-        """All runs: one request for each thousand of them; one more per run when the config requires ``.meta``."""
-        listing = self._tell(parse_runs(await self.storage.list(RUNS)))
+    async def list_runs(self, beginning: str = "") -> Listing:
+        """Runs: one request for each thousand of them; one more per run when the config requires ``.meta``."""
+        listing = self._tell(parse_runs(await self._children_of_runs(beginning)))
         if not self.config.require_meta:
             return listing
         keys = [meta_key(located.key) for located in listing.located]
@@ -118,6 +119,13 @@ class FilesystemLayer:
             tuple(located for located, has_meta in zip(listing.located, held, strict=True) if has_meta),
             listing.skipped,
         )
+
+    async def _children_of_runs(self, beginning: str) -> Sequence[Entry]:
+        if not beginning:
+            return await self.storage.list(RUNS)
+        start = f"{RUNS}/{beginning}"
+        async with self.storage.scan(RUNS, "/", start_after=start, stop_before=start + LAST) as pages:
+            return [entry async for page in pages for entry in page]
 
     async def list_run(self, run: Located, nouns: Nouns = None) -> Listing:
         """What a run holds: one request where the storage collapses volumes, a bounded walk elsewhere."""

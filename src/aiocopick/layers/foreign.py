@@ -15,8 +15,10 @@ from aiocopick.layers import foreign_files
 from aiocopick.layers.base import Layer, Loaded, Nouns, Payload, Source
 from aiocopick.layers.copying import copy_up
 from aiocopick.layers.foreign_calls import THREADS, Calls
+from aiocopick.layers.foreign_root import OpenedRoot
 from aiocopick.layers.foreign_tree import (
     below,
+    clear,
     entities_of,
     has_map,
     is_read_only,
@@ -113,7 +115,7 @@ class ForeignLayer:
     async def _listed(self, path: str, ask: Callable[[], Any]) -> Listing:
         return await self._calls.read("list", path, lambda: listing_of(ask(), self._held))
 
-    async def list_runs(self) -> Listing:
+    async def list_runs(self, beginning: str = "") -> Listing:
         """All runs: one call."""
         return await self._listed(self.url, lambda: runs_of(self._opened.get()))
 
@@ -294,6 +296,9 @@ class ForeignLayer:
                 root = self._opened.get()
                 root.refresh()
                 root.delete_run(ref.run)
+            elif ref.kind == "object":
+                # CoPick deletes no density maps; what shows one is gone when this is called.
+                clear(found)
             else:
                 found.delete()
             # What it belonged to may still remember it.
@@ -305,12 +310,26 @@ class ForeignLayer:
         await self._change("delete", located.key, remove)
 
     def zarr_store(self, located: Located, *, read_only: bool | None = None) -> zarr.abc.store.Store:
-        """A zarr 3 store over that of the volume, which is opened when it is first used."""
-        from aiocopick.layers.foreign_store import ForeignStore
+        """A zarr 3 store over that of the volume, which is opened when it is first used.
+
+        Raises
+        ------
+        LayerError
+            The zarr that is installed is one of version 2, which copick 1 brings along.
+        """
+        path = self.path_of(located.key)
+        try:
+            from aiocopick.layers.foreign_store import ForeignStore
+        except ImportError as error:
+            raise LayerError(
+                f"{path}: volumes need zarr>=3, and copick 1 an older one ({error}). Open the project by its URL or config "
+                "where copick is not, or with copick>=2.0.0a6.",
+                path=path,
+            ) from error
 
         ref = located.ref
         refused = self.read_only or bool(read_only)
-        return ForeignStore(lambda: self._get(ref).zarr(), self.path_of(located.key), self._calls, read_only=refused)
+        return ForeignStore(lambda: self._get(ref).zarr(), path, self._calls, read_only=refused)
 
     def options(self, **changes: Any) -> Layer:
         """A view of the same project with other limits."""
@@ -324,39 +343,6 @@ class ForeignLayer:
 
     async def aclose(self) -> None:
         """Nothing: who opened the project closes it."""
-
-
-class OpenedRoot:
-    """A root, or what gives one when it is first needed.
-
-    Parameters
-    ----------
-    root : CopickRoot or callable
-        An object with ``query``, or a function without parameters that returns one.
-    """
-
-    __slots__ = ("_lock", "_open", "_root", "name")
-
-    def __init__(self, root: Any) -> None:
-        self._root: Any = root if hasattr(root, "query") else None
-        self._open = None if self._root is not None else root
-        if self._root is None and not callable(root):
-            raise LayerError(
-                f"A {type(root).__name__} cannot be a layer: give a root, a config, or the URL of a project."
-            )
-        self._lock = threading.Lock()
-        self.name: str = type(root).__name__ if self._root is not None else getattr(root, "name", "copick")
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return (OpenedRoot, (self._open or self._root,))
-
-    def get(self) -> Any:
-        """The root; blocks when it has to be opened."""
-        with self._lock:
-            if self._root is None:
-                assert self._open is not None
-                self._root = self._open()
-            return self._root
 
 
 def _ancestors(ref: Ref) -> Iterable[Ref]:

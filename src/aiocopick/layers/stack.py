@@ -229,6 +229,9 @@ class Stack:
         return Found(merge(self._sound(answers)), skipped)
 
     async def _ask(self, question: Callable[[Source], Awaitable[Listing]], sources: Sequence[Source]) -> Found:
+        sources = _shown(sources)
+        if not sources:
+            return Found()
         return self._merged(await self._ask_each(question, sources, [source.layer for source in sources]))
 
     async def _ask_layers(self, question: Callable[[Layer], Awaitable[Listing]], layers: Sequence[Layer]) -> Found:
@@ -238,9 +241,16 @@ class Stack:
                 self.skipped.pop(layer.name, None)
         return found
 
-    async def list_runs(self, layers: Iterable[str] | None = None) -> Found:
-        """Runs of all layers."""
-        return await self._ask_layers(lambda layer: layer.list_runs(), self.named(layers))
+    async def list_runs(self, layers: Iterable[str] | None = None, beginning: str = "") -> Found:
+        """Runs of all layers, of each those that it is restricted to."""
+
+        async def ask(layer: Layer) -> Listing:
+            listing = await layer.list_runs(beginning)
+            if getattr(layer.config, "runs", None) is None:
+                return listing
+            return Listing(tuple(found for found in listing.located if _shows(layer, found.ref)), listing.skipped)
+
+        return await self._ask_layers(ask, self.named(layers))
 
     async def list_objects(self, layers: Iterable[str] | None = None) -> Found:
         """Objects with a map, of all layers."""
@@ -260,7 +270,10 @@ class Stack:
         async def ask(layer: Layer) -> Located | None:
             return await layer.find(ref)
 
-        found = self._sound(await self._ask_each(ask, self.layers, self.layers))
+        layers = [layer for layer in self.layers if _shows(layer, ref)]
+        if not layers:
+            return None
+        found = self._sound(await self._ask_each(ask, layers, layers))
         sources = [Source(layer, located) for layer, located in found if located]
         return Merged(ref, tuple(sources)) if sources else None
 
@@ -298,6 +311,16 @@ class Stack:
         await gather(lambda layer: layer.aclose(), self.layers, limit=len(self.layers))
 
 
+def _shows(layer: Layer, ref: Ref) -> bool:
+    """Whether a layer, which may be restricted to some runs, is to be asked for something."""
+    allowed, run = getattr(layer.config, "runs", None), getattr(ref, "run", None)
+    return allowed is None or run is None or run in allowed
+
+
+def _shown(sources: Sequence[Source]) -> list[Source]:
+    return [source for source in sources if _shows(source.layer, source.located.ref)]
+
+
 @asynccontextmanager
 async def _scan(
     stack: Stack, runs: Sequence[Merged], nouns: Nouns
@@ -305,7 +328,7 @@ async def _scan(
     async with AsyncExitStack() as exits:
         scans = {}
         for layer in stack.layers:
-            held = [source.located for run in runs for source in run.sources if source.layer is layer]
+            held = [source.located for run in runs for source in _shown(run.sources) if source.layer is layer]
             scans[layer.name] = await exits.enter_async_context(layer.scan(held, nouns))
         yield _Zipped(stack, scans, runs)
 
@@ -336,7 +359,7 @@ class _Zipped:
         run = self._run
         if run is None:
             raise StopAsyncIteration
-        for source in run.sources[len(self._answers) :]:
+        for source in _shown(run.sources)[len(self._answers) :]:
             _, answer = await anext(self._scans[source.layer.name])
             self._answers.append((source.layer, answer))
         answers, self._answers, self._run = self._answers, [], None

@@ -143,9 +143,11 @@ class ManagedStorage:
         if collapse is not None and not collapse.endswith("/"):
             raise ValueError(f"collapse must end in '/', as '.zarr/' does; not {collapse!r}")
 
+        sparse = self._core.backend.counts_keys and collapse != "/"
+
         async def produce(emit: Callable[[Sequence[Entry]], Awaitable[None]]) -> None:
             reached = start_after
-            if self.capabilities.delimiter or (collapse is None and self._core.backend.resumes):
+            if self.capabilities.delimiter or (collapse in (None, "/") and self._core.backend.resumes):
                 chain = follow(
                     self._page,
                     prefix,
@@ -156,7 +158,7 @@ class ManagedStorage:
                     stop_before=stop_before,
                 )
                 try:
-                    async with aclosing(dense(chain) if self._core.backend.counts_keys else chain) as pages:
+                    async with aclosing(dense(chain) if sparse else chain) as pages:
                         async for page in pages:
                             await emit([entry for entry in page if is_key(entry.key)])
                     return

@@ -151,7 +151,7 @@ class CatalogLayer:
         ]
         return Listing(tuple(sorted([*kept, *made.values()], key=lambda located: located.ref.sort_key)))
 
-    async def list_runs(self) -> Listing:
+    async def list_runs(self, beginning: str = "") -> Listing:
         """All runs; nothing is sent."""
         return self._with_changes(self._index.runs(), frozenset({"run"}))
 
