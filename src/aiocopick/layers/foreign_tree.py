@@ -146,3 +146,12 @@ def below(entity: Any, kind: str) -> Iterator[Any]:
             yield item
     elif kind == "tomogram":
         yield from _asked(entity, "query_features")
+
+
+def clear(entity: Any) -> None:
+    """Delete everything in the store of a volume; blocks."""
+    from zarr.core.sync import sync
+
+    store = entity.zarr()
+    if store is not None:
+        sync(store.clear())
