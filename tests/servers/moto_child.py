@@ -14,6 +14,7 @@ import tarfile
 import threading
 from collections import Counter
 from collections.abc import Iterable
+from contextlib import nullcontext
 from typing import Any
 from urllib.parse import parse_qs
 
@@ -30,6 +31,7 @@ class Application:
         self.moto = DomainDispatcherApplication(create_backend_app)
         self.counts: Counter[str] = Counter()
         self.lock = threading.Lock()
+        self.deciding = threading.Lock()
 
     def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
         path = environ["PATH_INFO"]
@@ -41,7 +43,10 @@ class Application:
             return _answer(start_response, _seed(path.removeprefix("/_seed/"), environ["wsgi.input"].read(length)))
         with self.lock:
             self.counts[operation(environ)] += 1
-        answer: Iterable[bytes] = self.moto(environ, start_response)
+        # moto looks whether the condition of a write holds, and writes a moment later: two writes could both see it hold.
+        conditional = environ["REQUEST_METHOD"] == "PUT" and environ.keys() & {"HTTP_IF_MATCH", "HTTP_IF_NONE_MATCH"}
+        with self.deciding if conditional else nullcontext():
+            answer: Iterable[bytes] = self.moto(environ, start_response)
         return answer
 
 
