@@ -163,6 +163,15 @@ class MotoTarget(S3Target):
 
         return f"moto {version('moto')} in server mode"
 
+    def _seed(self, name: str, dataset: Dataset) -> str:
+        # moto goes through all keys of a bucket for each page, and takes hours to delete those of 10,000 runs.
+        self._bucket = self.server.new_bucket("benchmarks")
+        return super()._seed(name, dataset)
+
+    def remove(self, addresses: Mapping[str, str]) -> None:
+        for url in addresses.values():
+            self.server.drop(url.split("/")[2])
+
     def _write(self, name: str, dataset: Dataset) -> None:
         for batch in _batches(_objects(name, dataset)):
             self.server.seed(self._bucket, batch)

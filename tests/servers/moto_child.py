@@ -1,4 +1,4 @@
-"""The process of `MotoServer`: moto's own application behind two routes of ours, `/_seed/BUCKET` and `/_counts`.
+"""The process of `MotoServer`: moto's own application behind routes of ours, `/_seed/BUCKET`, `/_drop/BUCKET`, `/_counts`.
 
     python moto_child.py HOST PORT
 
@@ -41,6 +41,9 @@ class Application:
         if path.startswith("/_seed/"):
             length = int(environ["CONTENT_LENGTH"])
             return _answer(start_response, _seed(path.removeprefix("/_seed/"), environ["wsgi.input"].read(length)))
+        if path.startswith("/_drop/"):
+            del s3_backends[DEFAULT_ACCOUNT_ID]["aws"].buckets[path.removeprefix("/_drop/")]
+            return _answer(start_response, {})
         with self.lock:
             self.counts[operation(environ)] += 1
         # moto looks whether the condition of a write holds, and writes a moment later: two writes could both see it hold.

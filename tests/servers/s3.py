@@ -118,6 +118,10 @@ class MotoServer(S3Server):
         """See S3Server."""
         return Counter(request_json("GET", f"{self.url}/_counts"))
 
+    def drop(self, bucket: str) -> None:
+        """Forget a bucket with all that is in it: by requests that takes as long as filling it by requests."""
+        request_ok("POST", f"{self.url}/_drop/{bucket}", b"")
+
     def _unpack(self, bucket: str, archive: bytes) -> None:
         request_ok("POST", f"{self.url}/_seed/{bucket}", archive)
 
