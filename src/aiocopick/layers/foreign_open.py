@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
+from pydantic import ValidationError
+
 from aiocopick.errors import LayerError
 from aiocopick.layers.foreign import ForeignLayer
 from aiocopick.models.config import StorageOptions
@@ -48,12 +50,21 @@ class CopickOpener:
         text = self.config.model_dump_json(exclude=set(_OURS))
         try:
             return opening.from_string(text)
+        except ValidationError as error:
+            # What pydantic says, and its traceback, would show the arguments with their secrets.
+            raise self._refused(", ".join(_problem(item) for item in error.errors(include_input=False))) from None
         except (ImportError, ValueError, TypeError) as error:
-            raise LayerError(
-                f"copick cannot open the {self.name} project of layer {self.config.layer_name!r} "
-                f"({type(error).__name__}: {error}): check its configuration, and that copick>=2.0.0a6 is installed"
-                f"{_EXTRAS.get(self.name, '')}."
-            ) from error
+            raise self._refused(f"{type(error).__name__}: {error}") from error
+
+    def _refused(self, reason: str) -> LayerError:
+        return LayerError(
+            f"copick cannot open the {self.name} project of layer {self.config.layer_name!r} ({reason}): check its "
+            f"configuration, and that copick>=2.0.0a6 is installed{_EXTRAS.get(self.name, '')}."
+        )
+
+
+def _problem(item: Any) -> str:
+    return f"{'.'.join(str(part) for part in item['loc'])}: {item['msg']}"
 
 
 def open_with_copick(config: CopickConfigForeign) -> ForeignLayer:
