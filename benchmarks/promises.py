@@ -17,7 +17,7 @@ from benchmarks.summary import Figure
 OURS, FACADE, COPICK_1, COPICK_2 = "aiocopick", "aiocopick-facade", "copick-1.31.0", "copick-2.0.0a6"
 BY_HAND = ("s3fs-flat", "s3fs-runs")
 ZARRS = ("zarr", "zarr-64")
-KEY_RANGES = 4
+RUNS_OF_A_RANGE = 256
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -263,7 +263,7 @@ def _scale() -> Iterator[Promise]:
         yield Promise(
             about=f"List {runs:,} runs on a store that collapses volumes",
             value=figure_of(collapsed, OURS, _requests),
-            at_most=math.ceil(keys / 1000) + 3 + KEY_RANGES,
+            at_most=math.ceil(keys / 1000) + 3 + math.ceil(runs / RUNS_OF_A_RANGE),
             unit="requests",
         )
 
