@@ -48,7 +48,7 @@ class Stranger:
     def _wrapped(self, value: Any) -> Any:
         if isinstance(value, list):
             return [self._wrapped(item) for item in value]
-        return Stranger(value, self._threads, self._before) if hasattr(value, "aio") else value
+        return type(self)(value, self._threads, self._before) if hasattr(value, "aio") else value
 
 
 def stranger(before: Callable[[str], None] = lambda name: None) -> tuple[Stranger, set[int]]:

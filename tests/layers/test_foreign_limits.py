@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from blockbuster import BlockingError, blockbuster_ctx
 
-from aiocopick import AsyncRoot, CopickConfigForeign, CopickRootFS, LayerError, StorageTimeoutError
+from aiocopick import AsyncRoot, CopickConfigForeign, CopickRootFS, LayerError, ReadOnlyError, StorageTimeoutError
 from aiocopick.layers.foreign import ForeignLayer
 from tests.layers.strangers import POSITIONS, PROJECT, Stranger, memory, stranger
 
@@ -160,3 +160,54 @@ async def test_members_that_are_restricted_to_runs_show_no_others() -> None:
     (missing,) = [run async for run in single.crawl(runs=["TS_1"])]
     assert missing.error is not None
     assert await AsyncRoot.stack(members).get_run("TS_1") == (await root.runs())[0]
+
+
+@pytest.mark.asyncio
+async def test_nothing_is_deleted_when_a_part_of_it_is_read_only_in_a_foreign_layer() -> None:
+    class Sealed(Stranger):
+        """A project that can be changed, but for its picks and tomograms."""
+
+        def __getattr__(self, name: str) -> Any:
+            if name == "read_only" and type(self._inner).__name__ in ("CopickPicksFS", "CopickTomogramFS"):
+                return True
+            return super().__getattr__(name)
+
+    inner = opened_elsewhere()
+    run = inner.new_run("TS_1")
+    run.new_picks("ribosome", "1").from_numpy(POSITIONS)
+    run.new_mesh("membrane", "1")
+    run.new_voxel_spacing(10.0).new_tomogram("wbp").from_numpy(np.ones((4, 4, 4), np.float32))
+    ours = AsyncRoot.stack([{"root": memory(), **PROJECT}])
+    members = [ours, Sealed(inner, set(), lambda name: None)]
+    mine = await ours.new_run("TS_1")
+    await (await mine.new_picks("ribosome", "2")).from_numpy(POSITIONS)
+    await (await mine.new_voxel_spacing(10.0)).new_tomogram("denoised")
+
+    async def everything() -> list[str]:
+        (run,) = await AsyncRoot.stack(members).query()
+        found: list[Any] = [*await run.query_picks(), *await run.query_meshes()]
+        for spacing in await run.query_voxelspacings():
+            for tomogram in await spacing.query_tomograms():
+                found += [tomogram]
+                if tomogram.tomo_type == "wbp":
+                    assert (await tomogram.numpy()).all()
+        return [item.uri for item in found]
+
+    before = await everything()
+    assert len(before) == 5
+    (run,) = await AsyncRoot.stack(members).query()
+    (spacing,) = await run.voxel_spacings()
+    for deletion in (
+        run.delete(),
+        run.delete_picks(),
+        spacing.delete(),
+        spacing.delete_tomograms(),
+        (await spacing.tomograms())[1].delete(),
+        AsyncRoot.stack(members).delete_run("TS_1"),
+    ):
+        with pytest.raises(ReadOnlyError, match="copick"):
+            await deletion
+        assert await everything() == before
+    await run.delete_meshes()
+    await run.delete_picks(session_id="2")
+    assert len(await everything()) == 3

@@ -194,10 +194,18 @@ class AsyncEntity:
     _holds_others: ClassVar[bool] = False
     """Whether other entities lie below it, so that deleting it in one layer is not deleting it."""
 
-    async def _delete_data(self) -> None:
-        """Delete it wherever it can be deleted."""
+    async def _check_deletion(self) -> None:
+        """As :meth:`_check_deletable`, and ask layers of which single entities may be read-only."""
         self._check_deletable()
         await self._resolve()
+        for source in self._sources:
+            check = getattr(source.layer, "check_deletion", None)
+            if check is not None and not source.layer.read_only:
+                await check(source.located)
+
+    async def _delete_data(self) -> None:
+        """Delete it wherever it can be deleted."""
+        await self._check_deletion()
         for source in self._sources:
             if not source.layer.read_only:
                 await source.layer.delete(source.located)

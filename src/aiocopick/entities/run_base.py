@@ -212,7 +212,12 @@ class RunBase(MetadataMixin):
         """Delete several children, or none when one of them cannot be deleted."""
         for entity in entities:
             entity._check_deletable()
+        await gather(_check, entities, limit=self.root._fan_out)
         await gather(_delete, entities, limit=self.root._fan_out)
+
+
+async def _check(entity: Any) -> None:
+    await entity._check_deletion()
 
 
 async def _delete(entity: Any) -> None:

@@ -137,7 +137,7 @@ class AsyncTomogram(AsyncTomogramVolume):
         """Delete the feature maps of a type, or all."""
         features = select(await self.features(), feature_type=accepts(feature_type))
         for item in features:
-            item._check_deletable()
+            await item._check_deletion()
         await gather(AsyncFeatures.delete, features, limit=self.root._fan_out)
 
     def refresh_features(self) -> None:
@@ -149,9 +149,14 @@ class AsyncTomogram(AsyncTomogramVolume):
         super().refresh()
         self.refresh_features()
 
+    async def _check_deletion_of_all(self) -> None:
+        await self._check_deletion()
+        for item in await self.features():
+            await item._check_deletion()
+
     async def delete(self) -> None:
         """Delete the tomogram and its feature maps."""
-        self._check_deletable()
+        await self._check_deletion_of_all()
         await self.delete_features()
         await self._delete_data()
         discard(self.voxel_spacing._tomograms, self)

@@ -88,8 +88,7 @@ class AsyncVolume(AsyncEntity):
 
     async def _delete_data(self) -> None:
         self.refresh()
-        self._check_deletable()
-        await self._resolve()
+        await self._check_deletion()
         for source in self._sources:
             if not source.layer.read_only:
                 # Chunks that are gone read as zeros: what shows the volume goes before them.

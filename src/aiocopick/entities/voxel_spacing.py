@@ -127,7 +127,7 @@ class AsyncVoxelSpacing(MetadataMixin):
         """Delete the tomograms of a type, or all, with their feature maps."""
         tomograms = await self.get_tomograms(tomo_type)
         for tomogram in tomograms:
-            tomogram._check_deletable()
+            await tomogram._check_deletion_of_all()
         await gather(AsyncTomogram.delete, tomograms, limit=self.root._fan_out)
 
     def refresh_tomograms(self) -> None:

@@ -274,6 +274,24 @@ class ForeignLayer:
         """Copy an entity out of another layer."""
         return await copy_up(source, self)
 
+    async def check_deletion(self, located: Located) -> None:
+        """Ask whether everything of an entity may be deleted, before anything is, in any layer.
+
+        Raises
+        ------
+        ReadOnlyError
+            Something of it refuses to be changed.
+        """
+        await self._change("stat", located.key, lambda: self._refuse(located.ref))
+
+    def _refuse(self, ref: Ref) -> Any:
+        """The entity, looked up anew, unless something of it is read-only."""
+        self._held.pop(ref, None)
+        found = self._look_up(ref)
+        if found is not None and any(is_read_only(item) for item in below(found, ref.kind)):
+            raise PermissionError("a part of it is read-only")
+        return found
+
     async def delete(self, located: Located) -> None:
         """Delete an entity with everything below it.
 
@@ -285,12 +303,9 @@ class ForeignLayer:
         ref = located.ref
 
         def remove() -> None:
-            self._held.pop(ref, None)
-            found = self._look_up(ref)
+            found = self._refuse(ref)
             if found is None:
                 return
-            if any(is_read_only(item) for item in below(found, ref.kind)):
-                raise PermissionError("a part of it is read-only")
             if isinstance(ref, RunRef):
                 # The run deletes what it remembers, also what was deleted in another way: let it look first.
                 root = self._opened.get()
