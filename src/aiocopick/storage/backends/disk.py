@@ -157,7 +157,9 @@ class Disk:
         return (status.st_dev, status.st_ino)
 
     def _ordered(self, prefix: str, start_after: str = "") -> list[Entry]:
-        return sorted(self.children(prefix, start_after), key=lambda entry: entry.key + "/" if entry.is_prefix else entry.key)
+        return sorted(
+            self.children(prefix, start_after), key=lambda entry: entry.key + "/" if entry.is_prefix else entry.key
+        )
 
     def entry(self, key: str) -> Entry:
         """The entry of one file or directory."""
