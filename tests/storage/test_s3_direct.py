@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
+from types import SimpleNamespace
 from typing import Any
 from urllib.parse import quote
 
@@ -16,12 +18,13 @@ from hypothesis import given, strategies as st
 
 from aiocopick.errors import AccessDeniedError, NotFoundError
 from aiocopick.storage import Storage, open_storage, retries
+from aiocopick.storage.backends import s3_direct
 from aiocopick.storage.backends.s3 import _session
 from aiocopick.storage.backends.s3_direct import Form
 from aiocopick.storage.limits import in_thread
 from aiocopick.storage.settings import Settings
 from aiocopick.testing import FaultServer
-from tests.servers.s3 import MotoServer
+from tests.servers.s3 import MinioServer, MotoServer
 
 CREDENTIALS = ReadOnlyCredentials("access", "secret/with+signs", "token=")
 BASE = "https://s3.example.org:9000/bucket/prefix/"
@@ -133,6 +136,25 @@ async def test_a_session_of_the_users_sees_every_request(storage: Storage, moto_
         await own.read("a b~ü.json")
     await own.aclose()
     assert len(seen) == 3
+
+
+@pytest.mark.asyncio
+async def test_a_refused_signature_is_left_to_botocore(
+    minio_server: MinioServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened = open_storage(Settings(root=f"s3://{minio_server.new_bucket()}", fs_args=minio_server.fs_args()))
+    await opened.write("key", b"0123456789")
+    assert await opened.read("key") == b"0123456789"
+    # As if this machine's clock were decades late.
+    monkeypatch.setattr(
+        s3_direct, "time", SimpleNamespace(time=lambda: 0.0, gmtime=time.gmtime, strftime=time.strftime)
+    )
+    with minio_server.counting() as counts:
+        assert await opened.read("key") == b"0123456789"
+        assert await opened.read("key", (2, 5)) == b"234"
+    await opened.aclose()
+    # MinIO counts no request whose signature it refuses.
+    assert counts == {"GetObject": 2}
 
 
 @pytest.mark.asyncio

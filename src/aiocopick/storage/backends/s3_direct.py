@@ -32,6 +32,11 @@ _OF_ONE_REQUEST = frozenset(
 _REDIRECTED = frozenset({301, 302, 303, 307, 308, 400})
 """Answers after which botocore may find the right place; 400 is what a request for another region gets."""
 
+_OF_THE_SIGNATURE = frozenset(
+    {"RequestTimeTooSkewed", "SignatureDoesNotMatch", "InvalidAccessKeyId", "ExpiredToken", "ExpiredTokenException"}
+)
+"""Refusals of how a request was signed; botocore knows more ways, such as following a server's clock."""
+
 _sent: ContextVar[Any] = ContextVar("aiocopick_s3_sent", default=None)
 
 
@@ -101,24 +106,24 @@ class DirectReads:
         answer = await self._http.send(AWSPreparedRequest("GET", url, headers, None, False))
         if answer.status_code < 300:
             return answer
-        if answer.status_code in _REDIRECTED:
+        error = await _error(answer)
+        if answer.status_code in _REDIRECTED or error.response["Error"].get("Code") in _OF_THE_SIGNATURE:
             self._form, self._usable = None, False
             return None
-        raise await _error(answer)
+        raise error
 
 
 def _note(request: Any, **_: Any) -> None:
     _sent.set(request)
 
 
-async def _error(answer: Any) -> Exception:
+async def _error(answer: Any) -> Any:
     from botocore.exceptions import ClientError
     from botocore.parsers import ResponseParserFactory
 
     response = {"status_code": answer.status_code, "headers": answer.headers, "body": await answer.content}
     parsed = ResponseParserFactory().create_parser("rest-xml").parse(response, None)
-    error: Exception = ClientError(parsed, "GetObject")
-    return error
+    return ClientError(parsed, "GetObject")
 
 
 class Form:
