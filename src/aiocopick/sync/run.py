@@ -15,6 +15,7 @@ from aiocopick.sync.run_volumes import VolumeVerbs
 if TYPE_CHECKING:
     from fsspec import AbstractFileSystem
 
+    from aiocopick.errors import CopickError
     from aiocopick.models.metadata import CopickRunMeta
     from aiocopick.sync.root import CopickRootFS
 
@@ -56,6 +57,14 @@ class CopickRunFS(AnnotationVerbs, VolumeVerbs):
     def error(self) -> Any:
         """Why a crawl could not read the run, or something of it; None otherwise."""
         return self.aio.error
+
+    @property
+    def skipped_layers(self) -> dict[str, CopickError]:
+        """Layers that the run was listed without, by name, with the reason.
+
+        See :attr:`aiocopick.AsyncRun.skipped_layers`.
+        """
+        return self.aio.skipped_layers
 
     @property
     def picks_path(self) -> str:
