@@ -89,8 +89,7 @@ class Runner:
                     command=_shown(_command(SUBJECTS[name], work.name, parameters), SUBJECTS[name]),
                     samples=tuple(samples),
                 )
-                for latency in self._target.latencies
-                if latency in experiment.latencies
+                for latency in experiment.latencies_among(self._target.latencies)
                 for name, samples in self._turns(
                     subjects,
                     experiment.repeats,
