@@ -191,6 +191,10 @@ class AsyncEntity:
                     path=source.path,
                 )
 
+    def _at_hand(self, noun: str) -> list[Any] | None:
+        """The children of a plural noun as last queried; None when they were not yet, or it has none of them."""
+        return None
+
     _holds_others: ClassVar[bool] = False
     """Whether other entities lie below it, so that deleting it in one layer is not deleting it."""
 

@@ -107,9 +107,10 @@ class RunBase(MetadataMixin):
             if self._sources and source.layer.name not in known:
                 self._stored_in(Source(source.layer, source.layer.locate(self.ref)))
 
-    def knows(self, noun: str) -> bool:
-        """Whether the children of a plural noun are known, so that asking for them costs nothing."""
-        return noun in self._children
+    def _at_hand(self, noun: str) -> list[Any] | None:
+        """The children of a plural noun as last queried; None when they were not yet."""
+        found = self._children.get(noun)
+        return None if found is None else list(found)
 
     # --- asking -------------------------------------------------------------------------------------------------------
 

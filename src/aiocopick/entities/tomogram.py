@@ -89,6 +89,10 @@ class AsyncTomogram(AsyncTomogramVolume):
             await self.query_features()
         return list(self._features or ())
 
+    def _at_hand(self, noun: str) -> list[Any] | None:
+        """The feature maps as last queried; None when they were not yet."""
+        return None if self._features is None else list(self._features)
+
     async def get_features(self, feature_type: OneOrMany[str] = None) -> Any:
         """The feature map of a type, or None; the list of those of several types, or of all, when asked so.
 

@@ -86,6 +86,10 @@ class AsyncVoxelSpacing(MetadataMixin):
                     await self.query_tomograms()
         return list(self._tomograms or ())
 
+    def _at_hand(self, noun: str) -> list[Any] | None:
+        """The tomograms as last queried; None when they were not yet."""
+        return None if self._tomograms is None else list(self._tomograms)
+
     async def get_tomograms(self, tomo_type: OneOrMany[str] = None, **kwargs: Any) -> list[AsyncTomogram]:
         """The tomograms of a type, or of several; all of them without one."""
         return select(await self.tomograms(), tomo_type=accepts(tomo_type))

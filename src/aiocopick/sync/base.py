@@ -108,12 +108,19 @@ class Blocking(Generic[Twin]):
         """The cached list of a noun, asked for the first time it is looked at."""
         cached: list[Any] | None = getattr(self, f"_{noun}")
         if cached is None:
-            twins = self._call(ask)
+            # What the twin knows needs no turn of the loop: listings are made ahead, and then looked at one by one.
+            twins = self._at_hand(noun)
+            if twins is None:
+                twins = self._call(ask)
             with self._root._guard:
                 cached = getattr(self, f"_{noun}")
                 if cached is None:
                     cached = self._keep(noun, twins)
         return cached
+
+    def _at_hand(self, noun: str) -> list[Any] | None:
+        """The children of a noun, if the twin knows them."""
+        return None
 
     def _keep(self, noun: str, twins: Iterable[AsyncEntity]) -> list[Any]:
         """Make these the cached list of a noun."""
@@ -190,6 +197,10 @@ class BlockingEntity(Blocking[Entity]):
         self._twin = None
         for noun in self.lists:
             setattr(self, f"_{noun}", None)
+
+    def _at_hand(self, noun: str) -> list[Any] | None:
+        self._root._check_open()
+        return self.aio._at_hand(noun)
 
     @property
     def meta(self) -> Any:

@@ -35,7 +35,7 @@ class RunBase(BlockingEntity[AsyncRun], CopickRun):
 
     def _ahead(self, noun: str) -> None:
         """Before a noun is asked for the first time: the runs beside this one are listed with it."""
-        if self._cohort is not None and not self.aio.knows(noun):
+        if self._cohort is not None and self.aio._at_hand(noun) is None:
             self._cohort.list_once(self)
 
     def _look(
