@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import os
+import signal
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -43,7 +44,12 @@ class OutsideError(RuntimeError):
 
 
 def isolate_environment() -> None:
-    """Replace the credentials and endpoints of whoever runs the tests, for this process and its children."""
+    """Replace the credentials and endpoints of whoever runs the tests, for this process and its children.
+
+    A shell starts what it puts into the background deaf to Ctrl-C; some tests are about that.
+    """
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     os.environ.update(SETTINGS)
     for name in UNSET:
         os.environ.pop(name, None)
