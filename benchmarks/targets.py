@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
+import threading
 import uuid
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping
@@ -156,6 +157,7 @@ class MotoTarget(S3Target):
 
     def _start(self, latencies: tuple[int, ...]) -> None:
         self.server = MotoServer()
+        self._seeding = threading.Lock()
         super()._start(latencies)
 
     def about(self) -> str:
@@ -165,8 +167,9 @@ class MotoTarget(S3Target):
 
     def _seed(self, name: str, dataset: Dataset) -> str:
         # moto goes through all keys of a bucket for each page, and takes hours to delete those of 10,000 runs.
-        self._bucket = self.server.new_bucket("benchmarks")
-        return super()._seed(name, dataset)
+        with self._seeding:
+            self._bucket = self.server.new_bucket("benchmarks")
+            return super()._seed(name, dataset)
 
     def remove(self, addresses: Mapping[str, str]) -> None:
         for url in addresses.values():
