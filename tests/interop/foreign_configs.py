@@ -16,6 +16,7 @@ import pytest
 import aiocopick
 from aiocopick import AsyncRoot, LayerError, NotFoundError, ReadOnlyError, StorageError
 from aiocopick.testing import CONTRACT_OBJECTS
+from tests.interop.foreign_projects import copick_config
 
 POSITIONS = np.array([[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]])
 VOLUME = np.arange(60, dtype=np.float32).reshape(3, 4, 5)
@@ -26,16 +27,7 @@ def croissant(folder: Path) -> dict[str, Any]:
     from copick.ops.croissant import export_croissant
 
     place = folder / "described"
-    config = {
-        "config_type": "filesystem",
-        "name": "described",
-        "description": "",
-        "version": copick.__version__,
-        "pickable_objects": CONTRACT_OBJECTS,
-        "user_id": "someone",
-        "overlay_root": f"local://{place}",
-        "overlay_fs_args": {"auto_mkdir": True},
-    }
+    config = copick_config(place, "described")
     root = copick.from_string(json.dumps(config))
     run = root.new_run("TS_1")
     run.new_picks("ribosome", "1").from_numpy(POSITIONS)

@@ -14,20 +14,12 @@ import pytest
 import pytest_asyncio
 
 from aiocopick import AsyncRoot, ReadOnlyError
-from aiocopick.testing import CONTRACT_OBJECTS, RootContract
+from aiocopick.testing import RootContract
+from tests.interop.foreign_projects import copick_config
 
 
 def copick_root(folder: Path, *, static: Path | None = None) -> Any:
-    config = {
-        "config_type": "filesystem",
-        "name": "theirs",
-        "description": "",
-        "version": copick.__version__,
-        "pickable_objects": CONTRACT_OBJECTS,
-        "user_id": "someone",
-        "overlay_root": f"local://{folder}",
-        "overlay_fs_args": {"auto_mkdir": True},
-    }
+    config = copick_config(folder)
     if static is not None:
         config |= {"static_root": f"local://{static}", "static_fs_args": {"auto_mkdir": True}}
     return copick.from_string(json.dumps(config))

@@ -12,24 +12,14 @@ import numpy as np
 import pytest
 
 from aiocopick import AsyncRoot, LayerError
-from aiocopick.testing import CONTRACT_OBJECTS
+from tests.interop.foreign_projects import copick_config
 
 POSITIONS = np.array([[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]])
 
 
 @pytest.fixture
 def theirs(tmp_path: Path) -> copick.models.CopickRoot:
-    config = {
-        "config_type": "filesystem",
-        "name": "theirs",
-        "description": "",
-        "version": copick.__version__,
-        "pickable_objects": CONTRACT_OBJECTS,
-        "user_id": "someone",
-        "overlay_root": f"local://{tmp_path}",
-        "overlay_fs_args": {"auto_mkdir": True},
-    }
-    root = copick.from_string(json.dumps(config))
+    root = copick.from_string(json.dumps(copick_config(tmp_path)))
     run = root.new_run("TS_1")
     run.new_picks("ribosome", "1").from_numpy(POSITIONS)
     run.new_mesh("membrane", "1")
