@@ -27,6 +27,7 @@ from tests.servers.azure import ACCOUNT
 from tests.servers.s3 import MotoServer
 
 CONTENT = bytes(range(256)) * 20
+LARGE = random.Random(7).randbytes(2 * 2**20 + 17)
 
 
 @pytest.fixture(autouse=True)
@@ -60,7 +61,7 @@ async def s3(moto_server: MotoServer) -> AsyncIterator[tuple[FaultServer, Settin
 @pytest_asyncio.fixture
 async def faulty(kind: str, request: pytest.FixtureRequest) -> AsyncIterator[tuple[FaultServer, Storage]]:
     if kind == "http":
-        async with FaultServer(contents={"/p/object": CONTENT}) as server:
+        async with FaultServer(contents={"/p/object": CONTENT, "/p/large": LARGE}) as server:
             storage = open_storage(Settings(root=f"{server.url}/p", timeout=20))
             yield server, storage
             await storage.aclose()
@@ -68,8 +69,8 @@ async def faulty(kind: str, request: pytest.FixtureRequest) -> AsyncIterator[tup
     behind = request.getfixturevalue({"gs": "gcs_server", "az": "azure_server"}.get(kind, "moto_server"))
     protocol, engine = ("s3", "obstore") if kind == "obstore" else (kind, "s3fs")
     bucket = behind.new_bucket()
-    behind.seed(bucket, {"p/object": CONTENT})
-    signed = {f"/{ACCOUNT}/{bucket}/p/object": CONTENT}
+    behind.seed(bucket, {"p/object": CONTENT, "p/large": LARGE})
+    signed = {f"/{ACCOUNT}/{bucket}/p/object": CONTENT, f"/{ACCOUNT}/{bucket}/p/large": LARGE}
     async with FaultServer(upstream=behind.url, contents=signed) as server:
         arguments = moved(behind.fs_args(), behind.url, server.url)
         root = f"{protocol}://{bucket}/p"
@@ -178,6 +179,26 @@ async def test_no_short_read_goes_unnoticed(faulty: tuple[FaultServer, Storage],
         await storage.read("object")
     with pytest.raises(StorageError):
         await storage.read("object", (100, 200))
+
+
+@pytest.mark.asyncio
+async def test_a_large_body_is_received_whole_or_not_at_all(faulty: tuple[FaultServer, Storage]) -> None:
+    server, storage = faulty
+    assert await storage.read("object") == CONTENT
+    server.plan("/large", ["ok", "truncate", "reset", "short", "503"])
+    assert await storage.read("large") == LARGE
+    assert await storage.read("large") == LARGE
+    assert await storage.read("large", (1_500_000, None)) == LARGE[1_500_000:]
+    server.always("stall")
+    with pytest.raises(StorageTimeoutError):
+        await storage.options(timeout=0.5).read("large")
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.1):
+            await storage.read("large")
+    assert storage.stats.in_flight == 0
+    server.always("short")
+    with pytest.raises(StorageError, match="cut short"):
+        await storage.options(retries=0).read("large")
 
 
 @pytest.mark.asyncio

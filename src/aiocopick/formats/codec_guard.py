@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numcodecs.abc  # type: ignore[import-untyped]
 import numcodecs.compat  # type: ignore[import-untyped]
+import numpy as np
 from zarr.abc.codec import BytesBytesCodec
 from zarr.codecs import ShardingCodec
 
@@ -20,6 +21,10 @@ if TYPE_CHECKING:
 
 # Checksums and headers add a little to what they protect.
 _SLACK = 64 * 1024
+
+_LARGE = 4 * 2**20
+_STATED = frozenset({"blosc", "lz4"})
+"""Codecs that state how long what they encoded is."""
 
 
 def guard_codecs(metadata: Any, chunk_bytes: int) -> None:
@@ -58,10 +63,11 @@ def _guarded_numcodec(codec: Any, limit: int) -> Any:
     return GuardedNumcodec(codec, limit) if codec.codec_id in EXPANDING else codec
 
 
-def _check(name: str, data: memoryview, limit: int) -> None:
+def _check(name: str, data: memoryview, limit: int) -> int:
     size = decoded_size(name, data, limit)
     if size > limit:
         raise ValueError(f"{len(data)} bytes of {name} decode to {size} or more, where at most {limit} can be meant")
+    return size
 
 
 @dataclass(frozen=True)
@@ -149,7 +155,10 @@ class GuardedNumcodec(numcodecs.abc.Codec):  # type: ignore[misc]
     def decode(self, buf: Any, out: Any = None) -> Any:
         """As the codec itself, unless that would give too much."""
         data = numcodecs.compat.ensure_contiguous_ndarray(buf).view("u1")
-        _check(self.codec_id, memoryview(data), self.limit)
+        size = _check(self.codec_id, memoryview(data), self.limit)
+        if out is None and size >= _LARGE and self.codec_id in _STATED:
+            # numpy asks for large pages, where numcodecs' bytes cost a fault for every four kilobytes of them.
+            out = np.empty(size, "u1")
         return self.codec.decode(buf, out)
 
     def get_config(self) -> Any:

@@ -1,14 +1,20 @@
-"""Whether the body of an HTTP answer is what was asked for: complete, and the right part."""
+"""The body of an HTTP answer: received, and whether it is what was asked for, complete, and the right part."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from io import BytesIO
+from typing import TYPE_CHECKING
 
 from aiocopick.errors import StorageError
 from aiocopick.storage.base import Range
 from aiocopick.storage.faults import TruncatedError
 
+if TYPE_CHECKING:
+    import aiohttp
+
+_LARGE = 2**20
 _CONTENT_RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+|\*)")
 
 
@@ -47,6 +53,27 @@ def check_encoding(headers: Mapping[str, str], path: str) -> None:
     """
     if headers.get("content-encoding", "identity") not in ("identity", ""):
         raise StorageError(f"{path}: the server compresses what should come as it is stored", path=path)
+
+
+async def whole_body(answer: aiohttp.ClientResponse) -> bytes:
+    """Receive a body; a large one without holding its pieces beside the whole, as aiohttp would.
+
+    Raises
+    ------
+    aiohttp.ClientError
+        The connection broke.
+    """
+    if (answer.content_length or 0) < _LARGE:
+        return await answer.read()
+    body = BytesIO()
+    try:
+        async for piece in answer.content.iter_any():
+            body.write(piece)
+    except BaseException:
+        answer.close()
+        raise
+    # No copy is made: the buffer has been cut to size.
+    return body.getvalue()
 
 
 def range_header(span: Range) -> str:

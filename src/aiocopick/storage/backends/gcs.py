@@ -23,7 +23,14 @@ from aiocopick.storage.backends.base import (
     close_sockets,
     connections,
 )
-from aiocopick.storage.backends.bodies import StatusError, check_encoding, complete, header_map, range_header
+from aiocopick.storage.backends.bodies import (
+    StatusError,
+    check_encoding,
+    complete,
+    header_map,
+    range_header,
+    whole_body,
+)
 from aiocopick.storage.backends.objects import children_page, find_entry, root_entry
 from aiocopick.storage.base import Buffer, Capabilities, Entry, Range
 from aiocopick.storage.faults import Fault, common_fault, status_fault
@@ -105,7 +112,7 @@ class GCSBackend(Backend):
         url = yarl.URL(base + path, encoded=True).extend_query(query)
         async with self._session.request(method, url, headers=sent, data=data) as answer:
             found = header_map(answer.headers)
-            body = await answer.read()
+            body = await whole_body(answer)
             if answer.status >= 400:
                 raise StatusError(answer.status, _reason(body) or answer.reason or "", found)
             if answer.status != 206 and "content-length" in found:

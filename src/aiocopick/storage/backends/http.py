@@ -16,7 +16,14 @@ from urllib.parse import quote, unquote, urljoin, urlsplit
 from aiocopick._version import __version__
 from aiocopick.errors import StorageError
 from aiocopick.storage.backends.base import Backend, Content, Page, close_sockets, connections
-from aiocopick.storage.backends.bodies import StatusError, check_encoding, complete, header_map, range_header
+from aiocopick.storage.backends.bodies import (
+    StatusError,
+    check_encoding,
+    complete,
+    header_map,
+    range_header,
+    whole_body,
+)
 from aiocopick.storage.base import Capabilities, Entry, Range
 from aiocopick.storage.faults import Fault, common_fault, status_fault
 from aiocopick.storage.keys import Root
@@ -168,7 +175,7 @@ class HTTPBackend(Backend):
                     raise IsADirectoryError(key)
                 found = header_map(answer.headers)
                 check_encoding(found, f"{self.root.url}/{key}")
-                return Content(complete(await answer.read(), answer.status, found, span), _etag(answer))
+                return Content(complete(await whole_body(answer), answer.status, found, span), _etag(answer))
         except StatusError as error:
             if error.status == 416 and span is not None:
                 return Content(b"")

@@ -137,8 +137,7 @@ class S3Backend(Backend):
         return Content(complete(data, status, headers, span), _bare(headers.get("etag")))
 
     async def _get_directly(self, name: str, part: str | None) -> tuple[bytes, int, Mapping[str, str]] | None:
-        answer = await self._direct.get(name, part) if self._direct.ready else None
-        return None if answer is None else (await answer.content, answer.status_code, answer.headers)
+        return await self._direct.get(name, part) if self._direct.ready else None
 
     async def _get(self, name: str, part: str | None) -> tuple[bytes, int, Mapping[str, str]]:
         arguments = self._extra["get_object"] | ({} if part is None else {"Range": part})

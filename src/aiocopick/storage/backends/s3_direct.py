@@ -20,6 +20,8 @@ from contextvars import ContextVar
 from typing import Any
 from urllib.parse import quote, urlsplit
 
+from aiocopick.storage.backends.bodies import whole_body
+
 _AUTHORIZATION = re.compile(
     r"AWS4-HMAC-SHA256 Credential=(?P<access>[^/\s]+)/(?P<date>\d{8})/(?P<region>[^/\s]+)/(?P<service>[^/\s]+)"
     r"/aws4_request, SignedHeaders=(?P<names>[a-z0-9;-]+), Signature=(?P<signature>[0-9a-f]{64})"
@@ -88,8 +90,8 @@ class DirectReads:
     async def _frozen(self) -> Any:
         return None if self._credentials is None else await self._credentials.get_frozen_credentials()
 
-    async def get(self, key: str, range_: str | None) -> Any:
-        """The answer for one key: `status_code`, `headers`, and the body as `await answer.content`.
+    async def get(self, key: str, range_: str | None) -> tuple[bytes, int, Mapping[str, str]] | None:
+        """Body, status and headers of the answer for one key.
 
         None when it is one that botocore has to look after; reads are its own again from then on.
 
@@ -103,9 +105,9 @@ class DirectReads:
         form = self._form
         assert form is not None
         url, headers = form.request(key, range_, await self._frozen(), time.time())
-        answer = await self._http.send(AWSPreparedRequest("GET", url, headers, None, False))
+        answer = await self._http.send(AWSPreparedRequest("GET", url, headers, None, True))
         if answer.status_code < 300:
-            return answer
+            return await _body(answer), answer.status_code, answer.headers
         error = await _error(answer)
         if answer.status_code in _REDIRECTED or error.response["Error"].get("Code") in _OF_THE_SIGNATURE:
             self._form, self._usable = None, False
@@ -115,6 +117,16 @@ class DirectReads:
 
 def _note(request: Any, **_: Any) -> None:
     _sent.set(request)
+
+
+async def _body(answer: Any) -> bytes:
+    import aiohttp
+
+    # Sessions of aiobotocore may be of httpx as well.
+    if isinstance(answer.raw, aiohttp.ClientResponse):
+        return await whole_body(answer.raw)
+    content: bytes = await answer.content
+    return content
 
 
 async def _error(answer: Any) -> Any:
