@@ -57,8 +57,7 @@ class AsyncPicks(PicksData):
         transforms : ndarray
             (N, 4, 4) float64, from object space to tomogram space; translations in angstrom.
         """
-        table = await self._columns()
-        return table.positions.copy(), table.matrices().copy()
+        return (await self._columns()).poses()
 
     async def to_numpy(self) -> tuple[NDArray[np.float64], NDArray[np.float64] | None]:
         """Positions and scores, loaded when they are not yet (the specification's form of :meth:`numpy`).

@@ -109,12 +109,23 @@ class PicksData(AsyncFile):
 
     async def _columns(self) -> PicksTable:
         """The data as columns, loaded when it is not yet."""
-        if self._points is None and self._table is None:
+        if not self.loaded:
             await self.load()
-        if self._points is not None:
-            return await _as_columns(self._points, self._header or {})
-        assert self._table is not None
-        return self._table
+        table, points = self._held()
+        if points is not None:
+            return await _as_columns(points, self._header or {})
+        assert table is not None
+        return table
+
+    def _held(self) -> tuple[PicksTable | None, list[CopickPoint] | None]:
+        # In this order: another thread that just makes points of the columns sets the points first.
+        table = self._table
+        return table, self._points
+
+    def _columns_at_hand(self) -> PicksTable | None:
+        """The data as columns, for callers outside the loop; None when it is not loaded."""
+        table, points = self._held()
+        return table if points is None else PicksTable.from_points(points, self._header or {})
 
     @property
     def points(self) -> list[CopickPoint]:

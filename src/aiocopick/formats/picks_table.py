@@ -178,6 +178,11 @@ class PicksTable:
         file.points = self.to_points()
         return file
 
+    def poses(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Positions, (N, 3), and transforms, (N, 4, 4), both the caller's own."""
+        transforms = self.matrices()
+        return self.positions.copy(), transforms if self.transforms is None else transforms.copy()
+
     def matrices(self) -> NDArray[np.float64]:
         """The transforms, (N, 4, 4), also where they are all the identity."""
         if self.transforms is None:

@@ -6,6 +6,17 @@ import weakref
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Iterator
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, ParamSpec, Self, TypeVar
 
+from aiocopick.models.filaments import CopickFilamentsFile
+from aiocopick.models.metadata import (
+    CopickFeaturesMeta,
+    CopickMeshMeta,
+    CopickRunMeta,
+    CopickSegmentationMeta,
+    CopickTomogramMeta,
+    CopickVoxelSpacingMeta,
+)
+from aiocopick.models.objects import PickableObject
+from aiocopick.models.points import CopickPicksFile
 from aiocopick.sync.bridge import call
 
 if TYPE_CHECKING:
@@ -19,18 +30,31 @@ T = TypeVar("T")
 Twin = TypeVar("Twin", bound="AsyncEntity | AsyncRoot")
 Entity = TypeVar("Entity", bound="AsyncEntity")
 
-# The factory that says which class a kind of child is wrapped in, and its constructor's name for the metadata.
-_DOORS = {
-    "run": ("_run_factory", "meta"),
-    "object": ("_object_factory", "meta"),
-    "voxel_spacing": ("_voxel_spacing_factory", "meta"),
-    "picks": ("_picks_factory", "file"),
-    "mesh": ("_mesh_factory", "meta"),
-    "segmentation": ("_segmentation_factory", "meta"),
-    "filaments": ("_filaments_factory", "file"),
-    "tomogram": ("_tomogram_factory", "meta"),
-    "features": ("_feature_factory", "meta"),
+# The factory that says which class a kind of child is wrapped in, its constructor's name for the metadata, and the class
+# of the metadata that the twin makes by itself.
+_DOORS: dict[str, tuple[str, str, type]] = {
+    "run": ("_run_factory", "meta", CopickRunMeta),
+    "object": ("_object_factory", "meta", PickableObject),
+    "voxel_spacing": ("_voxel_spacing_factory", "meta", CopickVoxelSpacingMeta),
+    "picks": ("_picks_factory", "file", CopickPicksFile),
+    "mesh": ("_mesh_factory", "meta", CopickMeshMeta),
+    "segmentation": ("_segmentation_factory", "meta", CopickSegmentationMeta),
+    "filaments": ("_filaments_factory", "file", CopickFilamentsFile),
+    "tomogram": ("_tomogram_factory", "meta", CopickTomogramMeta),
+    "features": ("_feature_factory", "meta", CopickFeaturesMeta),
 }
+
+Init = TypeVar("Init", bound=Callable[..., None])
+
+
+def keeps_names(init: Init) -> Init:
+    """Mark a constructor that only keeps its parent and names.
+
+    Children that a listing found come with a twin that knows both. They are made without such a constructor, and so
+    without a metadata model each, which would cost more than the rest of them; a subclass's own constructor is called.
+    """
+    init.__dict__["keeps_names"] = True
+    return init
 
 
 _END: Any = object()
@@ -73,30 +97,49 @@ class Blocking(Generic[Twin]):
 
     # --- children -----------------------------------------------------------------------------------------------------
 
+    _known: dict[Any, weakref.ref[BlockingEntity[Any]]] | None = None
+    """Facade objects of children by ref, as long as somebody has them."""
+
+    _known_most: int = 64
+    """So many of them are kept before those are left out that nobody has any more."""
+
     def _wrap(self, twin: AsyncEntity | None) -> Any:
         """The facade object of a child's twin: always the same one, as long as somebody has it."""
-        if twin is None:
-            return None
-        with self._root._guard:
-            known: weakref.WeakValueDictionary[Any, Blocking[Any]] | None = self.__dict__.get("_known")
-            if known is None:
-                known = self.__dict__["_known"] = weakref.WeakValueDictionary()
-            child = known.get(twin.ref)
-            if child is None or child._twin is not twin:
-                child = known[twin.ref] = self._construct(twin)
-            return child
+        return None if twin is None else self._wrap_all((twin,))[0]
 
     def _wrap_all(self, twins: Iterable[AsyncEntity]) -> list[Any]:
-        return [self._wrap(twin) for twin in twins]
+        children: list[Any] = []
+        with self._root._guard:
+            known = self._known
+            if known is None:
+                known = self._known = {}
+            for twin in twins:
+                seen = known.get(twin.ref)
+                child = None if seen is None else seen()
+                if child is None or child._twin is not twin:
+                    child = self._construct(twin)
+                    known[twin.ref] = weakref.ref(child)
+                children.append(child)
+            if len(known) > self._known_most:
+                self._known = {ref: seen for ref, seen in known.items() if seen() is not None}
+                self._known_most = max(64, 2 * len(self._known))
+        return children
 
-    def _construct(self, twin: AsyncEntity) -> Blocking[Any]:
-        factory, names = _DOORS[twin.kind]
+    def _construct(self, twin: AsyncEntity) -> BlockingEntity[Any]:
+        factory, names, usual = _DOORS[twin.kind]
         made = getattr(self, factory)()
         # CoPick's own factories of picks and filaments return the class alone.
-        cls, meta_class = made if isinstance(made, tuple) else (made, type(twin.meta))
-        if not isinstance(twin.meta, meta_class):
-            twin._meta = meta_class(**twin.meta.model_dump())
-        child: Blocking[Any] = cls(**{cls.parent_name: self, names: twin.meta})
+        cls, meta_class = made if isinstance(made, tuple) else (made, usual)
+        child: BlockingEntity[Any]
+        known = twin._meta
+        ours = meta_class is usual and (known is None or isinstance(known, usual))
+        if ours and cls.__new__ is object.__new__ and hasattr(cls.__init__, "keeps_names"):
+            child = cls.__new__(cls)
+            child._begin(self, None)
+        else:
+            if not isinstance(twin.meta, meta_class):
+                twin._meta = meta_class(**twin.meta.model_dump())
+            child = cls(**{cls.parent_name: self, names: twin.meta})
         child._twin = twin
         return child
 

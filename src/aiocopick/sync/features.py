@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from aiocopick.entities.features import AsyncFeatures
 from aiocopick.models.entities import CopickFeatures
+from aiocopick.sync.base import keeps_names
 from aiocopick.sync.volume import Volume
 
 if TYPE_CHECKING:
@@ -36,6 +37,7 @@ class CopickFeaturesFS(Volume[AsyncFeatures], CopickFeatures):
 
     tomogram: CopickTomogramFS
 
+    @keeps_names
     def __init__(self, tomogram: CopickTomogramFS, meta: CopickFeaturesMeta) -> None:
         self._begin(tomogram, meta)
 

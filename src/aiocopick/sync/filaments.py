@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from aiocopick.entities.filaments import AsyncFilaments
 from aiocopick.models.entities import CopickFilaments
 from aiocopick.sync.annotations import Annotation
+from aiocopick.sync.base import keeps_names
 
 if TYPE_CHECKING:
     import numpy as np
@@ -34,6 +35,7 @@ class CopickFilamentsFS(Annotation[AsyncFilaments], CopickFilaments):
     run: CopickRunFS
     noun: ClassVar[str] = "filaments"
 
+    @keeps_names
     def __init__(self, run: CopickRunFS, file: CopickFilamentsFile) -> None:
         self._begin(run, file)
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, ClassVar
 from aiocopick.entities.mesh import AsyncMesh
 from aiocopick.models.entities import CopickMesh
 from aiocopick.sync.annotations import Annotation
+from aiocopick.sync.base import keeps_names
 
 if TYPE_CHECKING:
     import numpy as np
@@ -36,6 +37,7 @@ class CopickMeshFS(Annotation[AsyncMesh], CopickMesh):
     run: CopickRunFS
     noun: ClassVar[str] = "meshes"
 
+    @keeps_names
     def __init__(self, run: CopickRunFS, meta: CopickMeshMeta, mesh: Geometry | None = None) -> None:
         self._begin(run, meta)
         if mesh is not None:

@@ -12,6 +12,7 @@ import numpy as np
 
 from aiocopick.entities.object import AsyncObject
 from aiocopick.models.entities import CopickObject
+from aiocopick.sync.base import keeps_names
 from aiocopick.sync.volume import Volume
 
 if TYPE_CHECKING:
@@ -35,6 +36,7 @@ class CopickObjectFS(Volume[AsyncObject], CopickObject):
 
     parent_name: ClassVar[str] = "root"
 
+    @keeps_names
     def __init__(self, root: CopickRootFS, meta: PickableObject) -> None:
         self._begin(root, meta)
 

@@ -11,12 +11,14 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from aiocopick.entities.picks import AsyncPicks
 from aiocopick.models.entities import CopickPicks
 from aiocopick.sync.annotations import Annotation
+from aiocopick.sync.base import keeps_names
 
 if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
     from numpy.typing import ArrayLike, NDArray
 
+    from aiocopick.formats.picks_table import PicksTable
     from aiocopick.models.points import CopickPicksFile, CopickPoint
     from aiocopick.sync.run import CopickRunFS
 
@@ -35,6 +37,7 @@ class CopickPicksFS(Annotation[AsyncPicks], CopickPicks):
     run: CopickRunFS
     noun: ClassVar[str] = "picks"
 
+    @keeps_names
     def __init__(self, run: CopickRunFS, file: CopickPicksFile) -> None:
         self._begin(run, file)
 
@@ -107,7 +110,13 @@ class CopickPicksFS(Annotation[AsyncPicks], CopickPicks):
 
         See :meth:`aiocopick.AsyncPicks.numpy`.
         """
-        return self._call(self.aio.numpy)
+        return self._columns().poses()
+
+    def _columns(self) -> PicksTable:
+        # What is in memory needs no turn of the loop, which would take longer than the rest for a few points.
+        self._root._check_open()
+        held = self.aio._columns_at_hand()
+        return self._call(self.aio._columns) if held is None else held
 
     def to_numpy(self) -> tuple[NDArray[np.float64], NDArray[np.float64] | None]:
         """Positions and scores, loaded when they are not yet (the specification's form of :meth:`numpy`).
@@ -121,21 +130,21 @@ class CopickPicksFS(Annotation[AsyncPicks], CopickPicks):
 
         See :meth:`aiocopick.AsyncPicks.scores`.
         """
-        return self._call(self.aio.scores)
+        return self._columns().filled_scores().copy()
 
     def instance_ids(self) -> NDArray[np.int64]:
         """Instance ids, (N,) int64; 0 where a point has none.
 
         See :meth:`aiocopick.AsyncPicks.instance_ids`.
         """
-        return self._call(self.aio.instance_ids)
+        return self._columns().ids().copy()
 
     def full_positions(self) -> NDArray[np.float64]:
         """Centres of the particles, (N, 3) in angstrom: positions plus the translations of the transforms.
 
         See :meth:`aiocopick.AsyncPicks.full_positions`.
         """
-        return self._call(self.aio.full_positions)
+        return self._columns().full_positions()
 
     def from_numpy(
         self,

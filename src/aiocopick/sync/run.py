@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from aiocopick.entities.metadata import read_metadata
 from aiocopick.entities.run import AsyncRun
+from aiocopick.sync.base import keeps_names
 from aiocopick.sync.run_annotations import AnnotationVerbs
 from aiocopick.sync.run_volumes import VolumeVerbs
 
@@ -33,6 +34,7 @@ class CopickRunFS(AnnotationVerbs, VolumeVerbs):
         Accepted as CoPick does; unused.
     """
 
+    @keeps_names
     def __init__(self, root: CopickRootFS, meta: CopickRunMeta, config: Any = None) -> None:
         self._begin(root, meta)
 

@@ -46,5 +46,6 @@ class RunBase(BlockingEntity[AsyncRun], CopickRun):
         return self._call(function, *args, **kwargs)
 
     def _listed(self, noun: str, ask: Callable[[], Coroutine[Any, Any, Any]]) -> list[Any]:
-        self._ahead(noun)
+        if getattr(self, f"_{noun}") is None:
+            self._ahead(noun)
         return super()._listed(noun, ask)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from aiocopick.entities.segmentation import AsyncSegmentation
 from aiocopick.models.entities import CopickSegmentation
+from aiocopick.sync.base import keeps_names
 from aiocopick.sync.volume import Volume
 
 if TYPE_CHECKING:
@@ -36,6 +37,7 @@ class CopickSegmentationFS(Volume[AsyncSegmentation], CopickSegmentation):
 
     run: CopickRunFS
 
+    @keeps_names
     def __init__(self, run: CopickRunFS, meta: CopickSegmentationMeta) -> None:
         self._begin(run, meta)
 

@@ -13,6 +13,7 @@ import numpy as np
 from aiocopick.entities.tomogram import AsyncTomogram
 from aiocopick.models.entities import CopickTomogram
 from aiocopick.models.metadata import CopickFeaturesMeta
+from aiocopick.sync.base import keeps_names
 from aiocopick.sync.features import CopickFeaturesFS
 from aiocopick.sync.volume import Volume
 
@@ -44,6 +45,7 @@ class CopickTomogramFS(Volume[AsyncTomogram], CopickTomogram):
     voxel_spacing: CopickVoxelSpacingFS
     _features: list[CopickFeaturesFS] | None
 
+    @keeps_names
     def __init__(self, voxel_spacing: CopickVoxelSpacingFS, meta: CopickTomogramMeta, config: Any = None) -> None:
         self._begin(voxel_spacing, meta)
 

@@ -12,7 +12,7 @@ from aiocopick.entities.metadata import read_metadata
 from aiocopick.entities.voxel_spacing import AsyncVoxelSpacing
 from aiocopick.models.entities import CopickVoxelSpacing
 from aiocopick.models.metadata import CopickTomogramMeta
-from aiocopick.sync.base import BlockingEntity
+from aiocopick.sync.base import BlockingEntity, keeps_names
 from aiocopick.sync.tomogram import CopickTomogramFS
 
 if TYPE_CHECKING:
@@ -42,6 +42,7 @@ class CopickVoxelSpacingFS(BlockingEntity[AsyncVoxelSpacing], CopickVoxelSpacing
     run: CopickRunFS
     _tomograms: list[CopickTomogramFS] | None
 
+    @keeps_names
     def __init__(self, run: CopickRunFS, meta: CopickVoxelSpacingMeta, config: Any = None) -> None:
         self._begin(run, meta)
 
