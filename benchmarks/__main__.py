@@ -2,8 +2,8 @@
 
     python -m benchmarks --profile tiny                     every work once; a minute
     python -m benchmarks --profile quick                    every question at small sizes
-    python -m benchmarks --profile promises                 what the promises need
-    python -m benchmarks --profile full --out run.json      the figures of docs/benchmarks.md; hours
+    python -m benchmarks --profile published --out run.json the figures of docs/benchmarks.md; an hour
+    python -m benchmarks --profile full --out run.json      everything of everybody; many hours
     python -m benchmarks --only crawl --targets minio --latency 20 --subjects aiocopick copick-2.0.0a6
     python -m benchmarks --url s3://bucket/empty-prefix --only crawl
     python -m benchmarks --report run.json                  write the page and its plots from a run
@@ -25,6 +25,7 @@ from pathlib import Path
 
 from benchmarks import promises, results, suite, tables
 from benchmarks.profiles import PROFILES, Experiment
+from benchmarks.results import Results
 from benchmarks.subjects import SUBJECTS
 from benchmarks.suite import Settings
 from benchmarks.targets import TARGETS
@@ -56,9 +57,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         minutes=chosen.minutes,
     )
     command = shlex.join(["python", "-m", "benchmarks", *_published(sys.argv[1:])])
-    found = suite.run(experiments, settings, command)
-    if chosen.out:
-        found.save(chosen.out)
+    found = suite.run(experiments, settings, command, lambda results: _keep(results, chosen.out))
+    _keep(found, chosen.out)
     print(tables.everything(found))
     for promise, value in promises.judged(found):
         print(f"{'kept  ' if promise.is_kept(value) else 'MISSED'} {promise.about}: {value:.3g} ({promise.bound})")
@@ -67,6 +67,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for line in found.errors:
         print(f"FAILED {line}", file=sys.stderr)
     return 1 if found.errors else 0
+
+
+def _keep(found: Results, path: Path | None) -> None:
+    if path is not None:
+        found.save(path)
 
 
 def _experiments(chosen: argparse.Namespace) -> list[Experiment]:

@@ -237,6 +237,12 @@ def _scale() -> Iterator[Promise]:
                     value=ratio(place, [OURS], BY_HAND, figure),
                     at_most=1.2,
                 )
+    for runs in (60, 1000):
+        yield Promise(
+            about=f"List {runs:,} runs: requests as a multiple of a walk's",
+            value=ratio(Place(work="crawl", target="minio", parameters={"runs": runs}), [OURS], ["obstore"], _requests),
+            at_most=1,
+        )
     few = Place(work="crawl", target="minio", latency=20, parameters={"runs": 60})
     yield Promise(
         about="List 60 runs, 20 ms: times faster than copick 2.0 alone",

@@ -116,8 +116,8 @@ def headlines(results: Results, argument: str) -> str:
 
 
 def experiment(results: Results, argument: str) -> str:
-    """One experiment: what was inside the clock, then a table for each place, sizes side by side."""
-    cells = [cell for cell in results.cells if cell.experiment == argument]
+    """Experiments of one work: what was inside the clock, then a table for each place, sizes side by side."""
+    cells = [cell for cell in results.cells if cell.experiment in argument.split()]
     if not cells:
         return "Not part of this run."
     parts = [WORKS[cells[0].work].about]

@@ -6,7 +6,7 @@ import math
 import os
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -49,22 +49,54 @@ class Settings:
     minutes: float | None = None
 
 
-def run(experiments: Sequence[Experiment], settings: Settings, command: str) -> Results:
-    """All cells of all experiments; what cannot be had is named in the results."""
-    started, facts = _now(), machine.facts()
+def run(
+    experiments: Sequence[Experiment],
+    settings: Settings,
+    command: str,
+    keep: Callable[[Results], None] = lambda results: None,
+) -> Results:
+    """All cells of all experiments; what cannot be had is named in the results.
+
+    Parameters
+    ----------
+    experiments : sequence of Experiment
+        In the order in which they are taken on each target.
+    settings : Settings
+        How.
+    command : str
+        Command line for the results.
+    keep : callable
+        Given what there is after each experiment, so that hours are not lost with the last minute.
+
+    Returns
+    -------
+    Results
+        Also when the user interrupts the run.
+    """
+    started, facts, commit = _now(), machine.facts(), machine.commit()
     end = math.inf if settings.minutes is None else time.monotonic() + 60 * settings.minutes
     names = {SUBJECTS[subject].environment for experiment in experiments for subject in experiment.subjects}
     interpreters, reasons = environments.find(names, settings.pythons, make=settings.make_environments)
     useful = {kind for experiment in experiments for kind in experiment.targets}
     latencies = sorted({latency for experiment in experiments for latency in experiment.latencies})
+    versions = {name: environments.versions(python) for name, python in interpreters.items()}
     cells: list[Cell] = []
     abouts: dict[str, str] = {}
-    for kind in settings.targets:
-        if kind not in useful:
-            continue
-        if reason := missing(kind):
-            reasons[kind] = reason
-            continue
+
+    def so_far() -> Results:
+        return Results(
+            command=command,
+            started=started,
+            finished=_now(),
+            commit=commit,
+            machine={**facts, "load_average_after": round(os.getloadavg()[0], 2)},
+            environments=versions,
+            targets=abouts,
+            missing=reasons,
+            cells=tuple(cells),
+        )
+
+    def take(kind: str) -> None:
         with _target(kind, latencies, settings) as target:
             abouts[kind] = target.about()
             if kind == "minio" and target.latencies != tuple(latencies):
@@ -79,20 +111,21 @@ def run(experiments: Sequence[Experiment], settings: Settings, command: str) -> 
             )
             for experiment in experiments:
                 if time.monotonic() < end:
-                    cells += runner.run(experiment)
+                    cells.extend(runner.run(experiment))
+                    keep(so_far())
                 elif kind in experiment.targets:
                     reasons[f"{experiment.name} on {kind}"] = f"the {settings.minutes:g} minutes of the run were over"
-    return Results(
-        command=command,
-        started=started,
-        finished=_now(),
-        commit=machine.commit(),
-        machine={**facts, "load_average_after": round(os.getloadavg()[0], 2)},
-        environments={name: environments.versions(python) for name, python in interpreters.items()},
-        targets=abouts,
-        missing=reasons,
-        cells=tuple(cells),
-    )
+
+    try:
+        for kind in settings.targets:
+            if kind in useful:
+                if reason := missing(kind):
+                    reasons[kind] = reason
+                else:
+                    take(kind)
+    except KeyboardInterrupt:
+        reasons["the rest"] = "the run was interrupted"
+    return so_far()
 
 
 @contextmanager

@@ -19,7 +19,7 @@ EVERYTHING = run(
             target=target,
             latency=latency,
         )
-        for experiment in PROFILES["promises"]
+        for experiment in PROFILES["published"]
         for parameters in experiment.sizes()
         for target in experiment.targets
         for latency in experiment.latencies_among((0, 20) if target == "minio" else (0,))

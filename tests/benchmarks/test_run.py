@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
 import sys
 from pathlib import Path
 
 from benchmarks.machine import REPOSITORY
+from benchmarks.results import load
 
 
 def run(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -57,6 +59,24 @@ def test_nothing_of_this_machine_is_published(tmp_path: Path) -> None:
     assert str(REPOSITORY) not in text
     assert str(tmp_path) not in text
     assert sys.prefix not in text
+
+
+def test_an_interrupted_run_keeps_what_it_has(tmp_path: Path) -> None:
+    kept = tmp_path / "run.json"
+    command = [sys.executable, "-m", "benchmarks", "--profile", "tiny", "--targets", "disk", "--at-once", "1"]
+    with subprocess.Popen(
+        [*command, "--out", str(kept)], cwd=REPOSITORY, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stderr is not None
+        for line in process.stderr:
+            if "first_use" in line:
+                process.send_signal(signal.SIGINT)
+                break
+        process.stderr.read()
+        assert process.stdout is not None
+        assert "LEFT OUT the rest: the run was interrupted" in process.stdout.read()
+    found = load(kept)
+    assert {cell.work for cell in found.cells} == {"import_library"}
 
 
 def test_a_subject_that_fails_fails_the_run() -> None:
