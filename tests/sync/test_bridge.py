@@ -246,6 +246,16 @@ def test_a_process_that_used_it_ends_cleanly_although_nobody_closes() -> None:
     assert run_child(SETUP + "    print(call(double, 2))") == "4"
 
 
+def test_a_process_ends_cleanly_after_work_in_the_threads_of_the_loop() -> None:
+    # Codecs of volumes run there; from Python 3.12 on no thread can be started any more to end them.
+    script = """
+    async def work():
+        return await asyncio.to_thread(int, "5")
+    print(call(work))
+    """
+    assert run_child(SETUP + script) == "5"
+
+
 def test_a_process_ends_cleanly_with_calls_under_way_in_other_threads() -> None:
     script = """
     started, cleaned = threading.Event(), []

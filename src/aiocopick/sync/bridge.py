@@ -105,7 +105,13 @@ class _LoopThread(threading.Thread):
         self._finished: asyncio.Event
 
     def run(self) -> None:
-        asyncio.run(self._serve())
+        # Not asyncio.run: it ends the loop's executor by a thread, and while the interpreter ends there is no new one.
+        loop = asyncio.new_event_loop()
+        try:
+            loop.run_until_complete(self._serve())
+            loop.run_until_complete(loop.shutdown_asyncgens())
+        finally:
+            loop.close()
 
     async def _serve(self) -> None:
         # A main task, rather than run_forever: helper threads of anyio live as long as it does, not one call.
@@ -113,6 +119,11 @@ class _LoopThread(threading.Thread):
         self._finished = asyncio.Event()
         self._ready.set()
         await self._finished.wait()
+        left = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in left:
+            task.cancel()
+        if left:
+            await asyncio.wait(left)
 
     def begin(self) -> None:
         self.start()
