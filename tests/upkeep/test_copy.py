@@ -19,6 +19,7 @@ from aiocopick.entities import AsyncRoot
 from aiocopick.errors import ReadOnlyError
 from aiocopick.sample import sample_config, write_sample
 from aiocopick.upkeep import copy
+from tests.servers.s3 import MotoServer
 
 PICKS = "ExperimentRuns/TS_001/Picks/curator_1_ribosome.json"
 TOMOGRAM = "ExperimentRuns/TS_001/VoxelSpacing10.000/wbp.zarr"
@@ -144,6 +145,23 @@ async def test_files_of_one_size_are_compared_when_asked(sample: AsyncRoot) -> N
         suspicious = await copy(sample, target, "ribosome:curator", runs="TS_001", checksum=True)
         assert len(suspicious.errors) == 1
         await copy(sample, target, "ribosome:curator", runs="TS_001", checksum=True, overwrite=True)
+        assert await storage_of(target).read(PICKS) == original
+
+
+@pytest.mark.asyncio
+async def test_files_of_one_size_whose_checksums_differ_are_different(
+    s3_target: AsyncRoot, moto_server: MotoServer
+) -> None:
+    await write_sample(s3_target, runs=1, volumes=False)
+    config = sample_config(f"s3://{moto_server.new_bucket()}/copy", fs_args=moto_server.fs_args())
+    async with aiocopick.open(config) as target:
+        assert (await copy(s3_target, target)).errors == {}
+        original = await storage_of(s3_target).read(PICKS)
+        await storage_of(target).write(PICKS, original.replace(b"1", b"2"))
+        report = await copy(s3_target, target)
+        assert [path.rpartition("/")[2] for path in report.errors] == [PICKS.rpartition("/")[2]]
+        report = await copy(s3_target, target, overwrite=True)
+        assert (report.files, report.errors) == (1, {})
         assert await storage_of(target).read(PICKS) == original
 
 

@@ -118,10 +118,11 @@ class Transfer:
         if known == (None, None) and not self._checksum and _is_older(entry, existing):
             return True
         async with self._gate.passing(2 * (entry.size or _UNKNOWN_SIZE)):
-            # The side without a checksum is read, and the other one only in doubt.
-            near, far = (self._target, self._source) if known[1] is None else (self._source, self._target)
+            # The side without a checksum is read and held against that of the other one, which is read only in doubt.
+            in_target = known[1] is None
+            near, far = (self._target, self._source) if in_target else (self._source, self._target)
+            checksum = known[0] if in_target else known[1]
             data = await near.read(entry.key)
-            checksum = known[0] or known[1]
             return (checksum is not None and checksum == await in_thread(_md5, data)) or (
                 await far.read(entry.key) == data
             )
