@@ -164,7 +164,7 @@ def plain(listing: Listing | CopickError) -> Listing:
     """A listing without what only the place knows."""
     assert isinstance(listing, Listing)
     return Listing(
-        tuple(dataclasses.replace(item, etag=None, modified=None) for item in listing.located), listing.skipped
+        tuple(item._replace(etag=None, modified=None) for item in listing.located), listing.skipped
     )
 
 

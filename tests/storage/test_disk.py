@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
+import anyio
 import pytest
 import pytest_asyncio
 
@@ -219,6 +220,70 @@ async def test_linked_runs_are_found_and_read(storage: Storage, root: Path, tmp_
     # Deleting a linked run removes the link and leaves the archive behind it alone.
     await storage.delete_tree("ExperimentRuns/linked")
     assert (tmp_path / "elsewhere/Picks/a.json").exists()
+
+
+@pytest.mark.asyncio
+async def test_a_walk_through_links_ends(storage: Storage, root: Path) -> None:
+    (root / "ExperimentRuns/a/Picks").mkdir(parents=True)
+    (root / "ExperimentRuns/a/Picks/u_s_o.json").write_bytes(b"[]")
+    # One leads above the tree that is listed, so that what lies inside of it is no link but comes again.
+    (root / "ExperimentRuns/a/up").symlink_to(root)
+    (root / "ExperimentRuns/b").mkdir()
+    (root / "ExperimentRuns/b/other").symlink_to(root / "ExperimentRuns/a/Picks")
+    async with storage.scan("ExperimentRuns") as pages:
+        found = [entry.key async for page in pages for entry in page]
+    assert found == [
+        "ExperimentRuns/a/Picks/u_s_o.json",
+        "ExperimentRuns/a/up/ExperimentRuns",
+        "ExperimentRuns/b/other/u_s_o.json",
+    ]
+
+
+@pytest.mark.asyncio
+async def test_a_tree_is_listed_in_key_order_from_anywhere(storage: Storage, root: Path) -> None:
+    names = ["a/x", "a-b/x", "a.zarr/0", "a.zarr-b", "b/.x", "b/x/y", "b0", "c"]
+    await storage.write_many((f"r/{name}", b"") for name in names)
+    (root / "r/b/empty/inner").mkdir(parents=True)
+    keys = ["r/a-b/x", "r/a.zarr-b", "r/a.zarr", "r/a/x", "r/b/.x", "r/b/empty/inner", "r/b/x/y", "r/b0", "r/c"]
+    async with storage.scan("r") as pages:
+        assert [entry.key async for page in pages for entry in page] == keys
+    positions = ["r/a-b/x", "r/a.zarr-b", "r/a.zarr/", "r/a/x", "r/b/.x", "r/b/empty/inner/", "r/b/x/y", "r/b0", "r/c"]
+    for first, start in enumerate(positions):
+        for last, stop in enumerate(positions):
+            async with storage.scan("r", start_after=start, stop_before=stop) as pages:
+                assert [entry.key async for page in pages for entry in page] == keys[first + 1 : last]
+
+
+@pytest.mark.asyncio
+async def test_directories_of_a_zarr_tree_go_with_their_last_file(storage: Storage, root: Path) -> None:
+    volume = "ExperimentRuns/a/VoxelSpacing10.000/wbp.zarr"
+    await storage.write_many((f"{volume}/{name}", b"") for name in ("0/.zarray", "0/0/0/0", "1/.zarray", "1/0/0/0"))
+    await storage.write("ExperimentRuns/a/Picks/u_s_o.json", b"[]")
+    await storage.delete_many([f"{volume}/1/0/0/0", f"{volume}/1/.zarray", f"{volume}/0/0/0/0", f"{volume}/2/missing"])
+    assert [entry.key for entry in await storage.list(volume)] == [f"{volume}/0"]
+    assert [entry.key for entry in await storage.list(f"{volume}/0")] == [f"{volume}/0/.zarray"]
+    await storage.delete_many([f"{volume}/0/.zarray", "ExperimentRuns/a/Picks/u_s_o.json"])
+    assert await storage.list(volume) == []
+    # The volume itself, and what is above it, is for whoever made it to delete.
+    assert (root / volume).is_dir()
+    assert (root / "ExperimentRuns/a/Picks").is_dir()
+
+
+@pytest.mark.asyncio
+async def test_directories_that_go_do_not_hinder_writers(storage: Storage) -> None:
+    key = "a.zarr/0/{}/{}/0"
+    for attempt in range(30):
+        old = [key.format(0, number) for number in range(8)]
+        await storage.write_many((name, b"old") for name in old)
+        new = [key.format(number % 2, 10 + number) for number in range(8)]
+        async with anyio.create_task_group() as group:
+            for name in old:
+                group.start_soon(storage.delete_many, [name])
+            group.start_soon(storage.write_many, [(name, b"new") for name in new])
+        async with storage.scan("a.zarr", None) as pages:
+            assert [entry.key async for page in pages for entry in page] == sorted(new), attempt
+        await storage.delete_many(new)
+        assert await storage.list("a.zarr") == []
 
 
 @pytest.mark.asyncio

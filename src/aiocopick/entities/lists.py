@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from aiocopick.errors import AlreadyExistsError
 from aiocopick.layers.base import Source
+from aiocopick.layout.refs import FeaturesRef
 
 if TYPE_CHECKING:
     from aiocopick.entities.base import AsyncEntity
@@ -52,15 +53,14 @@ def attach_features(tomograms: Sequence[AsyncTomogram], found: Iterable[Merged])
     """Give tomograms the feature maps that a listing holds, unless they know theirs."""
     from aiocopick.entities.features import AsyncFeatures
 
-    by_tomogram: dict[Ref | None, list[Merged]] = {}
+    by_tomogram: dict[tuple[float, str], list[Merged]] = {}
     for item in found:
-        if item.ref.kind == "features":
-            by_tomogram.setdefault(item.ref.parent, []).append(item)
+        if isinstance(item.ref, FeaturesRef):
+            by_tomogram.setdefault((item.ref.voxel_size, item.ref.tomo_type), []).append(item)
     for tomogram in tomograms:
         if tomogram._features is None:
-            tomogram._features = [
-                AsyncFeatures._of(tomogram, item.ref, item.sources) for item in by_tomogram.get(tomogram.ref, ())
-            ]
+            own = by_tomogram.get((tomogram.ref.voxel_size, tomogram.ref.tomo_type), ())
+            tomogram._features = [AsyncFeatures._of(tomogram, ref, sources) for ref, sources in own]
 
 
 def taken(entity: AsyncEntity) -> AlreadyExistsError:

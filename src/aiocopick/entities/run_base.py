@@ -18,7 +18,7 @@ from aiocopick.entities.segmentation import AsyncSegmentation
 from aiocopick.entities.tomogram import AsyncTomogram
 from aiocopick.entities.voxel_spacing import AsyncVoxelSpacing
 from aiocopick.layers.base import Source
-from aiocopick.layout.refs import NOUNS, Ref, RunRef
+from aiocopick.layout.refs import NOUNS, RunRef, TomogramRef
 from aiocopick.storage.limits import gather
 
 if TYPE_CHECKING:
@@ -117,7 +117,7 @@ class RunBase(MetadataMixin):
     async def _query(self, noun: str, layers: Iterable[str] | None) -> list[Any]:
         """New entities of one noun, asked of the storage."""
         found = await self._stack.list_run(self._everywhere(layers), frozenset({noun}))
-        entities = self._made(noun, found)
+        entities = self._made(noun, _by_kind(found))
         self.skipped_layers = found.skipped
         if layers is None:
             self._children[noun] = entities
@@ -150,28 +150,29 @@ class RunBase(MetadataMixin):
     def _take(self, found: Found, nouns: Nouns) -> None:
         """Fill the lists that are not known yet from a listing of these nouns."""
         self.skipped_layers = found.skipped
+        by_kind = _by_kind(found)
         for noun in CHILDREN:
             if (nouns is None or noun in nouns) and noun not in self._children:
-                self._children[noun] = self._made(noun, found)
+                self._children[noun] = self._made(noun, by_kind)
         if nouns is None or "tomograms" in nouns:
-            self._take_tomograms(found)
+            self._take_tomograms(by_kind)
 
-    def _take_tomograms(self, found: Sequence[Merged]) -> None:
-        by_spacing: dict[Ref | None, list[Merged]] = {}
-        for item in found:
-            if item.ref.kind == "tomogram":
-                by_spacing.setdefault(item.ref.parent, []).append(item)
+    def _take_tomograms(self, by_kind: dict[str, list[Merged]]) -> None:
+        by_size: dict[float, list[Merged]] = {}
+        for item in by_kind.get("tomogram", ()):
+            assert isinstance(item.ref, TomogramRef)
+            by_size.setdefault(item.ref.voxel_size, []).append(item)
         for spacing in self._children.get("voxel_spacings", ()):
             if spacing._tomograms is None:
                 spacing._tomograms = [
-                    AsyncTomogram._of(spacing, item.ref, item.sources) for item in by_spacing.get(spacing.ref, ())
+                    AsyncTomogram._of(spacing, ref, sources) for ref, sources in by_size.get(spacing.ref.voxel_size, ())
                 ]
-            attach_features(spacing._tomograms, found)
+            attach_features(spacing._tomograms, by_kind.get("features", ()))
         self._deep = True
 
-    def _made(self, noun: str, found: Sequence[Merged]) -> list[Any]:
-        kind, cls = NOUNS[noun], CHILDREN[noun]
-        return [cls._of(self, item.ref, item.sources) for item in found if item.ref.kind == kind]
+    def _made(self, noun: str, by_kind: dict[str, list[Merged]]) -> list[Any]:
+        make = CHILDREN[noun]._of
+        return [make(self, ref, sources) for ref, sources in by_kind.get(NOUNS[noun], ())]
 
     # --- forgetting ---------------------------------------------------------------------------------------------------
 
@@ -215,6 +216,13 @@ class RunBase(MetadataMixin):
             entity._check_deletable()
         await gather(_check, entities, limit=self.root._fan_out)
         await gather(_delete, entities, limit=self.root._fan_out)
+
+
+def _by_kind(found: Iterable[Merged]) -> dict[str, list[Merged]]:
+    by_kind: dict[str, list[Merged]] = {}
+    for item in found:
+        by_kind.setdefault(item.ref.kind, []).append(item)
+    return by_kind
 
 
 async def _check(entity: Any) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias
 
 if TYPE_CHECKING:
     import zarr.abc.store
@@ -138,9 +138,8 @@ class Layer(Protocol):
         """Close the connections of the running event loop; the next use connects again."""
 
 
-@dataclass(frozen=True, slots=True)
-class Source:
-    """One place where an entity is stored.
+class Source(NamedTuple):
+    """One place where an entity is stored. A tuple, as crawls make thousands.
 
     Parameters
     ----------

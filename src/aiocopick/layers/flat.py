@@ -74,17 +74,21 @@ async def _entries(storage: Storage, keys: Sequence[str]) -> dict[str, list[Entr
     """Entries of each run, or None when a range is no good way to them: too much lies there that nobody asked for."""
     found: dict[str, list[Entry]] = {key: [] for key in keys}
     others = 0
+    start, entries = "", None
     try:
         async with storage.scan(RUNS, start_after=f"{keys[0]}/", stop_before=f"{keys[-1]}/{LAST}") as pages:
             async for page in pages:
                 before = others
                 for entry in page:
-                    runs, _, rest = entry.key.partition("/")
-                    name, _, inside = rest.partition("/")
-                    entries = found.get(f"{runs}/{name}")
-                    if entries is not None and is_ours(inside.partition("/")[0]):
+                    key = entry.key
+                    # Neighbours mostly lie in one run.
+                    if not start or not key.startswith(start):
+                        runs, _, rest = key.partition("/")
+                        start = f"{runs}/{rest.partition('/')[0]}/"
+                        entries = found.get(start[:-1])
+                    if entries is not None and is_ours(key[len(start) :].partition("/")[0]):
                         entries.append(entry)
-                    elif entries is None or inside != META:
+                    elif entries is None or key[len(start) :] != META:
                         others += 1
                 if others - before > MANY and 2 * (others - before) > len(page):
                     return None

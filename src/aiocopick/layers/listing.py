@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from aiocopick.layout.paths import ANNOTATION_FOLDERS, SEGMENTATION_FOLDERS, parse_voxel_spacing
+from aiocopick.layout.paths import ANNOTATION_FOLDERS, SEGMENTATION_FOLDERS, VOXEL_SPACING, parse_voxel_spacing
 from aiocopick.storage.limits import gather
 
 if TYPE_CHECKING:
@@ -88,6 +89,7 @@ async def _flat(storage: Storage, key: str) -> list[Entry] | None:
     return entries
 
 
+@lru_cache(maxsize=1024)
 def is_ours(folder: str) -> bool:
     """Whether a folder of a run, by its name, holds entities."""
-    return folder in _FOLDERS or parse_voxel_spacing(folder) is not None
+    return folder in _FOLDERS or (folder.startswith(VOXEL_SPACING) and parse_voxel_spacing(folder) is not None)

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol, Self, TypeVar
+from typing import TYPE_CHECKING, NamedTuple, Protocol, Self, TypeVar
 
 from aiocopick.layers.base import Source
 
@@ -23,9 +22,8 @@ class _Prioritised(Protocol):
 Ranked = TypeVar("Ranked", bound=_Prioritised)
 
 
-@dataclass(frozen=True, slots=True)
-class Merged:
-    """An entity, and every place it is stored.
+class Merged(NamedTuple):
+    """An entity, and every place it is stored. A tuple, as crawls make thousands.
 
     Parameters
     ----------
@@ -80,7 +78,7 @@ def merge(listings: Sequence[tuple[Layer, Listing]]) -> tuple[Merged, ...]:
     ranked = sorted(listings, key=lambda pair: -pair[0].priority)
     if len(ranked) == 1:
         layer, listing = ranked[0]
-        return tuple(Merged(located.ref, (Source(layer, located),)) for located in listing.located)
+        return tuple([Merged(located.ref, (Source(layer, located),)) for located in listing.located])
     found: dict[Ref, list[Source]] = {}
     for layer, listing in ranked:
         for located in listing.located:

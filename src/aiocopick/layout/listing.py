@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Protocol
+from functools import lru_cache
+from typing import NamedTuple, Protocol
 
 from aiocopick.errors import InvalidNameError
 from aiocopick.layout.paths import (
@@ -21,7 +22,7 @@ from aiocopick.layout.paths import (
     parse_segmentation,
     parse_voxel_spacing,
 )
-from aiocopick.layout.refs import FeaturesRef, Ref, RunRef, TomogramRef, VoxelSpacingRef
+from aiocopick.layout.refs import FeaturesRef, Ref, RunRef, TomogramRef, VoxelSpacingRef, maker
 
 
 class ListedEntry(Protocol):
@@ -48,9 +49,8 @@ class ListedEntry(Protocol):
         """Seconds since the epoch."""
 
 
-@dataclass(frozen=True, slots=True)
-class Located:
-    """An entity, and where it was found.
+class Located(NamedTuple):
+    """An entity, and where it was found. A tuple, as listings have thousands.
 
     Parameters
     ----------
@@ -142,7 +142,51 @@ def parse_run(run: RunRef, entries: Iterable[ListedEntry]) -> Listing:
         A feature map belongs to the longest tomogram type listed beside it that begins its name; where there is none,
         to the type before the first ``_``. Of two spellings of one voxel size the canonical one is kept.
     """
-    return _RunReader(run.run).read(entries)
+    name, base = run.run, f"{RUNS}/{run.run}/"
+    lines = [entry for entry in entries if entry.key.startswith(base)]
+    shape = (_shape if len(lines) <= _FEW else _shape.__wrapped__)(
+        tuple([line.key[len(base) :] for line in lines]), tuple([line.is_prefix for line in lines])
+    )
+    located = []
+    for make, key, index in shape.located:
+        if index is None:
+            located.append(Located(make(name), base + key))
+        else:
+            line = lines[index]
+            located.append(Located(make(name), line.key, line.size, line.etag, line.modified))
+    return Listing(tuple(located), tuple([base + key for key in shape.skipped]))
+
+
+_FEW = 128
+_ANY = "any"
+
+
+class _Shape(NamedTuple):
+    """What names inside of a run mean: a ref to be made, its key in the run, and for a file its place in the listing."""
+
+    located: list[tuple[Callable[[str], Ref], str, int | None]]
+    skipped: list[str]
+
+
+class _Line(NamedTuple):
+    key: str
+    is_prefix: bool
+    size: int | None
+    etag: str | None = None
+    modified: float | None = None
+
+
+@lru_cache(maxsize=256)
+def _shape(names: tuple[str, ...], are_prefixes: tuple[bool, ...]) -> _Shape:
+    """Runs of a project mostly hold the same names, so that few shapes have to be understood."""
+    start = len(RUNS) + len(_ANY) + 2
+    reader = _RunReader(_ANY)
+    lines = zip(names, are_prefixes, strict=True)
+    listing = reader.read(_Line(reader.base + name, is_prefix, index) for index, (name, is_prefix) in enumerate(lines))
+    return _Shape(
+        [(maker(item.ref), item.key[start:], item.size) for item in listing.located],
+        [key[start:] for key in listing.skipped],
+    )
 
 
 class _Found:

@@ -5,6 +5,7 @@ A ref says which entity is meant, never where it lies: paths are made in :mod:`a
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, fields
 from typing import Any, ClassVar
 
@@ -281,6 +282,31 @@ NOUNS: dict[str, str] = {
 """The plural nouns of a crawl, and the kind each one means."""
 
 
+def maker(ref: Ref) -> Callable[[str], Ref]:
+    """What makes refs of the same names in other runs; many times faster than their class, and without its checks.
+
+    Parameters
+    ----------
+    ref : Ref
+        Anything in a run; it has passed the checks.
+    """
+    cls = type(ref)
+    # A frozen record is not set attribute by attribute, its slots are.
+    places = {field.name: getattr(cls, field.name).__set__ for field in fields(ref)}
+    set_run = places.pop("run")
+    others = [(place, getattr(ref, name)) for name, place in places.items()]
+    new = object.__new__
+
+    def make(run: str) -> Ref:
+        made = new(cls)
+        set_run(made, run)
+        for place, value in others:
+            place(made, value)
+        return made
+
+    return make
+
+
 def ref_from_json(data: dict[str, Any]) -> Ref:
     """The ref that :meth:`Ref.to_json` wrote.
 
@@ -329,5 +355,6 @@ __all__ = [
     "SegmentationRef",
     "TomogramRef",
     "VoxelSpacingRef",
+    "maker",
     "ref_from_json",
 ]

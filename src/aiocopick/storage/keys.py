@@ -63,6 +63,10 @@ def check_prefix(prefix: str) -> str:
 
 def is_key(key: str) -> bool:
     """Whether a key that a server listed can be asked for again."""
+    suspect = "/." in key or "//" in key or "\\" in key or "\0" in key or not key.isascii()
+    if not suspect and key[:1] not in ("", "/", ".") and key[-1] != "/":
+        # Most keys end here: the closer look would cost more than all else in a listing.
+        return True
     return not _REFUSED.search(key) and (key.isascii() or key.isprintable() or _encodes(key))
 
 

@@ -8,6 +8,7 @@ is found is the same either way.
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import aclosing, asynccontextmanager
 from typing import Protocol
@@ -83,8 +84,8 @@ async def follow(
         Whether the server can start after a key. Then pages come in key order, and the next one starts after the last
         entry of this one, which skips what is left of a collapsed tree; otherwise by the server's token.
     ordered : bool
-        Whether a chain that goes on by token starts where it is told to and comes in key order, so that it can end
-        early.
+        Whether a chain that goes on by token starts where it is told to and comes in key order, every entry once and
+        collapsed, so that it can end early and is not gone through again.
     start_after, stop_before : str
         Bounds of the positions, both exclusive.
 
@@ -100,8 +101,10 @@ async def follow(
         page = await fetch(prefix, delimiter, reached if resumes or ordered else "", token)
         if page.cut:
             raise UnfitError(reached, always=True)
-        entries = _collapsed(page.entries, prefix, delimiter)
-        if resumes:
+        entries = page.entries if ordered else _collapsed(page.entries, prefix, delimiter)
+        if ordered:
+            fresh = entries[bisect_right(entries, start_after, key=position) :]
+        elif resumes:
             entries.sort(key=position)
             fresh = [entry for entry in entries if position(entry) > reached]
             fresh = _once(fresh)
@@ -109,7 +112,13 @@ async def follow(
             fresh = [entry for entry in _once(entries) if position(entry) not in seen and position(entry) > start_after]
             # Without an order, only prefixes can come twice: pages that cut a collapsed tree in two.
             seen.update(position(entry) for entry in fresh if entry.is_prefix)
-        wanted = [entry for entry in fresh if stop_before is None or position(entry) < stop_before]
+        wanted = fresh
+        if stop_before is not None:
+            wanted = (
+                fresh[: bisect_left(fresh, stop_before, key=position)]
+                if ordered or resumes
+                else [entry for entry in fresh if position(entry) < stop_before]
+            )
         if wanted:
             yield wanted
         if page.token is None or ((resumes or ordered) and len(wanted) < len(fresh)):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import functools
 import os
 import shutil
 import stat
@@ -13,10 +12,11 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
-from aiocopick.errors import AccessDeniedError, StorageError
+from aiocopick.errors import StorageError
 from aiocopick.storage.backends.base import Condition, ConditionError
+from aiocopick.storage.backends.disk_tree import DiskTree, etag_of
 from aiocopick.storage.backends.temporary import is_temporary, temporary_name
-from aiocopick.storage.base import Buffer, Entry, Range
+from aiocopick.storage.base import Buffer, Range
 
 try:
     import fcntl as _fcntl
@@ -31,142 +31,8 @@ _turns = threading.Lock()
 _ATTEMPTS = 8
 
 
-def etag_of(status: os.stat_result) -> str:
-    """A file's version: each write makes a new file with its own time of change."""
-    return f"{status.st_mtime_ns:x}-{status.st_size:x}-{status.st_ino:x}"
-
-
-class Disk:
-    """The tree below one directory.
-
-    Parameters
-    ----------
-    root : str
-        Absolute path.
-    follow_symlinks : bool
-        Whether links that leave the tree are followed; when not, they are not listed, and refused when named.
-    """
-
-    def __init__(self, root: str, follow_symlinks: bool) -> None:
-        self.root = root
-        self.follow_symlinks = follow_symlinks
-
-    @functools.cached_property
-    def _real(self) -> str:
-        return os.path.realpath(self.root)
-
-    def path(self, key: str) -> str:
-        """The path of a key.
-
-        Raises
-        ------
-        AccessDeniedError
-            It leads out of the root through a link that must not be followed.
-        """
-        path = os.path.join(self.root, *key.split("/")) if key else self.root
-        if not self.follow_symlinks and not self._inside(path):
-            raise AccessDeniedError(
-                f"{path} leads out of {self.root} through a symbolic link; set follow_symlinks=True to allow that",
-                path=path,
-            )
-        return path
-
-    def _inside(self, path: str) -> bool:
-        real = os.path.realpath(path)
-        return real == self._real or real.startswith(self._real.rstrip(os.sep) + os.sep)
-
-    # --- listings -----------------------------------------------------------------------------------------------------
-
-    def children(self, prefix: str, start_after: str = "") -> list[Entry]:
-        """Files and directories in a directory, unsorted; those that end before a position are not looked at."""
-        path = self.path(prefix)
-        start = f"{prefix}/" if prefix else ""
-        # Of a directory the position is inside of, what begins with its next name is needed still.
-        low = start_after[len(start) :].partition("/")[0] if start_after.startswith(start) else ""
-        entries = []
-        try:
-            with os.scandir(path) as found:
-                for item in found:
-                    if item.name < low and not low.startswith(item.name):
-                        continue
-                    entry = self._entry(item, start + item.name)
-                    if entry is not None:
-                        entries.append(entry)
-        except FileNotFoundError:
-            return []
-        except NotADirectoryError:
-            # Below a root that is a file nothing is empty: nothing can be there.
-            if os.path.isfile(self.root):
-                raise StorageError(f"{self.root} is a file; the root must be a directory", path=self.root) from None
-            return []
-        return entries
-
-    def _entry(self, item: os.DirEntry[str], key: str) -> Entry | None:
-        if is_temporary(item.name):
-            return None
-        if not self.follow_symlinks and item.is_symlink() and not self._inside(item.path):
-            return None
-        if item.is_dir():
-            return Entry(key, is_prefix=True)
-        try:
-            status = item.stat()
-        except FileNotFoundError:
-            # Deleted since, or a link to nowhere.
-            return None
-        if not stat.S_ISREG(status.st_mode):
-            return None
-        return Entry(key, size=status.st_size, etag=etag_of(status), modified=status.st_mtime)
-
-    def tree(self, prefix: str, collapse: str | None, start_after: str = "") -> Iterator[Entry]:
-        """Everything below a directory in key order; collapsed trees and empty directories are entries of their own.
-
-        Directories that lie before `start_after` as a whole are passed over.
-        """
-        suffix = None if collapse is None else collapse.rstrip("/")
-        pending = [iter(self._ordered(prefix, start_after))]
-        seen = {self._identity(prefix)}
-        above: list[tuple[int, int] | None] = [None]
-        while pending:
-            entry = next(pending[-1], None)
-            if entry is None:
-                pending.pop()
-                done = above.pop()
-                if done is not None:
-                    seen.discard(done)
-                continue
-            if not entry.is_prefix or (suffix is not None and entry.key.endswith(suffix)):
-                yield entry
-                continue
-            if entry.key + "/" <= start_after and not start_after.startswith(entry.key + "/"):
-                continue
-            identity = self._identity(entry.key)
-            inside = self._ordered(entry.key, start_after) if identity not in seen else []
-            # A link to a directory above would be walked for ever.
-            if not inside or identity is None:
-                yield entry
-                continue
-            seen.add(identity)
-            above.append(identity)
-            pending.append(iter(inside))
-
-    def _identity(self, key: str) -> tuple[int, int] | None:
-        try:
-            status = os.stat(self.path(key))
-        except FileNotFoundError:
-            return None
-        return (status.st_dev, status.st_ino)
-
-    def _ordered(self, prefix: str, start_after: str = "") -> list[Entry]:
-        return sorted(
-            self.children(prefix, start_after), key=lambda entry: entry.key + "/" if entry.is_prefix else entry.key
-        )
-
-    def entry(self, key: str) -> Entry:
-        """The entry of one file or directory."""
-        status = os.stat(self.path(key))
-        if stat.S_ISDIR(status.st_mode):
-            return Entry(key, is_prefix=True)
-        return Entry(key, size=status.st_size, etag=etag_of(status), modified=status.st_mtime)
+class Disk(DiskTree):
+    """Reads and changes the files below one directory."""
 
     # --- contents -----------------------------------------------------------------------------------------------------
 
@@ -254,7 +120,11 @@ class Disk:
                 _put(temporary, path, None)
 
     def delete(self, keys: list[str]) -> None:
-        """Delete files; what is missing, or a directory, is left alone."""
+        """Delete files; what is missing, or a directory, is left alone.
+
+        Directories inside of a zarr tree that become empty go as well: they would be listed as what is no more.
+        """
+        left = set()
         for key in keys:
             path = self.path(key)
             try:
@@ -265,6 +135,24 @@ class Disk:
                 # What some systems say of a directory.
                 if not os.path.isdir(path):
                     raise
+                continue
+            left.add(key.rpartition("/")[0])
+        for folder in sorted(left, reverse=True):
+            self._prune(folder)
+
+    def _prune(self, folder: str) -> None:
+        """Remove a directory and those above it as far as they are empty, never a zarr tree itself.
+
+        Whoever writes into one of them meanwhile makes it again, or has made it full.
+        """
+        while ".zarr/" in folder:
+            try:
+                os.rmdir(self.path(folder))
+            except FileNotFoundError:
+                pass
+            except OSError:
+                return
+            folder = folder.rpartition("/")[0]
 
     def delete_tree(self, prefix: str) -> int:
         """Delete a directory and everything in it, links themselves rather than what they point to."""
@@ -340,7 +228,7 @@ def _create(temporary: str, directory: str) -> int:
             return os.open(temporary, flags, 0o666)
         except FileNotFoundError:
             # The directory is missing; it may vanish again when somebody deletes it just then.
-            with _nothing_in_the_way(directory):
+            with _nothing_in_the_way(directory), contextlib.suppress(FileNotFoundError):
                 os.makedirs(directory, exist_ok=True)
         except NotADirectoryError:
             with _nothing_in_the_way(directory):

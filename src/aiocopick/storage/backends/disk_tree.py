@@ -1,0 +1,196 @@
+"""Listings of a local disk, blocking: one directory, or a whole tree in one pass."""
+
+from __future__ import annotations
+
+import functools
+import os
+import stat
+from collections.abc import Iterator
+
+from aiocopick.errors import AccessDeniedError, StorageError
+from aiocopick.storage.backends.temporary import is_temporary
+from aiocopick.storage.base import Entry
+
+Found = tuple[str, "os.DirEntry[str]"]
+"""A name in a directory, that of a directory with a ``/`` behind it, so that names sort as keys do."""
+
+# Windows has more kinds of links than it tells of.
+_LINKS_SHOW = os.name != "nt"
+
+
+def etag_of(status: os.stat_result) -> str:
+    """A file's version: each write makes a new file with its own time of change."""
+    return f"{status.st_mtime_ns:x}-{status.st_size:x}-{status.st_ino:x}"
+
+
+class DiskTree:
+    """The tree below one directory.
+
+    Parameters
+    ----------
+    root : str
+        Absolute path.
+    follow_symlinks : bool
+        Whether links that leave the tree are followed; when not, they are not listed, and refused when named.
+    """
+
+    def __init__(self, root: str, follow_symlinks: bool) -> None:
+        self.root = root
+        self.follow_symlinks = follow_symlinks
+
+    @functools.cached_property
+    def _real(self) -> str:
+        return os.path.realpath(self.root)
+
+    def path(self, key: str) -> str:
+        """The path of a key.
+
+        Raises
+        ------
+        AccessDeniedError
+            It leads out of the root through a link that must not be followed.
+        """
+        path = os.path.join(self.root, *key.split("/")) if key else self.root
+        if not self.follow_symlinks and not self._inside(path):
+            raise AccessDeniedError(
+                f"{path} leads out of {self.root} through a symbolic link; set follow_symlinks=True to allow that",
+                path=path,
+            )
+        return path
+
+    def _inside(self, path: str) -> bool:
+        real = os.path.realpath(path)
+        return real == self._real or real.startswith(self._real.rstrip(os.sep) + os.sep)
+
+    def entry(self, key: str) -> Entry:
+        """The entry of one file or directory."""
+        status = os.stat(self.path(key))
+        return Entry(key, is_prefix=True) if stat.S_ISDIR(status.st_mode) else _entry_of(key, status)
+
+    def children(self, prefix: str) -> list[Entry]:
+        """Files and directories in a directory, in key order."""
+        start = f"{prefix}/" if prefix else ""
+        entries = []
+        for name, item in sorted(self._found(self.path(prefix))):
+            entry = Entry(start + name[:-1], is_prefix=True) if name[-1] == "/" else _file(start + name, item)
+            if entry is not None:
+                entries.append(entry)
+        return entries
+
+    def tree(self, prefix: str, collapse: str | None, start_after: str = "") -> Iterator[Entry]:
+        """Everything below a directory in key order; collapsed trees and empty directories are entries of their own.
+
+        Directories that lie before `start_after` as a whole are passed over. Files are looked at as they are taken.
+        """
+        top = _Folder(self.path(prefix), f"{prefix}/" if prefix else "", not _LINKS_SHOW)
+        above: list[_Folder] = []
+        folder, folder.items = top, iter(self._ordered(top, start_after))
+        while True:
+            start = folder.start
+            for name, item in folder.items:
+                if name[-1] != "/":
+                    entry = _file(start + name, item)
+                    if entry is not None:
+                        yield entry
+                elif collapse is not None and name.endswith(collapse):
+                    yield Entry(start + name[:-1], is_prefix=True)
+                elif start + name > start_after or start_after.startswith(start + name):
+                    inner = _Folder(item.path, start + name, folder.linked or item.is_symlink())
+                    inside: list[Found] | None = (
+                        [] if inner.linked and _within_itself(inner, [*above, folder]) else None
+                    )
+                    if inside is None:
+                        inside = self._ordered(inner, start_after)
+                    if not inside:
+                        yield Entry(start + name[:-1], is_prefix=True)
+                        continue
+                    above.append(folder)
+                    folder, inner.items = inner, iter(inside)
+                    break
+            else:
+                if not above:
+                    return
+                folder = above.pop()
+
+    def _ordered(self, folder: _Folder, start_after: str) -> list[Found]:
+        # Of a directory the position is inside of, what begins with its next name is needed still.
+        low = start_after[len(folder.start) :].partition("/")[0] if start_after.startswith(folder.start) else ""
+        # Names differ, so that what stands beside them is not compared.
+        return sorted(self._found(folder.path, low))
+
+    def _found(self, path: str, low: str = "") -> list[Found]:
+        """What a directory holds; what ends before `low` is not looked at."""
+        found: list[Found] = []
+        confined = not self.follow_symlinks
+        try:
+            with os.scandir(path) as items:
+                for item in items:
+                    name = item.name
+                    if low and name < low and not low.startswith(name):
+                        continue
+                    if name[0] == "." and is_temporary(name):
+                        continue
+                    if confined and item.is_symlink() and not self._inside(item.path):
+                        continue
+                    if item.is_dir():
+                        found.append((name + "/", item))
+                    elif item.is_file():
+                        found.append((name, item))
+        except FileNotFoundError:
+            return []
+        except NotADirectoryError:
+            # Below a root that is a file nothing is empty: nothing can be there.
+            if os.path.isfile(self.root):
+                raise StorageError(f"{self.root} is a file; the root must be a directory", path=self.root) from None
+            return []
+        return found
+
+
+class _Folder:
+    """A directory that is being walked.
+
+    Parameters
+    ----------
+    path : str
+        Where it lies.
+    start : str
+        What the keys of its children begin with.
+    linked : bool
+        Whether a link was followed to get here: only then can it be one of those above.
+    """
+
+    __slots__ = ("items", "linked", "path", "start")
+
+    items: Iterator[Found]
+
+    def __init__(self, path: str, start: str, linked: bool) -> None:
+        self.path = path
+        self.start = start
+        self.linked = linked
+
+
+def _within_itself(folder: _Folder, above: list[_Folder]) -> bool:
+    """Whether a directory is one of those above it, so that it would be walked for ever; or is gone."""
+    identity = _identity(folder.path)
+    return identity is None or any(identity == _identity(other.path) for other in above)
+
+
+def _identity(path: str) -> tuple[int, int] | None:
+    try:
+        status = os.stat(path)
+    except FileNotFoundError:
+        return None
+    return (status.st_dev, status.st_ino)
+
+
+def _file(key: str, item: os.DirEntry[str]) -> Entry | None:
+    try:
+        status = item.stat()
+    except FileNotFoundError:
+        # Deleted since.
+        return None
+    return _entry_of(key, status)
+
+
+def _entry_of(key: str, status: os.stat_result) -> Entry:
+    return Entry(key, False, status.st_size, etag_of(status), status.st_mtime)
