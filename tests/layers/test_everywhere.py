@@ -163,9 +163,7 @@ def expected(contents: Contents, names: Iterable[str]) -> dict[str, Listing]:
 def plain(listing: Listing | CopickError) -> Listing:
     """A listing without what only the place knows."""
     assert isinstance(listing, Listing)
-    return Listing(
-        tuple(item._replace(etag=None, modified=None) for item in listing.located), listing.skipped
-    )
+    return Listing(tuple(item._replace(etag=None, modified=None) for item in listing.located), listing.skipped)
 
 
 async def every_way(storage: Storage, config: CopickConfigFS, names: list[str]) -> dict[str, dict[str, Any]]:
