@@ -28,7 +28,7 @@ from aiocopick import (
     CopickTomogramFS,
     CopickVoxelSpacingMeta,
 )
-from aiocopick.entities import AsyncRoot
+from aiocopick.entities import AsyncRoot, AsyncRun
 from aiocopick.layers import Stack
 from aiocopick.layers.filesystem import FilesystemLayer
 from aiocopick.storage import open_storage
@@ -382,6 +382,55 @@ def test_every_door_wraps_through_the_factories(config: CopickConfigFS) -> None:
     assert type(run.new_voxel_spacing(5.0).new_tomogram("x")) is MyTomogram
 
 
+class Named(CopickPicksFS):
+    def __init__(self, run: CopickRunFS, file: CopickPicksFile) -> None:
+        super().__init__(run, file)
+        self.label = f"{file.pickable_object_name} of {file.user_id}"
+
+
+class Counting(CopickPicksFS):
+    made: int
+
+    def __new__(cls, run: CopickRunFS, file: CopickPicksFile) -> Any:
+        picks = super().__new__(cls)
+        picks.made = len(file.user_id)
+        return picks
+
+
+@pytest.mark.parametrize(("cls", "name", "value"), [(Named, "label", "ribosome of me"), (Counting, "made", 2)])
+def test_a_constructor_of_a_subclass_is_called_with_the_names(
+    config: CopickConfigFS, cls: type[CopickPicksFS], name: str, value: Any
+) -> None:
+    class Run(CopickRunFS):
+        def _picks_factory(self) -> Any:
+            return cls, CopickPicksFile
+
+    class Root(CopickRootFS):
+        def _run_factory(self) -> Any:
+            return Run, CopickRunMeta
+
+    fill_run(CopickRootFS(config).new_run("TS_1"))
+    [picks] = Root(config).runs[0].get_picks(session_id="1")
+    assert getattr(picks, name) == value
+
+
+def test_a_listing_makes_no_metadata_that_nobody_looks_at(run: CopickRunFS) -> None:
+    run = CopickRootFS(run.root.config).runs[0]
+    children = [child for noun in NOUNS for child in getattr(run, noun)]
+    assert children
+    assert {child.aio._meta for child in (run, *children)} == {None}
+    assert run.picks[0].meta.pickable_object_name == "ribosome"
+
+
+def test_objects_that_nobody_has_are_forgotten(root: CopickRootFS) -> None:
+    kept = root.new_run("TS_1")
+    for number in range(300):
+        root._wrap(AsyncRun(root.aio, CopickRunMeta(name=f"other_{number}")))
+    assert root._known is not None
+    assert len(root._known) <= 64
+    assert root._wrap(kept.aio) is kept
+
+
 def test_factories_give_the_class_and_the_class_of_its_metadata(run: CopickRunFS) -> None:
     tomogram = run.voxel_spacings[0].tomograms[0]
     factories = [
@@ -478,6 +527,41 @@ def test_many_threads_share_one_root(counted: Counted) -> None:
     assert counted.storage.count("list") < 48
 
 
+def test_points_in_memory_are_read_where_they_are_asked_for(
+    root: CopickRootFS, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    picks = root.new_run("TS_1").new_picks("ribosome", "1")
+    picks.from_numpy(POSITIONS, instance_ids=[3, 4], scores=[0.5, 0.25])
+
+    def refuse(*_: Any) -> Any:
+        raise AssertionError("a turn of the loop")
+
+    monkeypatch.setattr("aiocopick.sync.base.call", refuse)
+    # As columns, and as objects once those were looked at.
+    for look in (lambda: None, lambda: picks.points):
+        look()
+        positions, transforms = picks.numpy()
+        np.testing.assert_array_equal(positions, POSITIONS)
+        np.testing.assert_array_equal(transforms, [np.eye(4)] * 2)
+        # They are the caller's own.
+        positions[:], transforms[:] = 0, 0
+        np.testing.assert_array_equal(picks.full_positions(), POSITIONS)
+        assert (picks.instance_ids().tolist(), picks.scores().tolist()) == ([3, 4], [0.5, 0.25])
+
+
+def test_threads_that_ask_for_arrays_and_points_of_one_file_do_not_meet(root: CopickRootFS) -> None:
+    picks = root.new_run("TS_1").new_picks("ribosome", "1")
+    positions = np.tile(POSITIONS, (50, 1))
+
+    def look(index: int) -> int:
+        return len(picks.points) if index % 2 else len(picks.numpy()[0])
+
+    with ThreadPoolExecutor(8) as pool:
+        for _ in range(20):
+            picks.from_numpy(positions, store=False)
+            assert set(pool.map(look, range(16))) == {100}
+
+
 def test_ctrl_c_stops_the_requests(config: CopickConfigFS) -> None:
     fill(CopickRootFS(config), ["TS_1"])
 
@@ -501,8 +585,10 @@ def test_ctrl_c_stops_the_requests(config: CopickConfigFS) -> None:
 def test_a_closed_root_says_so(config: CopickConfigFS) -> None:
     with CopickRootFS(config) as root:
         run = root.new_run("TS_1")
-    with pytest.raises(ClosedError, match="was closed"):
-        run.query_picks()
+        picks = run.new_picks("ribosome", "1")
+    for ask in (run.query_picks, picks.numpy, picks.load):
+        with pytest.raises(ClosedError, match="was closed"):
+            ask()
     with pytest.raises(RuntimeError):
         _ = root.runs
     root.close()
