@@ -27,13 +27,16 @@ async def test_coordinates_are_about_the_centre_of_the_finest_tomogram(counted: 
 
 
 @pytest.mark.asyncio
-async def test_without_a_tomogram_pixels_are_of_the_smallest_voxel_spacing(counted: Counted) -> None:
+async def test_without_a_tomogram_pixels_are_of_the_smallest_voxel_spacing(
+    counted: Counted, caplog: pytest.LogCaptureFixture
+) -> None:
     run = await write_run(counted.root, volumes=False)
     await run.new_voxel_spacing(2.0)
     picks = (await run.picks())[0]
     frame = await picks.df()
     np.testing.assert_allclose(frame[PIXELS], POSITIONS / 2.0)
     await picks.from_df(frame)
+    assert "read as pixels of 2 angstrom" in caplog.text
     np.testing.assert_allclose((await picks.numpy())[0], POSITIONS)
     with pytest.raises(ValueError, match="centre"):
         await picks.from_df(frame.rename(columns=dict(zip(PIXELS, CENTERED, strict=True))))

@@ -12,6 +12,7 @@ Tables need pandas and scipy (extra ``table``), imported when a function is call
 
 from __future__ import annotations
 
+import logging
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -21,6 +22,8 @@ import numpy as np
 
 if TYPE_CHECKING:
     import pandas as pd
+
+logger = logging.getLogger(__name__)
 
 PIXELS = ["rlnCoordinateX", "rlnCoordinateY", "rlnCoordinateZ"]
 CENTERED = ["rlnCenteredCoordinateXAngst", "rlnCenteredCoordinateYAngst", "rlnCenteredCoordinateZAngst"]
@@ -204,6 +207,11 @@ def _coordinates(
         raise ValueError(
             "The unit of rlnCoordinateX/Y/Z is unknown; pass tilt_series_pixel_size, or add a voxel spacing to the run."
         )
+    logger.warning(
+        "The table says no tilt-series pixel size: rlnCoordinateX/Y/Z are read as pixels of %g angstrom, the voxel size of "
+        "the run's tomograms. Pass tilt_series_pixel_size if they are pixels of the tilt series.",
+        voxel_size,
+    )
     return np.asarray(pixels * float(voxel_size))
 
 
