@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import tempfile
@@ -193,8 +194,13 @@ class MinioTarget(S3Target):
         return f"MinIO {PROGRAMS['minio'].version}, one drive"
 
     def remove(self, addresses: Mapping[str, str]) -> None:
+        """Move a project out of MinIO's sight; its files go with the server's, as removing them would disturb samples."""
+        removed = self.server.folder / "removed"
+        removed.mkdir(exist_ok=True)
         for url in addresses.values():
-            shutil.rmtree(self._folder(url.rpartition("/")[2]), ignore_errors=True)
+            name = url.rpartition("/")[2]
+            with contextlib.suppress(FileNotFoundError):
+                self._folder(name).rename(removed / name)
 
     def _write(self, name: str, dataset: Dataset) -> None:
         """Send the first run through MinIO and link its files for the others.
