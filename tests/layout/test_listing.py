@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pytest
 from hypothesis import given, strategies as st
@@ -110,6 +110,31 @@ def test_files_keep_what_the_listing_says() -> None:
     line = Line("ExperimentRuns/r/Picks/u_0_o.json", size=7, etag="e", modified=1.5)
     ref = PicksRef(run="r", user_id="u", session_id="0", object_name="o")
     assert parse_run(RUN, [line]).located == (Located(ref, line.key, 7, "e", 1.5),)
+
+
+@given(st.lists(refs, max_size=12), st.sampled_from(["a", "b.zarr", "ä" * 120, "x" * 300]))
+def test_runs_that_hold_the_same_names_are_told_apart(several: list[Ref], other: str) -> None:
+    for run in {ref.run for ref in several if hasattr(ref, "run")}:
+        own = {ref for ref in several if getattr(ref, "run", None) == run and ref.kind != "run"}
+        lines = [line for ref in own for line in lines_of(ref, walked=False)]
+        moved = [
+            Line(line.key.replace(f"ExperimentRuns/{run}/", f"ExperimentRuns/{other}/", 1), line.is_prefix, number, "e")
+            for number, line in enumerate(lines)
+        ]
+        first, second = parse_run(RunRef(run=run), lines), parse_run(RunRef(run=other), moved)
+        assert [replace(ref, run=other) for ref in found(first)] == found(second)  # type: ignore[call-arg]
+        by_key = {line.key: line for line in moved}
+        for located in second.located:
+            line = by_key.get(located.key)
+            if line is not None and not line.is_prefix:
+                assert (located.size, located.etag) == (line.size, "e")
+
+
+def test_a_run_of_any_length_is_understood() -> None:
+    names = [f"Picks/u_{session:04d}_o.json" for session in range(1000)]
+    listing = listed(*names, "Picks/nothing.json")
+    assert [located.key.removeprefix("ExperimentRuns/r/") for located in listing.located] == names
+    assert skipped(listing) == ["Picks/nothing.json"]
 
 
 def test_entities_keep_the_path_they_were_listed_under() -> None:

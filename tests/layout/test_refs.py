@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import pickle
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, strategies as st
@@ -22,6 +23,7 @@ from aiocopick.layout.refs import (
     SegmentationRef,
     TomogramRef,
     VoxelSpacingRef,
+    maker,
     ref_from_json,
 )
 from tests.layout.strategies import refs
@@ -85,6 +87,15 @@ def test_voxel_sizes_differ_at_three_decimals() -> None:
 def test_kinds_differ_though_names_do_not() -> None:
     names = {"run": "r", "user_id": "u", "session_id": "s", "object_name": "o"}
     assert len({REF_TYPES[kind](**names) for kind in ("picks", "mesh", "filaments")}) == 3
+
+
+@given(refs, st.text(min_size=1))
+def test_a_ref_of_another_run_is_as_if_made_by_its_class(ref: Ref, run: str) -> None:
+    if ref.kind != "object":
+        made = maker(ref)(run)
+        assert made == replace(ref, run=run)  # type: ignore[call-arg]
+        assert hash(made) == hash(replace(ref, run=run))  # type: ignore[call-arg]
+        assert made.sort_key == replace(ref, run=run).sort_key  # type: ignore[call-arg]
 
 
 def test_parents() -> None:

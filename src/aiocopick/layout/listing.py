@@ -24,6 +24,12 @@ from aiocopick.layout.paths import (
 )
 from aiocopick.layout.refs import FeaturesRef, Ref, RunRef, TomogramRef, VoxelSpacingRef, maker
 
+_FEW = 128
+"""A run of at most so many entries is one whose names may come again in the next."""
+
+_ANY = "any"
+"""Name of a run that stands for all."""
+
 
 class ListedEntry(Protocol):
     """What is asked of a line of a listing."""
@@ -155,10 +161,6 @@ def parse_run(run: RunRef, entries: Iterable[ListedEntry]) -> Listing:
             line = lines[index]
             located.append(Located(make(name), line.key, line.size, line.etag, line.modified))
     return Listing(tuple(located), tuple([base + key for key in shape.skipped]))
-
-
-_FEW = 128
-_ANY = "any"
 
 
 class _Shape(NamedTuple):
