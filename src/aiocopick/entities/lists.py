@@ -65,15 +65,12 @@ def attach_features(tomograms: Sequence[AsyncTomogram], found: Iterable[Merged])
 
 def taken(entity: AsyncEntity) -> AlreadyExistsError:
     """The error that a name is taken."""
+    run = getattr(entity.ref, "run", None)
+    where = "the project" if run is None or entity.kind == "run" else f"run {run}"
     return AlreadyExistsError(
-        f"{entity.uri} of {_where(entity)} already exists at {entity.path}; pass exist_ok=True to get it.",
+        f"{entity.uri} of {where} already exists at {entity.path}; pass exist_ok=True to get it.",
         path=entity.path,
     )
-
-
-def _where(entity: AsyncEntity) -> str:
-    run = getattr(entity.ref, "run", None)
-    return f"run {run}" if run is not None else "the project"
 
 
 async def create_volume(
