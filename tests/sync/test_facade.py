@@ -499,9 +499,11 @@ def test_the_loaders_of_the_specification_forgive_what_is_missing(root: CopickRo
 def test_nothing_is_asked_for_what_is_shown(counted: Counted) -> None:
     run = counted.root.runs[0]
     picks, spacing = run.picks[0], run.voxel_spacings[0]
+    kept = counted.root.pickable_objects[0]
     with counted.requests(0):
         assert repr(run).startswith("CopickRunFS(run='TS_1', voxel_spacings=1, picks=2, meshes=None")
         assert "user_id='me'" in repr(picks)
+        assert repr(kept).startswith("CopickObjectFS(name=")
         assert "tomograms=None" in repr(spacing)
         assert "<th>picks</th><td>2</td>" in run._repr_html_()
         assert "not listed yet" in run._repr_html_()

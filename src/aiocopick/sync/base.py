@@ -259,8 +259,9 @@ class BlockingEntity(Blocking[Entity]):
         return self.aio < other.aio if isinstance(other, BlockingEntity) else NotImplemented
 
     def _shown(self) -> dict[str, Any]:
-        names = {name: value for name, value in self.ref.to_json().items() if name not in ("kind", "run")}
-        return {"run": getattr(self.ref, "run", None)} | names | super()._shown()
+        names = {name: value for name, value in self.ref.to_json().items() if name != "kind"}
+        # The run comes first, where there is one.
+        return {name: names[name] for name in ("run", *names) if name in names} | super()._shown()
 
     def _delete_data(self) -> None:
         self._call(self.aio._delete_data)
