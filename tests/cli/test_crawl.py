@@ -138,6 +138,10 @@ def test_an_unreachable_endpoint_is_one_line() -> None:
     aiocopick("crawl", "http://127.0.0.1:9/project").fails_with("http://127.0.0.1:9/project")
 
 
+def test_an_unknown_protocol_is_one_line() -> None:
+    aiocopick("crawl", "nothing://bucket/project").fails_with("nothing://bucket/project", "protocol 'nothing'")
+
+
 # --- calling it wrongly -----------------------------------------------------------------------------------------------
 
 

@@ -15,7 +15,7 @@ from typing import Any
 import anyio
 import anyio.to_thread
 
-from aiocopick.errors import AccessDeniedError, NotFoundError
+from aiocopick.errors import AccessDeniedError, NotFoundError, StorageError
 from aiocopick.storage.backends.base import Backend, Condition, Content, Page
 from aiocopick.storage.backends.temporary import is_temporary, temporary_name
 from aiocopick.storage.base import Buffer, Capabilities, Entry, Range
@@ -70,7 +70,13 @@ class GenericBackend(Backend):
         import fsspec
 
         self._threads = anyio.CapacityLimiter(self.parallel)
-        kind = await self._hop(fsspec.get_filesystem_class, self.root.protocol)
+        protocol, url = self.root.protocol, self.root.url
+        try:
+            kind = await self._hop(fsspec.get_filesystem_class, protocol)
+        except ValueError:
+            raise StorageError(
+                f"{url}: no installed filesystem knows the protocol {protocol!r}; check the URL", path=url
+            ) from None
         arguments = merge(kind._get_kwargs_from_urls(self.settings.root), self.settings.fs_args)
         arguments["skip_instance_cache"] = True
         self._asynchronous = bool(kind.async_impl) and self.root.protocol not in _ON_ITS_OWN_LOOP
