@@ -57,7 +57,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         minutes=chosen.minutes,
     )
     command = shlex.join(["python", "-m", "benchmarks", *_published(sys.argv[1:])])
-    found = suite.run(experiments, settings, command, lambda results: _keep(results, chosen.out))
+    before = results.load(chosen.go_on) if chosen.go_on else None
+    found = suite.run(experiments, settings, command, lambda results: _keep(results, chosen.out), before)
     _keep(found, chosen.out)
     print(tables.everything(found))
     for promise, value in promises.judged(found):
@@ -145,6 +146,13 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--sample-seconds", type=float, default=1800, help="stop a sample after this long")
     parser.add_argument(
         "--budget-seconds", type=float, default=120, help="no further rounds for a subject that has used this much"
+    )
+    parser.add_argument(
+        "--continue",
+        dest="go_on",
+        type=Path,
+        metavar="FILE",
+        help="go on with an earlier run: take what it lacks, and add it",
     )
     parser.add_argument("--minutes", type=float, metavar="M", help="begin no experiment after this long")
     parser.add_argument(

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
+from statistics import median
 
 from benchmarks import plots, promises, summary, tables
 from benchmarks.machine import REPOSITORY
@@ -15,7 +16,10 @@ from benchmarks.subjects import SUBJECTS
 from benchmarks.works import WORKS
 
 KEPT = REPOSITORY / "benchmarks" / "results.json"
-PAGES = (REPOSITORY / "docs" / "benchmarks.md", REPOSITORY / "docs" / "benchmark-tables.md", REPOSITORY / "README.md")
+PAGES = (
+    *[REPOSITORY / "docs" / name for name in ("benchmarks.md", "benchmark-tables.md", "cost-model.md")],
+    REPOSITORY / "README.md",
+)
 FIGURES = REPOSITORY / "docs" / "benchmarks"
 
 _BLOCK = re.compile(r"(<!-- generated: ([\w -]+) -->\n).*?(<!-- end -->)", re.DOTALL)
@@ -128,6 +132,32 @@ def experiment(results: Results, argument: str) -> str:
     return "\n\n".join(parts)
 
 
+def costs(results: Results, argument: str) -> str:
+    """What crawls of ours cost on servers, by number of runs."""
+    found: dict[tuple[str, str, int], Cell] = {}
+    for cell in results.cells:
+        far = cell.target == "moto" or (cell.target == "minio" and cell.latency == 20)
+        if (
+            cell.subject == tables.BASE
+            and cell.work in ("crawl", "crawl_picks")
+            and far
+            and set(cell.parameters) == {"runs"}
+        ):
+            found.setdefault((cell.target, cell.work, cell.parameters["runs"]), cell)
+    rows = [
+        (
+            f"{WORKS[work].title}: {tables.size(cell)}{tables.place(cell)}",
+            tables.requests(cell),
+            tables.seconds(_median(cell, summary.wall)),
+            tables.seconds(_median(cell, summary.cpu)),
+            tables.mebibytes(_median(cell, lambda sample: sample.memory_peak)),
+        )
+        for (_, work, _), cell in sorted(found.items())
+        if cell.good
+    ]
+    return _markdown(("", "requests", "wall", "CPU", "peak memory"), rows)
+
+
 def promised(results: Results, argument: str) -> str:
     """What the library promises, and whether this run kept it."""
     rows = [
@@ -156,6 +186,7 @@ BLOCKS: dict[str, Callable[[Results, str], str]] = {
     "subjects": subjects,
     "headlines": headlines,
     "experiment": experiment,
+    "costs": costs,
     "promises": promised,
     "plot": plot,
     "everything": everything,
@@ -190,6 +221,10 @@ def _entry(cell: Cell | None, base: Cell | None) -> str:
         + (f", {counted} req." if counted else "")
         + (f", {tables.notes(cell)}" if tables.notes(cell) else "")
     )
+
+
+def _median(cell: Cell, figure: summary.Figure) -> float:
+    return median(figure(sample) for sample in cell.good)
 
 
 def _fastest(cells: Sequence[Cell], names: Sequence[str]) -> str:

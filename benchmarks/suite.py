@@ -8,7 +8,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
 from benchmarks import environments, machine
@@ -54,6 +54,7 @@ def run(
     settings: Settings,
     command: str,
     keep: Callable[[Results], None] = lambda results: None,
+    before: Results | None = None,
 ) -> Results:
     """All cells of all experiments; what cannot be had is named in the results.
 
@@ -67,6 +68,8 @@ def run(
         Command line for the results.
     keep : callable
         Given what there is after each experiment, so that hours are not lost with the last minute.
+    before : Results or None
+        An earlier run to go on with: what it has taken is not taken again, and is part of the results.
 
     Returns
     -------
@@ -80,11 +83,12 @@ def run(
     useful = {kind for experiment in experiments for kind in experiment.targets}
     latencies = sorted({latency for experiment in experiments for latency in experiment.latencies})
     versions = {name: environments.versions(python) for name, python in interpreters.items()}
-    cells: list[Cell] = []
+    cells: list[Cell] = [] if before is None else list(before.cells)
+    taken = {(cell.experiment, cell.target) for cell in cells}
     abouts: dict[str, str] = {}
 
     def so_far() -> Results:
-        return Results(
+        found = Results(
             command=command,
             started=started,
             finished=_now(),
@@ -95,6 +99,7 @@ def run(
             missing=reasons,
             cells=tuple(cells),
         )
+        return found if before is None else _continued(before, found)
 
     def take(kind: str) -> None:
         with _target(kind, latencies, settings) as target:
@@ -110,6 +115,8 @@ def run(
                 say=lambda line: print(line, file=sys.stderr, flush=True),
             )
             for experiment in experiments:
+                if (experiment.name, kind) in taken:
+                    continue
                 if time.monotonic() < end:
                     cells.extend(runner.run(experiment))
                     keep(so_far())
@@ -126,6 +133,22 @@ def run(
     except KeyboardInterrupt:
         reasons["the rest"] = "the run was interrupted"
     return so_far()
+
+
+def _continued(before: Results, found: Results) -> Results:
+    """A run that goes on with an earlier one, as one: all that differs between the two is told of both."""
+    taken = {f"{cell.experiment} on {cell.target}" for cell in found.cells}
+    left = {name: reason for name, reason in before.missing.items() if name not in taken and name != "the rest"}
+    return replace(
+        found,
+        command="; then ".join(dict.fromkeys([before.command, found.command])),
+        started=before.started,
+        commit=", then ".join(dict.fromkeys([before.commit, found.commit])),
+        machine={**before.machine, "load_average_after": found.machine["load_average_after"]},
+        environments={**before.environments, **found.environments},
+        targets={**before.targets, **found.targets},
+        missing={**left, **found.missing},
+    )
 
 
 @contextmanager

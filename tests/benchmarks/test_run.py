@@ -77,6 +77,16 @@ def test_an_interrupted_run_keeps_what_it_has(tmp_path: Path) -> None:
         assert "LEFT OUT the rest: the run was interrupted" in process.stdout.read()
     found = load(kept)
     assert {cell.work for cell in found.cells} == {"import_library"}
+    # And is gone on with where it ended.
+    done = run("--only", "import-library-disk", "picks-load-disk", "--subjects", "aiocopick", "json", "aiocopick-facade",
+               "--continue", str(kept), "--out", str(kept))  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert "import_library" not in done.stderr
+    both = load(kept)
+    assert both.cells[: len(found.cells)] == found.cells
+    assert {cell.work for cell in both.cells} == {"import_library", "picks_load"}
+    assert both.started == found.started
+    assert "the rest" not in both.missing
 
 
 def test_a_subject_that_fails_fails_the_run() -> None:
