@@ -23,7 +23,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from benchmarks import promises, results, suite, tables
+from benchmarks import machine, promises, results, suite, tables
 from benchmarks.profiles import PROFILES, Experiment
 from benchmarks.results import Results
 from benchmarks.subjects import SUBJECTS
@@ -58,6 +58,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     command = shlex.join(["python", "-m", "benchmarks", *_published(sys.argv[1:])])
     before = results.load(chosen.go_on) if chosen.go_on else None
+    if before and (differing := machine.differences(before.machine)):
+        print(f"{chosen.go_on} is of another machine ({', '.join(differing)}): begin a new run", file=sys.stderr)
+        return 2
     found = suite.run(experiments, settings, command, lambda results: _keep(results, chosen.out), before)
     _keep(found, chosen.out)
     print(tables.everything(found))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import subprocess
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,11 @@ def facts() -> dict[str, Any]:
         "memory_gib": round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30, 1),
         "load_average": round(os.getloadavg()[0], 2),
     }
+
+
+def differences(other: Mapping[str, Any]) -> list[str]:
+    """Names of the facts in which this machine differs from another one; how busy they were is none."""
+    return [name for name, value in facts().items() if name != "load_average" and other.get(name) != value]
 
 
 def commit() -> str:

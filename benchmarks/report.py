@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from statistics import median
 
 from benchmarks import plots, promises, summary, tables
 from benchmarks.machine import REPOSITORY
@@ -144,17 +143,14 @@ def costs(results: Results, argument: str) -> str:
             and set(cell.parameters) == {"runs"}
         ):
             found.setdefault((cell.target, cell.work, cell.parameters["runs"]), cell)
-    rows = [
-        (
-            f"{WORKS[work].title}: {tables.size(cell)}{tables.place(cell)}",
-            tables.requests(cell),
-            tables.seconds(_median(cell, summary.wall)),
-            tables.seconds(_median(cell, summary.cpu)),
-            tables.mebibytes(_median(cell, lambda sample: sample.memory_peak)),
-        )
-        for (_, work, _), cell in sorted(found.items())
-        if cell.good
-    ]
+    rows = []
+    for (_, work, _), cell in sorted(found.items()):
+        wall, cpu = summary.of(cell, summary.wall), summary.of(cell, summary.cpu)
+        memory = summary.of(cell, lambda sample: sample.memory_peak)
+        if wall is not None and cpu is not None and memory is not None:
+            name = f"{WORKS[work].title}: {tables.size(cell)}{tables.place(cell)}"
+            times = (tables.seconds(wall.median), tables.seconds(cpu.median))
+            rows.append((name, tables.requests(cell), *times, tables.mebibytes(memory.median)))
     return _markdown(("", "requests", "wall", "CPU", "peak memory"), rows)
 
 
@@ -221,10 +217,6 @@ def _entry(cell: Cell | None, base: Cell | None) -> str:
         + (f", {counted} req." if counted else "")
         + (f", {tables.notes(cell)}" if tables.notes(cell) else "")
     )
-
-
-def _median(cell: Cell, figure: summary.Figure) -> float:
-    return median(figure(sample) for sample in cell.good)
 
 
 def _fastest(cells: Sequence[Cell], names: Sequence[str]) -> str:

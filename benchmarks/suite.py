@@ -69,7 +69,7 @@ def run(
     keep : callable
         Given what there is after each experiment, so that hours are not lost with the last minute.
     before : Results or None
-        An earlier run to go on with: what it has taken is not taken again, and is part of the results.
+        An earlier run on this machine to go on with: what it has taken is not taken again, and is part of the results.
 
     Returns
     -------

@@ -6,6 +6,7 @@ import json
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 from benchmarks.machine import REPOSITORY
@@ -87,6 +88,11 @@ def test_an_interrupted_run_keeps_what_it_has(tmp_path: Path) -> None:
     assert {cell.work for cell in both.cells} == {"import_library", "picks_load"}
     assert both.started == found.started
     assert "the rest" not in both.missing
+    # Not on another machine.
+    replace(both, machine={**both.machine, "cores": 0}).save(kept)
+    refused = run("--continue", str(kept))
+    assert refused.returncode == 2
+    assert "another machine (cores)" in refused.stderr
 
 
 def test_a_subject_that_fails_fails_the_run() -> None:
