@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import resource
 import sys
 import time
@@ -36,6 +37,8 @@ class Meter:
     def __enter__(self) -> Self:
         if self._count_requests is not None:
             self.requests = self._count_requests()
+        # What importing left for the collector is nobody's work.
+        gc.collect()
         self.memory_before = _status_bytes("VmRSS")
         self._cpu_started = time.process_time()
         self._wall_started = time.perf_counter()

@@ -156,7 +156,7 @@ def expected(contents: Contents, names: Iterable[str]) -> dict[str, Listing]:
     for name in names:
         base = f"ExperimentRuns/{name}/"
         entries = [Entry(key, size=len(data)) for key, data in contents.items() if key.startswith(base)]
-        found[name] = without_parts(parse_run(RunRef(run=name), entries), (entry.key for entry in entries))
+        found[name] = without_parts(parse_run(RunRef(run=name), entries))
     return found
 
 

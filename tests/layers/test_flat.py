@@ -142,10 +142,7 @@ async def test_a_range_that_times_out_is_not_asked_for_again() -> None:
 
 
 @pytest.mark.asyncio
-async def test_ranges_on_disk_start_where_they_are_to_and_end_there(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(flat, "BLOCK", 10)
+async def test_many_runs_on_disk_are_one_request(tmp_path: Path) -> None:
     config = CopickConfigFS(root=str(tmp_path))
     layer = FilesystemLayer(config)
     names = [f"TS_{index:03}" for index in range(400)]
@@ -156,8 +153,8 @@ async def test_ranges_on_disk_start_where_they_are_to_and_end_there(
             path.touch()
     found = await scanned(layer, names)
     assert [len(listing.located) for _, listing in found if isinstance(listing, Listing)] == [2] * 400
-    # One page a range: 1,200 files are two pages, so forty walks of everything would be eighty.
-    assert layer.stats.requests == {"list": 40}
+    # Of 64 runs each.
+    assert layer.stats.requests == {"list": 7}
     await layer.aclose()
 
 

@@ -6,13 +6,14 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from aiocopick.errors import NotFoundError, ReadOnlyError
+from aiocopick.layers import Merged
 from aiocopick.layers.base import Source
+from aiocopick.layout.listing import Located
 from aiocopick.layout.uris import format_uri
 
 if TYPE_CHECKING:
     from aiocopick.entities.root import AsyncRoot
-    from aiocopick.layers import Layer, Stack
-    from aiocopick.layout.listing import Located
+    from aiocopick.layers import Layer, Placed, Stack
     from aiocopick.layout.refs import Ref
 
 
@@ -27,25 +28,43 @@ class AsyncEntity:
         What it is: hashable, ordered, JSON-able.
     """
 
-    __slots__ = ("_meta", "_sources", "ref")
+    __slots__ = ("_meta", "_place", "ref")
 
     ref: Ref
     _meta: Any
-    _sources: tuple[Source, ...]
+    _place: Located | tuple[Source, ...]
+    """Where it is stored; in the only layer there is, until somebody asks for the source."""
 
     parent_slot: ClassVar[str] = ""
     """Attribute that holds the parent."""
 
     @classmethod
     def _of(cls, parent: Any, ref: Ref, sources: tuple[Source, ...] = ()) -> Self:
-        """An entity as a listing found it; no sources means that nobody looked."""
+        """An entity by its names; no sources means that nobody looked."""
+        return cls._found(parent, Merged(ref, sources))
+
+    @classmethod
+    def _found(cls, parent: Any, item: Placed) -> Self:
+        """An entity as a listing found it."""
         entity = cls.__new__(cls)
         setattr(entity, cls.parent_slot, parent)
-        entity.ref = ref
-        entity._sources = sources
+        entity.ref = item.ref
+        entity._place = item if type(item) is Located else item.sources  # type: ignore[union-attr]
         entity._meta = None
         entity._reset()
         return entity
+
+    @property
+    def _sources(self) -> tuple[Source, ...]:
+        """Every place where it is known to be stored; none when nobody looked."""
+        place = self._place
+        if type(place) is Located:
+            place = self._place = (Source(self._stack.layers[0], place),)
+        return place  # type: ignore[return-value]
+
+    @_sources.setter
+    def _sources(self, sources: tuple[Source, ...]) -> None:
+        self._place = sources
 
     def _reset(self) -> None:
         """Forget what was read."""

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from aiocopick.entities.root import AsyncRoot
     from aiocopick.entities.run import AsyncRun
-    from aiocopick.layers import Found
+    from aiocopick.layers import Found, Placed
 
 _GLOB = re.compile(r"[*?[]")
 
@@ -29,6 +29,9 @@ LOADABLE = frozenset({"picks", "meshes", "filaments", "meta"})
 
 _LOADED_TOGETHER = 8
 """Runs whose files are read in one go: as many requests as fit side by side, little enough to hold in memory."""
+
+_LISTED_TOGETHER = 64
+"""Runs handed on together when none of their files are read."""
 
 _GROUPS_AHEAD = 2
 """Groups of them that are read, or wait for the consumer."""
@@ -51,6 +54,8 @@ class Crawl:
         Plural nouns to list; all without.
     load : iterable of str
         Files to read as well, of ``picks meshes filaments meta``.
+    details : bool
+        Whether size, etag and time of files are wanted where they cost more than the names (on disk).
 
     Raises
     ------
@@ -64,8 +69,11 @@ class Crawl:
         runs: str | Iterable[str] | None = None,
         kinds: Iterable[str] | None = None,
         load: Iterable[str] = (),
+        *,
+        details: bool = False,
     ) -> None:
         self._root = root
+        self._details = details
         self._names = None if runs is None else [runs] if isinstance(runs, str) else list(runs)
         self._load = frozenset((load,) if isinstance(load, str) else load)
         unknown = sorted(self._load - LOADABLE)
@@ -101,7 +109,7 @@ class Crawl:
         """List and read a few runs more. What was listed when it is cancelled is not listed again."""
         if not self._listed_runs:
             batch = [pending[index] for index in range(min(size, len(pending)))]
-            async with self._root._stack.scan(batch, self._nouns) as answers:
+            async with self._root._stack.scan(batch, self._nouns, details=self._details) as answers:
                 async for answer in answers:
                     run = await self._listed(answer)
                     pending.popleft()
@@ -117,8 +125,9 @@ class Crawl:
     async def __aenter__(self) -> AsyncIterator[AsyncRun]:
         runs = await self._find_runs()
         async with AsyncExitStack() as exits:
-            answers = await exits.enter_async_context(self._root._stack.scan(runs, self._nouns))
-            groups = _Groups(answers, _LOADED_TOGETHER)
+            scan = self._root._stack.scan(runs, self._nouns, details=self._details)
+            answers = await exits.enter_async_context(scan)
+            groups = _Groups(answers, _LOADED_TOGETHER if self._load else _LISTED_TOGETHER)
             read = stream(self._read, groups, limit=_GROUPS_AHEAD, ordered=True)
             found = _Runs(await exits.enter_async_context(read))
             self._exits = exits.pop_all()
@@ -130,7 +139,7 @@ class Crawl:
         exits, self._exits = self._exits, None
         return None if exits is None else await exits.__aexit__(kind, error, trace)
 
-    async def _read(self, answers: list[tuple[Merged, Found | CopickError]]) -> list[AsyncRun]:
+    async def _read(self, answers: list[tuple[Merged, Found[Placed] | CopickError]]) -> list[AsyncRun]:
         runs = [await self._listed(answer) for answer in answers]
         if self._load:
             await _load_all(runs, self._load)
@@ -154,12 +163,12 @@ class Crawl:
                 chosen[ref] = Merged(ref, root._stack.assumed(ref))
         return [chosen[ref] for ref in sorted(chosen, key=lambda ref: ref.sort_key)]
 
-    async def _listed(self, answer: tuple[Merged, Found | CopickError]) -> AsyncRun:
+    async def _listed(self, answer: tuple[Merged, Found[Placed] | CopickError]) -> AsyncRun:
         """A run with its lists filled, or with its error."""
         from aiocopick.entities.run import AsyncRun
 
         item, found = answer
-        run = AsyncRun._of(self._root, item.ref, item.sources)
+        run = AsyncRun._found(self._root, item)
         if isinstance(found, CopickError):
             run.error = found
         elif not found and self._names is not None and not await self._is_there(run):

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from aiocopick.entities.base import AsyncEntity
     from aiocopick.entities.tomogram import AsyncTomogram
     from aiocopick.entities.volume import AsyncVolume
-    from aiocopick.layers import Merged
+    from aiocopick.layers import Placed
     from aiocopick.layout.refs import Ref
 
 Entity = TypeVar("Entity", bound="AsyncEntity")
@@ -49,18 +49,18 @@ def select(entities: Iterable[Entity], **accepted: Callable[[Any], bool]) -> lis
     return [entity for entity in entities if all(accept(getattr(entity, name)) for name, accept in accepted.items())]
 
 
-def attach_features(tomograms: Sequence[AsyncTomogram], found: Iterable[Merged]) -> None:
+def attach_features(tomograms: Iterable[AsyncTomogram], found: Iterable[Placed]) -> None:
     """Give tomograms the feature maps that a listing holds, unless they know theirs."""
     from aiocopick.entities.features import AsyncFeatures
 
-    by_tomogram: dict[tuple[float, str], list[Merged]] = {}
+    by_tomogram: dict[tuple[float, str], list[Placed]] = {}
     for item in found:
         if isinstance(item.ref, FeaturesRef):
             by_tomogram.setdefault((item.ref.voxel_size, item.ref.tomo_type), []).append(item)
     for tomogram in tomograms:
         if tomogram._features is None:
             own = by_tomogram.get((tomogram.ref.voxel_size, tomogram.ref.tomo_type), ())
-            tomogram._features = [AsyncFeatures._of(tomogram, ref, sources) for ref, sources in own]
+            tomogram._features = [AsyncFeatures._found(tomogram, item) for item in own]
 
 
 def taken(entity: AsyncEntity) -> AlreadyExistsError:

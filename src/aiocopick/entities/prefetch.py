@@ -34,7 +34,7 @@ async def prefetch(runs: Sequence[AsyncRun], kinds: Iterable[str] | None = None,
     listed = [run for run in runs if run.ref not in unknown]
     if unknown:
         places = [Merged(run.ref, run._places()) for run in unknown.values()]
-        async with runs[0]._stack.scan(places, plan._nouns) as answers:
+        async with runs[0]._stack.scan(places, plan._nouns, details=False) as answers:
             async for item, found in answers:
                 if not isinstance(found, CopickError):
                     run = unknown[item.ref]  # type: ignore[index]

@@ -88,7 +88,7 @@ class AsyncRoot(ObjectVerbs):
         AccessDeniedError
             The project cannot be listed. That is never an empty project.
         """
-        runs = [AsyncRun._of(self, item.ref, item.sources) for item in await self._list_runs(layers)]
+        runs = [AsyncRun._found(self, item) for item in await self._list_runs(layers)]
         if layers is None:
             self._runs = runs
         return list(runs)

@@ -24,7 +24,7 @@ from aiocopick.storage.limits import gather
 if TYPE_CHECKING:
     from aiocopick.entities.root import AsyncRoot
     from aiocopick.errors import CopickError
-    from aiocopick.layers import Found, Merged, Nouns
+    from aiocopick.layers import Found, Nouns, Placed
 
 CHILDREN: dict[str, type[AsyncEntity]] = {
     "voxel_spacings": AsyncVoxelSpacing,
@@ -147,7 +147,7 @@ class RunBase(MetadataMixin):
             self._take(await self._stack.list_run(places, nouns), nouns)
             self._renewed = False
 
-    def _take(self, found: Found, nouns: Nouns) -> None:
+    def _take(self, found: Found[Placed], nouns: Nouns) -> None:
         """Fill the lists that are not known yet from a listing of these nouns."""
         self.skipped_layers = found.skipped
         by_kind = _by_kind(found)
@@ -157,22 +157,24 @@ class RunBase(MetadataMixin):
         if nouns is None or "tomograms" in nouns:
             self._take_tomograms(by_kind)
 
-    def _take_tomograms(self, by_kind: dict[str, list[Merged]]) -> None:
-        by_size: dict[float, list[Merged]] = {}
+    def _take_tomograms(self, by_kind: dict[str, list[Placed]]) -> None:
+        by_size: dict[float, list[Placed]] = {}
         for item in by_kind.get("tomogram", ()):
             assert isinstance(item.ref, TomogramRef)
             by_size.setdefault(item.ref.voxel_size, []).append(item)
-        for spacing in self._children.get("voxel_spacings", ()):
+        spacings = self._children.get("voxel_spacings", ())
+        for spacing in spacings:
             if spacing._tomograms is None:
-                spacing._tomograms = [
-                    AsyncTomogram._of(spacing, ref, sources) for ref, sources in by_size.get(spacing.ref.voxel_size, ())
-                ]
-            attach_features(spacing._tomograms, by_kind.get("features", ()))
+                make, found = AsyncTomogram._found, by_size.get(spacing.ref.voxel_size, ())
+                spacing._tomograms = [make(spacing, item) for item in found]
+        attach_features(
+            [tomogram for spacing in spacings for tomogram in spacing._tomograms], by_kind.get("features", ())
+        )
         self._deep = True
 
-    def _made(self, noun: str, by_kind: dict[str, list[Merged]]) -> list[Any]:
-        make = CHILDREN[noun]._of
-        return [make(self, ref, sources) for ref, sources in by_kind.get(NOUNS[noun], ())]
+    def _made(self, noun: str, by_kind: dict[str, list[Placed]]) -> list[Any]:
+        make = CHILDREN[noun]._found
+        return [make(self, item) for item in by_kind.get(NOUNS[noun], ())]
 
     # --- forgetting ---------------------------------------------------------------------------------------------------
 
@@ -218,8 +220,8 @@ class RunBase(MetadataMixin):
         await gather(_delete, entities, limit=self.root._fan_out)
 
 
-def _by_kind(found: Iterable[Merged]) -> dict[str, list[Merged]]:
-    by_kind: dict[str, list[Merged]] = {}
+def _by_kind(found: Iterable[Placed]) -> dict[str, list[Placed]]:
+    by_kind: dict[str, list[Placed]] = {}
     for item in found:
         by_kind.setdefault(item.ref.kind, []).append(item)
     return by_kind

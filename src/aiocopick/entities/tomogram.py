@@ -76,7 +76,7 @@ class AsyncTomogram(AsyncTomogramVolume):
             Names of the layers to ask; what a part of them says is not cached.
         """
         found = await self._stack.list_voxel_spacing(self.voxel_spacing._everywhere(layers))
-        features = [AsyncFeatures._of(self, item.ref, item.sources) for item in found if item.ref.parent == self.ref]
+        features = [AsyncFeatures._found(self, item) for item in found if item.ref.parent == self.ref]
         if layers is None:
             self._features = features
         return list(features)

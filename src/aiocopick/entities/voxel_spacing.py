@@ -19,7 +19,7 @@ from aiocopick.storage.limits import gather
 
 if TYPE_CHECKING:
     from aiocopick.entities.run import AsyncRun
-    from aiocopick.layers import Merged
+    from aiocopick.layers import Placed
 
 
 class AsyncVoxelSpacing(MetadataMixin):
@@ -164,10 +164,10 @@ class AsyncVoxelSpacing(MetadataMixin):
         discard(self.run._children.get("voxel_spacings"), self)
 
 
-def _with_features(spacing: AsyncVoxelSpacing, found: tuple[Merged, ...]) -> list[AsyncTomogram]:
+def _with_features(spacing: AsyncVoxelSpacing, found: tuple[Placed, ...]) -> list[AsyncTomogram]:
     """Tomograms of a voxel spacing from its listing, their feature maps attached."""
     from aiocopick.entities.lists import attach_features
 
-    tomograms = [AsyncTomogram._of(spacing, item.ref, item.sources) for item in found if item.ref.kind == "tomogram"]
+    tomograms = [AsyncTomogram._found(spacing, item) for item in found if item.ref.kind == "tomogram"]
     attach_features(tomograms, found)
     return tomograms

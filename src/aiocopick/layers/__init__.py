@@ -5,7 +5,19 @@ pure function over their listings.
 """
 
 from aiocopick.layers.base import Layer, Loaded, Nouns, Payload, Source
-from aiocopick.layers.merge import Found, Merged, by_priority, merge
+from aiocopick.layers.merge import Found, Merged, Placed, by_priority, merge
 from aiocopick.layers.stack import Stack
 
-__all__ = ["Found", "Layer", "Loaded", "Merged", "Nouns", "Payload", "Source", "Stack", "by_priority", "merge"]
+__all__ = [
+    "Found",
+    "Layer",
+    "Loaded",
+    "Merged",
+    "Nouns",
+    "Payload",
+    "Placed",
+    "Source",
+    "Stack",
+    "by_priority",
+    "merge",
+]

@@ -90,9 +90,12 @@ class Layer(Protocol):
         """Objects that have a map."""
 
     def scan(
-        self, runs: Iterable[Located], nouns: Nouns = None
+        self, runs: Iterable[Located], nouns: Nouns = None, *, details: bool = True
     ) -> AbstractAsyncContextManager[AsyncIterator[tuple[Located, Listing | CopickError]]]:
-        """What many runs hold, in the order of the runs, read ahead within the limits of the layer."""
+        """What many runs hold, in the order of the runs, read ahead within the limits of the layer.
+
+        Without `details`, size, etag and time of files are missing where they would cost more than the names.
+        """
 
     async def find(self, ref: Ref) -> Located | None:
         """Where one entity is stored, or None."""

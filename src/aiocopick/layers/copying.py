@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING, TypeAlias
 
 from aiocopick.errors import AlreadyExistsError, NotFoundError
@@ -153,21 +154,14 @@ def copying_key(key: str) -> str:
     return f"{folder}/.{name}{COPYING}"
 
 
-def without_parts(listing: Listing, keys: Iterable[str]) -> Listing:
-    """A listing without the volumes that are being made over others, or whose making was interrupted.
-
-    Parameters
-    ----------
-    listing : Listing
-        What was listed.
-    keys : iterable of str
-        Keys of the entries that it was made from.
-    """
-    marked = {key for key in keys if key.endswith(COPYING)}
+def without_parts(listing: Listing) -> Listing:
+    """A listing without the volumes that are being made over others, or whose making was interrupted."""
+    marked = {key for key in listing.hidden if key.endswith(COPYING)}
     if not marked:
         return listing
-    kept = tuple(located for located in listing.located if copying_key(located.key) not in marked)
-    return Listing(kept, listing.skipped)
+    return replace(
+        listing, located=tuple(located for located in listing.located if copying_key(located.key) not in marked)
+    )
 
 
 def _is_document(name: str) -> bool:

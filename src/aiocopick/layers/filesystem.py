@@ -5,14 +5,16 @@ from __future__ import annotations
 import logging
 from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from aiocopick.errors import AlreadyExistsError, ConflictError, CopickError, NotFoundError
 from aiocopick.layers.base import Layer, Loaded, Nouns, Payload, Source
+from aiocopick.layers.blocks import Answer, in_blocks
 from aiocopick.layers.codecs import decode, decode_here, encode
 from aiocopick.layers.copying import copy_up, copying_key, without_parts
 from aiocopick.layers.flat import FEW, scan_ranges
-from aiocopick.layers.listing import list_run
+from aiocopick.layers.listing import entered, list_run
 from aiocopick.layout.listing import Listing, Located, parse_objects, parse_run, parse_runs
 from aiocopick.layout.paths import META, OBJECTS, RUNS, key_of, meta_key
 from aiocopick.layout.refs import RunRef, VoxelSpacingRef
@@ -35,6 +37,9 @@ FILE_KINDS = frozenset({"picks", "mesh", "filaments"})
 """Kinds that are one file each."""
 
 _DECODERS = 4
+
+_RUNS_OF_A_REQUEST = 64
+"""Where one request lists many directories; the first run is seen when it is answered."""
 
 _STORAGE_OPTIONS = frozenset({"max_concurrency", "max_bytes_in_flight", "timeout", "retries", "read_only"})
 
@@ -134,24 +139,24 @@ class FilesystemLayer:
 
     def _understood(self, run: Located, entries: Sequence[Entry]) -> Listing:
         assert isinstance(run.ref, RunRef)
-        return self._whole(parse_run(run.ref, entries), entries)
+        return self._whole(parse_run(run.ref, entries))
 
     async def list_voxel_spacing(self, spacing: Located) -> Listing:
         """Tomograms and feature maps of one voxel spacing: one request."""
         assert isinstance(spacing.ref, VoxelSpacingRef)
         entries = await self.storage.list(spacing.key)
-        listing = self._whole(parse_run(spacing.ref.parent, entries), entries)
+        listing = self._whole(parse_run(spacing.ref.parent, entries))
         volumes = tuple(located for located in listing.located if located.ref.kind in ("tomogram", "features"))
         return Listing(volumes, listing.skipped)
 
     async def list_objects(self) -> Listing:
         """Objects that have a map: one request."""
         entries = await self.storage.list(OBJECTS)
-        return self._whole(parse_objects(entries), entries)
+        return self._whole(parse_objects(entries))
 
-    def _whole(self, listing: Listing, entries: Iterable[Entry]) -> Listing:
+    def _whole(self, listing: Listing) -> Listing:
         """A listing without volumes that are not whole."""
-        kept = without_parts(listing, (entry.key for entry in entries))
+        kept = without_parts(listing)
         if kept is not listing:
             self._parts.update({located.key for located in listing.located} - {located.key for located in kept.located})
         return self._tell(kept)
@@ -165,10 +170,10 @@ class FilesystemLayer:
         return listing
 
     def scan(
-        self, runs: Iterable[Located], nouns: Nouns = None
+        self, runs: Iterable[Located], nouns: Nouns = None, *, details: bool = True
     ) -> AbstractAsyncContextManager[AsyncIterator[tuple[Located, Listing | CopickError]]]:
-        """What many runs hold, some ahead of the consumer: by ranges of keys where the storage collapses volumes, a run
-        at a time elsewhere.
+        """What many runs hold, some ahead of the consumer: several at once where a request lists many directories, by
+        ranges of keys where the storage collapses volumes, a run at a time elsewhere.
         """
 
         async def ask(run: Located) -> Listing:
@@ -176,9 +181,19 @@ class FilesystemLayer:
 
         neighbours = list(runs)
         limit = self.config.max_concurrency
+        if self.storage.capabilities.nested:
+            # Threads that walk side by side would mostly wait for each other's turn of the interpreter.
+            return in_blocks(neighbours, partial(self._list_block, nouns, details), size=_RUNS_OF_A_REQUEST, ahead=2)
         if self.storage.capabilities.delimiter and len(neighbours) >= FEW:
             return scan_ranges(self.storage, neighbours, ask, self._understood, limit=limit)
         return stream(ask, neighbours, limit=limit, ordered=True)
+
+    async def _list_block(self, nouns: Nouns, details: bool, runs: Sequence[Located]) -> list[Answer]:
+        found = await self.storage.list_nested([run.key for run in runs], entered(nouns), details=details)
+        return [
+            entries if isinstance(entries, CopickError) else self._understood(run, entries)
+            for run, entries in zip(runs, found, strict=True)
+        ]
 
     async def find(self, ref: Ref) -> Located | None:
         """Where one entity is stored: one request."""
@@ -217,7 +232,7 @@ class FilesystemLayer:
     def load_many(
         self, located: Sequence[Located]
     ) -> AbstractAsyncContextManager[AsyncIterator[tuple[Located, Loaded | CopickError]]]:
-        """Read and decode many files; the versions are those of their listings."""
+        """Read and decode many files, each with the version that was read."""
         return self._load_many(located)
 
     @asynccontextmanager
@@ -226,15 +241,15 @@ class FilesystemLayer:
     ) -> AsyncIterator[AsyncIterator[tuple[Located, Loaded | CopickError]]]:
         by_key = {item.key: item for item in located}
 
-        async def understand(pair: tuple[Any, bytes | CopickError]) -> Loaded:
-            key, data = pair
-            if isinstance(data, CopickError):
-                raise data
-            item = by_key[key]
-            return Loaded(await decode(item.ref.kind, data, path=self.path_of(key)), item.etag)
+        async def understand(pair: tuple[str, tuple[bytes, str | None] | CopickError]) -> Loaded:
+            key, content = pair
+            if isinstance(content, CopickError):
+                raise content
+            data, etag = content
+            return Loaded(await decode(by_key[key].ref.kind, data, path=self.path_of(key)), etag)
 
         async with (
-            self.storage.read_many(list(by_key)) as contents,
+            self.storage.read_many_versioned(list(by_key)) as contents,
             stream(understand, contents, limit=_DECODERS) as decoded,
         ):
             yield _Located(decoded, by_key)

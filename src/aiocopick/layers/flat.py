@@ -3,39 +3,37 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager
 from typing import TYPE_CHECKING
 
 from aiocopick.errors import CopickError, StorageTimeoutError
+from aiocopick.layers.blocks import Answer, in_blocks
 from aiocopick.layers.listing import MANY, is_ours
 from aiocopick.layout.listing import Listing, Located
 from aiocopick.layout.paths import META, RUNS
-from aiocopick.storage.limits import gather_results, stream
+from aiocopick.storage.limits import gather_results
 from aiocopick.storage.scan import LAST
 
 if TYPE_CHECKING:
     from aiocopick.storage.base import Entry, Storage
 
-Answer = Listing | CopickError
-
 BLOCK = 256
 """Runs of one range; several ranges are read side by side."""
+
+_SIDE_BY_SIDE = 4
 
 FEW = 8
 """So few runs are asked for one by one: a range may hold any number of others."""
 
-_SIDE_BY_SIDE = 4
 
-
-@asynccontextmanager
-async def scan_ranges(
+def scan_ranges(
     storage: Storage,
     runs: Sequence[Located],
     one: Callable[[Located], Awaitable[Listing]],
     understood: Callable[[Located, Sequence[Entry]], Listing],
     *,
     limit: int,
-) -> AsyncIterator[AsyncIterator[tuple[Located, Answer]]]:
+) -> AbstractAsyncContextManager[AsyncIterator[tuple[Located, Answer]]]:
     """Runs with their listings, in the order given, some ranges ahead of the consumer.
 
     Parameters
@@ -65,9 +63,7 @@ async def scan_ranges(
         answers = dict(zip(alone, await gather_results(one, alone, limit=limit), strict=True))
         return [answers[run] if run in answers else understood(run, entries[run.key]) for run in block]
 
-    blocks = [runs[start : start + BLOCK] for start in range(0, len(runs), BLOCK)]
-    async with stream(answer, blocks, limit=_SIDE_BY_SIDE, ordered=True) as answered:
-        yield _Flattened(answered)
+    return in_blocks(runs, answer, size=BLOCK, ahead=_SIDE_BY_SIDE)
 
 
 async def _entries(storage: Storage, keys: Sequence[str]) -> dict[str, list[Entry]] | None:
@@ -98,24 +94,3 @@ async def _entries(storage: Storage, keys: Sequence[str]) -> dict[str, list[Entr
         # Whose fault it is shows when the runs are asked for one by one.
         return None
     return found
-
-
-class _Flattened:
-    """Answers one by one. A class, as a generator left early would be finalised at another time."""
-
-    __slots__ = ("_answered", "_ready")
-
-    def __init__(self, answered: AsyncIterator[tuple[Sequence[Located], list[Answer] | CopickError]]) -> None:
-        self._answered = answered
-        self._ready: list[tuple[Located, Answer]] = []
-
-    def __aiter__(self) -> _Flattened:
-        return self
-
-    async def __anext__(self) -> tuple[Located, Answer]:
-        if not self._ready:
-            block, answers = await anext(self._answered)
-            if isinstance(answers, CopickError):
-                raise answers
-            self._ready = list(zip(block, answers, strict=True))[::-1]
-        return self._ready.pop()

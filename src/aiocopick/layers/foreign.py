@@ -144,7 +144,7 @@ class ForeignLayer:
         return await self._listed(self.url, lambda: objects_of(self._opened.get()))
 
     def scan(
-        self, runs: Iterable[Located], nouns: Nouns = None
+        self, runs: Iterable[Located], nouns: Nouns = None, *, details: bool = True
     ) -> AbstractAsyncContextManager[AsyncIterator[tuple[Located, Listing | CopickError]]]:
         """What many runs hold, some ahead of the consumer."""
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
+from aiocopick.errors import CopickError
 from aiocopick.layout.paths import ANNOTATION_FOLDERS, SEGMENTATION_FOLDERS, VOXEL_SPACING, parse_voxel_spacing
 from aiocopick.storage.limits import gather
 
@@ -50,31 +51,30 @@ async def list_run(storage: Storage, key: str, nouns: Nouns, *, limit: int) -> S
     deep = nouns is None or not nouns <= FOLDERS_OF_NOUN.keys()
     if len(folders) == 1 and not deep:
         return await storage.list(f"{key}/{folders[0]}")
-    if storage.capabilities.delimiter:
+    if storage.capabilities.delimiter and not storage.capabilities.nested:
         entries = await _flat(storage, key)
         if entries is not None:
             return entries
-    if not deep:
-        return await _list_all(storage, [f"{key}/{folder}" for folder in folders], limit)
-    children = await storage.list(key)
-    inner = [
-        child.key
-        for child in children
-        if child.is_prefix
-        and (
-            parse_voxel_spacing(child.name) is not None
-            or (child.name in _FOLDERS if nouns is None else child.name in folders)
-        )
-    ]
-    return [*children, *await _list_all(storage, inner, limit)]
+    if not deep and not storage.capabilities.nested:
+        pages = await gather(storage.list, [f"{key}/{folder}" for folder in folders], limit=limit)
+        return [entry for page in pages for entry in page]
+    (found,) = await storage.list_nested([key], entered(nouns))
+    if isinstance(found, CopickError):
+        raise found from found.__cause__
+    return found
 
 
 _FOLDERS = frozenset(ANNOTATION_FOLDERS) | frozenset(SEGMENTATION_FOLDERS)
 
 
-async def _list_all(storage: Storage, keys: Sequence[str], limit: int) -> list[Entry]:
-    pages = await gather(storage.list, keys, limit=limit)
-    return [entry for page in pages for entry in page]
+def entered(nouns: Nouns) -> Callable[[str], bool]:
+    """Which folders of a run have to be looked into for some nouns, by their names."""
+    if nouns is None:
+        return is_ours
+    folders = frozenset(folder for noun in nouns for folder in FOLDERS_OF_NOUN.get(noun, ()))
+    if nouns <= FOLDERS_OF_NOUN.keys():
+        return folders.__contains__
+    return lambda name: name in folders or (name not in _FOLDERS and is_ours(name))
 
 
 async def _flat(storage: Storage, key: str) -> list[Entry] | None:

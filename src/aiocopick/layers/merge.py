@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, NamedTuple, Protocol, Self, TypeVar
+from typing import TYPE_CHECKING, Generic, NamedTuple, Protocol, Self, TypeAlias, TypeVar
 
 from aiocopick.layers.base import Source
+from aiocopick.layout.listing import Located
 
 if TYPE_CHECKING:
     from aiocopick.errors import CopickError
@@ -37,12 +38,18 @@ class Merged(NamedTuple):
     sources: tuple[Source, ...]
 
 
-class Found(tuple[Merged, ...]):
+Placed: TypeAlias = Merged | Located
+"""An entity as entities take it: where it lies in each layer, or in the only one that there is."""
+
+Item = TypeVar("Item", bound=Placed)
+
+
+class Found(tuple[Item, ...], Generic[Item]):
     """What several layers hold, and which of them could not be asked.
 
     Parameters
     ----------
-    merged : iterable of Merged
+    items : iterable of Merged or Located
         What was found.
     skipped : mapping of str to CopickError, optional
         Names of the layers that were left out, and why.
@@ -50,9 +57,9 @@ class Found(tuple[Merged, ...]):
 
     skipped: dict[str, CopickError]
 
-    def __new__(cls, merged: Iterable[Merged] = (), skipped: Mapping[str, CopickError] | None = None) -> Self:
+    def __new__(cls, items: Iterable[Item] = (), skipped: Mapping[str, CopickError] | None = None) -> Self:
         """Make the tuple, and note what was left out."""
-        found = super().__new__(cls, merged)
+        found = super().__new__(cls, items)
         found.skipped = dict(skipped or {})
         return found
 

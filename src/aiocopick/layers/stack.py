@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, NoReturn, TypeAlias, TypeVar
 
 from aiocopick.errors import CopickError, LayerError, LayerSkippedWarning, ReadOnlyError
 from aiocopick.layers.base import Source
-from aiocopick.layers.merge import Found, Merged, by_priority, merge
+from aiocopick.layers.merge import Found, Merged, Placed, by_priority, merge
 from aiocopick.layout.listing import Listing
 from aiocopick.storage.limits import gather, gather_results
 from aiocopick.storage.stats import StorageStats
@@ -224,24 +224,34 @@ class Stack:
                 warnings.warn(f"Layer {layer.name!r} is left out: {error}", LayerSkippedWarning, stacklevel=2)
         return [(layer, answer) for layer, answer in answers if not isinstance(answer, CopickError)]
 
-    def _merged(self, answers: Sequence[tuple[Layer, Listing | CopickError]]) -> Found:
+    def _merged(self, answers: Sequence[tuple[Layer, Listing | CopickError]]) -> Found[Merged]:
         skipped = {layer.name: answer for layer, answer in answers if isinstance(answer, CopickError)}
         return Found(merge(self._sound(answers)), skipped)
 
-    async def _ask(self, question: Callable[[Source], Awaitable[Listing]], sources: Sequence[Source]) -> Found:
+    def _placed(self, answers: Sequence[tuple[Layer, Listing | CopickError]]) -> Found[Placed]:
+        """As :meth:`_merged`; where there is only one layer, nothing needs to be said of it for each entity."""
+        if not self.single:
+            merged = self._merged(answers)
+            return Found(merged, merged.skipped)
+        found = self._sound(answers)
+        return Found(found[0][1].located if found else ())
+
+    async def _ask(self, question: Callable[[Source], Awaitable[Listing]], sources: Sequence[Source]) -> Found[Placed]:
         sources = _shown(sources)
         if not sources:
             return Found()
-        return self._merged(await self._ask_each(question, sources, [source.layer for source in sources]))
+        return self._placed(await self._ask_each(question, sources, [source.layer for source in sources]))
 
-    async def _ask_layers(self, question: Callable[[Layer], Awaitable[Listing]], layers: Sequence[Layer]) -> Found:
+    async def _ask_layers(
+        self, question: Callable[[Layer], Awaitable[Listing]], layers: Sequence[Layer]
+    ) -> Found[Merged]:
         found = self._merged(await self._ask_each(question, layers, layers))
         for layer in layers:
             if layer.name not in found.skipped:
                 self.skipped.pop(layer.name, None)
         return found
 
-    async def list_runs(self, layers: Iterable[str] | None = None, beginning: str = "") -> Found:
+    async def list_runs(self, layers: Iterable[str] | None = None, beginning: str = "") -> Found[Merged]:
         """Runs of all layers, of each those that it is restricted to."""
 
         async def ask(layer: Layer) -> Listing:
@@ -252,15 +262,15 @@ class Stack:
 
         return await self._ask_layers(ask, self.named(layers))
 
-    async def list_objects(self, layers: Iterable[str] | None = None) -> Found:
+    async def list_objects(self, layers: Iterable[str] | None = None) -> Found[Merged]:
         """Objects with a map, of all layers."""
         return await self._ask_layers(lambda layer: layer.list_objects(), self.named(layers))
 
-    async def list_run(self, sources: Sequence[Source], nouns: Nouns = None) -> Found:
+    async def list_run(self, sources: Sequence[Source], nouns: Nouns = None) -> Found[Placed]:
         """What a run holds in the layers given."""
         return await self._ask(lambda source: source.layer.list_run(source.located, nouns), sources)
 
-    async def list_voxel_spacing(self, sources: Sequence[Source]) -> Found:
+    async def list_voxel_spacing(self, sources: Sequence[Source]) -> Found[Placed]:
         """Tomograms and feature maps of a voxel spacing in the layers given."""
         return await self._ask(lambda source: source.layer.list_voxel_spacing(source.located), sources)
 
@@ -286,10 +296,13 @@ class Stack:
         return exists
 
     def scan(
-        self, runs: Sequence[Merged], nouns: Nouns = None
-    ) -> AbstractAsyncContextManager[AsyncIterator[tuple[Merged, Found | CopickError]]]:
-        """What many runs hold, in the order given; every layer reads ahead on its own, within its limits."""
-        return _scan(self, runs, nouns)
+        self, runs: Sequence[Merged], nouns: Nouns = None, *, details: bool = True
+    ) -> AbstractAsyncContextManager[AsyncIterator[tuple[Merged, Found[Placed] | CopickError]]]:
+        """What many runs hold, in the order given; every layer reads ahead on its own, within its limits.
+
+        Without `details`, size, etag and time of files are missing where they would cost more than the names.
+        """
+        return _scan(self, runs, nouns, details)
 
     def options(self, **changes: Any) -> Stack:
         """The same layers with other limits."""
@@ -323,47 +336,48 @@ def _shown(sources: Sequence[Source]) -> list[Source]:
 
 @asynccontextmanager
 async def _scan(
-    stack: Stack, runs: Sequence[Merged], nouns: Nouns
-) -> AsyncIterator[AsyncIterator[tuple[Merged, Found | CopickError]]]:
+    stack: Stack, runs: Sequence[Merged], nouns: Nouns, details: bool
+) -> AsyncIterator[AsyncIterator[tuple[Merged, Found[Placed] | CopickError]]]:
+    asked = [(run, _shown(run.sources)) for run in runs]
     async with AsyncExitStack() as exits:
         scans = {}
         for layer in stack.layers:
-            held = [source.located for run in runs for source in _shown(run.sources) if source.layer is layer]
-            scans[layer.name] = await exits.enter_async_context(layer.scan(held, nouns))
-        yield _Zipped(stack, scans, runs)
+            held = [source.located for _, sources in asked for source in sources if source.layer is layer]
+            scans[layer.name] = await exits.enter_async_context(layer.scan(held, nouns, details=details))
+        yield _Zipped(stack, scans, asked)
 
 
 class _Zipped:
     """The scans of several layers, put together run by run. What arrived is kept when a step is cancelled."""
 
-    __slots__ = ("_answers", "_run", "_runs", "_scans", "_stack")
+    __slots__ = ("_answers", "_asked", "_next", "_scans", "_stack")
 
     def __init__(
         self,
         stack: Stack,
         scans: dict[str, AsyncIterator[tuple[Located, Listing | CopickError]]],
-        runs: Sequence[Merged],
+        asked: Sequence[tuple[Merged, Sequence[Source]]],
     ) -> None:
         self._stack = stack
         self._scans = scans
-        self._runs = iter(runs)
-        self._run: Merged | None = None
+        self._asked = iter(asked)
+        self._next: tuple[Merged, Sequence[Source]] | None = None
         self._answers: list[tuple[Layer, Listing | CopickError]] = []
 
     def __aiter__(self) -> _Zipped:
         return self
 
-    async def __anext__(self) -> tuple[Merged, Found | CopickError]:
-        if self._run is None:
-            self._run = next(self._runs, None)
-        run = self._run
-        if run is None:
+    async def __anext__(self) -> tuple[Merged, Found[Placed] | CopickError]:
+        if self._next is None:
+            self._next = next(self._asked, None)
+        if self._next is None:
             raise StopAsyncIteration
-        for source in _shown(run.sources)[len(self._answers) :]:
+        run, sources = self._next
+        for source in sources[len(self._answers) :]:
             _, answer = await anext(self._scans[source.layer.name])
             self._answers.append((source.layer, answer))
-        answers, self._answers, self._run = self._answers, [], None
+        answers, self._answers, self._next = self._answers, [], None
         try:
-            return run, self._stack._merged(answers)
+            return run, self._stack._placed(answers)
         except CopickError as error:
             return run, error

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
-from functools import lru_cache
-from typing import NamedTuple, Protocol
+from dataclasses import dataclass, field, replace
+from functools import lru_cache, partial
+from typing import Any, NamedTuple, Protocol
 
 from aiocopick.errors import InvalidNameError
 from aiocopick.layout.paths import (
     ANNOTATION_FOLDERS,
     FEATURES,
+    META,
     OBJECTS,
     RUNS,
     SEGMENTATION_FOLDERS,
@@ -90,10 +91,14 @@ class Listing:
     skipped : tuple of str
         Keys in the place of an entity whose names cannot be parsed, or that another key with the same meaning hides.
         Sorted.
+    hidden : tuple of str
+        Keys of hidden files beside entities, ``.meta`` aside: such as mark a volume that is being made. They make no
+        listing another one.
     """
 
     located: tuple[Located, ...] = ()
     skipped: tuple[str, ...] = ()
+    hidden: tuple[str, ...] = field(default=(), compare=False)
 
 
 def parse_runs(entries: Iterable[ListedEntry]) -> Listing:
@@ -121,14 +126,18 @@ def parse_objects(entries: Iterable[ListedEntry]) -> Listing:
     entries : iterable
         Children of ``Objects/``, or anything below it.
     """
-    found = _Found()
+    found, hidden = _Found(), []
     for entry in entries:
         folder, _, rest = entry.key.partition("/")
         name, deeper, _ = rest.partition("/")
-        if folder != OBJECTS or not name.endswith(ZARR) or name.startswith("."):
+        if folder != OBJECTS:
             continue
-        found.tree(parse_object(name), f"{OBJECTS}/{name}", entry, is_tree=bool(deeper) or entry.is_prefix)
-    return found.listing()
+        if _is_hidden(name):
+            if not deeper and not entry.is_prefix:
+                hidden.append(entry.key)
+        elif name.endswith(ZARR):
+            found.tree(parse_object(name), f"{OBJECTS}/{name}", entry, is_tree=bool(deeper) or entry.is_prefix)
+    return replace(found.listing(), hidden=tuple(hidden))
 
 
 def parse_run(run: RunRef, entries: Iterable[ListedEntry]) -> Listing:
@@ -150,17 +159,22 @@ def parse_run(run: RunRef, entries: Iterable[ListedEntry]) -> Listing:
     """
     name, base = run.run, f"{RUNS}/{run.run}/"
     lines = [entry for entry in entries if entry.key.startswith(base)]
-    shape = (_shape if len(lines) <= _FEW else _shape.__wrapped__)(
-        tuple([line.key[len(base) :] for line in lines]), tuple([line.is_prefix for line in lines])
-    )
+    start = len(base)
+    names, are_prefixes = tuple([line.key[start:] for line in lines]), tuple([line.is_prefix for line in lines])
+    shape = (_shape if len(lines) <= _FEW else _shape.__wrapped__)(names, are_prefixes)
     located = []
     for make, key, index in shape.located:
         if index is None:
-            located.append(Located(make(name), base + key))
+            located.append(_located((make(name), base + key, None, None, None)))
         else:
             line = lines[index]
-            located.append(Located(make(name), line.key, line.size, line.etag, line.modified))
-    return Listing(tuple(located), tuple([base + key for key in shape.skipped]))
+            located.append(_located((make(name), line.key, line.size, line.etag, line.modified)))
+    skipped, hidden = tuple([base + key for key in shape.skipped]), tuple([base + key for key in shape.hidden])
+    return Listing(tuple(located), skipped, hidden)
+
+
+_located: Callable[[Iterable[Any]], Located] = partial(tuple.__new__, Located)
+"""As ``Located._make``, in half the time."""
 
 
 class _Shape(NamedTuple):
@@ -168,6 +182,7 @@ class _Shape(NamedTuple):
 
     located: list[tuple[Callable[[str], Ref], str, int | None]]
     skipped: list[str]
+    hidden: list[str]
 
 
 class _Line(NamedTuple):
@@ -188,6 +203,11 @@ def _shape(names: tuple[str, ...], are_prefixes: tuple[bool, ...]) -> _Shape:
     return _Shape(
         [(maker(item.ref), item.key[start:], item.size) for item in listing.located],
         [key[start:] for key in listing.skipped],
+        [
+            name
+            for name, is_prefix in zip(names, are_prefixes, strict=True)
+            if not is_prefix and name.count("/") <= 1 and _is_hidden(name)
+        ],
     )
 
 
@@ -313,6 +333,11 @@ def _split_features(stem: str, tomo_types: set[str]) -> tuple[str, str] | None:
     # An orphan, or a tomogram that others hold: names that CoPick writes have no further separator in the type.
     tomo_type, _, feature_type = stem.partition("_")
     return (tomo_type, feature_type) if tomo_type and feature_type else None
+
+
+def _is_hidden(key: str) -> bool:
+    name = key.rpartition("/")[2]
+    return name.startswith(".") and name != META
 
 
 def _is_candidate(name: str, suffix: str) -> bool:

@@ -6,7 +6,8 @@ root. Nothing here knows what a CoPick project is, nor which library moves the b
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable, Sequence
+import builtins
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias, runtime_checkable
@@ -71,6 +72,8 @@ class Capabilities:
         Whether the protocol can write at all (plain HTTP cannot).
     directories : bool
         Whether directories exist on their own (disk), rather than as parts of keys (object stores).
+    nested : bool
+        Whether :meth:`Storage.list_nested` is one request, however many directories it lists.
     """
 
     delimiter: bool = False
@@ -78,6 +81,7 @@ class Capabilities:
     etags: bool = False
     writable: bool = True
     directories: bool = False
+    nested: bool = False
 
 
 @runtime_checkable
@@ -129,6 +133,15 @@ class Storage(Protocol):
         directory. `start_after` and `stop_before` bound the keys.
         """
 
+    async def list_nested(
+        self, prefixes: Sequence[str], enter: Callable[[str], bool], *, details: bool = True
+    ) -> builtins.list[Sequence[Entry] | CopickError]:
+        """Children of several directories and, in the place of those directories among them that `enter` accepts by
+        name, what these hold (themselves, when that is nothing); an error in the place of what could not be listed.
+
+        Without `details`, sizes, etags and times are missing where they would cost more than the names.
+        """
+
     async def exists(self, key: str) -> bool:
         """Whether anything is stored at the key or below it. One request."""
 
@@ -152,6 +165,11 @@ class Storage(Protocol):
 
         Bounded by the limits of the storage, whatever the number of items. Leaving the block cancels what is under way.
         """
+
+    def read_many_versioned(
+        self, keys: Iterable[str]
+    ) -> AbstractAsyncContextManager[AsyncIterator[tuple[str, tuple[bytes, str | None] | CopickError]]]:
+        """As :meth:`read_many`, each content with its etag, as :meth:`read_versioned` gives it."""
 
     async def write(self, key: str, data: Buffer, *, if_match: str | None = None, create: bool = False) -> str | None:
         """Replace an object, atomically; returns its new etag where there is one.

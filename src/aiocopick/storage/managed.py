@@ -6,11 +6,14 @@ backend only makes raw attempts.
 
 from __future__ import annotations
 
+import builtins
 import dataclasses
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from contextlib import AbstractAsyncContextManager, aclosing
+from functools import partial
 from itertools import islice
+from operator import attrgetter
 from typing import Any, TypeVar
 
 from aiocopick.errors import AlreadyExistsError, ConflictError, CopickError, NotFoundError, ReadOnlyError, StorageError
@@ -20,9 +23,9 @@ from aiocopick.storage.base import Buffer, Capabilities, Entry, Range, ReadItem,
 from aiocopick.storage.faults import scrub, secrets_of, shows_secret
 from aiocopick.storage.keys import check_key, check_prefix, is_key, parse_root
 from aiocopick.storage.limits import gather
-from aiocopick.storage.reading import read_batches, read_singly
+from aiocopick.storage.reading import Form, read_batches, read_singly
 from aiocopick.storage.retries import Failure, attempt_until
-from aiocopick.storage.scan import UnfitError, children, dense, follow, reading_ahead, walk
+from aiocopick.storage.scan import UnfitError, children, dense, follow, nested, reading_ahead, walk
 from aiocopick.storage.settings import Settings
 from aiocopick.storage.stats import StorageStats
 
@@ -186,6 +189,26 @@ class ManagedStorage:
 
         return await self._run("list", prefix, attempt)
 
+    async def list_nested(
+        self, prefixes: Sequence[str], enter: Callable[[str], bool], *, details: bool = True
+    ) -> builtins.list[Sequence[Entry] | CopickError]:
+        """Children of several directories, and in their places what is in those that `enter` accepts."""
+        if not self.capabilities.nested:
+            return await nested(self.list, prefixes, enter, limit=self._settings.max_concurrency)
+        results: dict[int, Sequence[Entry] | CopickError] = {}
+        wanted: dict[int, str] = {}
+        for index, prefix in enumerate(prefixes):
+            try:
+                wanted[index] = check_prefix(prefix)
+            except CopickError as error:
+                results[index] = error
+        if wanted:
+            keys = list(wanted.values())
+            found = await self._run("list", keys[0], lambda backend: backend.list_nested(keys, enter, details))
+            for (index, key), entries in zip(wanted.items(), found, strict=True):
+                results[index] = self._failed("list", key, entries) if isinstance(entries, BaseException) else entries
+        return [results[index] for index in range(len(prefixes))]
+
     async def exists(self, key: str) -> bool:
         """Whether anything is stored at the key or below it."""
         try:
@@ -224,35 +247,47 @@ class ManagedStorage:
         self, items: Iterable[ReadItem]
     ) -> AbstractAsyncContextManager[AsyncIterator[tuple[ReadItem, bytes | CopickError]]]:
         """Contents of many objects, as they arrive, an error in place of what could not be read."""
+        return self._read_each(items, attrgetter("data"))
+
+    def read_many_versioned(
+        self, keys: Iterable[str]
+    ) -> AbstractAsyncContextManager[AsyncIterator[tuple[str, tuple[bytes, str | None] | CopickError]]]:
+        """Contents of many objects with their etags, as they arrive, an error in place of what could not be read."""
+        return self._read_each(keys, _as_pair)
+
+    def _read_each(
+        self, items: Iterable[ReadItem], form: Form[Value]
+    ) -> AbstractAsyncContextManager[AsyncIterator[tuple[Any, Value | CopickError]]]:
         limit, budget = self._settings.max_concurrency, self._settings.max_bytes_in_flight
-        if self._core.backend.read_batch == 1:
-            return read_singly(self._read_item, items, limit=limit, budget=budget, expected=self._expected)
-        return read_batches(
-            self._read_some, items, size=self._core.backend.read_batch, limit=limit, budget=budget, failed=self._failed
-        )
+        size = self._core.backend.read_batch
+        if size == 1:
+            return read_singly(self._read_item, items, form, limit=limit, budget=budget, expected=self._expected)
+        failed = partial(self._failed, "read")
+        return read_batches(self._read_some, items, form, size=size, limit=limit, budget=budget, failed=failed)
 
     def _expected(self) -> int:
         return self._connection().expected(self._settings.max_bytes_in_flight)
 
-    async def _read_item(self, item: ReadItem) -> bytes:
-        return await (self.read(item) if isinstance(item, str) else self.read(item[0], item[1]))
+    async def _read_item(self, item: ReadItem) -> Content:
+        key, span = (item, None) if isinstance(item, str) else item
+        return Content(await self.read(key, span)) if span is not None else await self._read(check_key(key), None)
 
     async def _read_some(
         self, items: Sequence[tuple[str, Range | None]], budget: int
-    ) -> Sequence[bytes | BaseException]:
-        async def attempt(backend: Backend) -> Sequence[bytes | BaseException]:
+    ) -> Sequence[Content | BaseException]:
+        async def attempt(backend: Backend) -> Sequence[Content | BaseException]:
             return await backend.read_some(items, budget)
 
         results = await self._run("read", items[0][0], attempt, weight=budget, count=0)
         self.stats.counted("read", len(results))
-        self.stats.moved(read=sum(len(result) for result in results if isinstance(result, bytes)))
+        self.stats.moved(read=sum(len(result.data) for result in results if isinstance(result, Content)))
         return results
 
-    def _failed(self, key: str, error: BaseException) -> CopickError:
+    def _failed(self, verb: str, key: str, error: BaseException) -> CopickError:
         if isinstance(error, CopickError):
             return error
         fault = self._core.backend.meaning(error)
-        return self._error(Failure(fault, error, 1), "read", key)
+        return self._error(Failure(fault, error, 1), verb, key)
 
     # --- writing ------------------------------------------------------------------------------------------------------
 
@@ -397,6 +432,10 @@ class ManagedStorage:
     async def aclose(self) -> None:
         """Close this loop's connections; the next use connects again."""
         await loops.release(self._core.key, self._core)
+
+
+def _as_pair(content: Content) -> tuple[bytes, str | None]:
+    return content
 
 
 def _rebuild(settings: Settings, backend: type[Backend], view: Settings) -> ManagedStorage:

@@ -6,14 +6,21 @@ from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from itertools import islice
+from typing import Any, Generic, TypeAlias, TypeVar
 
 from aiocopick.errors import CopickError
+from aiocopick.storage.backends.base import Content
 from aiocopick.storage.base import Range, ReadItem
 from aiocopick.storage.gate import Gate
 from aiocopick.storage.keys import check_key
 from aiocopick.storage.limits import Backlog, stream
 
-Pair = tuple[ReadItem, bytes | CopickError]
+Value = TypeVar("Value")
+
+Form: TypeAlias = Callable[[Content], Value]
+"""What the consumer gets of a content: the bytes, or all of it."""
+
+Pair: TypeAlias = tuple[Any, Value | CopickError]
 
 # Content that one hop into a thread brings back; more than that, and what is left waits for the next.
 HOP_BYTES = 8 * 1024 * 1024
@@ -21,60 +28,62 @@ HOP_BYTES = 8 * 1024 * 1024
 
 @asynccontextmanager
 async def read_singly(
-    read: Callable[[ReadItem], Awaitable[bytes]],
+    read: Callable[[ReadItem], Awaitable[Content]],
     items: Iterable[ReadItem],
+    form: Form[Value],
     *,
     limit: int,
     budget: int,
     expected: Callable[[], int],
-) -> AsyncIterator[AsyncIterator[Pair]]:
+) -> AsyncIterator[AsyncIterator[Pair[Value]]]:
     """Read one object a request; at most `limit` requests and about `budget` bytes are under way or waiting."""
     waiting = Gate(limit, budget)
 
-    async def fetch(item: ReadItem) -> tuple[bytes, int]:
+    async def fetch(item: ReadItem) -> tuple[Value, int]:
         held = await waiting.enter(expected())
         try:
-            data = await read(item)
+            content = await read(item)
         except BaseException:
             waiting.leave(held)
             raise
-        return data, waiting.reweigh(held, len(data))
+        return form(content), waiting.reweigh(held, len(content.data))
 
     async with stream(fetch, items, limit=limit) as results:
         yield _Singles(results, waiting)
 
 
-class _Singles(AsyncIterator[Pair]):
-    def __init__(self, results: AsyncIterator[tuple[ReadItem, tuple[bytes, int] | CopickError]], waiting: Gate) -> None:
+class _Singles(AsyncIterator[Pair[Value]], Generic[Value]):
+    def __init__(self, results: AsyncIterator[tuple[ReadItem, tuple[Value, int] | CopickError]], waiting: Gate) -> None:
         self._results = results
         self._waiting = waiting
 
-    async def __anext__(self) -> Pair:
+    async def __anext__(self) -> Pair[Value]:
         item, result = await anext(self._results)
         if isinstance(result, CopickError):
             return item, result
-        data, held = result
+        value, held = result
         self._waiting.leave(held)
-        return item, data
+        return item, value
 
 
 @asynccontextmanager
 async def read_batches(
-    read: Callable[[Sequence[tuple[str, Range | None]], int], Awaitable[Sequence[bytes | BaseException]]],
+    read: Callable[[Sequence[tuple[str, Range | None]], int], Awaitable[Sequence[Content | BaseException]]],
     items: Iterable[ReadItem],
+    form: Form[Value],
     *,
     size: int,
     limit: int,
     budget: int,
     failed: Callable[[str, BaseException], CopickError],
-) -> AsyncIterator[AsyncIterator[Pair]]:
+) -> AsyncIterator[AsyncIterator[Pair[Value]]]:
     """Read up to `size` objects a hop; a hop that comes back early leaves its rest to another one."""
     source = iter(items)
     backlog = Backlog(iter(lambda: list(islice(source, size)), []))
     hop = max(1, min(HOP_BYTES, budget // 4))
 
-    async def fetch(batch: list[ReadItem]) -> list[Pair]:
-        pairs: list[Pair] = []
+    async def fetch(batch: list[ReadItem]) -> list[Pair[Value]]:
+        pairs: list[Pair[Value]] = []
         wanted: list[tuple[ReadItem, tuple[str, Range | None]]] = []
         try:
             for item in batch:
@@ -88,7 +97,7 @@ async def read_batches(
             if len(results) < len(wanted):
                 backlog.add([item for item, _ in wanted[len(results) :]])
             for (item, span), result in zip(wanted, results, strict=False):
-                pairs.append((item, result if isinstance(result, bytes) else failed(span[0], result)))
+                pairs.append((item, form(result) if isinstance(result, Content) else failed(span[0], result)))
             return pairs
         finally:
             backlog.done()
@@ -98,12 +107,12 @@ async def read_batches(
         yield _Batches(results)
 
 
-class _Batches(AsyncIterator[Pair]):
-    def __init__(self, results: AsyncIterator[tuple[list[ReadItem], list[Pair] | CopickError]]) -> None:
+class _Batches(AsyncIterator[Pair[Value]], Generic[Value]):
+    def __init__(self, results: AsyncIterator[tuple[list[ReadItem], list[Pair[Value]] | CopickError]]) -> None:
         self._results = results
-        self._ready: deque[Pair] = deque()
+        self._ready: deque[Pair[Value]] = deque()
 
-    async def __anext__(self) -> Pair:
+    async def __anext__(self) -> Pair[Value]:
         while not self._ready:
             batch, result = await anext(self._results)
             if isinstance(result, CopickError):

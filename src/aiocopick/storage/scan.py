@@ -20,7 +20,7 @@ from aiocopick.errors import CopickError
 from aiocopick.storage.backends.base import Page
 from aiocopick.storage.base import Entry
 from aiocopick.storage.keys import is_key
-from aiocopick.storage.limits import Backlog, bare, stream, unwrap
+from aiocopick.storage.limits import Backlog, bare, gather, gather_results, stream, unwrap
 
 # Greater than any character of a key: what follows a prefix and this is behind everything below the prefix.
 LAST = "\U0010ffff"
@@ -172,6 +172,26 @@ async def dense(pages: AsyncGenerator[list[Entry], None]) -> AsyncGenerator[list
             entries += len(page)
             if count == _SPARSE_PAGES and entries < _SPARSE_PAGES * _SPARSE_ENTRIES:
                 raise UnfitError(behind(page[-1]), always=False)
+
+
+async def nested(
+    listing: Callable[[str], Awaitable[Sequence[Entry]]],
+    prefixes: Sequence[str],
+    enter: Callable[[str], bool],
+    *,
+    limit: int,
+) -> list[Sequence[Entry] | CopickError]:
+    """Children of several directories and, in their places, of those among them that `enter` accepts by name."""
+
+    async def look(prefix: str) -> Sequence[Entry]:
+        children = await listing(prefix)
+        inner = [child.key for child in children if child.is_prefix and enter(child.name)]
+        pages = dict(zip(inner, await gather(listing, inner, limit=limit), strict=True))
+        # A directory with nothing in it stands for itself.
+        kept = [child for child in children if not (child.is_prefix and pages.get(child.key))]
+        return [*kept, *(entry for key in inner for entry in pages[key])]
+
+    return await gather_results(look, prefixes, limit=limit)
 
 
 async def walk(

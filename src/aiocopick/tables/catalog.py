@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
+from aiocopick.entities.crawl import Crawl
 from aiocopick.errors import CopickError
 from aiocopick.storage.limits import stream
 from aiocopick.tables.held import held, stored_objects
@@ -79,7 +80,7 @@ async def catalog(
 
     # The crawl is entered here and not in `_rows`: the readers below take turns to draw from that generator, and a task
     # group has to be left by the task that entered it.
-    async with root.crawl(runs=scope.runs, kinds=scope.nouns) as found:
+    async with Crawl(root, scope.runs, scope.nouns, details=True) as found:
         rows = _rows(root if with_objects else None, found, scope, progress)
         if stats:
             async with stream(fill, rows, limit=_READS_AT_ONCE, ordered=True) as filled:

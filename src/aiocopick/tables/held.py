@@ -54,7 +54,7 @@ async def stored_objects(root: AsyncRoot) -> list[AsyncObject]:
     """Objects that have a density map, whether or not the configuration knows them."""
     from aiocopick.entities.object import AsyncObject
 
-    return [AsyncObject._of(root, item.ref, item.sources) for item in await root._stack.list_objects()]
+    return [AsyncObject._found(root, item) for item in await root._stack.list_objects()]
 
 
 __all__ = ["NOUN_OF", "held", "is_listed", "stored_objects"]

@@ -193,7 +193,7 @@ class CatalogLayer:
         return self._with_changes(self._index.objects(), frozenset({"object"}))
 
     def scan(
-        self, runs: Iterable[Located], nouns: Nouns = None
+        self, runs: Iterable[Located], nouns: Nouns = None, *, details: bool = True
     ) -> AbstractAsyncContextManager[AsyncIterator[tuple[Located, Listing | CopickError]]]:
         """What many runs hold; nothing is sent."""
         return self._scan(runs, nouns)
@@ -256,7 +256,7 @@ class CatalogLayer:
         self, located: Sequence[Located]
     ) -> AbstractAsyncContextManager[AsyncIterator[tuple[Located, Loaded | CopickError]]]:
         """Read and decode many files."""
-        # A bulk read does not tell versions, so what is verified is read file by file.
+        # What is verified may need a request more, so it goes file by file.
         if self._verify is None:
             return self._layer.load_many(located)
         return stream(self.load, located, limit=_READS_AT_ONCE)

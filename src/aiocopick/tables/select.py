@@ -7,6 +7,7 @@ from contextlib import AsyncExitStack
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal
 
+from aiocopick.entities.crawl import Crawl
 from aiocopick.errors import CopickError, LayerError
 from aiocopick.layout.refs import NOUNS
 from aiocopick.layout.uris import parse_uri
@@ -100,8 +101,9 @@ class Selection:
         self._exits: AsyncExitStack | None = None
         self.errors: dict[str, CopickError] = {}
 
-    def _crawl(self) -> Any:
-        return self._root.crawl(runs=self.scope.runs, kinds=self.scope.nouns)
+    def _crawl(self) -> Crawl:
+        # What is selected may be shown with sizes and times.
+        return Crawl(self._root, self.scope.runs, self.scope.nouns, details=True)
 
     async def __aiter__(self) -> AsyncIterator[Any]:
         self.errors = {}

@@ -108,6 +108,37 @@ class ReadContract:
         assert etag is not None or not filled.capabilities.etags
 
     @pytest.mark.asyncio
+    async def test_reads_many_with_their_versions(self, filled: Storage) -> None:
+        async with filled.read_many_versioned([*CONTENTS, "missing"]) as results:
+            found = {key: result async for key, result in results}
+        assert isinstance(found.pop("missing"), NotFoundError)
+        assert found == {key: await filled.read_versioned(key) for key in CONTENTS}
+
+    @pytest.mark.asyncio
+    @pytest.mark.parametrize("details", [True, False])
+    async def test_lists_directories_with_what_is_in_some_of_them(self, filled: Storage, details: bool) -> None:
+        runs = ["ExperimentRuns/TS_10", RUN, "ExperimentRuns/missing", "../outside"]
+        found = await filled.list_nested(runs, lambda name: name in ("Picks", "VoxelSpacing10.000"), details=details)
+        assert isinstance(found.pop(), InvalidNameError)
+        assert len(found) == 3
+        assert found.pop() == []
+        for run, entries in zip(runs, found, strict=False):
+            assert not isinstance(entries, CopickError)
+            expected = {}
+            for key, is_prefix in _children(run).items():
+                inner = _children(key) if key.endswith(("/Picks", "/VoxelSpacing10.000")) else {}
+                expected |= inner or {key: is_prefix}
+            assert {entry.key: entry.is_prefix for entry in entries} == expected
+            assert len(entries) == len(expected)
+            if details:
+                listed = {
+                    entry
+                    for key in {run, *(entry.key.rpartition("/")[0] for entry in entries)}
+                    for entry in await filled.list(key)
+                }
+                assert set(entries) <= listed
+
+    @pytest.mark.asyncio
     @pytest.mark.parametrize("key", ["missing", RUN, f"{PICKS}/below", "ExperimentRuns/TS_"])
     async def test_missing_objects_are_not_found(self, filled: Storage, key: str) -> None:
         with pytest.raises(NotFoundError) as caught:

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import builtins
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Any, TypeVar
 
 import anyio
+import anyio.lowlevel
 
 from aiocopick.errors import CopickError, StorageError
 from aiocopick.storage.base import Buffer, Capabilities, Entry, Range, ReadItem, Storage
 from aiocopick.storage.keys import is_key
-from aiocopick.storage.limits import stream
-from aiocopick.storage.scan import reading_ahead
+from aiocopick.storage.limits import gather_results, stream
+from aiocopick.storage.scan import nested, reading_ahead
 from aiocopick.storage.stats import StorageStats
 
 Value = TypeVar("Value")
@@ -88,6 +90,19 @@ class WrappedStorage:
 
         return reading_ahead(produce)
 
+    async def list_nested(
+        self, prefixes: Sequence[str], enter: Callable[[str], bool], *, details: bool = True
+    ) -> builtins.list[Sequence[Entry] | CopickError]:
+        """One request for each directory; where it is one for all of them below, what goes through is asked for at once."""
+        if not self.capabilities.nested:
+            return await nested(self.list, prefixes, enter, limit=16)
+        let_through = await gather_results(
+            lambda key: self.around("list", key, anyio.lowlevel.checkpoint), prefixes, limit=1
+        )
+        wanted = [key for key, error in zip(prefixes, let_through, strict=True) if error is None]
+        found = dict(zip(wanted, await self.inner.list_nested(wanted, enter, details=details), strict=True))
+        return [found[key] if error is None else error for key, error in zip(prefixes, let_through, strict=True)]
+
     async def exists(self, key: str) -> bool:
         """One request."""
         return await self.around("stat", key, lambda: self.inner.exists(key))
@@ -113,6 +128,12 @@ class WrappedStorage:
             return await (self.read(item) if isinstance(item, str) else self.read(*item))
 
         return stream(read, items, limit=16)
+
+    def read_many_versioned(
+        self, keys: Iterable[str]
+    ) -> AbstractAsyncContextManager[AsyncIterator[tuple[str, tuple[bytes, str | None] | CopickError]]]:
+        """One request for each item."""
+        return stream(self.read_versioned, keys, limit=16)
 
     async def write(self, key: str, data: Buffer, *, if_match: str | None = None, create: bool = False) -> str | None:
         """One request."""

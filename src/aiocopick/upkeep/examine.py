@@ -121,7 +121,7 @@ async def _names(layer: Layer, scope: Scope) -> Any:
         yield finding
     wanted = [run for run in listing.located if isinstance(run.ref, RunRef) and scope.holds_run(run.ref.run)]
     found: list[Finding] = []
-    async with layer.scan(wanted, scope.nouns) as listings:
+    async with layer.scan(wanted, scope.nouns, details=False) as listings:
         async for run, listed in listings:
             assert isinstance(run.ref, RunRef)
             # A run that cannot be listed is reported when it is crawled.

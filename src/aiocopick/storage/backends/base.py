@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, NamedTuple
 
@@ -123,8 +123,14 @@ class Backend(ABC):
     async def read(self, key: str, span: Range | None) -> Content:
         """The content, or a part of it, complete or not at all."""
 
-    async def read_some(self, items: Sequence[tuple[str, Range | None]], budget: int) -> list[bytes | BaseException]:
+    async def read_some(self, items: Sequence[tuple[str, Range | None]], budget: int) -> list[Content | BaseException]:
         """Contents of the first items, at least of one; it may stop once they hold `budget` bytes."""
+        raise NotImplementedError
+
+    async def list_nested(
+        self, prefixes: Sequence[str], enter: Callable[[str], bool], details: bool
+    ) -> list[list[Entry] | BaseException]:
+        """Children of several directories, and of those among them that `enter` accepts, in one go."""
         raise NotImplementedError
 
     async def write(self, key: str, data: Buffer, condition: Condition | None) -> str | None:

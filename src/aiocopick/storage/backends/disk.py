@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from aiocopick.errors import StorageError
-from aiocopick.storage.backends.base import Condition, ConditionError
+from aiocopick.storage.backends.base import Condition, ConditionError, Content
 from aiocopick.storage.backends.disk_tree import DiskTree, etag_of
 from aiocopick.storage.backends.temporary import is_temporary, temporary_name
 from aiocopick.storage.base import Buffer, Range
@@ -36,7 +36,7 @@ class Disk(DiskTree):
 
     # --- contents -----------------------------------------------------------------------------------------------------
 
-    def read(self, key: str, span: Range | None) -> tuple[bytes, str]:
+    def read(self, key: str, span: Range | None) -> Content:
         """The content of a file, or a part of it, and its etag."""
         # Not blocking: opening a pipe for reading would wait for its writer.
         handle = os.open(self.path(key), os.O_RDONLY | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NONBLOCK", 0))
@@ -45,22 +45,22 @@ class Disk(DiskTree):
             if not stat.S_ISREG(status.st_mode):
                 raise IsADirectoryError(errno.EISDIR, "no regular file")
             start, stop = _bounds(span, status.st_size)
-            return _read_all(handle, start, stop - start), etag_of(status)
+            return Content(_read_all(handle, start, stop - start), etag_of(status))
         finally:
             os.close(handle)
 
-    def read_some(self, items: list[tuple[str, Range | None]], budget: int) -> list[bytes | BaseException]:
+    def read_some(self, items: list[tuple[str, Range | None]], budget: int) -> list[Content | BaseException]:
         """Contents of the first items, at least of one, until they hold `budget` bytes."""
-        results: list[bytes | BaseException] = []
+        results: list[Content | BaseException] = []
         held = 0
         for key, span in items:
             try:
-                data, _ = self.read(key, span)
+                content = self.read(key, span)
             except Exception as error:
                 results.append(error)
                 continue
-            results.append(data)
-            held += len(data)
+            results.append(content)
+            held += len(content.data)
             if held >= budget:
                 break
         return results

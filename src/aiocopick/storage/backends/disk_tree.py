@@ -5,7 +5,8 @@ from __future__ import annotations
 import functools
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any
 
 from aiocopick.errors import AccessDeniedError, StorageError
 from aiocopick.storage.backends.temporary import is_temporary
@@ -75,6 +76,38 @@ class DiskTree:
             entry = Entry(start + name[:-1], is_prefix=True) if name[-1] == "/" else _file(start + name, item)
             if entry is not None:
                 entries.append(entry)
+        return entries
+
+    def nested(
+        self, prefixes: Sequence[str], enter: Callable[[str], bool], details: bool
+    ) -> list[list[Entry] | BaseException]:
+        """Children of directories, and in their places what is in those that `enter` accepts."""
+        results: list[list[Entry] | BaseException] = []
+        for prefix in prefixes:
+            try:
+                results.append(self._nested(prefix, enter, details))
+            except Exception as error:
+                results.append(error)
+        return results
+
+    def _nested(self, prefix: str, enter: Callable[[str], bool], details: bool) -> list[Entry]:
+        start = f"{prefix}/" if prefix else ""
+        entries: list[Entry] = []
+        inner = [(start, self.path(prefix), enter)]
+        for start, path, into in inner:
+            found = sorted(self._found(path))
+            for name, item in found:
+                if name[-1] == "/":
+                    if into(name[:-1]):
+                        inner.append((start + name, item.path, _none))
+                    else:
+                        entries.append(_entry((start + name[:-1], True, None, None, None)))
+                elif not details:
+                    entries.append(_entry((start + name, False, None, None, None)))
+                elif (entry := _file(start + name, item)) is not None:
+                    entries.append(entry)
+            if not found and into is _none:
+                entries.append(_entry((start[:-1], True, None, None, None)))
         return entries
 
     def tree(self, prefix: str, collapse: str | None, start_after: str = "") -> Iterator[Entry]:
@@ -181,6 +214,14 @@ def _identity(path: str) -> tuple[int, int] | None:
     except FileNotFoundError:
         return None
     return (status.st_dev, status.st_ino)
+
+
+_entry: Callable[[Iterable[Any]], Entry] = functools.partial(tuple.__new__, Entry)
+"""As ``Entry._make``, in half the time."""
+
+
+def _none(name: str) -> bool:
+    return False
 
 
 def _file(key: str, item: os.DirEntry[str]) -> Entry | None:

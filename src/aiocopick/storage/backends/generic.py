@@ -154,17 +154,17 @@ class GenericBackend(Backend):
             return Content(data if span is None else data[span[0] : span[1]])
         return Content(await self._call("cat_file", self._path(key), start=span[0], end=span[1], abandon=True))
 
-    async def read_some(self, items: Sequence[tuple[str, Range | None]], budget: int) -> list[bytes | BaseException]:
+    async def read_some(self, items: Sequence[tuple[str, Range | None]], budget: int) -> list[Content | BaseException]:
         """Contents of several files in one hop; one by one where nothing blocks."""
         if self._asynchronous:
             try:
-                return [(await self.read(*items[0])).data]
+                return [await self.read(*items[0])]
             except Exception as error:
                 return [error]
         return list(await self._hop(self._read_here, list(items), budget, abandon=True))
 
-    def _read_here(self, items: Sequence[tuple[str, Range | None]], budget: int) -> list[bytes | BaseException]:
-        results: list[bytes | BaseException] = []
+    def _read_here(self, items: Sequence[tuple[str, Range | None]], budget: int) -> list[Content | BaseException]:
+        results: list[Content | BaseException] = []
         held = 0
         for key, span in items:
             try:
@@ -176,7 +176,7 @@ class GenericBackend(Backend):
             except Exception as error:
                 results.append(error)
                 continue
-            results.append(data)
+            results.append(Content(data))
             held += len(data)
             if held >= budget:
                 break

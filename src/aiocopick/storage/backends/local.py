@@ -30,7 +30,7 @@ _PAGE = 1000
 class LocalBackend(Backend):
     """Files below a directory."""
 
-    capabilities = Capabilities(delimiter=True, conditional_writes=True, etags=True, directories=True)
+    capabilities = Capabilities(delimiter=True, conditional_writes=True, etags=True, directories=True, nested=True)
     ordered = True
     native_tree = True
     read_batch = 64
@@ -67,15 +67,21 @@ class LocalBackend(Backend):
         entries: list[Entry] = await self._look(list, islice(tree, _PAGE))
         return Page(entries, _Tree(tree) if len(entries) == _PAGE else None)
 
+    async def list_nested(
+        self, prefixes: Sequence[str], enter: Callable[[str], bool], details: bool
+    ) -> list[list[Entry] | BaseException]:
+        """Several directories and those inside of them in one hop."""
+        return await self._look(self.disk.nested, prefixes, enter, details)
+
     async def stat(self, key: str) -> Entry:
         """The entry of a file or directory."""
         return await self._look(self.disk.entry, key)
 
     async def read(self, key: str, span: Range | None) -> Content:
         """The content of a file, or a part of it."""
-        return Content(*await self._look(self.disk.read, key, span))
+        return await self._look(self.disk.read, key, span)
 
-    async def read_some(self, items: Sequence[tuple[str, Range | None]], budget: int) -> list[bytes | BaseException]:
+    async def read_some(self, items: Sequence[tuple[str, Range | None]], budget: int) -> list[Content | BaseException]:
         """Contents of several files in one hop."""
         return await self._look(self.disk.read_some, list(items), budget)
 

@@ -1,0 +1,56 @@
+"""What many runs hold, asked for a block of runs at a time, some blocks ahead of the consumer."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from typing import TypeAlias
+
+from aiocopick.errors import CopickError
+from aiocopick.layout.listing import Listing, Located
+from aiocopick.storage.limits import stream
+
+Answer: TypeAlias = Listing | CopickError
+
+
+@asynccontextmanager
+async def in_blocks(
+    runs: Sequence[Located], answer: Callable[[Sequence[Located]], Awaitable[list[Answer]]], *, size: int, ahead: int
+) -> AsyncIterator[AsyncIterator[tuple[Located, Answer]]]:
+    """Runs with their listings, in the order given.
+
+    Parameters
+    ----------
+    runs : sequence of Located
+        What is asked for.
+    answer : callable
+        Lists the runs of a block.
+    size : int
+        Runs of a block.
+    ahead : int
+        Blocks under way, or waiting for the consumer.
+    """
+    blocks = [runs[start : start + size] for start in range(0, len(runs), size)]
+    async with stream(answer, blocks, limit=ahead, ordered=True) as answered:
+        yield _Flattened(answered)
+
+
+class _Flattened:
+    """Answers one by one. A class, as a generator left early would be finalised at another time."""
+
+    __slots__ = ("_answered", "_ready")
+
+    def __init__(self, answered: AsyncIterator[tuple[Sequence[Located], list[Answer] | CopickError]]) -> None:
+        self._answered = answered
+        self._ready: list[tuple[Located, Answer]] = []
+
+    def __aiter__(self) -> _Flattened:
+        return self
+
+    async def __anext__(self) -> tuple[Located, Answer]:
+        if not self._ready:
+            block, answers = await anext(self._answered)
+            if isinstance(answers, CopickError):
+                raise answers
+            self._ready = list(zip(block, answers, strict=True))[::-1]
+        return self._ready.pop()
