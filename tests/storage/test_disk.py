@@ -15,7 +15,7 @@ import pytest_asyncio
 
 from aiocopick.errors import AccessDeniedError, ConflictError, InvalidNameError, NotFoundError, StorageError
 from aiocopick.storage import Storage, open_storage
-from aiocopick.storage.backends.base import Content
+from aiocopick.storage.backends.base import Some, Use
 from aiocopick.storage.backends.disk import Disk
 from aiocopick.storage.backends.temporary import is_temporary, temporary_name
 from aiocopick.storage.settings import Settings
@@ -45,9 +45,9 @@ async def test_a_batch_is_one_hop(storage: Storage, monkeypatch: pytest.MonkeyPa
     hops: list[int] = []
     read_some = Disk.read_some
 
-    def counting(disk: Disk, items: list[Any], budget: int) -> list[Content | BaseException]:
+    def counting(disk: Disk, items: list[Any], budget: int, use: Use[Any]) -> Some[Any]:
         hops.append(len(items))
-        return read_some(disk, items, budget)
+        return read_some(disk, items, budget, use)
 
     monkeypatch.setattr(Disk, "read_some", counting)
     async with storage.read_many(keys) as results:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
 from aiocopick.errors import CopickError, FormatError
+from aiocopick.formats.chunk_decoder import ChunkDecoder
 from aiocopick.formats.chunk_plan import Piece
 from aiocopick.formats.ome_arrays import ArrayMetadata
 from aiocopick.storage.limits import in_thread, unwrap
@@ -17,6 +20,8 @@ if TYPE_CHECKING:
     import zarr
     from zarr.abc.store import Store
     from zarr.core.array_spec import ArraySpec
+
+Item = TypeVar("Item")
 
 INLINE_BYTES = 1024 * 1024
 """Copying as much takes about as long as reaching a thread and coming back."""
@@ -50,9 +55,7 @@ class Limits:
         # Encoded and decoded, each counted as large as the chunk, and what a client copies while it receives.
         fitting = 2 * self.max_bytes_in_flight // (5 * max(1, level.metadata.chunk_bytes))
         # Local disk gains nothing from depth, and chunks that wait for a processor leave its caches.
-        most = (
-            min(self.max_concurrency, _DISK_WINDOW) if getattr(level.store, "batches", False) else self.max_concurrency
-        )
+        most = min(self.max_concurrency, _DISK_WINDOW) if level.reads_in_threads else self.max_concurrency
         return max(1, min(most, fitting))
 
 
@@ -103,6 +106,61 @@ class LevelArray:
             config=ArrayConfig(order=metadata.document.get("order", "C"), write_empty_chunks=not metadata.sharded),
             prototype=default_buffer_prototype(),
         )
+
+    @property
+    def reads_in_threads(self) -> bool:
+        """Whether the store reads in threads of this machine, where chunks may as well be decoded."""
+        return bool(getattr(self.store, "reads_in_threads", False))
+
+    def decoder(self) -> ChunkDecoder | None:
+        """What decodes chunks where they are read; None when only zarr's pipeline on an event loop can."""
+        if self.metadata.zarr_format != 2 or not self.reads_in_threads:
+            return None
+        described: Any = self.array.metadata
+        return ChunkDecoder(self.metadata, described.compressor, described.filters)
+
+    async def read_chunks(
+        self,
+        decoder: ChunkDecoder,
+        items: Iterable[tuple[tuple[int, ...], Item]],
+        use: Callable[[Item, np.ndarray[Any, Any]], None],
+        limit: int,
+    ) -> list[Item]:
+        """Read chunks, decode them, and give them to a function, which must not keep them: all in one thread each.
+
+        Parameters
+        ----------
+        decoder : ChunkDecoder
+            From :meth:`decoder`.
+        items : iterable of (tuple of int, object)
+            Coordinates of chunks, and what goes to the function with them.
+        use : callable
+            Called in a thread, with a whole chunk.
+        limit : int
+            Chunks worked on at a time.
+
+        Returns
+        -------
+        list
+            The items of missing chunks, which mean the fill value.
+
+        Raises
+        ------
+        FormatError
+            A chunk cannot be decoded.
+        """
+        store: Any = self.store
+
+        def work(item: tuple[tuple[int, ...], Item], data: bytes) -> None:
+            try:
+                decoder.decode(data, partial(use, item[1]))
+            except MemoryError:
+                raise
+            except Exception as error:
+                raise self._undecodable(item[0], error) from error
+
+        keyed = ((self.key(item[0]), item) for item in items)
+        return [item for _, item in await store.read_through(keyed, work, limit)]
 
     def key(self, coordinates: tuple[int, ...]) -> str:
         """Key of a chunk in the store."""

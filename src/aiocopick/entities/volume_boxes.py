@@ -55,15 +55,21 @@ async def extract_boxes(
     boxes[...] = as_type(fill, metadata.dtype)
     plan = plan_chunks(corners, edges, metadata.shape[-3:], metadata.inner_chunks[-3:])
 
+    def place(item: tuple[tuple[int, ...], list[int]], chunk: Array) -> None:
+        _place(boxes, chunk, item[0], metadata.inner_chunks, metadata.shape, corners, item[1])
+
     async def cut(item: tuple[tuple[int, ...], list[int]]) -> None:
-        coordinates, wanted = item
-        chunk = await _inner_chunk(level, coordinates)
-        await in_thread(_place, boxes, chunk, coordinates, metadata.inner_chunks, metadata.shape, corners, wanted)
+        await in_thread(place, item, await _inner_chunk(level, item[0]))
 
     # The leading axes may be cut into chunks as well.
     grid = [range(-(-size // edge)) for size, edge in zip(leading, metadata.inner_chunks[:-3], strict=True)]
     items = [((*before, *chunk), wanted) for chunk, wanted in plan.items() for before in product(*grid)]
-    await gather(cut, items, limit=limits.window(level))
+    limit, decoder = limits.window(level), level.decoder()
+    if decoder is None:
+        await gather(cut, items, limit=limit)
+    else:
+        for item in await level.read_chunks(decoder, ((item[0], item) for item in items), place, limit):
+            await in_thread(place, item, np.broadcast_to(level.fill, metadata.chunks))
     return boxes
 
 

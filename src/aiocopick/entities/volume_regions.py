@@ -44,10 +44,22 @@ async def read_region(level: LevelArray, selection: Selection, limits: Limits) -
     check_size(shape, level, limits)
     out: Array = np.empty(shape, level.metadata.dtype)
 
+    wanted = pieces(selection, level.metadata.shape, level.metadata.chunks)
+    limit, decoder = limits.window(level), level.decoder()
+    if decoder is not None:
+
+        def place(piece: Piece, chunk: Array) -> None:
+            out[piece.target] = chunk[piece.inside]
+
+        items = ((piece.coordinates, piece) for piece in wanted)
+        for piece in await level.read_chunks(decoder, items, place, limit):
+            out[piece.target] = level.fill
+        return out
+
     async def read(piece: Piece) -> None:
         await level.read_into(out, piece)
 
-    await gather(read, pieces(selection, level.metadata.shape, level.metadata.chunks), limit=limits.window(level))
+    await gather(read, wanted, limit=limit)
     return out
 
 

@@ -10,11 +10,13 @@ import builtins
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias, runtime_checkable
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias, TypeVar, runtime_checkable
 
 if TYPE_CHECKING:
     from aiocopick.errors import CopickError
     from aiocopick.storage.stats import StorageStats
+
+Value = TypeVar("Value")
 
 Range: TypeAlias = tuple[int, int | None]
 """Half-open byte range ``(start, stop)``; ``stop`` None reads to the end; a negative start counts from the end."""
@@ -170,6 +172,14 @@ class Storage(Protocol):
         self, keys: Iterable[str]
     ) -> AbstractAsyncContextManager[AsyncIterator[tuple[str, tuple[bytes, str | None] | CopickError]]]:
         """As :meth:`read_many`, each content with its etag, as :meth:`read_versioned` gives it."""
+
+    def read_through(
+        self, keys: Iterable[str], use: Callable[[str, bytes], Value], *, limit: int | None = None
+    ) -> AbstractAsyncContextManager[AsyncIterator[tuple[str, Value | CopickError]]]:
+        """As :meth:`read_many`, each content put through a function off the event loop: in the thread that read it,
+        where one did. What the function makes of it comes in its place; our errors count as that key's, others are
+        raised. At most `limit` contents are worked on at a time.
+        """
 
     async def write(self, key: str, data: Buffer, *, if_match: str | None = None, create: bool = False) -> str | None:
         """Replace an object, atomically; returns its new etag where there is one.

@@ -305,6 +305,11 @@ class Backlog(AsyncIterator[Item]):
             await self._changed.wait()
 
 
+def processors() -> int:
+    """Threads that really run side by side."""
+    return os.cpu_count() or 1
+
+
 async def in_thread(function: Callable[..., Value], *args: Any) -> Value:
     """Run CPU work in one of a few threads.
 
@@ -314,7 +319,7 @@ async def in_thread(function: Callable[..., Value], *args: Any) -> Value:
     try:
         limiter = _threads.get()
     except LookupError:
-        limiter = anyio.CapacityLimiter(max(2, os.cpu_count() or 1))
+        limiter = anyio.CapacityLimiter(max(2, processors()))
         _threads.set(limiter)
     return await anyio.to_thread.run_sync(function, *args, limiter=limiter)
 

@@ -13,17 +13,16 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequen
 from contextlib import AbstractAsyncContextManager, aclosing
 from functools import partial
 from itertools import islice
-from operator import attrgetter
 from typing import Any, TypeVar
 
 from aiocopick.errors import AlreadyExistsError, ConflictError, CopickError, NotFoundError, ReadOnlyError, StorageError
 from aiocopick.storage import loops
-from aiocopick.storage.backends.base import Backend, Condition, ConditionError, Content, Page
+from aiocopick.storage.backends.base import Backend, Condition, ConditionError, Content, Page, Some, Use
 from aiocopick.storage.base import Buffer, Capabilities, Entry, Range, ReadItem, Storage
 from aiocopick.storage.faults import scrub, secrets_of, shows_secret
 from aiocopick.storage.keys import check_key, check_prefix, is_key, parse_root
-from aiocopick.storage.limits import gather
-from aiocopick.storage.reading import Form, read_batches, read_singly
+from aiocopick.storage.limits import gather, in_thread, processors
+from aiocopick.storage.reading import Raised, guarded, read_batches, read_singly
 from aiocopick.storage.retries import Failure, attempt_until
 from aiocopick.storage.scan import UnfitError, children, dense, follow, nested, reading_ahead, walk
 from aiocopick.storage.settings import Settings
@@ -247,7 +246,7 @@ class ManagedStorage:
         self, items: Iterable[ReadItem]
     ) -> AbstractAsyncContextManager[AsyncIterator[tuple[ReadItem, bytes | CopickError]]]:
         """Contents of many objects, as they arrive, an error in place of what could not be read."""
-        return self._read_each(items, attrgetter("data"))
+        return self._read_each(items, _data)
 
     def read_many_versioned(
         self, keys: Iterable[str]
@@ -255,15 +254,49 @@ class ManagedStorage:
         """Contents of many objects with their etags, as they arrive, an error in place of what could not be read."""
         return self._read_each(keys, _as_pair)
 
+    def read_through(
+        self, keys: Iterable[str], use: Callable[[str, bytes], Value], *, limit: int | None = None
+    ) -> AbstractAsyncContextManager[AsyncIterator[tuple[str, Value | CopickError]]]:
+        """What a function makes of many contents, off the event loop, as they arrive; errors in their places."""
+        most = self._settings.max_concurrency if limit is None else min(limit, self._settings.max_concurrency)
+        if self._core.backend.reads_in_threads:
+            # More threads than processors, as some of them wait for the disk.
+            return self._in_batches(keys, guarded(use), min(most, 2 * processors()))
+
+        async def finish(key: str, content: Content) -> Value:
+            return await in_thread(use, key, content.data)
+
+        return self._singly(keys, finish, most)
+
     def _read_each(
-        self, items: Iterable[ReadItem], form: Form[Value]
+        self, items: Iterable[ReadItem], form: Callable[[Content], Value]
     ) -> AbstractAsyncContextManager[AsyncIterator[tuple[Any, Value | CopickError]]]:
-        limit, budget = self._settings.max_concurrency, self._settings.max_bytes_in_flight
-        size = self._core.backend.read_batch
-        if size == 1:
-            return read_singly(self._read_item, items, form, limit=limit, budget=budget, expected=self._expected)
-        failed = partial(self._failed, "read")
-        return read_batches(self._read_some, items, form, size=size, limit=limit, budget=budget, failed=failed)
+        limit = self._settings.max_concurrency
+        if self._core.backend.read_batch > 1:
+            return self._in_batches(items, lambda _, content: form(content), limit)
+
+        async def finish(_: ReadItem, content: Content) -> Value:
+            return form(content)
+
+        return self._singly(items, finish, limit)
+
+    def _singly(
+        self, items: Iterable[ReadItem], finish: Callable[[Any, Content], Awaitable[Value]], limit: int
+    ) -> AbstractAsyncContextManager[AsyncIterator[tuple[Any, Value | CopickError]]]:
+        budget = self._settings.max_bytes_in_flight
+        return read_singly(self._read_item, items, finish, limit=limit, budget=budget, expected=self._expected)
+
+    def _in_batches(
+        self, items: Iterable[ReadItem], use: Use[Value | Raised], limit: int
+    ) -> AbstractAsyncContextManager[AsyncIterator[tuple[Any, Value | CopickError]]]:
+        return read_batches(
+            partial(self._read_some, use),
+            items,
+            size=self._core.backend.read_batch,
+            limit=limit,
+            budget=self._settings.max_bytes_in_flight,
+            failed=partial(self._failed, "read"),
+        )
 
     def _expected(self) -> int:
         return self._connection().expected(self._settings.max_bytes_in_flight)
@@ -273,14 +306,14 @@ class ManagedStorage:
         return Content(await self.read(key, span)) if span is not None else await self._read(check_key(key), None)
 
     async def _read_some(
-        self, items: Sequence[tuple[str, Range | None]], budget: int
-    ) -> Sequence[Content | BaseException]:
-        async def attempt(backend: Backend) -> Sequence[Content | BaseException]:
-            return await backend.read_some(items, budget)
+        self, use: Use[Value], items: Sequence[tuple[str, Range | None]], budget: int
+    ) -> Sequence[Value | BaseException]:
+        async def attempt(backend: Backend) -> Some[Value | BaseException]:
+            return await backend.read_some(items, budget, use)
 
-        results = await self._run("read", items[0][0], attempt, weight=budget, count=0)
+        results, size = await self._run("read", items[0][0], attempt, weight=budget, count=0)
         self.stats.counted("read", len(results))
-        self.stats.moved(read=sum(len(result.data) for result in results if isinstance(result, Content)))
+        self.stats.moved(read=size)
         return results
 
     def _failed(self, verb: str, key: str, error: BaseException) -> CopickError:
@@ -432,6 +465,10 @@ class ManagedStorage:
     async def aclose(self) -> None:
         """Close this loop's connections; the next use connects again."""
         await loops.release(self._core.key, self._core)
+
+
+def _data(content: Content) -> bytes:
+    return content.data
 
 
 def _as_pair(content: Content) -> tuple[bytes, str | None]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from itertools import islice
 from typing import Any, Generic, TypeAlias, TypeVar
 
@@ -17,36 +18,62 @@ from aiocopick.storage.limits import Backlog, stream
 
 Value = TypeVar("Value")
 
-Form: TypeAlias = Callable[[Content], Value]
-"""What the consumer gets of a content: the bytes, or all of it."""
-
 Pair: TypeAlias = tuple[Any, Value | CopickError]
 
 # Content that one hop into a thread brings back; more than that, and what is left waits for the next.
 HOP_BYTES = 8 * 1024 * 1024
 
 
+@dataclass(frozen=True, slots=True)
+class Raised:
+    """What became of a content: working on it failed. That is not the fault of who read it."""
+
+    error: Exception
+
+    def ours(self) -> CopickError:
+        """The error as a result; one that is not ours is raised."""
+        if not isinstance(self.error, CopickError):
+            raise self.error
+        return self.error
+
+
+def guarded(use: Callable[[str, bytes], Value]) -> Callable[[str, Content], Value | Raised]:
+    """A function of a content as something that raises nothing."""
+
+    def work(key: str, content: Content) -> Value | Raised:
+        try:
+            return use(key, content.data)
+        except Exception as error:
+            return Raised(error)
+
+    return work
+
+
 @asynccontextmanager
 async def read_singly(
     read: Callable[[ReadItem], Awaitable[Content]],
     items: Iterable[ReadItem],
-    form: Form[Value],
+    finish: Callable[[Any, Content], Awaitable[Value]],
     *,
     limit: int,
     budget: int,
     expected: Callable[[], int],
 ) -> AsyncIterator[AsyncIterator[Pair[Value]]]:
-    """Read one object a request; at most `limit` requests and about `budget` bytes are under way or waiting."""
+    """Read one object a request; at most `limit` requests and about `budget` bytes are under way or waiting.
+
+    What `finish` makes of a content is what the consumer gets.
+    """
     waiting = Gate(limit, budget)
 
     async def fetch(item: ReadItem) -> tuple[Value, int]:
         held = await waiting.enter(expected())
         try:
             content = await read(item)
+            held = waiting.reweigh(held, len(content.data))
+            return await finish(item, content), held
         except BaseException:
             waiting.leave(held)
             raise
-        return form(content), waiting.reweigh(held, len(content.data))
 
     async with stream(fetch, items, limit=limit) as results:
         yield _Singles(results, waiting)
@@ -68,16 +95,18 @@ class _Singles(AsyncIterator[Pair[Value]], Generic[Value]):
 
 @asynccontextmanager
 async def read_batches(
-    read: Callable[[Sequence[tuple[str, Range | None]], int], Awaitable[Sequence[Content | BaseException]]],
+    read: Callable[[Sequence[tuple[str, Range | None]], int], Awaitable[Sequence[Value | Raised | BaseException]]],
     items: Iterable[ReadItem],
-    form: Form[Value],
     *,
     size: int,
     limit: int,
     budget: int,
     failed: Callable[[str, BaseException], CopickError],
 ) -> AsyncIterator[AsyncIterator[Pair[Value]]]:
-    """Read up to `size` objects a hop; a hop that comes back early leaves its rest to another one."""
+    """Read up to `size` objects a hop; a hop that comes back early leaves its rest to another one.
+
+    Exceptions among its results say why something could not be read.
+    """
     source = iter(items)
     backlog = Backlog(iter(lambda: list(islice(source, size)), []))
     hop = max(1, min(HOP_BYTES, budget // 4))
@@ -97,7 +126,10 @@ async def read_batches(
             if len(results) < len(wanted):
                 backlog.add([item for item, _ in wanted[len(results) :]])
             for (item, span), result in zip(wanted, results, strict=False):
-                pairs.append((item, form(result) if isinstance(result, Content) else failed(span[0], result)))
+                if isinstance(result, Raised):
+                    pairs.append((item, result.ours()))
+                else:
+                    pairs.append((item, failed(span[0], result) if isinstance(result, BaseException) else result))
             return pairs
         finally:
             backlog.done()

@@ -6,9 +6,9 @@ connections, so the store may be used from any of them, from several at once, an
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Iterable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Iterator
 from contextlib import aclosing
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 from zarr.abc.store import ByteRequest, OffsetByteRequest, RangeByteRequest, Store, SuffixByteRequest
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from zarr.core.buffer import Buffer, BufferPrototype
 
     from aiocopick.storage.base import Entry, Range, Storage
+
+Item = TypeVar("Item")
 
 _TOGETHER = 64
 """Keys asked for at once by the methods that take several; the limits of the storage hold below that."""
@@ -53,9 +55,9 @@ class StorageStore(Store):
         return self.storage.path_of(self.prefix)
 
     @property
-    def batches(self) -> bool:
-        """Whether the storage gains nothing from more than a few requests in flight (local disk)."""
-        return self.storage.capabilities.directories
+    def reads_in_threads(self) -> bool:
+        """Whether values are read in threads of this machine (local disk), where they may as well be worked on."""
+        return self.storage.capabilities.nested
 
     def __str__(self) -> str:
         return self.url
@@ -140,6 +142,43 @@ class StorageStore(Store):
             values = await self.get_partial_values(items[0][1], [(key, part) for key, _, part in items])
             for (key, _, _), value in zip(items, values, strict=True):
                 yield key, value
+
+    async def read_through(
+        self, items: Iterable[tuple[str, Item]], use: Callable[[Item, bytes], None], limit: int
+    ) -> list[Item]:
+        """Give values to a function, off the event loop: in the thread that read them, where one did.
+
+        Parameters
+        ----------
+        items : iterable of (str, object)
+            Keys, and what goes to the function with their values.
+        use : callable
+            Called in a thread.
+        limit : int
+            Values worked on at a time.
+
+        Returns
+        -------
+        list
+            The items of keys that have no value.
+        """
+        waiting: dict[str, Item] = {}
+        missing: list[Item] = []
+
+        def keys() -> Iterator[str]:
+            for name, item in items:
+                key = self._key(name)
+                waiting[key] = item
+                yield key
+
+        async with self.storage.read_through(keys(), lambda key, data: use(waiting[key], data), limit=limit) as results:
+            async for key, error in results:
+                item = waiting.pop(key)
+                if isinstance(error, NotFoundError):
+                    missing.append(item)
+                elif error is not None:
+                    raise error from error.__cause__
+        return missing
 
     async def exists(self, key: str) -> bool:
         """Whether there is a value; a directory is none."""

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import asyncio
 import pickle
+import threading
 from collections.abc import Iterable
 from typing import Any
 
@@ -25,6 +26,7 @@ from aiocopick.errors import (
     AlreadyExistsError,
     ConflictError,
     CopickError,
+    FormatError,
     InvalidNameError,
     NotFoundError,
     ReadOnlyError,
@@ -115,6 +117,33 @@ class ReadContract:
         assert found == {key: await filled.read_versioned(key) for key in CONTENTS}
 
     @pytest.mark.asyncio
+    async def test_puts_contents_through_a_function_off_the_loop(self, filled: Storage) -> None:
+        threads: set[int] = set()
+
+        def use(key: str, data: bytes) -> tuple[str, int]:
+            threads.add(threading.get_ident())
+            if key == PICKS:
+                raise FormatError("it means nothing", path=key)
+            return key, len(data)
+
+        async with filled.read_through([*CONTENTS, "missing", "../outside"], use, limit=3) as results:
+            found = {key: result async for key, result in results}
+        assert isinstance(found.pop("missing"), NotFoundError)
+        assert isinstance(found.pop("../outside"), InvalidNameError)
+        assert isinstance(found.pop(PICKS), FormatError)
+        assert found == {key: (key, len(content)) for key, content in CONTENTS.items() if key != PICKS}
+        assert threading.get_ident() not in threads
+
+    @pytest.mark.asyncio
+    async def test_errors_of_a_function_on_contents_are_its_own(self, filled: Storage) -> None:
+        with pytest.raises(ZeroDivisionError):
+            async with filled.read_through([PICKS], lambda _key, data: len(data) // 0) as results:
+                async for _ in results:
+                    pass
+        assert filled.stats.retries == 0
+        assert filled.stats.in_flight == 0
+
+    @pytest.mark.asyncio
     @pytest.mark.parametrize("details", [True, False])
     async def test_lists_directories_with_what_is_in_some_of_them(self, filled: Storage, details: bool) -> None:
         runs = ["ExperimentRuns/TS_10", RUN, "ExperimentRuns/missing", "../outside"]
@@ -124,7 +153,7 @@ class ReadContract:
         assert found.pop() == []
         for run, entries in zip(runs, found, strict=False):
             assert not isinstance(entries, CopickError)
-            expected = {}
+            expected: dict[str, bool] = {}
             for key, is_prefix in _children(run).items():
                 inner = _children(key) if key.endswith(("/Picks", "/VoxelSpacing10.000")) else {}
                 expected |= inner or {key: is_prefix}

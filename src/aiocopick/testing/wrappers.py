@@ -13,7 +13,7 @@ import anyio.lowlevel
 from aiocopick.errors import CopickError, StorageError
 from aiocopick.storage.base import Buffer, Capabilities, Entry, Range, ReadItem, Storage
 from aiocopick.storage.keys import is_key
-from aiocopick.storage.limits import gather_results, stream
+from aiocopick.storage.limits import gather_results, in_thread, stream
 from aiocopick.storage.scan import nested, reading_ahead
 from aiocopick.storage.stats import StorageStats
 
@@ -134,6 +134,16 @@ class WrappedStorage:
     ) -> AbstractAsyncContextManager[AsyncIterator[tuple[str, tuple[bytes, str | None] | CopickError]]]:
         """One request for each item."""
         return stream(self.read_versioned, keys, limit=16)
+
+    def read_through(
+        self, keys: Iterable[str], use: Callable[[str, bytes], Value], *, limit: int | None = None
+    ) -> AbstractAsyncContextManager[AsyncIterator[tuple[str, Value | CopickError]]]:
+        """One request for each item."""
+
+        async def read(key: str) -> Value:
+            return await in_thread(use, key, await self.read(key))
+
+        return stream(read, keys, limit=16 if limit is None else limit)
 
     async def write(self, key: str, data: Buffer, *, if_match: str | None = None, create: bool = False) -> str | None:
         """One request."""

@@ -6,7 +6,7 @@ import sys
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple, TypeAlias, TypeVar
 
 from aiocopick.storage.base import Buffer, Capabilities, Entry, Range
 from aiocopick.storage.faults import Fault, common_fault
@@ -41,6 +41,15 @@ class Content(NamedTuple):
 
     data: bytes
     etag: str | None = None
+
+
+Value = TypeVar("Value")
+
+Use: TypeAlias = Callable[[str, Content], Value]
+"""What becomes of a content under a key; it raises nothing."""
+
+Some: TypeAlias = tuple[list[Value], int]
+"""Results in the order of what was asked for, and how many bytes were read for them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +97,9 @@ class Backend(ABC):
     read_batch: ClassVar[int] = 1
     """Objects that :meth:`read_some` takes at a time; 1 where every object is a request of its own."""
 
+    reads_in_threads: ClassVar[bool] = False
+    """Whether :meth:`read_some` gives contents to `use` in a thread, where it may take its time."""
+
     delete_batch: ClassVar[int] = 1
     """Objects that :meth:`delete` takes at a time."""
 
@@ -123,8 +135,13 @@ class Backend(ABC):
     async def read(self, key: str, span: Range | None) -> Content:
         """The content, or a part of it, complete or not at all."""
 
-    async def read_some(self, items: Sequence[tuple[str, Range | None]], budget: int) -> list[Content | BaseException]:
-        """Contents of the first items, at least of one; it may stop once they hold `budget` bytes."""
+    async def read_some(
+        self, items: Sequence[tuple[str, Range | None]], budget: int, use: Use[Value]
+    ) -> Some[Value | BaseException]:
+        """What `use` makes of the contents of the first items, at least of one, where they are read; and their bytes.
+
+        It may stop once they were `budget` bytes.
+        """
         raise NotImplementedError
 
     async def list_nested(

@@ -10,10 +10,10 @@ import stat
 import threading
 import time
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, TypeVar
 
 from aiocopick.errors import StorageError
-from aiocopick.storage.backends.base import Condition, ConditionError, Content
+from aiocopick.storage.backends.base import Condition, ConditionError, Content, Some, Use
 from aiocopick.storage.backends.disk_tree import DiskTree, etag_of
 from aiocopick.storage.backends.temporary import is_temporary, temporary_name
 from aiocopick.storage.base import Buffer, Range
@@ -24,6 +24,8 @@ except ImportError:  # Windows has none
     fcntl: Any = None
 else:
     fcntl = _fcntl
+
+Value = TypeVar("Value")
 
 # Where directories cannot be locked, writers of this process at least take turns.
 _turns = threading.Lock()
@@ -49,9 +51,11 @@ class Disk(DiskTree):
         finally:
             os.close(handle)
 
-    def read_some(self, items: list[tuple[str, Range | None]], budget: int) -> list[Content | BaseException]:
-        """Contents of the first items, at least of one, until they hold `budget` bytes."""
-        results: list[Content | BaseException] = []
+    def read_some(
+        self, items: list[tuple[str, Range | None]], budget: int, use: Use[Value]
+    ) -> Some[Value | BaseException]:
+        """What becomes of the first items, at least of one, until they were `budget` bytes."""
+        results: list[Value | BaseException] = []
         held = 0
         for key, span in items:
             try:
@@ -59,11 +63,11 @@ class Disk(DiskTree):
             except Exception as error:
                 results.append(error)
                 continue
-            results.append(content)
+            results.append(use(key, content))
             held += len(content.data)
             if held >= budget:
                 break
-        return results
+        return results, held
 
     def write(self, key: str, data: Buffer, condition: Condition | None) -> str:
         """Replace a file atomically: a reader, or a crash, finds the old content or the new one."""

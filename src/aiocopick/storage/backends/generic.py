@@ -10,19 +10,21 @@ import inspect
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 
 import anyio
 import anyio.to_thread
 
 from aiocopick.errors import AccessDeniedError, NotFoundError, StorageError
-from aiocopick.storage.backends.base import Backend, Condition, Content, Page
+from aiocopick.storage.backends.base import Backend, Condition, Content, Page, Some, Use
 from aiocopick.storage.backends.temporary import is_temporary, temporary_name
 from aiocopick.storage.base import Buffer, Capabilities, Entry, Range
 from aiocopick.storage.faults import DENIED, MISSING, Fault, common_fault
 from aiocopick.storage.keys import Root
 from aiocopick.storage.limits import in_thread_to_the_end
 from aiocopick.storage.settings import Settings, merge
+
+Value = TypeVar("Value")
 
 _ARCHIVES = frozenset({"zip", "tar", "libarchive"})
 _READ_ONLY = frozenset({"tar", "libarchive", "github", "git", "reference", "data", "jupyter", "wandb"})
@@ -154,17 +156,23 @@ class GenericBackend(Backend):
             return Content(data if span is None else data[span[0] : span[1]])
         return Content(await self._call("cat_file", self._path(key), start=span[0], end=span[1], abandon=True))
 
-    async def read_some(self, items: Sequence[tuple[str, Range | None]], budget: int) -> list[Content | BaseException]:
-        """Contents of several files in one hop; one by one where nothing blocks."""
+    async def read_some(
+        self, items: Sequence[tuple[str, Range | None]], budget: int, use: Use[Value]
+    ) -> Some[Value | BaseException]:
+        """Several files in one hop; one by one where nothing blocks."""
         if self._asynchronous:
             try:
-                return [await self.read(*items[0])]
+                content = await self.read(*items[0])
             except Exception as error:
-                return [error]
-        return list(await self._hop(self._read_here, list(items), budget, abandon=True))
+                return [error], 0
+            return [use(items[0][0], content)], len(content.data)
+        found: Some[Value | BaseException] = await self._hop(self._read_here, list(items), budget, use, abandon=True)
+        return found
 
-    def _read_here(self, items: Sequence[tuple[str, Range | None]], budget: int) -> list[Content | BaseException]:
-        results: list[Content | BaseException] = []
+    def _read_here(
+        self, items: Sequence[tuple[str, Range | None]], budget: int, use: Use[Value]
+    ) -> Some[Value | BaseException]:
+        results: list[Value | BaseException] = []
         held = 0
         for key, span in items:
             try:
@@ -176,11 +184,11 @@ class GenericBackend(Backend):
             except Exception as error:
                 results.append(error)
                 continue
-            results.append(Content(data))
+            results.append(use(key, Content(data)))
             held += len(data)
             if held >= budget:
                 break
-        return results
+        return results, held
 
     async def write(self, key: str, data: Buffer, condition: Condition | None) -> str | None:
         """Write a file, and the directories above it."""

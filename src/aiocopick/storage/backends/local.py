@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 import anyio
 import anyio.to_thread
 
-from aiocopick.storage.backends.base import Backend, Condition, Content, Page, connections
+from aiocopick.storage.backends.base import Backend, Condition, Content, Page, Some, Use, connections
 from aiocopick.storage.backends.disk import Disk
 from aiocopick.storage.base import Buffer, Capabilities, Entry, Range
 from aiocopick.storage.keys import Root
@@ -34,6 +34,7 @@ class LocalBackend(Backend):
     ordered = True
     native_tree = True
     read_batch = 64
+    reads_in_threads = True
     delete_batch = 64
 
     def __init__(self, settings: Settings, root: Root) -> None:
@@ -81,9 +82,11 @@ class LocalBackend(Backend):
         """The content of a file, or a part of it."""
         return await self._look(self.disk.read, key, span)
 
-    async def read_some(self, items: Sequence[tuple[str, Range | None]], budget: int) -> list[Content | BaseException]:
-        """Contents of several files in one hop."""
-        return await self._look(self.disk.read_some, list(items), budget)
+    async def read_some(
+        self, items: Sequence[tuple[str, Range | None]], budget: int, use: Use[Value]
+    ) -> Some[Value | BaseException]:
+        """Several files in one hop."""
+        return await self._look(self.disk.read_some, list(items), budget, use)
 
     async def write(self, key: str, data: Buffer, condition: Condition | None) -> str | None:
         """Write a temporary file beside the target and put it in its place."""
