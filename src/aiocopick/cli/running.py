@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, NoReturn
@@ -32,11 +33,27 @@ def execute(work: Callable[[], Awaitable[int]]) -> None:
         raise typer.Exit(0) from None
     except CopickError as error:
         fail(error)
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, typer.Abort):
         typer.echo("interrupted", err=True)
         raise typer.Exit(INTERRUPTED) from None
     if code:
         raise typer.Exit(code)
+
+
+def confirmed(question: str) -> bool:
+    """Ask on the terminal. Nothing else runs on the loop that the question could hold up.
+
+    Raises
+    ------
+    typer.Abort
+        An interrupt, or the end of the input.
+    """
+    # asyncio answers an interrupt with a cancellation, which would wait for the answer; it takes the signal back after.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        return typer.confirm(question)
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def fail(error: CopickError) -> NoReturn:
