@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 import typer
 
 from aiocopick.cli.running import execute, report_errors
 from aiocopick.errors import NotFoundError
+from tests.cli.running import TIMEOUT
 
 
 async def interrupted() -> int:
@@ -51,3 +56,20 @@ def test_what_could_not_be_done_is_a_line_each(capsys: pytest.CaptureFixture[str
 def test_a_bug_is_not_hidden() -> None:
     with pytest.raises(ZeroDivisionError):
         execute(broken)
+
+
+@pytest.mark.parametrize("command", ["ls", "crawl", "points"])
+def test_a_full_disk_below_the_output_is_one_line(sample_folder: Path, command: str) -> None:
+    full = Path("/dev/full")
+    if not full.exists():
+        pytest.skip("this system has no /dev/full")
+    with full.open("w") as output:
+        done = subprocess.run(
+            [sys.executable, "-m", "aiocopick", command, str(sample_folder)],
+            stdout=output,
+            stderr=subprocess.PIPE,
+            text=True,
+            timeout=TIMEOUT,
+            check=False,
+        )
+    assert (done.returncode, done.stderr) == (1, "aiocopick: Cannot write: No space left on device\n")

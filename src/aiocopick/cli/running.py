@@ -26,18 +26,33 @@ def execute(work: Callable[[], Awaitable[int]]) -> None:
 
     try:
         code = anyio.run(work)
-        sys.stdout.flush()
+        if sys.stdout is not None:
+            sys.stdout.flush()
     except BrokenPipeError:
-        # The reader (`| head`) has seen enough. Python would complain once more when it flushes at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        # The reader (`| head`) has seen enough.
+        _drop_output()
         raise typer.Exit(0) from None
     except CopickError as error:
         fail(error)
+    except (TimeoutError, ConnectionError):
+        # A storage maps these to errors of ours.
+        raise
+    except OSError as error:
+        # A full disk below the standard output, or a file of the command's own that cannot be written.
+        _drop_output()
+        where = "" if error.filename is None else f" {error.filename}"
+        typer.echo(f"aiocopick: Cannot write{where}: {one_line(error.strerror or error)}", err=True)
+        raise typer.Exit(FAILED) from None
     except (KeyboardInterrupt, typer.Abort):
         typer.echo("interrupted", err=True)
         raise typer.Exit(INTERRUPTED) from None
     if code:
         raise typer.Exit(code)
+
+
+def _drop_output() -> None:
+    """Python would complain once more when it flushes at exit."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def confirmed(question: str) -> bool:
