@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -9,9 +10,10 @@ from pathlib import Path
 import pytest
 import typer
 
-from aiocopick.cli.running import execute, report_errors
+from aiocopick.cli.printing import print_json, visible
+from aiocopick.cli.running import execute, one_line, report_errors
 from aiocopick.errors import NotFoundError
-from tests.cli.running import TIMEOUT
+from tests.cli.running import TIMEOUT, aiocopick
 
 
 async def interrupted() -> int:
@@ -73,3 +75,26 @@ def test_a_full_disk_below_the_output_is_one_line(sample_folder: Path, command: 
             check=False,
         )
     assert (done.returncode, done.stderr) == (1, "aiocopick: Cannot write: No space left on device\n")
+
+
+def test_nothing_in_a_name_reaches_the_terminal_as_a_command(tmp_path: Path) -> None:
+    name = "evil\x1b[2J\u202e\ttwo\nlines 粒子"
+    picks = tmp_path / "ExperimentRuns" / name / "Picks"
+    picks.mkdir(parents=True)
+    (picks / "user_1_ribosome.json").write_text("{")
+    shown = r"evil\x1b[2J\u202e\ttwo\nlines 粒子"
+    assert visible(name) == shown
+    assert one_line(f"{name}\n") == r"evil\x1b[2J\u202e two lines 粒子"
+    assert aiocopick("ls", tmp_path).out == f"{shown}\n"
+    assert aiocopick("ls", tmp_path, "*").out == f"{shown}\tpicks\tribosome:user/1\n"
+    assert aiocopick("ls", tmp_path, "--json").json["run"] == name
+    for arguments in (("tree", tmp_path), ("crawl", tmp_path, "--load", "picks"), ("doctor", tmp_path)):
+        said = aiocopick(*arguments)
+        assert "\x1b[2J" not in said.out + said.err
+        assert r"\x1b[2J" in said.out
+
+
+def test_what_is_no_number_is_null_in_json(capsys: pytest.CaptureFixture[str]) -> None:
+    print_json({"x": float("nan"), "rows": [1.5, float("-inf")], "name": "粒子"})
+    said = capsys.readouterr().out
+    assert json.loads(said, parse_constant=pytest.fail) == {"x": None, "rows": [1.5, None], "name": "粒子"}

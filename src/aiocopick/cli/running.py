@@ -10,6 +10,7 @@ from typing import Any, NoReturn
 
 import typer
 
+from aiocopick.cli.printing import visible
 from aiocopick.errors import CopickError
 
 FAILED = 1
@@ -88,4 +89,4 @@ def report_errors(errors: Mapping[str, Any]) -> int:
 
 def one_line(error: object) -> str:
     """The message of an error without line breaks."""
-    return " ".join(str(error).split()) or type(error).__name__
+    return visible(" ".join(str(error).split())) or type(error).__name__
