@@ -97,6 +97,23 @@ def test_a_crawl_on_s3_is_one_listing_per_run(sample_folder: Path, moto_server: 
     assert found["requests"]["list"] <= 5
 
 
+def test_tables_beside_a_project_are_reached_like_it(
+    sample_folder: Path, moto_server: MotoServer, tmp_path: Path
+) -> None:
+    bucket, other = moto_server.new_bucket(), moto_server.new_bucket()
+    moto_server.seed_folder(bucket, sample_folder, "project/")
+    config = tmp_path / "config.json"
+    config.write_text(config_of(moto_server, f"s3://{bucket}/project"))
+    catalog, points = f"s3://{bucket}/tables/catalog.parquet", f"s3://{other}/points.parquet"
+    assert aiocopick("crawl", config, "--out", catalog).code == 0
+    again = aiocopick("crawl", config, "--out", f"s3://{other}/new.parquet", "--since", catalog, "--json")
+    assert again.json["changes"] == {"added": 0, "changed": 0, "removed": 0}
+    assert aiocopick("ls", config, "--catalog", catalog).out.split() == ["TS_001", "TS_002", "TS_003"]
+    assert aiocopick("points", config, "--out", points).code == 0
+    assert aiocopick("points", config, "--out", points, "--since", points).code == 0
+    assert moto_server.keys(other) == ["new.parquet", "points.parquet"]
+
+
 # --- sources that are none --------------------------------------------------------------------------------------------
 
 

@@ -15,7 +15,7 @@ from aiocopick.errors import ConflictError, FormatError, LayerError
 from aiocopick.sample import sample_config, write_sample
 from aiocopick.tables import catalog, changes, store_table
 from aiocopick.tables.held import held
-from aiocopick.tables.opened import with_catalog
+from aiocopick.tables.opened import file_arguments, with_catalog
 from tests.servers.fixtures import MakeWebServer
 from tests.servers.s3 import MotoServer
 from tests.tables.handmade import picks_ref, run_ref, table_of
@@ -212,3 +212,24 @@ async def test_other_tables_and_checks_are_refused(sample: AsyncRoot) -> None:
         await with_catalog(sample, changes(await catalog(sample), await catalog(sample)))
     with pytest.raises(LayerError, match="md5"):
         await with_catalog(sample, await catalog(sample), "md5")  # type: ignore[arg-type]
+
+
+@pytest.mark.asyncio
+async def test_a_table_is_reached_with_the_arguments_of_the_layer_beside_it() -> None:
+    def layer(name: str, root: str, **fs_args: Any) -> dict[str, Any]:
+        return {"root": root, "layer_name": name, "fs_args": fs_args, "read_only": name != "mine"}
+
+    config = aiocopick.CopickConfigMultilayer(
+        layers=[
+            layer("public", "s3://public/project", anon=True),
+            layer("mine", "s3://mine/project", key="k"),
+            layer("disk", "/data/project"),
+        ]
+    )
+    async with aiocopick.open(config) as root:
+        assert file_arguments(root, "s3://mine/catalog.parquet") == {"fs_args": {"key": "k"}}
+        assert file_arguments(root, "s3://public/catalog.parquet", to_write=True) == {"fs_args": {"anon": True}}
+        assert file_arguments(root, "s3://other/catalog.parquet") == {"fs_args": {"anon": True}}
+        assert file_arguments(root, "s3://other/catalog.parquet", to_write=True) == {"fs_args": {"key": "k"}}
+        for elsewhere in ("gs://mine/catalog.parquet", "/data/catalog.parquet", "catalog.parquet"):
+            assert file_arguments(root, elsewhere) == {}

@@ -100,11 +100,12 @@ async def _write(
 ) -> dict[str, Any]:
     """Make the catalogue; returns what the summary says besides."""
     import aiocopick
+    from aiocopick.tables.opened import file_arguments
 
-    earlier = None if since is None else await aiocopick.load_table(since)
+    earlier = None if since is None else await aiocopick.load_table(since, **file_arguments(root, since))
     with progress("crawling") as advance:
         table = await aiocopick.catalog(root, kinds, runs=runs, stats=stats, since=earlier, progress=advance)
-    await aiocopick.store_table(table, out)
+    await aiocopick.store_table(table, out, **file_arguments(root, out, to_write=True))
     survey.add_table(table)
     if earlier is None:
         return {"out": out}

@@ -52,7 +52,7 @@ Catalog = Annotated[
     str | None,
     typer.Option("--catalog", metavar="FILE", help="Take listings from this catalogue (see crawl --out)."),
 ]
-Out = Annotated[str | None, typer.Option("--out", metavar="FILE", help="Write a Parquet file.")]
+Out = Annotated[str | None, typer.Option("--out", metavar="FILE", help="Write a Parquet file, to a path or URL.")]
 Since = Annotated[
     str | None,
     typer.Option("--since", metavar="FILE", help="An earlier --out: what did not change is not read again."),
