@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +10,7 @@ import numpy as np
 
 from aiocopick.entities import AsyncFilaments, AsyncPicks, AsyncTomogram, AsyncVolume, load
 from aiocopick.entities.files import AsyncFile
-from aiocopick.errors import CopickError, NotFoundError
+from aiocopick.errors import CopickError, FormatError, NotFoundError
 from aiocopick.layout.refs import RunRef
 from aiocopick.storage.limits import gather_results, stream
 from aiocopick.tables.held import held, is_listed, stored_objects
@@ -86,6 +86,7 @@ async def examine(
     scope = Scope.of(runs, kinds)
     findings = [finding for layer in root.layers async for finding in _names(layer, scope)]
     if scope.nouns is None:
+        findings += [finding for layer in root.layers async for finding in _meta(layer)]
         findings += await _volumes([place for item in await stored_objects(root) for place in _places(item)], None)
     # Points are measured against the tomograms of their run.
     nouns = scope.nouns | {"tomograms"} if scope.nouns and scope.nouns & {"picks", "filaments"} else scope.nouns
@@ -106,13 +107,16 @@ async def examine(
     return sorted(findings, key=lambda finding: (finding.run or "", finding.path))
 
 
-async def _names(layer: Layer, scope: Scope) -> Any:
+async def _names(layer: Layer, scope: Scope) -> AsyncIterator[Finding]:
     """Keys in the place of entities that mean nothing."""
 
     def skipped(run: str | None, keys: Iterable[str]) -> Iterator[Finding]:
         for key in keys:
             yield Finding(
-                problem="unparsable name", run=run, path=layer.path_of(key), detail="no entity can have this name"
+                problem="unparsable name",
+                run=run,
+                path=layer.path_of(key),
+                detail="no entity can have this name, or another name that means the same hides it",
             )
 
     listing = await layer.list_runs()
@@ -129,6 +133,14 @@ async def _names(layer: Layer, scope: Scope) -> Any:
                 found += skipped(run.ref.run, listed.skipped)
     for finding in found:
         yield finding
+
+
+async def _meta(layer: Layer) -> AsyncIterator[Finding]:
+    """The ``.meta`` file of the root, when it cannot be understood."""
+    try:
+        await layer.load_meta(None)
+    except FormatError as error:
+        yield Finding(problem="broken metadata", run=None, path=error.path or layer.url, detail=str(error))
 
 
 async def _run(run: AsyncRun, nouns: frozenset[str] | None, scope: Scope) -> list[Finding]:
@@ -168,7 +180,7 @@ async def _volumes(volumes: Sequence[Any], run: str | None) -> list[Finding]:
     findings = []
     for volume, result in zip(volumes, await gather_results(_levels, volumes, limit=_VOLUMES_AT_ONCE), strict=True):
         if isinstance(result, NotFoundError):
-            detail = "no level in it: it was created and not written, or its writing was interrupted"
+            detail = f"created and not written, or its writing was interrupted ({result})"
             findings.append(Finding(problem="unfinished volume", run=run, path=volume.path, detail=detail))
         elif isinstance(result, CopickError):
             findings.append(Finding(problem="broken volume", run=run, path=volume.path, detail=str(result)))
