@@ -204,6 +204,12 @@ def test_completion_knows_the_kinds() -> None:
 
     assert complete_kinds("pi") == ["picks"]
     assert complete_kinds("picks,me") == ["picks,meshes"]
-    words = {"COMP_WORDS": "aiocopick crawl --kinds pi", "COMP_CWORD": "3"}
-    said = aiocopick_child(_AIOCOPICK_COMPLETE="complete_bash", **words)
-    assert (said.code, said.out.split()) == (0, ["picks"])
+    for typed, completed in (
+        ("--kinds pi", ["picks"]),
+        ("--kinds picks,se", ["picks,segmentations"]),
+        ("--load me", ["meshes", "meta"]),
+        ("--load picks,f", ["picks,filaments"]),
+    ):
+        words = {"COMP_WORDS": f"aiocopick crawl {typed}", "COMP_CWORD": "3"}
+        said = aiocopick_child(_AIOCOPICK_COMPLETE="complete_bash", **words)
+        assert (said.code, said.out.split()) == (0, completed)

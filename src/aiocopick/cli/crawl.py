@@ -16,6 +16,7 @@ from aiocopick.cli.options import (
     Runs,
     Since,
     Source,
+    complete_loadable,
     overrides,
     parse_kinds,
 )
@@ -32,7 +33,13 @@ def crawl(
     runs: Runs = None,
     kinds: Kinds = None,
     load: Annotated[
-        list[str] | None, typer.Option("--load", metavar="KIND,...", help=f"Also read: {', '.join(LOADABLE)}.")
+        list[str] | None,
+        typer.Option(
+            "--load",
+            metavar="KIND,...",
+            help=f"Also read: {', '.join(LOADABLE)}.",
+            autocompletion=complete_loadable,
+        ),
     ] = None,
     out: Out = None,
     since: Since = None,
