@@ -79,6 +79,9 @@ def test_a_broken_file_is_reported_and_the_rest_counted(own_sample: Path) -> Non
     table = aiocopick("crawl", own_sample, "--load", "picks")
     assert table.code == 3
     assert "TS_002" in table.out
+    broken.with_name("template-matching_0_ribosome.json").write_text("{")
+    (error,) = aiocopick("crawl", own_sample, "--load", "picks", "--json").json["errors"]
+    assert error["error"].endswith(" (and 1 more)")
 
 
 def test_a_crawl_over_http_needs_nothing_else(own_sample: Path, web_server: MakeWebServer) -> None:

@@ -74,9 +74,7 @@ def confirmed(question: str) -> bool:
 
 def fail(error: CopickError) -> NoReturn:
     """Print an error in one line and leave with exit code 1."""
-    notes = len(getattr(error, "__notes__", ()))
-    more = f" (and {notes} more)" if notes else ""
-    typer.echo(f"aiocopick: {one_line(error)}{more}", err=True)
+    typer.echo(f"aiocopick: {one_line(error)}", err=True)
     raise typer.Exit(FAILED) from None
 
 
@@ -88,5 +86,7 @@ def report_errors(errors: Mapping[str, Any]) -> int:
 
 
 def one_line(error: object) -> str:
-    """The message of an error without line breaks."""
-    return visible(" ".join(str(error).split())) or type(error).__name__
+    """The message of an error without line breaks, and how many others came with it."""
+    notes = len(getattr(error, "__notes__", ()))
+    more = f" (and {notes} more)" if notes else ""
+    return (visible(" ".join(str(error).split())) or type(error).__name__) + more
