@@ -212,6 +212,8 @@ async def test_other_tables_and_checks_are_refused(sample: AsyncRoot) -> None:
         await with_catalog(sample, changes(await catalog(sample), await catalog(sample)))
     with pytest.raises(LayerError, match="md5"):
         await with_catalog(sample, await catalog(sample), "md5")  # type: ignore[arg-type]
+    with pytest.raises(LayerError, match="catalog="):
+        aiocopick.open(sample.config, verify="etag")
 
 
 @pytest.mark.asyncio
