@@ -162,6 +162,14 @@ async def test_kinds_it_was_made_without_are_no_empty_lists(sample: AsyncRoot) -
     assert len(await found.query_picks()) == 4
     with pytest.raises(LayerError):
         await found.query_meshes()
+    fresh = await root.get_run("TS_002")
+    assert fresh is not None
+    assert len(await fresh.picks()) == 4
+    for ask in (fresh.meshes, fresh.voxel_spacings, lambda: fresh.get_voxel_spacing(10.0)):
+        with pytest.raises(LayerError, match="picks"):
+            await ask()
+    async for run in root.crawl():
+        assert isinstance(run.error, LayerError)
 
 
 @pytest.mark.asyncio
