@@ -13,9 +13,10 @@ import aiocopick
 from aiocopick.entities import AsyncRoot
 from aiocopick.errors import ConflictError, FormatError, LayerError
 from aiocopick.sample import sample_config, write_sample
-from aiocopick.tables import catalog, changes, store_table
+from aiocopick.tables import catalog, changes, select, store_table
 from aiocopick.tables.held import held
 from aiocopick.tables.opened import file_arguments, with_catalog
+from aiocopick.tables.schema import metadata_of
 from tests.servers.fixtures import MakeWebServer
 from tests.servers.s3 import MotoServer
 from tests.tables.handmade import picks_ref, run_ref, table_of
@@ -170,6 +171,24 @@ async def test_kinds_it_was_made_without_are_no_empty_lists(sample: AsyncRoot) -
             await ask()
     async for run in root.crawl():
         assert isinstance(run.error, LayerError)
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("kind", ["tomograms", "features"])
+async def test_volumes_come_with_what_they_hang_on(sample_with_volumes: AsyncRoot, kind: str) -> None:
+    table = await catalog(sample_with_volumes, {kind})
+    assert set(table["kind"].to_pylist()) == {"run", "voxel_spacing", "tomogram", "features"}
+    assert metadata_of(table)["kinds"] == ["features", "tomograms", "voxel_spacings"]
+    root = await with_catalog(sample_with_volumes, table)
+    async with select(root, kinds=kind) as found:
+        assert [entity.kind async for entity in found] == [{"tomograms": "tomogram"}.get(kind, kind)] * 2
+    run = await root.get_run("TS_001")
+    assert run is not None
+    (spacing,) = await run.voxel_spacings()
+    (tomogram,) = await spacing.tomograms()
+    assert [features.feature_type for features in await tomogram.features()] == ["gradient"]
+    with pytest.raises(LayerError, match="picks"):
+        await run.picks()
 
 
 @pytest.mark.asyncio
