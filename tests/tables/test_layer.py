@@ -223,6 +223,10 @@ async def test_each_layer_lists_its_own_rows() -> None:
         other = table.set_column(table.column_names.index("layer"), "layer", [["elsewhere"] * table.num_rows])
         with pytest.raises(LayerError, match="elsewhere"):
             await with_catalog(both, other)
+    # One of the layers alone holds less than the catalogue says.
+    async with aiocopick.open("memory://upper") as alone:
+        with pytest.raises(LayerError, match="lower"):
+            await with_catalog(alone, table)
 
 
 @pytest.mark.asyncio

@@ -49,10 +49,12 @@ def catalog_layers(layers: Sequence[Layer], table: pa.Table, *, verify: Verify =
     """
     if verify not in (None, "etag"):
         raise LayerError(f"verify={verify!r} is not known; use 'etag' or None.")
-    if len(layers) == 1:
-        return [CatalogLayer(layers[0], CatalogIndex(table), verify)]
     listed = set(table.column("layer").unique().to_pylist()) if "layer" in table.column_names else set()
-    unknown = sorted(name for name in listed - {layer.name for layer in layers} if name is not None)
+    listed.discard(None)
+    if len(layers) == 1 and len(listed) <= 1:
+        # Whatever it is called: a config and a URL may name the same place differently.
+        return [CatalogLayer(layers[0], CatalogIndex(table), verify)]
+    unknown = sorted(listed - {layer.name for layer in layers})
     if unknown:
         raise LayerError(f"The catalogue lists a layer {unknown[0]!r}, which this project does not have.")
     return [CatalogLayer(layer, CatalogIndex(table, layer.name), verify) for layer in layers]
