@@ -117,6 +117,37 @@ async def test_what_an_unfinished_volume_lacks_is_said(sample: AsyncRoot) -> Non
 
 
 @pytest.mark.asyncio
+async def test_features_whose_tomogram_is_gone_are_named(sample: AsyncRoot) -> None:
+    storage = sample.layers[0].storage  # type: ignore[attr-defined]
+    await storage.delete_tree(f"{RUN}/VoxelSpacing10.000/wbp.zarr")
+    key = f"{RUN}/VoxelSpacing10.000/wbp_gradient_features.zarr"
+    assert await problems(sample) == [("features without tomogram", "TS_001", key)]
+    assert await problems(sample, kinds={"features"}) == [("features without tomogram", "TS_001", key)]
+    assert await problems(sample, kinds={"picks"}) == []
+
+
+@pytest.mark.asyncio
+async def test_features_may_lie_in_another_layer_than_their_tomogram(sample: AsyncRoot) -> None:
+    overlay = aiocopick.CopickConfigMultilayer(
+        layers=[
+            {"root": "memory://features-over", "layer_name": "over", "priority": 1},
+            {"root": sample.url, "layer_name": "under", "read_only": True},
+        ]
+    )
+    async with aiocopick.open(overlay) as root:
+        run = await root.get_run("TS_001")
+        assert run is not None
+        spacing = await run.get_voxel_spacing(10.0)
+        assert spacing is not None
+        tomogram = await spacing.get_tomogram("wbp")
+        assert tomogram is not None
+        await (await tomogram.new_features("edges")).from_numpy(np.zeros((8, 8, 8), np.float32))
+        assert await problems(root) == []
+    async with aiocopick.open("memory://features-over") as alone:
+        assert [what for what, _, _ in await problems(alone)] == ["features without tomogram"]
+
+
+@pytest.mark.asyncio
 async def test_metadata_of_the_project_is_read(sample: AsyncRoot) -> None:
     await write(sample, ".meta", b"{")
     assert await problems(sample) == [("broken metadata", None, ".meta")]
