@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import logging
 import subprocess
 import sys
+import warnings
 from pathlib import Path
 
 import pytest
@@ -34,6 +36,12 @@ async def problems() -> int:
     return report_errors({"TS_001": ValueError("a\nb"), "TS_002": "gone"})
 
 
+async def warned() -> int:
+    warnings.warn("Layer 'x' is left out:\nno answer", UserWarning, stacklevel=1)
+    logging.getLogger("aiocopick.layers").warning("%s is left out.", "a\x1b[2Jb")
+    return 0
+
+
 def code_of(work: object) -> int:
     with pytest.raises(typer.Exit) as leaving:
         execute(work)  # type: ignore[arg-type]
@@ -53,6 +61,14 @@ def test_an_error_of_ours_is_one_line(capsys: pytest.CaptureFixture[str]) -> Non
 def test_what_could_not_be_done_is_a_line_each(capsys: pytest.CaptureFixture[str]) -> None:
     assert code_of(problems) == 3
     assert capsys.readouterr().err == "aiocopick: TS_001: a b\naiocopick: TS_002: gone\n"
+
+
+@pytest.mark.filterwarnings("default")
+def test_what_the_library_warns_of_is_a_line_each(capsys: pytest.CaptureFixture[str]) -> None:
+    execute(warned)
+    assert capsys.readouterr().err == (
+        "aiocopick: Layer 'x' is left out: no answer\naiocopick: a\\x1b[2Jb is left out.\n"
+    )
 
 
 def test_a_bug_is_not_hidden() -> None:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
 import sys
-from collections.abc import Awaitable, Callable, Mapping
+import warnings
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, NoReturn
 
 import typer
@@ -21,12 +24,13 @@ INTERRUPTED = 130
 def execute(work: Callable[[], Awaitable[int]]) -> None:
     """Run a command's coroutine to its end; what it returns is the exit code.
 
-    An error of ours becomes one line on standard error and exit code 1.
+    An error of ours becomes one line on standard error and exit code 1; what the library warns of is a line each.
     """
     import anyio
 
     try:
-        code = anyio.run(work)
+        with _warnings_as_lines():
+            code = anyio.run(work)
         if sys.stdout is not None:
             sys.stdout.flush()
     except BrokenPipeError:
@@ -42,13 +46,40 @@ def execute(work: Callable[[], Awaitable[int]]) -> None:
         # A full disk below the standard output, or a file of the command's own that cannot be written.
         _drop_output()
         where = "" if error.filename is None else f" {error.filename}"
-        typer.echo(f"aiocopick: Cannot write{where}: {one_line(error.strerror or error)}", err=True)
+        _tell(f"Cannot write{where}: {one_line(error.strerror or error)}")
         raise typer.Exit(FAILED) from None
     except (KeyboardInterrupt, typer.Abort):
         typer.echo("interrupted", err=True)
         raise typer.Exit(INTERRUPTED) from None
     if code:
         raise typer.Exit(code)
+
+
+@contextmanager
+def _warnings_as_lines() -> Iterator[None]:
+    """Say what the library logs and warns of without a place in its source, and with nothing that a terminal obeys."""
+
+    def show(message: Warning | str, *place: Any, **more: Any) -> None:
+        _tell(one_line(message))
+
+    handler = _Lines(logging.WARNING)
+    logger = logging.getLogger("aiocopick")
+    logger.addHandler(handler)
+    try:
+        with warnings.catch_warnings():
+            warnings.showwarning = show
+            yield
+    finally:
+        logger.removeHandler(handler)
+
+
+class _Lines(logging.Handler):
+    def emit(self, record: logging.LogRecord) -> None:
+        _tell(one_line(record.getMessage()))
+
+
+def _tell(line: str) -> None:
+    typer.echo(f"aiocopick: {line}", err=True)
 
 
 def _drop_output() -> None:
@@ -74,14 +105,14 @@ def confirmed(question: str) -> bool:
 
 def fail(error: CopickError) -> NoReturn:
     """Print an error in one line and leave with exit code 1."""
-    typer.echo(f"aiocopick: {one_line(error)}", err=True)
+    _tell(one_line(error))
     raise typer.Exit(FAILED) from None
 
 
 def report_errors(errors: Mapping[str, Any]) -> int:
     """Print what could not be done, a line each on standard error; returns the exit code."""
     for what, error in errors.items():
-        typer.echo(f"aiocopick: {what}: {one_line(error)}", err=True)
+        _tell(f"{visible(what)}: {one_line(error)}")
     return PROBLEMS if errors else 0
 
 
