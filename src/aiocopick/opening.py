@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from aiocopick.entities.root import AsyncRoot
-from aiocopick.errors import FormatError, NotFoundError
+from aiocopick.errors import FormatError, LayerError, NotFoundError
 from aiocopick.formats.json_bytes import parse_json
 from aiocopick.models.config import CopickConfig, CopickConfigFS, parse_config
 from aiocopick.storage import open_storage
@@ -39,6 +39,8 @@ class Opening:
     def __init__(
         self, source: Source, must_exist: bool, catalog: Catalog, verify: Verify, overrides: dict[str, Any]
     ) -> None:
+        if verify is not None and catalog is None:
+            raise LayerError(f"verify={verify!r} needs a catalogue to go by: pass catalog= as well.")
         self._source = source
         self._must_exist = must_exist
         self._catalog = catalog
@@ -112,7 +114,7 @@ def open(
     FormatError
         The file is no config or catalogue, or the config says nothing that can be opened.
     LayerError
-        The catalogue is one of another project.
+        The catalogue is one of another project; or `verify` was given without a catalogue.
     """
     return Opening(source, must_exist, catalog, verify, overrides)
 

@@ -79,6 +79,9 @@ def test_a_broken_file_is_reported_and_the_rest_counted(own_sample: Path) -> Non
     table = aiocopick("crawl", own_sample, "--load", "picks")
     assert table.code == 3
     assert "TS_002" in table.out
+    broken.with_name("template-matching_0_ribosome.json").write_text("{")
+    (error,) = aiocopick("crawl", own_sample, "--load", "picks", "--json").json["errors"]
+    assert error["error"].endswith(" (and 1 more)")
 
 
 def test_a_crawl_over_http_needs_nothing_else(own_sample: Path, web_server: MakeWebServer) -> None:
@@ -95,6 +98,23 @@ def test_a_crawl_on_s3_is_one_listing_per_run(sample_folder: Path, moto_server: 
     found = aiocopick("crawl", config, "--json").json
     assert found["entities"] == EVERYTHING
     assert found["requests"]["list"] <= 5
+
+
+def test_tables_beside_a_project_are_reached_like_it(
+    sample_folder: Path, moto_server: MotoServer, tmp_path: Path
+) -> None:
+    bucket, other = moto_server.new_bucket(), moto_server.new_bucket()
+    moto_server.seed_folder(bucket, sample_folder, "project/")
+    config = tmp_path / "config.json"
+    config.write_text(config_of(moto_server, f"s3://{bucket}/project"))
+    catalog, points = f"s3://{bucket}/tables/catalog.parquet", f"s3://{other}/points.parquet"
+    assert aiocopick("crawl", config, "--out", catalog).code == 0
+    again = aiocopick("crawl", config, "--out", f"s3://{other}/new.parquet", "--since", catalog, "--json")
+    assert again.json["changes"] == {"added": 0, "changed": 0, "removed": 0}
+    assert aiocopick("ls", config, "--catalog", catalog).out.split() == ["TS_001", "TS_002", "TS_003"]
+    assert aiocopick("points", config, "--out", points).code == 0
+    assert aiocopick("points", config, "--out", points, "--since", points).code == 0
+    assert moto_server.keys(other) == ["new.parquet", "points.parquet"]
 
 
 # --- sources that are none --------------------------------------------------------------------------------------------
@@ -187,6 +207,12 @@ def test_completion_knows_the_kinds() -> None:
 
     assert complete_kinds("pi") == ["picks"]
     assert complete_kinds("picks,me") == ["picks,meshes"]
-    words = {"COMP_WORDS": "aiocopick crawl --kinds pi", "COMP_CWORD": "3"}
-    said = aiocopick_child(_AIOCOPICK_COMPLETE="complete_bash", **words)
-    assert (said.code, said.out.split()) == (0, ["picks"])
+    for typed, completed in (
+        ("--kinds pi", ["picks"]),
+        ("--kinds picks,se", ["picks,segmentations"]),
+        ("--load me", ["meshes", "meta"]),
+        ("--load picks,f", ["picks,filaments"]),
+    ):
+        words = {"COMP_WORDS": f"aiocopick crawl {typed}", "COMP_CWORD": "3"}
+        said = aiocopick_child(_AIOCOPICK_COMPLETE="complete_bash", **words)
+        assert (said.code, said.out.split()) == (0, completed)

@@ -56,3 +56,11 @@ def test_the_demo_overwrites_nothing(tmp_path: Path) -> None:
     assert said.code == 2
     assert "not an empty folder" in said.err
     assert [path.name for path in tmp_path.iterdir()] == ["precious.txt"]
+
+
+def test_a_place_that_cannot_be_written_is_a_wrong_option(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    said = aiocopick("demo", "--output", tmp_path / "file" / "inside")
+    assert said.code == 2
+    # The box that it is shown in breaks lines anywhere.
+    assert "cannot be used" in " ".join(said.err.replace("│", " ").split())

@@ -62,6 +62,9 @@ def test_info_shows_entities(sample_folder: Path) -> None:
         ("membrane:membrain/0@10.0", [40, 80, 80], 1),
     ]
     assert "1280" in aiocopick("info", sample_folder, "--kinds", "meshes", "--runs", "TS_001").out
+    rows = aiocopick("info", sample_folder, "--runs", "TS_002", "--json").lines
+    assert {row["run"] for row in rows} == {"TS_002"}
+    assert len({row["kind"] for row in rows}) == 7
 
 
 def test_info_says_what_cannot_be_read(own_sample: Path) -> None:

@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
+import pty
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
-from tests.cli.running import aiocopick
+from tests.cli.running import TIMEOUT, aiocopick
 from tests.servers.s3 import MotoServer
 
 
@@ -64,4 +69,28 @@ def test_rm_says_what_it_could_not_delete(own_sample: Path, tmp_path: Path) -> N
     said = aiocopick("rm", config, "ribosome:curator", "--yes")
     assert said.code == 3
     assert "read-only" in said.err
+    assert len(aiocopick("ls", own_sample, "ribosome:curator").out.splitlines()) == 3
+
+
+def test_an_interrupt_of_the_question_is_felt_at_once(own_sample: Path) -> None:
+    terminal, keyboard = pty.openpty()
+    child = subprocess.Popen(
+        [sys.executable, "-m", "aiocopick", "rm", str(own_sample), "ribosome:curator"],
+        stdin=keyboard,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        assert child.stdout is not None
+        said = ""
+        while "[y/N]" not in said and (letter := child.stdout.read(1)):
+            said += letter
+        child.send_signal(signal.SIGINT)
+        _, errors = child.communicate(timeout=TIMEOUT)
+    finally:
+        child.kill()
+        os.close(terminal)
+        os.close(keyboard)
+    assert (child.returncode, errors) == (130, "interrupted\n")
     assert len(aiocopick("ls", own_sample, "ribosome:curator").out.splitlines()) == 3

@@ -141,6 +141,25 @@ async def test_a_run_called_like_a_glob_stands_for_itself(client: Any, tmp_path:
 
 
 @pytest.mark.asyncio
+@pytest.mark.parametrize("runs", ["TS_099", ["TS_002", "TS_099", "TS_001"], ["TS_00[12]", "TS_099"]])
+async def test_a_run_that_was_named_and_is_not_there_is_an_error(project: AsyncRoot, client: Any, runs: Any) -> None:
+    found = await crawl(project, client=client, runs=runs)
+    assert found.to_pylist() == (await aiocopick.catalog(project, runs=runs)).to_pylist()
+    assert "no run" in found.to_pylist()[-1]["error"]
+    mapped = await map_runs(project, count_points, client=client, runs=runs)
+    assert list(mapped.errors) == ["TS_099"]
+    assert "no run" in mapped.errors["TS_099"]
+
+
+@pytest.mark.asyncio
+async def test_what_a_crawl_refuses_is_refused_before_anything_is_sent(project: AsyncRoot, client: Any) -> None:
+    with pytest.raises(ValueError, match="tomograms"):
+        await map_runs(project, count_points, client=client, load={"tomograms"})
+    with pytest.raises(aiocopick.InvalidNameError, match="pick"):
+        await map_runs(project, count_points, client=client, kinds={"pick"})
+
+
+@pytest.mark.asyncio
 async def test_what_travels_is_the_configuration(project: AsyncRoot) -> None:
     import pickle
 

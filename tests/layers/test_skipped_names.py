@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import logging
+import uuid
 from pathlib import Path
 
 import pytest
 
 import aiocopick
+from aiocopick.layers.filesystem import FilesystemLayer
+from aiocopick.layers.flat import FEW
+from aiocopick.layout.refs import RunRef
+from aiocopick.models import CopickConfigFS
 
 
 @pytest.mark.asyncio
@@ -24,6 +29,23 @@ async def test_a_strange_name_is_told_once(tmp_path: Path, caplog: pytest.LogCap
     assert [record.getMessage() for record in caplog.records] == [
         f"{folder / 'strange.json'} is not a name that CoPick gives, so it is left out."
     ]
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("root", ["disk", "memory"])
+async def test_every_way_of_listing_tells_of_strange_names(root: str, tmp_path: Path) -> None:
+    config = CopickConfigFS(root=str(tmp_path) if root == "disk" else f"memory://{uuid.uuid4().hex}")
+    layer = FilesystemLayer(config)
+    run = layer.locate(RunRef(run="TS_1"))
+    strange = [f"{run.key}/Picks/strange.json", f"{run.key}/VoxelSpacingfine", f"{run.key}/VoxelSpacingnone"]
+    for key in (strange[0], f"{strange[1]}/wbp.zarr/.zgroup", f"{strange[2]}/notes.txt"):
+        await layer.storage.write(key, b"{}")
+    listed = await layer.list_run(run)
+    assert listed.skipped == tuple(strange)
+    async with layer.scan([run] * FEW) as listings:
+        async for _, found in listings:
+            assert found == listed
+    await layer.aclose()
 
 
 @pytest.mark.asyncio

@@ -13,9 +13,10 @@ import aiocopick
 from aiocopick.entities import AsyncRoot
 from aiocopick.errors import ConflictError, FormatError, LayerError
 from aiocopick.sample import sample_config, write_sample
-from aiocopick.tables import catalog, changes, store_table
+from aiocopick.tables import catalog, changes, select, store_table
 from aiocopick.tables.held import held
-from aiocopick.tables.opened import with_catalog
+from aiocopick.tables.opened import file_arguments, with_catalog
+from aiocopick.tables.schema import metadata_of
 from tests.servers.fixtures import MakeWebServer
 from tests.servers.s3 import MotoServer
 from tests.tables.handmade import picks_ref, run_ref, table_of
@@ -162,6 +163,32 @@ async def test_kinds_it_was_made_without_are_no_empty_lists(sample: AsyncRoot) -
     assert len(await found.query_picks()) == 4
     with pytest.raises(LayerError):
         await found.query_meshes()
+    fresh = await root.get_run("TS_002")
+    assert fresh is not None
+    assert len(await fresh.picks()) == 4
+    for ask in (fresh.meshes, fresh.voxel_spacings, lambda: fresh.get_voxel_spacing(10.0)):
+        with pytest.raises(LayerError, match="picks"):
+            await ask()
+    async for run in root.crawl():
+        assert isinstance(run.error, LayerError)
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("kind", ["tomograms", "features"])
+async def test_volumes_come_with_what_they_hang_on(sample_with_volumes: AsyncRoot, kind: str) -> None:
+    table = await catalog(sample_with_volumes, {kind})
+    assert set(table["kind"].to_pylist()) == {"run", "voxel_spacing", "tomogram", "features"}
+    assert metadata_of(table)["kinds"] == ["features", "tomograms", "voxel_spacings"]
+    root = await with_catalog(sample_with_volumes, table)
+    async with select(root, kinds=kind) as found:
+        assert [entity.kind async for entity in found] == [{"tomograms": "tomogram"}.get(kind, kind)] * 2
+    run = await root.get_run("TS_001")
+    assert run is not None
+    (spacing,) = await run.voxel_spacings()
+    (tomogram,) = await spacing.tomograms()
+    assert [features.feature_type for features in await tomogram.features()] == ["gradient"]
+    with pytest.raises(LayerError, match="picks"):
+        await run.picks()
 
 
 @pytest.mark.asyncio
@@ -196,6 +223,10 @@ async def test_each_layer_lists_its_own_rows() -> None:
         other = table.set_column(table.column_names.index("layer"), "layer", [["elsewhere"] * table.num_rows])
         with pytest.raises(LayerError, match="elsewhere"):
             await with_catalog(both, other)
+    # One of the layers alone holds less than the catalogue says.
+    async with aiocopick.open("memory://upper") as alone:
+        with pytest.raises(LayerError, match="lower"):
+            await with_catalog(alone, table)
 
 
 @pytest.mark.asyncio
@@ -212,3 +243,26 @@ async def test_other_tables_and_checks_are_refused(sample: AsyncRoot) -> None:
         await with_catalog(sample, changes(await catalog(sample), await catalog(sample)))
     with pytest.raises(LayerError, match="md5"):
         await with_catalog(sample, await catalog(sample), "md5")  # type: ignore[arg-type]
+    with pytest.raises(LayerError, match="catalog="):
+        aiocopick.open(sample.config, verify="etag")
+
+
+@pytest.mark.asyncio
+async def test_a_table_is_reached_with_the_arguments_of_the_layer_beside_it() -> None:
+    def layer(name: str, root: str, **fs_args: Any) -> dict[str, Any]:
+        return {"root": root, "layer_name": name, "fs_args": fs_args, "read_only": name != "mine"}
+
+    config = aiocopick.CopickConfigMultilayer(
+        layers=[
+            layer("public", "s3://public/project", anon=True),
+            layer("mine", "s3://mine/project", key="k"),
+            layer("disk", "/data/project"),
+        ]
+    )
+    async with aiocopick.open(config) as root:
+        assert file_arguments(root, "s3://mine/catalog.parquet") == {"fs_args": {"key": "k"}}
+        assert file_arguments(root, "s3://public/catalog.parquet", to_write=True) == {"fs_args": {"anon": True}}
+        assert file_arguments(root, "s3://other/catalog.parquet") == {"fs_args": {"anon": True}}
+        assert file_arguments(root, "s3://other/catalog.parquet", to_write=True) == {"fs_args": {"key": "k"}}
+        for elsewhere in ("gs://mine/catalog.parquet", "/data/catalog.parquet", "catalog.parquet"):
+            assert file_arguments(root, elsewhere) == {}

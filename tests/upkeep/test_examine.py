@@ -43,6 +43,8 @@ async def test_nothing_is_wrong_with_an_empty_project() -> None:
     [
         (f"{RUN}/Picks/nonsense.json", b"{}", "unparsable name"),
         (f"{RUN}/Segmentations/x_y.zarr/.zgroup", b"{}", "unparsable name"),
+        (f"{RUN}/VoxelSpacingfine/notes.txt", b"", "unparsable name"),
+        (f"{RUN}/VoxelSpacing10.0/notes.txt", b"", "unparsable name"),
         (f"{RUN}/Picks/curator_1_ribosome.json", b"{", "broken file"),
         (f"{RUN}/Picks/curator_1_ribosome.json", b'{"points": [{"location": {"x": "far"}}]}', "broken file"),
         (f"{RUN}/Meshes/curator_1_membrane.glb", b"glTF", "broken file"),
@@ -59,7 +61,7 @@ async def test_each_problem_is_named_and_hides_no_other(
     sample: AsyncRoot, key: str, content: bytes, problem: str
 ) -> None:
     await write(sample, key, content)
-    path = key if "/.z" not in key else key.rpartition("/")[0]
+    path = key.rpartition("/")[0] if "/.z" in key or key.endswith("/notes.txt") else key
     found = await problems(sample)
     assert [(what, run) for what, run, _ in found] == [(problem, "TS_001")]
     assert found[0][2].removesuffix("/.meta").startswith(path.removesuffix("/.meta"))
@@ -103,6 +105,53 @@ async def test_a_volume_that_was_not_finished_is_named(sample: AsyncRoot) -> Non
         ("unfinished volume", None, "Objects/ribosome.zarr"),
         ("unfinished volume", "TS_001", f"{RUN}/VoxelSpacing5.000/denoised.zarr"),
     ]
+
+
+@pytest.mark.asyncio
+async def test_what_an_unfinished_volume_lacks_is_said(sample: AsyncRoot) -> None:
+    storage = sample.layers[0].storage  # type: ignore[attr-defined]
+    await storage.delete_tree(f"{RUN}/VoxelSpacing10.000/wbp.zarr/0")
+    (finding,) = await examine(sample)
+    assert finding.problem == "unfinished volume"
+    assert "level '0' is missing" in finding.detail
+
+
+@pytest.mark.asyncio
+async def test_features_whose_tomogram_is_gone_are_named(sample: AsyncRoot) -> None:
+    storage = sample.layers[0].storage  # type: ignore[attr-defined]
+    await storage.delete_tree(f"{RUN}/VoxelSpacing10.000/wbp.zarr")
+    key = f"{RUN}/VoxelSpacing10.000/wbp_gradient_features.zarr"
+    assert await problems(sample) == [("features without tomogram", "TS_001", key)]
+    assert await problems(sample, kinds={"features"}) == [("features without tomogram", "TS_001", key)]
+    assert await problems(sample, kinds={"picks"}) == []
+
+
+@pytest.mark.asyncio
+async def test_features_may_lie_in_another_layer_than_their_tomogram(sample: AsyncRoot) -> None:
+    overlay = aiocopick.CopickConfigMultilayer(
+        layers=[
+            {"root": "memory://features-over", "layer_name": "over", "priority": 1},
+            {"root": sample.url, "layer_name": "under", "read_only": True},
+        ]
+    )
+    async with aiocopick.open(overlay) as root:
+        run = await root.get_run("TS_001")
+        assert run is not None
+        spacing = await run.get_voxel_spacing(10.0)
+        assert spacing is not None
+        tomogram = await spacing.get_tomogram("wbp")
+        assert tomogram is not None
+        await (await tomogram.new_features("edges")).from_numpy(np.zeros((8, 8, 8), np.float32))
+        assert await problems(root) == []
+    async with aiocopick.open("memory://features-over") as alone:
+        assert [what for what, _, _ in await problems(alone)] == ["features without tomogram"]
+
+
+@pytest.mark.asyncio
+async def test_metadata_of_the_project_is_read(sample: AsyncRoot) -> None:
+    await write(sample, ".meta", b"{")
+    assert await problems(sample) == [("broken metadata", None, ".meta")]
+    assert await problems(sample, kinds={"picks"}) == []
 
 
 @pytest.mark.asyncio

@@ -16,6 +16,7 @@ from aiocopick.cli.options import (
     Runs,
     Since,
     Source,
+    complete_loadable,
     overrides,
     parse_kinds,
 )
@@ -32,7 +33,13 @@ def crawl(
     runs: Runs = None,
     kinds: Kinds = None,
     load: Annotated[
-        list[str] | None, typer.Option("--load", metavar="KIND,...", help=f"Also read: {', '.join(LOADABLE)}.")
+        list[str] | None,
+        typer.Option(
+            "--load",
+            metavar="KIND,...",
+            help=f"Also read: {', '.join(LOADABLE)}.",
+            autocompletion=complete_loadable,
+        ),
     ] = None,
     out: Out = None,
     since: Since = None,
@@ -100,11 +107,12 @@ async def _write(
 ) -> dict[str, Any]:
     """Make the catalogue; returns what the summary says besides."""
     import aiocopick
+    from aiocopick.tables.opened import file_arguments
 
-    earlier = None if since is None else await aiocopick.load_table(since)
+    earlier = None if since is None else await aiocopick.load_table(since, **file_arguments(root, since))
     with progress("crawling") as advance:
         table = await aiocopick.catalog(root, kinds, runs=runs, stats=stats, since=earlier, progress=advance)
-    await aiocopick.store_table(table, out)
+    await aiocopick.store_table(table, out, **file_arguments(root, out, to_write=True))
     survey.add_table(table)
     if earlier is None:
         return {"out": out}

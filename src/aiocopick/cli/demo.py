@@ -37,9 +37,14 @@ def demo(
         with tempfile.TemporaryDirectory(prefix="aiocopick-demo-") as folder:
             execute(lambda: _demo(Path(folder), runs, seed, as_json, kept=False))
         return
-    if output.exists() and (not output.is_dir() or any(output.iterdir())):
+    try:
+        taken = output.exists() and (not output.is_dir() or any(output.iterdir()))
+        if not taken:
+            output.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise typer.BadParameter(f"{output} cannot be used: {error.strerror}", param_hint="--output") from None
+    if taken:
         raise typer.BadParameter(f"{output} is not an empty folder", param_hint="--output")
-    output.mkdir(parents=True, exist_ok=True)
     execute(lambda: _demo(output.resolve(), runs, seed, as_json, kept=True))
 
 

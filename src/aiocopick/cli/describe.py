@@ -5,6 +5,8 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from aiocopick.cli.printing import visible
+
 if TYPE_CHECKING:
     from aiocopick.entities import AsyncEntity
 
@@ -30,7 +32,7 @@ def as_line(entity: Any, long: bool) -> str:
     if long:
         located = entity.sources[0].located
         columns += ["" if located.size is None else str(located.size), time_of(located.modified) or "", entity.path]
-    return "\t".join(columns)
+    return "\t".join(map(visible, columns))
 
 
 def time_of(modified: float | None) -> str | None:

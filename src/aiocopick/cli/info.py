@@ -22,7 +22,7 @@ def info(
     fs_args: FsArgs = None,
     catalog: Catalog = None,
 ) -> None:
-    """Show a project (layers, runs, objects); or with a URI or --kinds, what is known of entities.
+    """Show a project (layers, runs, objects); or with a URI, --kinds or --runs, what is known of entities.
 
     Files are read for the number of points and faces, metadata of volumes for their levels. Exit code 3 when something
     could not be read.
@@ -41,7 +41,7 @@ async def _info(
     from aiocopick.tables.stats import stats_of
 
     async with aiocopick.open(source, **fields) as root:
-        if uris is None and kinds is None:
+        if uris is None and kinds is None and runs is None:
             _show(await _project(root), "project", as_json)
             return 0
         selection = aiocopick.select(root, uris, runs, kinds=kinds, on_error="skip")

@@ -14,9 +14,19 @@ LOADABLE = ("picks", "meshes", "filaments", "meta")
 
 
 def complete_kinds(incomplete: str) -> list[str]:
-    """Kinds for the shell's completion; what was typed before a comma stays."""
+    """Kinds for the shell's completion."""
+    return _complete(incomplete, NOUNS)
+
+
+def complete_loadable(incomplete: str) -> list[str]:
+    """What a crawl can read, for the shell's completion."""
+    return _complete(incomplete, LOADABLE)
+
+
+def _complete(incomplete: str, names: Iterable[str]) -> list[str]:
+    # What was typed before a comma stays.
     before, comma, last = incomplete.rpartition(",")
-    return [f"{before}{comma}{noun}" for noun in NOUNS if noun.startswith(last)]
+    return [f"{before}{comma}{name}" for name in names if name.startswith(last)]
 
 
 Source = Annotated[
@@ -52,7 +62,7 @@ Catalog = Annotated[
     str | None,
     typer.Option("--catalog", metavar="FILE", help="Take listings from this catalogue (see crawl --out)."),
 ]
-Out = Annotated[str | None, typer.Option("--out", metavar="FILE", help="Write a Parquet file.")]
+Out = Annotated[str | None, typer.Option("--out", metavar="FILE", help="Write a Parquet file, to a path or URL.")]
 Since = Annotated[
     str | None,
     typer.Option("--since", metavar="FILE", help="An earlier --out: what did not change is not read again."),

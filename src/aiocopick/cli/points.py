@@ -46,15 +46,16 @@ async def _points(
     as_json: bool,
 ) -> int:
     import aiocopick
+    from aiocopick.tables.opened import file_arguments
     from aiocopick.tables.rows import rows_of
     from aiocopick.tables.schema import metadata_of
 
     async with aiocopick.open(source, **fields) as root:
-        earlier = None if since is None else await aiocopick.load_table(since)
+        earlier = None if since is None else await aiocopick.load_table(since, **file_arguments(root, since))
         with progress("reading") as advance:
             table = await aiocopick.points(root, uris, runs=runs, since=earlier, on_error="skip", progress=advance)
         if out is not None:
-            await aiocopick.store_table(table, out)
+            await aiocopick.store_table(table, out, **file_arguments(root, out, to_write=True))
     metadata = metadata_of(table)
     if out is not None:
         summary = {"points": table.num_rows, "files": len(metadata["files"]), "out": out}

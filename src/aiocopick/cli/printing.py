@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import math
+import re
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -16,10 +18,30 @@ if TYPE_CHECKING:
 Advance = Callable[[str], None]
 """Told the name of what is done."""
 
+# Control characters, line separators, what turns the direction of text, and halves of characters.
+_INVISIBLE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+
+
+def visible(text: str) -> str:
+    """Text on one line, with nothing in it that a terminal would obey: names come from storage."""
+    return _INVISIBLE.sub(lambda found: ascii(found[0])[1:-1], text)
+
 
 def print_json(value: Any) -> None:
-    """One JSON document on one line, so that several make JSON Lines."""
-    typer.echo(json.dumps(value, ensure_ascii=False, default=str))
+    """One JSON document on one line, so that several make JSON Lines. JSON has no NaN and no infinity: they are null."""
+    try:
+        text = json.dumps(value, ensure_ascii=False, default=str, allow_nan=False)
+    except ValueError:
+        text = json.dumps(_finite(value), ensure_ascii=False, default=str)
+    typer.echo(text)
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, dict):
+        return {name: _finite(item) for name, item in value.items()}
+    return [_finite(item) for item in value] if isinstance(value, list | tuple) else value
 
 
 def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
@@ -27,7 +49,7 @@ def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(title=Text(title), title_justify="left", header_style="bold")
+    table = Table(title=Text(visible(title)), title_justify="left", header_style="bold")
     cells = [[_cell(value) for value in row] for row in rows]
     for index, column in enumerate(columns):
         is_number = bool(cells) and all(row[index][1] for row in cells)
@@ -58,7 +80,8 @@ def _cell(value: Any) -> tuple[str, bool]:
         return f"{value:,}", True
     if isinstance(value, float):
         return f"{value:.2f}", True
-    return str(value), False
+    # Values of several lines are ours.
+    return "\n".join(map(visible, str(value).split("\n"))), False
 
 
 @contextmanager
@@ -75,6 +98,6 @@ def progress(what: str, total: int | None = None) -> Iterator[Advance]:
         task = bar.add_task(what, total=total)
 
         def advance(name: str) -> None:
-            bar.update(task, advance=1, description=f"{what} {name}")
+            bar.update(task, advance=1, description=f"{what} {visible(name)}")
 
         yield advance

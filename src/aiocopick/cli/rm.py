@@ -9,7 +9,7 @@ import typer
 
 from aiocopick.cli.options import AsJson, DryRun, FsArgs, Kinds, Runs, Source, Uris, overrides, parse_kinds
 from aiocopick.cli.printing import print_json, progress
-from aiocopick.cli.running import PROBLEMS, execute, report_errors
+from aiocopick.cli.running import PROBLEMS, confirmed, execute, report_errors
 
 
 def rm(
@@ -58,8 +58,7 @@ async def _rm(
                 typer.echo(as_line(entity, False))
         failed: dict[str, Any] = {}
         if chosen and not dry_run:
-            # Nothing else runs on this loop that the question could hold up.
-            if not yes and not typer.confirm(f"Delete these {len(chosen)}?"):
+            if not yes and not confirmed(f"Delete these {len(chosen)}?"):
                 return 0
             with progress("deleting", len(chosen)) as advance:
                 failed = await remove(chosen, progress=advance)

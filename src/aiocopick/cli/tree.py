@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from aiocopick.cli.options import AsJson, Catalog, FsArgs, Kinds, Runs, Source, Uris, overrides, parse_kinds
-from aiocopick.cli.printing import console, print_json
+from aiocopick.cli.printing import console, print_json, visible
 from aiocopick.cli.running import execute, report_errors
 
 if TYPE_CHECKING:
@@ -66,9 +66,9 @@ def _branches(run: AsyncRun, entities: Sequence[AsyncEntity]) -> Tree:
     from rich.text import Text
     from rich.tree import Tree
 
-    top = Tree(Text(run.name, style="bold"))
+    top = Tree(Text(visible(run.name), style="bold"))
     for kind, uris in _by_kind(run, entities)["entities"].items():
         branch = top.add(Text(kind.replace("_", " "), style="dim"))
         for uri in uris:
-            branch.add(Text(uri))
+            branch.add(Text(visible(uri)))
     return top

@@ -68,7 +68,7 @@ async def crawl(
     CopickError
         The cluster has no worker.
     """
-    scope = Scope.of(runs, kinds)
+    scope = Scope.of(runs, kinds).whole()
     names = await run_names(root, scope)
     jobs = [
         _Job(root, part, scope.nouns, stats, _part_of(since, part)) for part in cut(names, await threads_of(client))

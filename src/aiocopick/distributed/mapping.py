@@ -85,10 +85,18 @@ async def map_runs(
     ------
     CopickError
         The cluster has no worker.
+    InvalidNameError
+        A kind does not exist.
+    ValueError
+        Something cannot be loaded by a crawl.
     """
     scope = Scope.of(runs, kinds)
+    # What a crawl refuses, every worker would refuse for every run.
+    root.crawl(runs=(), kinds=scope.nouns, load=load)
     names = await run_names(root, scope)
-    jobs = [_Job(root, part, function, scope.nouns, frozenset(load)) for part in cut(names, await threads_of(client))]
+    loaded = frozenset((load,) if isinstance(load, str) else load)
+    parts = cut(names, await threads_of(client))
+    jobs = [_Job(root, part, function, scope.nouns, loaded) for part in parts]
     tables: dict[tuple[str, ...], pa.Table] = {}
     errors: dict[str, str] = {}
     async with submitted(client, _map_part, jobs, name="aiocopick-map", retries=retries) as results:

@@ -128,6 +128,9 @@ class RunBase(MetadataMixin):
     async def _cached(self, noun: str) -> list[Any]:
         if noun not in self._children:
             await self._fill()
+        if noun not in self._children:
+            # A layer that cannot list it says so.
+            return await self._query(noun, None)
         return list(self._children[noun])
 
     def _lists(self, spacing: AsyncVoxelSpacing) -> bool:
@@ -140,6 +143,9 @@ class RunBase(MetadataMixin):
             wanted = set(CHILDREN) - self._children.keys()
             if not self._deep or "voxel_spacings" in wanted:
                 wanted |= DEEP
+            known = self._stack.nouns
+            if known is not None:
+                wanted &= known
             if not wanted:
                 return
             nouns = None if wanted == NOUNS.keys() else frozenset(wanted)

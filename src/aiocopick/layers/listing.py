@@ -91,5 +91,5 @@ async def _flat(storage: Storage, key: str) -> list[Entry] | None:
 
 @lru_cache(maxsize=1024)
 def is_ours(folder: str) -> bool:
-    """Whether a folder of a run, by its name, holds entities."""
-    return folder in _FOLDERS or (folder.startswith(VOXEL_SPACING) and parse_voxel_spacing(folder) is not None)
+    """Whether a folder of a run, by its name, holds entities, or means to: what it cannot mean has to be told."""
+    return folder in _FOLDERS or folder.startswith(VOXEL_SPACING)

@@ -110,6 +110,12 @@ class Stack:
         return len(self.layers) == 1
 
     @property
+    def nouns(self) -> Nouns:
+        """The plural nouns that every layer can list; None for all, as only a catalogue of some kinds knows fewer."""
+        known = [nouns for layer in self.layers if (nouns := getattr(layer, "nouns", None)) is not None]
+        return frozenset.intersection(*known) if known else None
+
+    @property
     def read_only(self) -> bool:
         """Whether no layer can be written to."""
         return self._writer() is None

@@ -40,8 +40,9 @@ async def catalog(
     root : AsyncRoot
         The project.
     kinds : iterable of str, optional
-        Plural nouns, as for ``root.crawl()``. Runs always have their rows. None means everything, the objects of the
-        project that have a density map included.
+        Plural nouns, as for ``root.crawl()``. Runs always have their rows, and with tomograms or feature maps voxel
+        spacings and both of them do. None means everything, the objects of the project that have a density map
+        included.
     runs : str or iterable of str, optional
         A glob, or names.
     stats : bool
@@ -67,7 +68,7 @@ async def catalog(
     InvalidNameError
         A kind does not exist.
     """
-    scope = Scope.of(runs, kinds)
+    scope = Scope.of(runs, kinds).whole()
     known = {} if since is None else _known_stats(since)
     table = TableBuilder(catalog_columns(stats=stats))
     with_objects = scope.nouns is None if objects is None else objects

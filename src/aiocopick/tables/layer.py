@@ -11,6 +11,7 @@ from aiocopick.layers.base import Layer, Loaded, Nouns, Payload, Source
 from aiocopick.layout.listing import Listing, Located
 from aiocopick.layout.refs import NOUNS, RunRef, VoxelSpacingRef
 from aiocopick.storage.limits import stream
+from aiocopick.tables.held import NOUN_OF
 from aiocopick.tables.index import CatalogIndex
 
 if TYPE_CHECKING:
@@ -48,10 +49,12 @@ def catalog_layers(layers: Sequence[Layer], table: pa.Table, *, verify: Verify =
     """
     if verify not in (None, "etag"):
         raise LayerError(f"verify={verify!r} is not known; use 'etag' or None.")
-    if len(layers) == 1:
-        return [CatalogLayer(layers[0], CatalogIndex(table), verify)]
     listed = set(table.column("layer").unique().to_pylist()) if "layer" in table.column_names else set()
-    unknown = sorted(name for name in listed - {layer.name for layer in layers} if name is not None)
+    listed.discard(None)
+    if len(layers) == 1 and len(listed) <= 1:
+        # Whatever it is called: a config and a URL may name the same place differently.
+        return [CatalogLayer(layers[0], CatalogIndex(table), verify)]
+    unknown = sorted(listed - {layer.name for layer in layers})
     if unknown:
         raise LayerError(f"The catalogue lists a layer {unknown[0]!r}, which this project does not have.")
     return [CatalogLayer(layer, CatalogIndex(table, layer.name), verify) for layer in layers]
@@ -123,6 +126,11 @@ class CatalogLayer:
         return storage
 
     @property
+    def nouns(self) -> Nouns:
+        """The kinds that the catalogue was made of; None when that is all of them."""
+        return self._index.scope.nouns
+
+    @property
     def stats(self) -> StorageStats:
         """Counters of the storage."""
         return self._layer.stats
@@ -164,9 +172,13 @@ class CatalogLayer:
             The catalogue was not asked for these kinds, or could not read this run.
         """
         assert isinstance(run.ref, RunRef)
-        missing = sorted(nouns - self._index.scope.nouns) if nouns and self._index.scope.nouns is not None else []
-        if missing:
-            raise LayerError(f"The catalogue of {self.url} was made without {missing[0]}: make it again with them.")
+        known = self.nouns
+        missing = sorted((NOUNS.keys() if nouns is None else nouns) - known) if known is not None else []
+        if known is not None and missing:
+            raise LayerError(
+                f"The catalogue of {self.url} was made without {missing[0]}: ask for the kinds that are in it "
+                f"({', '.join(sorted(known))}), or make it again with them."
+            )
         error = self._index.error(run.ref.run)
         if error is not None:
             path = self.path_of(run.key)
@@ -218,7 +230,8 @@ class CatalogLayer:
         elif ref.kind == "object":
             listing = await self.list_objects()
         else:
-            listing = await self.list_run(self.locate(RunRef(run=ref.run)))  # type: ignore[attr-defined]
+            run = self.locate(RunRef(run=ref.run))  # type: ignore[attr-defined]
+            listing = await self.list_run(run, frozenset({NOUN_OF[ref.kind]}))
         return next((located for located in listing.located if located.ref == ref), None)
 
     async def ensure(self, *, create: bool = False) -> bool:

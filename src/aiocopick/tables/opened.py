@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any
 
+from aiocopick.storage.keys import parse_root
 from aiocopick.tables.layer import Verify, catalog_layers
 from aiocopick.tables.parquet import load_table
 
@@ -38,20 +39,43 @@ async def with_catalog(root: AsyncRoot, catalog: str | os.PathLike[str] | pa.Tab
     """
     table = catalog
     if isinstance(catalog, str | os.PathLike):
-        table = await load_table(catalog, **_arguments(root, os.fspath(catalog)))
+        table = await load_table(catalog, **file_arguments(root, catalog))
     stack = root._stack
     layers = catalog_layers(stack.layers, table, verify=verify)
     return type(root)._over(root.config, stack.over(layers))
 
 
-def _arguments(root: AsyncRoot, file: str) -> dict[str, Any]:
-    """The ``fs_args`` of the layer that is on the same kind of storage as a file."""
-    scheme, mark, _ = file.partition("://")
-    if not mark:
+def file_arguments(root: AsyncRoot, file: str | os.PathLike[str], *, to_write: bool = False) -> dict[str, Any]:
+    """What :func:`~aiocopick.load_table` and :func:`~aiocopick.store_table` need for a file beside a project.
+
+    Parameters
+    ----------
+    root : AsyncRoot
+        The project.
+    file : str or path
+        Path or URL of the file.
+    to_write : bool
+        Whether it is to be written: who reads a public project without credentials has others for a bucket of their own.
+
+    Returns
+    -------
+    dict
+        The ``fs_args`` of the layer that is on the same kind of storage, rather in the same bucket; empty when none is.
+    """
+    place = parse_root(os.fspath(file))
+    if place.protocol == "file":
         return {}
-    configs = [layer.config for layer in root.layers]
-    same = [config for config in configs if str(getattr(config, "root", "")).startswith(f"{scheme}://")]
-    return {"fs_args": same[0].fs_args} if same else {}
+    arguments: dict[str, Any] = {}
+    for layer in root.layers:
+        given = getattr(layer.config, "root", None)
+        if not isinstance(given, str) or parse_root(given).protocol != place.protocol:
+            continue
+        fs_args = layer.config.fs_args
+        if parse_root(given).container == place.container:
+            return {"fs_args": fs_args}
+        if not arguments and not (to_write and fs_args.get("anon")):
+            arguments = {"fs_args": fs_args}
+    return arguments
 
 
-__all__ = ["with_catalog"]
+__all__ = ["file_arguments", "with_catalog"]

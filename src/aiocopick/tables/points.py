@@ -130,7 +130,7 @@ class _Earlier:
         self._files: dict[str, tuple[str | None, int, int]] = {}
         if table is None:
             return
-        require_columns(table, POINT_COLUMNS, "The earlier table of points")
+        require_columns(table, POINT_COLUMNS, "The earlier table of points", "aiocopick.points()")
         start = 0
         for key, (version, count) in metadata_of(table).get("files", {}).items():
             self._files[key] = (version, start, count)

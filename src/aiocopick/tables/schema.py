@@ -120,7 +120,7 @@ def metadata_of(table: pa.Table) -> dict[str, Any]:
     return content
 
 
-def require_columns(table: pa.Table, columns: Iterable[str], what: str) -> None:
+def require_columns(table: pa.Table, columns: Iterable[str], what: str, maker: str = "aiocopick.catalog()") -> None:
     """Refuse a table that is something else.
 
     Raises
@@ -130,7 +130,7 @@ def require_columns(table: pa.Table, columns: Iterable[str], what: str) -> None:
     """
     missing = [name for name in columns if name not in table.column_names]
     if missing:
-        raise FormatError(f"{what} has no column {missing[0]!r}; make it with aiocopick.catalog().", path=what)
+        raise FormatError(f"{what} has no column {missing[0]!r}; make it with {maker}.", path=what)
 
 
 __all__ = [

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from typing import Any
 
+from aiocopick.entities.run_base import closed
 from aiocopick.errors import InvalidNameError
 from aiocopick.layout.refs import KINDS, NOUNS
 
@@ -50,6 +51,12 @@ class Scope:
             runs=tuple(runs) if isinstance(runs, list) else runs,
             nouns=None if nouns is None else frozenset(nouns),
         )
+
+    def whole(self) -> Scope:
+        """With the kinds that those in it hang on, as a crawl lists them: a project is opened from a catalogue of both."""
+        nouns = closed(self.nouns)
+        # All kinds are still not the objects.
+        return self if self.nouns is None else replace(self, nouns=frozenset(NOUNS) if nouns is None else nouns)
 
     def to_metadata(self) -> dict[str, Any]:
         """For the metadata of a table."""

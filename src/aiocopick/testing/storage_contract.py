@@ -136,10 +136,9 @@ class ReadContract:
 
     @pytest.mark.asyncio
     async def test_errors_of_a_function_on_contents_are_its_own(self, filled: Storage) -> None:
-        with pytest.raises(ZeroDivisionError):
-            async with filled.read_through([PICKS], lambda _key, data: len(data) // 0) as results:
-                async for _ in results:
-                    pass
+        async with filled.read_through([PICKS], lambda _key, data: len(data) // 0) as results:
+            with pytest.raises(ZeroDivisionError):
+                await anext(results)
         assert filled.stats.retries == 0
         assert filled.stats.in_flight == 0
 

@@ -75,7 +75,7 @@ async def copy(
         Two projects, on any two stores. The target is created when it is not there.
     uri, runs, kinds
         What to copy, as for :func:`aiocopick.select`; everything without, density maps of objects included. Files in
-        the folder of a run that are no entities are not copied.
+        the folder of a run that are no entities are not copied, nor are feature maps without their tomogram.
     overwrite : bool
         Replace what is different in the target; otherwise that is an error of that entity.
     checksum : bool

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -10,8 +10,9 @@ import numpy as np
 
 from aiocopick.entities import AsyncFilaments, AsyncPicks, AsyncTomogram, AsyncVolume, load
 from aiocopick.entities.files import AsyncFile
-from aiocopick.errors import CopickError, NotFoundError
-from aiocopick.layout.refs import RunRef
+from aiocopick.errors import CopickError, FormatError, NotFoundError
+from aiocopick.layout.refs import FeaturesRef, RunRef
+from aiocopick.layout.uris import format_uri
 from aiocopick.storage.limits import gather_results, stream
 from aiocopick.tables.held import held, is_listed, stored_objects
 from aiocopick.tables.scope import Scope
@@ -34,7 +35,7 @@ class Finding:
     ----------
     problem : str
         ``"unreadable run"``, ``"unparsable name"``, ``"broken file"``, ``"broken metadata"``, ``"unfinished volume"``,
-        ``"broken volume"``, ``"unknown object"`` or ``"outside tomogram"``.
+        ``"broken volume"``, ``"features without tomogram"``, ``"unknown object"`` or ``"outside tomogram"``.
     run : str, optional
         Name of the run; None for what belongs to the project.
     path : str
@@ -63,9 +64,9 @@ async def examine(
     """Read everything in a project and say what is wrong with it.
 
     Names that cannot be parsed; picks, meshes, filaments and ``.meta`` files that cannot be understood; volumes without
-    levels, or with metadata that cannot be understood; annotations of objects that the configuration does not name
-    (when it names any); points outside every tomogram of their run. In a stack of layers that holds for every layer: for
-    what another layer hides as well.
+    levels, or with metadata that cannot be understood; feature maps without their tomogram; annotations of objects that
+    the configuration does not name (when it names any); points outside every tomogram of their run. In a stack of layers
+    that holds for every layer: for what another layer hides as well.
 
     Parameters
     ----------
@@ -84,8 +85,16 @@ async def examine(
         By run; what belongs to no run comes first.
     """
     scope = Scope.of(runs, kinds)
-    findings = [finding for layer in root.layers async for finding in _names(layer, scope)]
+    findings: list[Finding] = []
+    alone: list[tuple[FeaturesRef, str]] = []
+    for layer in root.layers:
+        found_in_layer, without = await _listed(layer, scope)
+        findings += found_in_layer
+        alone += without
+    if scope.nouns is None or "features" in scope.nouns:
+        findings += await _without_tomogram(root, alone)
     if scope.nouns is None:
+        findings += [finding for layer in root.layers async for finding in _meta(layer)]
         findings += await _volumes([place for item in await stored_objects(root) for place in _places(item)], None)
     # Points are measured against the tomograms of their run.
     nouns = scope.nouns | {"tomograms"} if scope.nouns and scope.nouns & {"picks", "filaments"} else scope.nouns
@@ -106,29 +115,53 @@ async def examine(
     return sorted(findings, key=lambda finding: (finding.run or "", finding.path))
 
 
-async def _names(layer: Layer, scope: Scope) -> Any:
-    """Keys in the place of entities that mean nothing."""
+async def _listed(layer: Layer, scope: Scope) -> tuple[list[Finding], list[tuple[FeaturesRef, str]]]:
+    """Keys in the place of entities that mean nothing; and the feature maps beside which no tomogram of theirs lies."""
 
     def skipped(run: str | None, keys: Iterable[str]) -> Iterator[Finding]:
         for key in keys:
             yield Finding(
-                problem="unparsable name", run=run, path=layer.path_of(key), detail="no entity can have this name"
+                problem="unparsable name",
+                run=run,
+                path=layer.path_of(key),
+                detail="no entity can have this name, or another name that means the same hides it",
             )
 
     listing = await layer.list_runs()
     objects = (await layer.list_objects()).skipped if scope.nouns is None else ()
-    for finding in skipped(None, (*listing.skipped, *objects)):
-        yield finding
+    findings = list(skipped(None, (*listing.skipped, *objects)))
+    alone: list[tuple[FeaturesRef, str]] = []
     wanted = [run for run in listing.located if isinstance(run.ref, RunRef) and scope.holds_run(run.ref.run)]
-    found: list[Finding] = []
     async with layer.scan(wanted, scope.nouns, details=False) as listings:
         async for run, listed in listings:
             assert isinstance(run.ref, RunRef)
             # A run that cannot be listed is reported when it is crawled.
-            if not isinstance(listed, CopickError):
-                found += skipped(run.ref.run, listed.skipped)
-    for finding in found:
-        yield finding
+            if isinstance(listed, CopickError):
+                continue
+            findings += skipped(run.ref.run, listed.skipped)
+            refs = {located.ref for located in listed.located}
+            for ref, key, *_ in listed.located:
+                if isinstance(ref, FeaturesRef) and ref.parent not in refs:
+                    alone.append((ref, layer.path_of(key)))
+    return findings, alone
+
+
+async def _without_tomogram(root: AsyncRoot, features: Sequence[tuple[FeaturesRef, str]]) -> list[Finding]:
+    """Feature maps whose tomogram no layer holds: they are reached through it, so nobody finds them."""
+    findings = []
+    for ref, path in features:
+        if await root._stack.find(ref.parent) is None:
+            detail = f"there is no tomogram {format_uri(ref.parent)}, through which they are reached"
+            findings.append(Finding(problem="features without tomogram", run=ref.run, path=path, detail=detail))
+    return findings
+
+
+async def _meta(layer: Layer) -> AsyncIterator[Finding]:
+    """The ``.meta`` file of the root, when it cannot be understood."""
+    try:
+        await layer.load_meta(None)
+    except FormatError as error:
+        yield Finding(problem="broken metadata", run=None, path=error.path or layer.url, detail=str(error))
 
 
 async def _run(run: AsyncRun, nouns: frozenset[str] | None, scope: Scope) -> list[Finding]:
@@ -168,7 +201,7 @@ async def _volumes(volumes: Sequence[Any], run: str | None) -> list[Finding]:
     findings = []
     for volume, result in zip(volumes, await gather_results(_levels, volumes, limit=_VOLUMES_AT_ONCE), strict=True):
         if isinstance(result, NotFoundError):
-            detail = "no level in it: it was created and not written, or its writing was interrupted"
+            detail = f"created and not written, or its writing was interrupted ({result})"
             findings.append(Finding(problem="unfinished volume", run=run, path=volume.path, detail=detail))
         elif isinstance(result, CopickError):
             findings.append(Finding(problem="broken volume", run=run, path=volume.path, detail=str(result)))
