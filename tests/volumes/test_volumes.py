@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from typing import Any
 
 import anyio
@@ -405,12 +406,37 @@ async def test_slabs_make_up_the_volume(memory: Place) -> None:
                 slabs = [slab async for slab in tomogram.slabs(axis, thickness)]
                 np.testing.assert_array_equal(np.concatenate(slabs, axis=number), data)
                 assert {slab.shape[number] for slab in slabs[:-1]} <= {thickness or 16}
-        with pytest.raises(ValueError, match="axis"):
-            tomogram.slabs("w")
-        with pytest.raises(ValueError, match="thickness"):
-            tomogram.slabs("z", 0)
+        assert len([slab async for slab in tomogram.slabs("z", 11.0)]) == 3  # type: ignore[arg-type]
+        for axis_that_is_none in ("w", None, 1.5, True):
+            with pytest.raises(ValueError, match="axis"):
+                tomogram.slabs(axis_that_is_none)  # type: ignore[arg-type]
+        for no_thickness in (0, 1.5, "1", True):
+            with pytest.raises(ValueError, match="thickness"):
+                tomogram.slabs("z", no_thickness)  # type: ignore[arg-type]
         async for _ in tomogram.slabs():
             break
+
+
+async def test_thin_slabs_take_the_memory_of_one_layer(memory: Place) -> None:
+    shape = (32, 256, 256)
+    layer = 16 * 256 * 256 * 4
+    async with project(memory) as root:
+        tomogram = await tomogram_of(root)
+        await tomogram.from_numpy(np.ones(shape), levels=1, chunks=(16, 32, 32))
+        slabs = tomogram.slabs("z", 1)
+        tracemalloc.start()
+        try:
+            for _ in range(shape[0] // 2):
+                slab = await anext(slabs)
+                assert slab.shape == (1, 256, 256)
+                tracemalloc.reset_peak()
+            await anext(slabs)
+            tracemalloc.reset_peak()
+            for _ in range(3):
+                await anext(slabs)
+            assert tracemalloc.get_traced_memory()[1] < 1.5 * layer
+        finally:
+            tracemalloc.stop()
 
 
 async def test_a_region_larger_than_allowed_is_refused(memory: Place) -> None:
