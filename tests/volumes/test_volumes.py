@@ -212,6 +212,14 @@ async def test_progress_counts_all_chunks(memory: Place) -> None:
         (np.zeros((0, 3, 3)), {}),
         (np.zeros((3, 3, 3)), {"levels": 0}),
         (np.zeros((3, 3, 3)), {"levels": 1.5}),
+        (np.zeros((3, 3, 3)), {"levels": 65}),
+        (np.zeros((3, 3, 3)), {"levels": None}),
+        (np.zeros((3, 3, 3)), {"levels": np.nan}),
+        (np.full((3, 3, 3), "1"), {}),
+        (np.full((3, 3, 3), None), {}),
+        (np.zeros((3, 3, 3), "M8[s]"), {}),
+        (np.zeros((3, 3, 3)), {"chunks": 2}),
+        (np.zeros((3, 3, 3)), {"chunks": (2, 2, None)}),
         (np.zeros((3, 3, 3)), {"chunks": (1, 2)}),
         (np.zeros((3, 3, 3)), {"shards": (2, 2, 2)}),
         (np.zeros((3, 3, 3)), {"dtype": "U3"}),
@@ -225,6 +233,29 @@ async def test_what_cannot_be_written_changes_nothing(memory: Place, data: Any, 
         with pytest.raises(ValueError, match=r".+"):
             await tomogram.from_numpy(data, **arguments)
         assert (await tomogram.numpy()).sum() == 27
+
+
+@pytest.mark.parametrize("metadata", [{"mean": np.float32(1)}, {"mean": np.nan}, {"model": object()}, ["mean"]])
+async def test_metadata_that_json_cannot_hold_changes_nothing(memory: Place, metadata: Any) -> None:
+    async with project(memory) as root:
+        features = await (await tomogram_of(root)).new_features("embedding")
+        await features.from_numpy(np.ones((3, 3, 3)))
+        with pytest.raises(ValueError, match="metadata"):
+            await features.from_numpy(np.zeros((3, 3, 3)), metadata=metadata)
+        assert (await features.numpy()).sum() == 27
+
+
+async def test_blocks_of_another_shape_are_refused(memory: Place) -> None:
+    class Shorter:
+        shape, dtype = (9, 9, 9), np.dtype("f4")
+
+        def __getitem__(self, block: Any) -> Any:
+            return np.zeros((9, 9, 9), "f4")[block][:-1]
+
+    async with project(memory) as root:
+        tomogram = await tomogram_of(root)
+        with pytest.raises(ValueError, match=r"block of shape \(3, 4, 4\)"):
+            await tomogram.from_numpy(Shorter(), chunks=(4, 4, 4))
 
 
 async def test_segmentations_choose_their_type(memory: Place) -> None:

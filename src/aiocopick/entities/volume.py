@@ -16,9 +16,10 @@ from aiocopick.entities.volume_slabs import Slabs
 from aiocopick.entities.volume_state import Level, VolumeState, describe
 from aiocopick.entities.volume_writing import Plan, Progress, hide, write_volume
 from aiocopick.formats.chunk_plan import select
-from aiocopick.formats.ome import spatial_axes
+from aiocopick.formats.ome import MAX_LEVELS, spatial_axes
 from aiocopick.formats.ome_writing import axis_names
 from aiocopick.formats.pyramid import Downsample
+from aiocopick.formats.whole_number import whole_number
 from aiocopick.layers.copying import unfinished
 
 if TYPE_CHECKING:
@@ -281,8 +282,7 @@ class AsyncVolume(AsyncEntity):
         metadata: dict[str, Any] | None = None,
         progress: Progress | None,
     ) -> None:
-        if isinstance(levels, bool) or int(levels) != levels or levels < 1:
-            raise ValueError(f"levels must be a whole number from 1, not {levels!r}")
+        levels = whole_number(levels, "levels", most=MAX_LEVELS)
         target = await self._write_target()
         layer = target.layer
         state = VolumeState(layer.zarr_store(target.located), target.path, Limits.of(layer.config))
@@ -293,11 +293,11 @@ class AsyncVolume(AsyncEntity):
             cast=cast,
             zarr_format=zarr_format,
             voxel_size=voxel_size,
-            levels=int(levels),
+            levels=levels,
             downsample=downsample,
             axes=axis_names(zarr_format, len(data.shape), channels=channels),
-            chunks=None if chunks is None else tuple(chunks),
-            shards=None if shards is None else tuple(shards),
+            chunks=chunks,
+            shards=shards,
             metadata=metadata,
         )
         empty = getattr(self, "_empty", False)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from aiocopick.entities.volume import AsyncVolume
-from aiocopick.entities.volume_data import array_like, cast_numbers, number_type
+from aiocopick.entities.volume_data import array_like, cast_numbers, stored_type
 from aiocopick.entities.volume_writing import Progress
 from aiocopick.errors import AlreadyExistsError, NotFoundError
 from aiocopick.formats.pyramid import downsample_mean
@@ -112,7 +112,7 @@ class AsyncFeaturesVolume(AsyncVolume):
         dtype : dtype, optional
             What is stored; None is the type of the data.
         metadata : dict, optional
-            Kept in the multiscale metadata.
+            Of what JSON can hold; kept in the multiscale metadata.
         overwrite : bool
             Whether features that are there may be replaced.
         levels : int
@@ -127,12 +127,12 @@ class AsyncFeaturesVolume(AsyncVolume):
         ReadOnlyError
             No layer can be written to.
         ValueError
-            Data that is neither 3D nor 4D, or chunks that cannot be.
+            Data that is neither 3D nor 4D, chunks that cannot be, or metadata that JSON cannot hold. Nothing was changed.
         """
         source = array_like(data)
         if len(source.shape) not in (3, 4):
             raise ValueError(f"Features are a (Z, Y, X) or (feature, Z, Y, X) array, not {tuple(source.shape)}")
-        kind = number_type(source.dtype if dtype is None else dtype)
+        kind = stored_type(source, dtype)
         if not overwrite and await self._holds_data():
             raise NotEmptyError(f"{self.path} is not empty; pass overwrite=True to replace it", path=self.path)
         await self._write(
