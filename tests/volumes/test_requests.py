@@ -126,6 +126,24 @@ async def test_boxes_ask_for_each_chunk_once(bucket: Place) -> None:
         assert requests(root) == {"read": 1}
 
 
+async def test_boxes_all_over_a_shard_ask_for_it_once(bucket: Place) -> None:
+    data = noise(48, 64, 64)
+    async with project(bucket, zarr_format=3) as root:
+        tomogram = await tomogram_of(root)
+        # Two shards: one of eight chunks, one of the four that the volume has there.
+        await tomogram.from_numpy(data, chunks=(16, 32, 32), shards=(32, 64, 64), levels=1)
+        requests(root)
+        positions = [[10.0 * x, 10.0 * y, 10.0 * z] for x in (8, 40) for y in (8, 40) for z in (4, 20, 40)]
+        boxes = await tomogram.extract(positions, 4)
+        assert requests(root) == {"read": 2}
+        for (x, y, z), box in zip(positions, boxes, strict=True):
+            z, y, x = (int(at / 10) - 2 for at in (z, y, x))
+            np.testing.assert_array_equal(box, data[z : z + 4, y : y + 4, x : x + 4])
+        await tomogram.extract(positions[:1], 4)
+        # The index and the chunk.
+        assert requests(root) == {"read": 2}
+
+
 async def test_slabs_ask_for_each_chunk_once(bucket: Place) -> None:
     async with project(bucket) as root:
         tomogram = await tomogram_of(root)

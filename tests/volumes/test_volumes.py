@@ -2,17 +2,29 @@
 
 from __future__ import annotations
 
+import json
 import tracemalloc
 from typing import Any
 
 import anyio
 import numpy as np
 import pytest
+from zarr.core.buffer import default_buffer_prototype
 
+import aiocopick
 from aiocopick.errors import FormatError, NotFoundError, ReadOnlyError
 from aiocopick.formats.pyramid import downsample_mean, downsample_nearest
 from tests.volumes.places import Place
-from tests.volumes.projects import SIZE, noise, project, reopened, spacing_of, tomogram_of
+from tests.volumes.projects import (
+    SIZE,
+    name_axes,
+    noise,
+    project,
+    reopened,
+    spacing_of,
+    tomogram_of,
+    write_document,
+)
 
 pytestmark = pytest.mark.asyncio
 
@@ -391,6 +403,9 @@ async def test_levels_for_a_voxel_size(memory: Place) -> None:
         await tomogram.from_numpy(noise(16, 16, 16))
         for size, path in ((1, "0"), (10, "0"), (19.99, "0"), (20, "1"), (20.0004, "1"), (39, "1"), (1000, "2")):
             assert (await tomogram.level_for(size)).path == path
+        for size in (0, -10, np.nan, np.inf):
+            with pytest.raises(ValueError, match="voxel_size"):
+                await tomogram.level_for(size)
 
 
 @FORMATS
@@ -413,6 +428,7 @@ async def test_boxes_are_filled_at_the_edges_and_in_order(memory: Place, zarr_fo
             z, y, x = corner
             np.testing.assert_array_equal(cut, padded[z : z + 4, y : y + 7, x : x + 10])
         assert (await tomogram.extract(np.empty((0, 3)), 8)).shape == (0, 8, 8, 8)
+        assert (await tomogram.extract([], 8)).shape == (0, 8, 8, 8)
         half = await tomogram.extract(positions, 4, "1")
         assert half.shape == (50, 4, 4, 4)
         for bad in (
@@ -420,11 +436,79 @@ async def test_boxes_are_filled_at_the_edges_and_in_order(memory: Place, zarr_fo
             {"positions": [[0, 0, np.nan]], "box": 4},
             {"positions": [[0, 0, 0]], "box": 0},
             {"positions": [[0, 0, 0]], "box": (4, 4)},
+            {"positions": [[0, 0, 0]], "box": None},
+            {"positions": [[0, 0, 0]], "box": np.inf},
+            {"positions": [[0, 0, 0]], "box": 10**30},
+            {"positions": np.empty((5, 0)), "box": 4},
             {"positions": [[0, 0, 0]], "box": 4, "fill": 1e6},
             {"positions": [[0, 0, 0]], "box": 4, "fill": 0.5},
+            {"positions": [[0, 0, 0]], "box": 4, "fill": None},
+            {"positions": [[0, 0, 0]], "box": 4, "fill": 1j},
+            {"positions": [[0, 0, 0]], "box": 4, "fill": [1]},
         ):
             with pytest.raises(ValueError, match=r"positions|box|fill"):
                 await tomogram.extract(**bad)
+
+
+@FORMATS
+async def test_axes_in_another_order_are_cut_and_shown_by_their_names(memory: Place, zarr_format: int) -> None:
+    pytest.importorskip("dask", reason="dask is not installed")
+    data = noise(33, 50, 41)
+    async with project(memory, zarr_format=zarr_format) as root:
+        tomogram = await tomogram_of(root)
+        await tomogram.from_numpy(data, chunks=(16, 16, 16))
+        turned = await (await spacing_of(root)).new_tomogram("turned")
+        # y, x, z
+        await turned.from_numpy(data.transpose(1, 2, 0), chunks=(16, 16, 16))
+        await name_axes(turned, "yxz", SIZE)
+        positions = np.random.default_rng(3).uniform(-50, 450, (20, 3))
+        for group in (None, "1"):
+            np.testing.assert_allclose(
+                await turned.extract(positions, (4, 7, 10), group),
+                await tomogram.extract(positions, (4, 7, 10), group),
+                atol=1e-3,
+            )
+        shown, _, _ = await aiocopick.layer_data(turned)
+        np.testing.assert_array_equal(shown, data)
+        lazily, _, _ = await aiocopick.layer_data(turned, lazy=True)
+        np.testing.assert_array_equal(lazily[0], data)
+        features = await tomogram.new_features("last")
+        await features.from_numpy(noise(8, 9, 10, 2))
+        await name_axes(features, "zyxc", SIZE)
+        with pytest.raises(FormatError, match="last axes"):
+            await features.extract(positions, 4)
+
+
+async def test_a_level_that_the_group_does_not_name_has_a_voxel_size(memory: Place) -> None:
+    data = noise(33, 50, 41)
+    async with project(memory) as root:
+        tomogram = await tomogram_of(root)
+        await tomogram.from_numpy(data)
+        expected = await tomogram.extract([[100.0, 120.0, 140.0]], 4, "2")
+        await write_document(tomogram, ".zattrs", {})
+        assert [level.path for level in await tomogram.levels()] == ["0"]
+        np.testing.assert_array_equal(await tomogram.extract([[100.0, 120.0, 140.0]], 4, "2"), expected)
+        _, keywords, _ = await aiocopick.layer_data(tomogram, zarr_group="1")
+        assert keywords["scale"] == (20.0, 20.0, 20.0)
+
+
+@pytest.mark.parametrize("shape", [(), (4,), (4, 4)])
+async def test_arrays_that_are_no_volumes_are_refused(memory: Place, shape: tuple[int, ...]) -> None:
+    async with project(memory) as root:
+        tomogram = await tomogram_of(root)
+        await tomogram.from_numpy(noise(4, 4, 4), levels=1)
+        document = json.loads((await tomogram.zarr().get("0/.zarray", default_buffer_prototype())).to_bytes())
+        await write_document(tomogram, "0/.zarray", document | {"shape": list(shape), "chunks": list(shape)})
+        await write_document(tomogram, ".zattrs", {})
+        for call in (
+            lambda: tomogram.numpy(),
+            lambda: tomogram.extract([[0, 0, 0]], 4),
+            lambda: anext(tomogram.slabs()),
+            lambda: aiocopick.layer_data(tomogram),
+            lambda: aiocopick.layer_data(tomogram, lazy=True),
+        ):
+            with pytest.raises(FormatError, match="at least 3 axes"):
+                await call()
 
 
 async def test_slabs_make_up_the_volume(memory: Place) -> None:

@@ -97,8 +97,10 @@ async def _volume(
     _, record = await entity._level(zarr_group)
     leading = len(record.shape) - 3 - channels
     keywords = common | {"scale": (1.0,) * leading + record.voxel_size}
+    where = await entity._spatial_axes(zarr_group)
+    others = tuple(axis for axis in range(len(record.shape)) if axis not in where)
     if lazy:
-        arrays = [await entity.to_dask(item.path) for item in await entity.levels()]
+        arrays = [_in_zyx(await entity.to_dask(item.path), (*others, *where)) for item in await entity.levels()]
         if channels:
             from aiocopick.formats.labels import channel_index
 
@@ -111,4 +113,9 @@ async def _volume(
         if channels
         else reader.numpy(zarr_group)
     )
-    return data, keywords, entity.layer_type
+    return data if channels else _in_zyx(data, (*others, *where)), keywords, entity.layer_type
+
+
+def _in_zyx(array: Any, order: tuple[int, ...]) -> Any:
+    """An array with z, y and x last, so that it lies where points and meshes do."""
+    return array if order == tuple(range(array.ndim)) else array.transpose(order)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 
 from aiocopick.entities.volume_regions import on_data
-from aiocopick.formats.ome import SPATIAL, spatial_axes
+from aiocopick.formats.ome import SPATIAL
 from aiocopick.formats.whole_number import whole_number
 
 if TYPE_CHECKING:
@@ -87,11 +87,9 @@ class Slabs:
         volume = self._volume
         await volume._resolve()
         state = volume._state_of_volume()
-        level, group = await state.array(self._level), await state.group()
-        metadata = level.metadata
+        metadata = (await state.array(self._level)).metadata
         if isinstance(self._axis, str):
-            where = spatial_axes(group.axes, metadata.ndim, path=f"{volume.path}/{level.path}")
-            axis = where[SPATIAL.index(self._axis)]
+            axis = (await state.spatial_axes(self._level))[SPATIAL.index(self._axis)]
         else:
             if not -metadata.ndim <= self._axis < metadata.ndim:
                 raise ValueError(f"axis {self._axis} is none of the {metadata.ndim} axes")
