@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import threading
 import tracemalloc
+from functools import partial
 from typing import Any
 
 import anyio
 import numpy as np
 import pytest
+import zarr
 from zarr.core.buffer import default_buffer_prototype
 
 import aiocopick
@@ -383,6 +386,16 @@ async def test_object_maps(place: Place, zarr_format: int) -> None:
         assert not await ribosome.has_density_map()
         with pytest.raises(ValueError, match="particle"):
             await membrane.from_numpy(np.ones((4, 4, 4)), 5.0)
+        for call in (
+            lambda: membrane.levels(),
+            lambda: membrane.open_array(),
+            lambda: membrane.extract([[0, 0, 0]], 4),
+            lambda: membrane.to_dask(),
+            lambda: membrane.set_region(0),
+            lambda: anext(membrane.slabs()),
+        ):
+            with pytest.raises(NotFoundError, match="particle"):
+                await call()
         data = noise(12, 12, 12)
         await ribosome.from_numpy(data, 2.5)
         assert await ribosome.has_density_map()
@@ -602,6 +615,50 @@ async def test_read_only_projects_refuse_all_changes(place: Place) -> None:
             await array.setitem((slice(None),) * 3, 0)
         assert not {"write", "delete", "copy"} & root.stats.requests.keys()
         np.testing.assert_array_equal(await tomogram.numpy(), data)
+
+
+async def test_what_was_written_through_the_store_is_replaced_too(memory: Place) -> None:
+    async with project(memory) as root:
+        tomogram = await tomogram_of(root)
+        group = await zarr.api.asynchronous.open_group(tomogram.zarr(), mode="r+")
+        await group.create_array("0", shape=(8, 8, 8), chunks=(4, 4, 4), dtype="f4")
+        await group.create_array("raw", shape=(8,), dtype="f4")
+        await tomogram.from_numpy(noise(4, 4, 4), levels=1)
+        keys = [key async for key in tomogram.zarr().list()]
+        assert set(keys) == {".zgroup", ".zattrs", "0/.zarray", "0/0/0/0"}
+
+
+async def test_regions_are_changed_side_by_side(memory: Place) -> None:
+    async with project(memory) as root:
+        tomogram = await tomogram_of(root)
+        await tomogram.from_numpy(np.zeros((64, 8, 8)), chunks=(16, 8, 8), levels=2)
+        for _ in range(5):
+            tomogram.refresh()
+            # Regions of 32 planes share no chunk of either level.
+            async with anyio.create_task_group() as group:
+                for z in (0, 32):
+                    change = partial(tomogram.set_region, 1.0, z=slice(z, z + 32), update_pyramid=True)
+                    group.start_soon(change)
+        assert (await tomogram.numpy("1")).min() == 1
+
+
+async def test_regions_are_taken_from_what_must_be_computed(memory: Place) -> None:
+    data = noise(12, 13, 14)
+    threads: set[threading.Thread] = set()
+
+    class Lazy:
+        shape, dtype = data.shape, data.dtype
+
+        def __array__(self, dtype: Any = None, copy: Any = None) -> Any:
+            threads.add(threading.current_thread())
+            return data
+
+    async with project(memory) as root:
+        tomogram = await tomogram_of(root)
+        await tomogram.from_numpy(np.zeros_like(data), chunks=(5, 5, 5))
+        await tomogram.set_region(Lazy())
+        np.testing.assert_array_equal(await tomogram.numpy(), data)
+        assert threading.current_thread() not in threads
 
 
 async def test_readers_and_writers_of_one_entity_side_by_side(memory: Place) -> None:

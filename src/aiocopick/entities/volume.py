@@ -12,6 +12,7 @@ import numpy as np
 from aiocopick.entities.base import AsyncEntity
 from aiocopick.entities.volume_array import LevelArray, Limits
 from aiocopick.entities.volume_boxes import extract_boxes
+from aiocopick.entities.volume_data import in_memory
 from aiocopick.entities.volume_regions import fit_region, on_data, read_region, update_coarser, write_region
 from aiocopick.entities.volume_slabs import Slabs
 from aiocopick.entities.volume_state import Level, VolumeState
@@ -66,6 +67,11 @@ class AsyncVolume(AsyncEntity):
         zarr.abc.store.Store
             Read-only when the entity is.
         """
+        # Whoever has the store may write through it: what was created is no longer known to be empty.
+        self._empty = False
+        return self._store()
+
+    def _store(self) -> Store:
         return self.layer.zarr_store(self._located, read_only=self.read_only)
 
     def _limits(self) -> Limits:
@@ -75,7 +81,7 @@ class AsyncVolume(AsyncEntity):
         source = self.sources[0]
         known = getattr(self, "_volume", None)
         if known is None or known[0] != source:
-            known = self._volume = (source, VolumeState(self.zarr(), self.path, self._limits()))
+            known = self._volume = (source, VolumeState(self._store(), self.path, self._limits()))
         return known[1]
 
     def refresh(self) -> None:
@@ -266,9 +272,10 @@ class AsyncVolume(AsyncEntity):
         state = self._state_of_volume()
         level = await state.array(zarr_group)
         selection, dropped = select(items, level.metadata.shape)
+        data = await in_memory(data)
         region = await on_data(lambda block: cast(block, level.metadata.dtype), fit_region(data, selection, dropped))
         arrays = await state.arrays() if update_pyramid else []
-        if update_pyramid and level is not arrays[0]:
+        if update_pyramid and level.path != arrays[0].path:
             raise ValueError("update_pyramid=True needs a region of the finest level; leave zarr_group out")
         limits = self._limits()
         await write_region(level, selection, region, limits)

@@ -6,6 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from aiocopick.storage.limits import in_thread
+
 _NUMBERS = "biufc"
 
 
@@ -22,6 +24,13 @@ def array_like(data: Any) -> Any:
     if 0 in tuple(data.shape):
         raise ValueError(f"An array of shape {tuple(data.shape)} holds no voxels")
     return data
+
+
+async def in_memory(data: Any) -> np.ndarray[Any, Any]:
+    """The data as an array; what must be computed or read for that (dask, zarr) is so in a thread."""
+    if isinstance(data, np.ndarray | np.generic | bool | int | float | complex):
+        return np.asarray(data)
+    return await in_thread(np.asarray, data)
 
 
 def stored_type(source: Any, dtype: Any) -> np.dtype[Any]:
