@@ -339,10 +339,17 @@ async def test_panoptic_segmentations(memory: Place, zarr_format: int) -> None:
         assert levels[0].voxel_size == (SIZE,) * 3
         await panoptic.set_region(9, z=0, y=0, x=0, channel="instance")
         assert ("ribosome", 9) in await panoptic.segments()
+        await panoptic.set_region(np.stack([labels, instances])[:, 2], z=1)
+        np.testing.assert_array_equal(await panoptic.numpy(z=1), np.stack([labels, instances])[:, 2])
+        await panoptic.set_region(0, z=slice(0, 2), y=3)
+        assert not (await panoptic.numpy(z=slice(0, 2), y=3)).any()
         for change, message in (
             (lambda: panoptic.set_region(9, z=5, channel="instance"), "background"),
             (lambda: panoptic.set_region(7, z=5, channel="label"), "which no pickable object"),
             (lambda: panoptic.set_region(np.zeros((9, 10, 11))), r"\(2, Z, Y, X\)"),
+            (lambda: panoptic.set_region(np.zeros((1, 9, 10, 11))), r"\(2, Z, Y, X\)"),
+            (lambda: panoptic.set_region(np.zeros((10, 11)), z=3), r"\(2, Z, Y, X\)"),
+            (lambda: panoptic.set_region(np.zeros((5, 5)), z=3, channel="label"), "does not fit a region"),
             (lambda: panoptic.from_numpy(labels), r"\(2, Z, Y, X\)"),
             (lambda: panoptic.from_numpy(np.stack([labels + 5, instances])), "which no pickable object"),
             (lambda: panoptic.numpy(channel="color"), "Unknown panoptic channel"),
@@ -351,6 +358,29 @@ async def test_panoptic_segmentations(memory: Place, zarr_format: int) -> None:
         ):
             with pytest.raises(ValueError, match=message):
                 await change()
+
+
+async def test_a_panoptic_segmentation_without_channels_is_refused(memory: Place) -> None:
+    async with project(memory) as root:
+        run = (await spacing_of(root)).run
+        panoptic = await run.new_segmentation(SIZE, "all", "1", is_panoptic=True)
+        await panoptic.from_numpy(np.zeros((2, 2, 8, 8), int))
+        document = json.loads((await panoptic.zarr().get("0/.zarray", default_buffer_prototype())).to_bytes())
+        await write_document(panoptic, ".zattrs", {})
+        await write_document(panoptic, "0/.zarray", document | {"shape": [2, 8, 8], "chunks": [2, 8, 8]})
+        assert (await panoptic.numpy()).shape == (2, 8, 8)
+        for call in (
+            lambda: panoptic.numpy(channel="label"),
+            lambda: panoptic.label_volume(),
+            lambda: panoptic.instance_volume("ribosome"),
+            lambda: panoptic.instance_ids(object_name="ribosome"),
+            lambda: panoptic.segments(),
+            lambda: panoptic.set_region(0, channel="label"),
+            lambda: panoptic.set_region(0),
+            lambda: aiocopick.layer_data(panoptic),
+        ):
+            with pytest.raises(FormatError, match="channels"):
+                await call()
 
 
 @FORMATS
