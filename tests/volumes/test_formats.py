@@ -260,6 +260,7 @@ def test_shards_of_zarr_3_are_bounded(shape: Any, expected: Any) -> None:
 def test_chunks_and_shards_as_asked_for() -> None:
     assert chunking(3, (100, 100, 100), chunks=(16, 16, 16), shards=(32, 64, 16)) == ((16, 16, 16), (32, 64, 16))
     assert chunking(3, (100, 100, 100), chunks=(16, 16, 16)) == ((16, 16, 16), None)
+    assert chunking(3, (100, 40, 9), chunks=(16, 16, 16), shards=(10_000,) * 3) == ((16, 16, 9), (112, 48, 9))
     assert chunking(2, (4, 100, 100, 100), chunks=(16, 16, 16)) == ((1, 16, 16, 16), None)
     assert chunking(2, (4, 100, 100, 100), chunks=(2, 16, 16, 16)) == ((2, 16, 16, 16), None)
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import weakref
 from typing import Any
 
 import numpy as np
 import pytest
 import zarr
 
-from aiocopick.testing import CountingStorage
+from aiocopick.testing import CountingStorage, LatencyStorage
 from tests.servers.s3 import MotoServer
 from tests.volumes.places import Place
 from tests.volumes.projects import METADATA_NAMES, noise, project, reopened, requests, spacing_of, tomogram_of, wrap
@@ -209,3 +210,29 @@ async def test_the_limit_of_bytes_holds_for_chunks(memory: Place) -> None:
         await tomogram.from_numpy(data, chunks=(32, 32, 32), levels=1)
         await tomogram.numpy()
         assert most == 2
+
+
+async def test_the_limit_of_bytes_holds_for_blocks_of_several_chunks(memory: Place) -> None:
+    alive, most = 0, 0
+
+    def gone() -> None:
+        nonlocal alive
+        alive -= 1
+
+    class Lazy:
+        shape, dtype = (124, 124, 124), np.dtype("f4")
+
+        def __getitem__(self, block: Any) -> Any:
+            nonlocal alive, most
+            part = np.ones([item.stop - item.start for item in block], "f4")
+            alive += 1
+            most = max(most, alive)
+            weakref.finalize(part, gone)
+            return part
+
+    # Room for three chunks of 31 voxels, but they are made in blocks of eight where another level follows.
+    async with project(memory, max_bytes_in_flight=2**20) as root:
+        tomogram = await tomogram_of(root)
+        wrap(root, lambda storage: LatencyStorage(storage, 0.001))
+        await tomogram.from_numpy(Lazy(), chunks=(31, 31, 31), levels=2)
+    assert most == 1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from math import prod
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
@@ -207,7 +208,8 @@ async def _write_levels(arrays: list[LevelArray], plan: Plan, limits: Limits, pr
                     progress(done, total)
 
         cut = even_edges(edges, shape) if coarse is not None else edges
-        await gather(write, blocks(shape, cut), limit=limits.window(level))
+        together = prod(cut) // prod(edges)
+        await gather(write, blocks(shape, cut), limit=max(1, limits.window(level) // together))
         if coarse is not None:
             source, cast = coarse, _as_is
 

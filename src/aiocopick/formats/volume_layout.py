@@ -35,7 +35,7 @@ def chunking(
     Returns
     -------
     tuple
-        Chunks, and shards or None. Chunks are not larger than the level: a smaller array is not padded.
+        Chunks, and shards or None. Neither is larger than the level takes: a smaller array is not padded to them.
 
     Raises
     ------
@@ -53,11 +53,14 @@ def chunking(
             raise ValueError("shards exist in zarr 3 only; leave them out or set zarr_format=3")
         return cut, None
     if shards is not None:
-        # Explicit shards are multiples of the chunks as asked for, so those are kept whole.
         given = _per_axis(shards, leading, "shards")
         if any(shard % chunk for shard, chunk in zip(given, wanted, strict=True)):
             raise ValueError(f"shards {given} must be multiples of chunks {wanted} along every axis")
-        return wanted, given
+        # So many chunks as asked for, but none beyond the level.
+        return cut, tuple(
+            edge * min(shard // chunk, _chunks_along(size, edge))
+            for size, edge, shard, chunk in zip(shape, cut, given, wanted, strict=True)
+        )
     if chunks is not None:
         return cut, None
     bounded = tuple(
