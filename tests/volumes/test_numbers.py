@@ -137,6 +137,12 @@ def test_selections_that_cannot_be(items: list[Any]) -> None:
         select(items, (5, 5, 5))
 
 
+@pytest.mark.parametrize("item", [[0, 1], 1.5, "x", ..., np.array([0, 1])])
+def test_axes_are_selected_by_slices_and_indices_alone(item: Any) -> None:
+    with pytest.raises(TypeError, match="axis 1 is selected by a slice or an index"):
+        select([0, item, None], (5, 5, 5))
+
+
 @pytest.mark.parametrize(
     ("highest", "least", "expected"),
     [

@@ -393,6 +393,13 @@ async def test_features(memory: Place, zarr_format: int) -> None:
         np.testing.assert_array_equal(await features.numpy(), data)
         np.testing.assert_array_equal(await features.numpy(slices=(2, slice(1, 5))), data[2, 1:5])
         np.testing.assert_array_equal(await features.numpy(slices=(slice(1, 3), 0, 0, 0)), data[1:3, 0, 0, 0])
+        np.testing.assert_array_equal(await features.numpy(slices=np.s_[1:3, ..., 5]), data[1:3, ..., 5])
+        np.testing.assert_array_equal(await features.numpy(slices=np.s_[..., 5]), data[..., 5])
+        np.testing.assert_array_equal(await features.numpy(slices=np.s_[...]), data)
+        np.testing.assert_array_equal(await features.numpy(slices=np.s_[2]), data[2])
+        for bad in (np.s_[..., 0, ...], np.s_[0, 0, 0, 0, 0]):
+            with pytest.raises((IndexError, TypeError)):
+                await features.numpy(slices=bad)
         await features.set_region(0, slices=(1,))
         data[1] = 0
         np.testing.assert_array_equal(await features.numpy(), data)

@@ -47,6 +47,8 @@ class AsyncDensity(AsyncVolume):
             There is no such level, or the volume is empty.
         FormatError
             The volume cannot be understood, or the region is larger than ``max_array_bytes``.
+        IndexError
+            An index outside the volume, or a step below 1.
         """
         return await self._read(zarr_group, await self._by_axis(zarr_group, x, y, z))
 

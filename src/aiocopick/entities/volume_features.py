@@ -33,7 +33,8 @@ class AsyncFeaturesVolume(AsyncVolume):
         zarr_group : str, optional
             Path of the level; None is the finest one.
         slices : sequence of slice or int, optional
-            Along the axes of the array, in its order: (features,) z, y, x. Axes that are left out are read whole.
+            Along the axes of the array, in its order: (features,) z, y, x. Axes that are left out, or in the place of an
+            ``...``, are read whole.
 
         Returns
         -------
@@ -46,6 +47,8 @@ class AsyncFeaturesVolume(AsyncVolume):
             There is no such level, or the volume is empty.
         FormatError
             The volume cannot be understood, or the region is larger than ``max_array_bytes``.
+        IndexError
+            An index outside the volume, or a step below 1.
         """
         return await self._read(zarr_group, await self._in_order(zarr_group, slices))
 
@@ -86,8 +89,12 @@ class AsyncFeaturesVolume(AsyncVolume):
     async def _in_order(self, zarr_group: str | None, slices: Sequence[slice | int] | None) -> list[Any]:
         await self._resolve()
         ndim = (await self._state_of_volume().array(zarr_group)).metadata.ndim
-        given = [slices] if isinstance(slices, slice) else list(slices or ())
-        return given + [None] * (ndim - len(given))
+        if slices is None:
+            return [None] * ndim
+        given: list[Any] = list(slices) if isinstance(slices, Sequence) else [slices]
+        # As for numpy arrays, an ellipsis stands for the axes in its place, and is the last item where there is none.
+        at = next((at for at, item in enumerate(given) if item is ...), len(given))
+        return [*given[:at], *[None] * (ndim - len(given) + (at < len(given))), *given[at + 1 :]]
 
     async def from_numpy(
         self,

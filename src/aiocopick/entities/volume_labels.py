@@ -73,6 +73,8 @@ class AsyncLabelVolume(AsyncVolume):
             There is no such level, or the volume is empty.
         FormatError
             The volume cannot be understood, or the region is larger than ``max_array_bytes``.
+        IndexError
+            An index outside the volume, or a step below 1.
         ValueError
             A channel is asked of a segmentation that has none.
         """

@@ -56,6 +56,8 @@ def select(items: Sequence[slice | int | None], shape: Sequence[int]) -> tuple[S
     ------
     IndexError
         An index outside the array, a step that is not positive, another number of items than axes.
+    TypeError
+        Something else than a slice or an index.
     """
     if len(items) != len(shape):
         raise IndexError(f"{len(items)} slices for an array with {len(shape)} axes")
@@ -68,7 +70,10 @@ def select(items: Sequence[slice | int | None], shape: Sequence[int]) -> tuple[S
                 raise IndexError(f"the step of a slice must be positive, not {item.step}")
             ranges.append(range(*item.indices(size)))
         else:
-            position = index(item)
+            try:
+                position = index(item)
+            except TypeError:
+                raise TypeError(f"axis {axis} is selected by a slice or an index, not by {item!r}") from None
             if not -size <= position < size:
                 raise IndexError(f"index {position} is outside an axis of {size}")
             position %= size
