@@ -100,6 +100,9 @@ async def test_a_huge_shape_is_refused_before_memory_is_given(memory: Place) -> 
         finally:
             tracemalloc.stop()
         assert (await tomogram.numpy(x=slice(0, 4), y=slice(0, 4), z=slice(0, 4))).shape == (4, 4, 4)
+        pytest.importorskip("dask", reason="dask is not installed")
+        with pytest.raises(FormatError, match="too many for dask"):
+            await tomogram.to_dask()
 
 
 class Canary:

@@ -542,6 +542,23 @@ async def test_a_level_that_the_group_does_not_name_has_a_voxel_size(memory: Pla
         assert keywords["scale"] == (20.0, 20.0, 20.0)
 
 
+async def test_a_level_that_is_named_but_missing_makes_the_volume_incomplete(memory: Place) -> None:
+    async with project(memory) as root:
+        tomogram = await tomogram_of(root)
+        await tomogram.from_numpy(noise(4, 4, 4), levels=2)
+        document = await tomogram.zarr().get("1/.zarray", default_buffer_prototype())
+        await tomogram.zarr().delete("1/.zarray")
+        tomogram.refresh()
+        for call in (lambda: tomogram.numpy("1"), lambda: tomogram.levels()):
+            with pytest.raises(NotFoundError, match="not complete, level '1' is missing"):
+                await call()
+        assert (await tomogram.numpy()).shape == (4, 4, 4)
+        await tomogram.zarr().set("1/.zarray", document)
+        assert (await tomogram.numpy("1")).shape == (2, 2, 2)
+        with pytest.raises(NotFoundError, match="there is no level '7', only 0, 1"):
+            await tomogram.numpy("7")
+
+
 @pytest.mark.parametrize("shape", [(), (4,), (4, 4)])
 async def test_arrays_that_are_no_volumes_are_refused(memory: Place, shape: tuple[int, ...]) -> None:
     async with project(memory) as root:

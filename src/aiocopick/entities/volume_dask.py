@@ -4,8 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from aiocopick.errors import FormatError
+
 if TYPE_CHECKING:
     from aiocopick.entities.volume_array import LevelArray
+
+
+_MAX_BLOCKS = 2**20
+"""Along one axis; dask lists them all."""
 
 
 def dask_array(level: LevelArray) -> Any:
@@ -20,9 +26,17 @@ def dask_array(level: LevelArray) -> Any:
     ------
     ImportError
         dask is not installed.
+    FormatError
+        The metadata claims more chunks along an axis than dask could list.
     """
     import dask.array
     import zarr
+
+    metadata = level.metadata
+    longest = max((-(-size // edge) for size, edge in zip(metadata.shape, metadata.chunks, strict=True)), default=0)
+    if longest > _MAX_BLOCKS:
+        path = f"{level.where}/{level.path}"
+        raise FormatError(f"{path}: {longest} chunks along one axis are too many for dask", path=path)
 
     # zarr's synchronous array reads on zarr's own event loop, whichever thread or process the task runs in.
     array = zarr.Array(level.array)

@@ -159,7 +159,7 @@ class VolumeState:
 
     def _missing(self, path: str, group: OmeGroup) -> NotFoundError:
         known = [dataset.path for dataset in group.datasets]
-        if path == known[0]:
+        if path in known:
             # Its writer has not finished, or never will: somebody else may look again later.
             self._group = None
             return NotFoundError(
