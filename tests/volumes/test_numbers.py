@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from itertools import product
+import tracemalloc
+from itertools import islice, product
 from typing import Any
 
 import numpy as np
@@ -127,6 +128,22 @@ def test_pieces_put_together_are_the_selection(drawn: Any) -> None:
     expected = data[tuple(slice(None) if item is None else item for item in items)]
     np.testing.assert_array_equal(out.squeeze(axis=dropped), expected)
     assert len(set(seen)) == len(seen) == count_pieces(selection, chunks)
+
+
+def test_as_many_chunks_as_metadata_may_claim_are_planned_one_by_one() -> None:
+    shape, ones = (2, 1, 2**24), (1, 1, 1)
+    tracemalloc.start()
+    try:
+        for plan in (pieces(tuple(range(size) for size in shape), shape, ones), blocks(shape, ones)):
+            assert len(list(islice(plan, 1000))) == 1000
+        assert tracemalloc.get_traced_memory()[1] < 2**22
+    finally:
+        tracemalloc.stop()
+    wide, edges = (3, 40_000, 2), (2, 2, 2)
+    selection = (range(3), range(7, 40_000, 3), range(2))
+    planned = {piece.coordinates for piece in pieces(selection, wide, edges)}
+    assert len(planned) == count_pieces(selection, edges) == len(list(pieces(selection, wide, edges)))
+    assert len(list(blocks(wide, edges))) == 2 * 20_000
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from itertools import product
 from math import isfinite, prod
 from typing import Any, TypeAlias
@@ -83,7 +83,7 @@ async def extract_boxes(
 
     # The leading axes may be cut into chunks as well.
     steps = [range(-(-size // edge)) for size, edge in zip(leading, metadata.inner_chunks[:-3], strict=True)]
-    chunks = {(*before, *chunk): wanted for chunk, wanted in plan.items() for before in product(*steps)}
+    chunks = (((*before, *chunk), wanted) for chunk, wanted in plan.items() for before in product(*steps))
     await gather(cut, _cuts(level, chunks), limit=limits.window(level))
     return np.moveaxis(boxes, [1 + len(leading) + at for at in order], [-3, -2, -1])
 
@@ -98,14 +98,14 @@ def _arranged(zyx: tuple[int, int, int], order: list[int]) -> tuple[int, int, in
     return first, second, third
 
 
-def _cuts(level: LevelArray, chunks: dict[tuple[int, ...], list[int]]) -> list[_Cut]:
+def _cuts(level: LevelArray, chunks: Iterable[tuple[tuple[int, ...], list[int]]]) -> Iterable[_Cut]:
     """What to read: chunks, or a shard at once when each chunk in it is needed, which is one request instead of many."""
     metadata = level.metadata
     inner, outer = metadata.inner_chunks, metadata.chunks
     if not metadata.sharded:
-        return [(coordinates, outer, wanted) for coordinates, wanted in chunks.items()]
+        return ((coordinates, outer, wanted) for coordinates, wanted in chunks)
     shards: dict[tuple[int, ...], list[_Cut]] = {}
-    for coordinates, wanted in chunks.items():
+    for coordinates, wanted in chunks:
         shard = tuple(at * edge // whole for at, edge, whole in zip(coordinates, inner, outer, strict=True))
         shards.setdefault(shard, []).append((coordinates, inner, wanted))
     cuts: list[_Cut] = []
