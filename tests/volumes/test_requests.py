@@ -36,6 +36,11 @@ async def test_a_new_tomogram_is_written_in_chunks_and_metadata(
         with moto_server.counting() as created:
             tomogram = await spacing.new_tomogram("wbp")
         assert created == {"PutObject": group_keys}
+        spacing.run.refresh()
+        spacing.refresh()
+        with moto_server.counting() as not_listed:
+            await spacing.new_tomogram("denoised")
+        assert not_listed == {"ListObjectsV2": 1, "PutObject": group_keys}
         with moto_server.counting() as written:
             await tomogram.from_numpy(noise(*SHAPE), chunks=CHUNKS)
         # One document per level, and the one that makes them known.

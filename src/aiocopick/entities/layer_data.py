@@ -53,10 +53,13 @@ async def layer_data(
     NotFoundError
         There is nothing stored.
     TypeError
-        The entity cannot be shown.
+        The entity cannot be shown, or is of the facade (its attribute ``aio`` can).
     ValueError
         One level, and all of them lazily, are asked for at once.
     """
+    twin = getattr(entity, "aio", None)
+    if twin is not None:
+        raise TypeError(f"{type(entity).__name__} is of the facade; pass its async twin, which is its attribute aio")
     common: dict[str, Any] = {"name": entity.uri, "metadata": {"uri": entity.uri, "path": entity.path}}
     if isinstance(entity, AsyncVolume):
         return await _volume(entity, common, zarr_group, channel, lazy)
