@@ -154,6 +154,10 @@ def test_plain_axis_names_of_old_versions() -> None:
         one_level(scale=(1, 1, "2")),
         one_level(scale=(1, 1, 1, 1)),
         one_level(scale=(1, 1, float("inf"))),
+        one_level(scale=(1, 1, 1e300)),
+        one_level(scale=(1, 1, 10**400)),
+        one_level(scale=(1, 1, 5e-324)),
+        one_level(path="0\0"),
         {"multiscales": [{"axes": AXES, "datasets": [{"path": "0"}] * 1000}]},
     ],
     ids=repr,
@@ -161,6 +165,12 @@ def test_plain_axis_names_of_old_versions() -> None:
 def test_bad_group_metadata_names_the_file(attributes: Any) -> None:
     with pytest.raises(FormatError, match=r"v\.zarr/\.zattrs"):
         parse_v2(attributes)
+
+
+def test_what_a_message_quotes_is_cut() -> None:
+    with pytest.raises(FormatError, match="one per axis") as caught:
+        parse_v2(one_level(scale=(0,) * 100_000))
+    assert len(str(caught.value)) < 1000
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"[1]", b"null", b'"x"', b"\xff\xfe", b"[" * 100_000])
@@ -260,6 +270,7 @@ def test_shards_of_zarr_3_are_bounded(shape: Any, expected: Any) -> None:
 def test_chunks_and_shards_as_asked_for() -> None:
     assert chunking(3, (100, 100, 100), chunks=(16, 16, 16), shards=(32, 64, 16)) == ((16, 16, 16), (32, 64, 16))
     assert chunking(3, (100, 100, 100), chunks=(16, 16, 16)) == ((16, 16, 16), None)
+    assert chunking(3, (100, 40, 9), chunks=(16, 16, 16), shards=(10_000,) * 3) == ((16, 16, 9), (112, 48, 9))
     assert chunking(2, (4, 100, 100, 100), chunks=(16, 16, 16)) == ((1, 16, 16, 16), None)
     assert chunking(2, (4, 100, 100, 100), chunks=(2, 16, 16, 16)) == ((2, 16, 16, 16), None)
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import sys
+from typing import Any
 
+import anyio
 import numpy as np
 import pytest
 import trimesh
@@ -43,6 +46,21 @@ async def test_volumes_and_labels(memory: Place) -> None:
         with pytest.raises(TypeError, match="AsyncRun"):
             await aiocopick.layer_data(run)
     assert "napari" not in sys.modules
+
+
+async def test_objects_of_the_facade_are_told_to_pass_their_twin(memory: Place) -> None:
+    async with project(memory) as root:
+        await (await tomogram_of(root)).from_numpy(noise(8, 9, 10))
+
+    def blocking() -> tuple[Any, Any]:
+        with aiocopick.open_sync(memory.root) as facade:
+            tomogram = facade.runs[0].voxel_spacings[0].tomograms[0]
+            with pytest.raises(TypeError, match="aio"):
+                asyncio.run(aiocopick.layer_data(tomogram))
+            return asyncio.run(aiocopick.layer_data(tomogram.aio))[0], tomogram.numpy()
+
+    shown, data = await anyio.to_thread.run_sync(blocking)
+    np.testing.assert_array_equal(shown, data)
 
 
 async def test_all_levels_lazily(memory: Place) -> None:

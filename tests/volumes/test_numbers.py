@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from itertools import product
+import tracemalloc
+from itertools import islice, product
 from typing import Any
 
 import numpy as np
@@ -129,12 +130,34 @@ def test_pieces_put_together_are_the_selection(drawn: Any) -> None:
     assert len(set(seen)) == len(seen) == count_pieces(selection, chunks)
 
 
+def test_as_many_chunks_as_metadata_may_claim_are_planned_one_by_one() -> None:
+    shape, ones = (2, 1, 2**24), (1, 1, 1)
+    tracemalloc.start()
+    try:
+        for plan in (pieces(tuple(range(size) for size in shape), shape, ones), blocks(shape, ones)):
+            assert len(list(islice(plan, 1000))) == 1000
+        assert tracemalloc.get_traced_memory()[1] < 2**22
+    finally:
+        tracemalloc.stop()
+    wide, edges = (3, 40_000, 2), (2, 2, 2)
+    selection = (range(3), range(7, 40_000, 3), range(2))
+    planned = {piece.coordinates for piece in pieces(selection, wide, edges)}
+    assert len(planned) == count_pieces(selection, edges) == len(list(pieces(selection, wide, edges)))
+    assert len(list(blocks(wide, edges))) == 2 * 20_000
+
+
 @pytest.mark.parametrize(
     "items", [[5, None, None], [-6, None, None], [None, None], [slice(None, None, -1), None, None]]
 )
 def test_selections_that_cannot_be(items: list[Any]) -> None:
     with pytest.raises(IndexError):
         select(items, (5, 5, 5))
+
+
+@pytest.mark.parametrize("item", [[0, 1], 1.5, "x", ..., np.array([0, 1])])
+def test_axes_are_selected_by_slices_and_indices_alone(item: Any) -> None:
+    with pytest.raises(TypeError, match="axis 1 is selected by a slice or an index"):
+        select([0, item, None], (5, 5, 5))
 
 
 @pytest.mark.parametrize(

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import weakref
 from typing import Any
 
 import numpy as np
 import pytest
 import zarr
 
-from aiocopick.testing import CountingStorage
+from aiocopick.testing import CountingStorage, LatencyStorage
 from tests.servers.s3 import MotoServer
 from tests.volumes.places import Place
 from tests.volumes.projects import METADATA_NAMES, noise, project, reopened, requests, spacing_of, tomogram_of, wrap
@@ -35,6 +36,11 @@ async def test_a_new_tomogram_is_written_in_chunks_and_metadata(
         with moto_server.counting() as created:
             tomogram = await spacing.new_tomogram("wbp")
         assert created == {"PutObject": group_keys}
+        spacing.run.refresh()
+        spacing.refresh()
+        with moto_server.counting() as not_listed:
+            await spacing.new_tomogram("denoised")
+        assert not_listed == {"ListObjectsV2": 1, "PutObject": group_keys}
         with moto_server.counting() as written:
             await tomogram.from_numpy(noise(*SHAPE), chunks=CHUNKS)
         # One document per level, and the one that makes them known.
@@ -126,6 +132,24 @@ async def test_boxes_ask_for_each_chunk_once(bucket: Place) -> None:
         assert requests(root) == {"read": 1}
 
 
+async def test_boxes_all_over_a_shard_ask_for_it_once(bucket: Place) -> None:
+    data = noise(48, 64, 64)
+    async with project(bucket, zarr_format=3) as root:
+        tomogram = await tomogram_of(root)
+        # Two shards: one of eight chunks, one of the four that the volume has there.
+        await tomogram.from_numpy(data, chunks=(16, 32, 32), shards=(32, 64, 64), levels=1)
+        requests(root)
+        positions = [[10.0 * x, 10.0 * y, 10.0 * z] for x in (8, 40) for y in (8, 40) for z in (4, 20, 40)]
+        boxes = await tomogram.extract(positions, 4)
+        assert requests(root) == {"read": 2}
+        for (x, y, z), box in zip(positions, boxes, strict=True):
+            z, y, x = (int(at / 10) - 2 for at in (z, y, x))
+            np.testing.assert_array_equal(box, data[z : z + 4, y : y + 4, x : x + 4])
+        await tomogram.extract(positions[:1], 4)
+        # The index and the chunk.
+        assert requests(root) == {"read": 2}
+
+
 async def test_slabs_ask_for_each_chunk_once(bucket: Place) -> None:
     async with project(bucket) as root:
         tomogram = await tomogram_of(root)
@@ -191,3 +215,29 @@ async def test_the_limit_of_bytes_holds_for_chunks(memory: Place) -> None:
         await tomogram.from_numpy(data, chunks=(32, 32, 32), levels=1)
         await tomogram.numpy()
         assert most == 2
+
+
+async def test_the_limit_of_bytes_holds_for_blocks_of_several_chunks(memory: Place) -> None:
+    alive, most = 0, 0
+
+    def gone() -> None:
+        nonlocal alive
+        alive -= 1
+
+    class Lazy:
+        shape, dtype = (124, 124, 124), np.dtype("f4")
+
+        def __getitem__(self, block: Any) -> Any:
+            nonlocal alive, most
+            part = np.ones([item.stop - item.start for item in block], "f4")
+            alive += 1
+            most = max(most, alive)
+            weakref.finalize(part, gone)
+            return part
+
+    # Room for three chunks of 31 voxels, but they are made in blocks of eight where another level follows.
+    async with project(memory, max_bytes_in_flight=2**20) as root:
+        tomogram = await tomogram_of(root)
+        wrap(root, lambda storage: LatencyStorage(storage, 0.001))
+        await tomogram.from_numpy(Lazy(), chunks=(31, 31, 31), levels=2)
+    assert most == 1

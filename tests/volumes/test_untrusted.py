@@ -6,11 +6,14 @@ import bz2
 import gzip
 import json
 import lzma
+import pickle
 import random
 import tracemalloc
 import zlib
 from typing import Any
 
+import anyio
+import anyio.to_thread
 import numcodecs
 import numpy as np
 import pytest
@@ -100,6 +103,9 @@ async def test_a_huge_shape_is_refused_before_memory_is_given(memory: Place) -> 
         finally:
             tracemalloc.stop()
         assert (await tomogram.numpy(x=slice(0, 4), y=slice(0, 4), z=slice(0, 4))).shape == (4, 4, 4)
+        pytest.importorskip("dask", reason="dask is not installed")
+        with pytest.raises(FormatError, match="too many for dask"):
+            await tomogram.to_dask()
 
 
 class Canary:
@@ -145,6 +151,21 @@ async def test_broken_chunks_name_themselves(memory: Place, zarr_format: int) ->
             await storage.write(f"{KEY}/0/0/0/0", broken)
             with pytest.raises(FormatError, match="0/0/0/0"):
                 await tomogram.numpy()
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("shards", [None, (8, 8, 8)])
+async def test_dask_tasks_name_the_volume_of_a_broken_chunk(memory: Place, shards: Any) -> None:
+    pytest.importorskip("dask", reason="dask is not installed")
+    async with project(memory, zarr_format=3) as root:
+        tomogram = await tomogram_of(root)
+        await tomogram.from_numpy(noise(8, 8, 8), levels=1, chunks=(4, 4, 4), shards=shards)
+        array = await tomogram.to_dask()
+        storage: Any = root._stack.layers[0].storage  # type: ignore[attr-defined]
+        await storage.write(f"{KEY}/0/0/0/0", b"x" * 200)
+        with pytest.raises(FormatError, match=r"wbp\.zarr/0: the block") as caught:
+            await anyio.to_thread.run_sync(array.compute)
+        assert pickle.loads(pickle.dumps(caught.value)).args == caught.value.args
 
 
 VALUES: list[Any] = [

@@ -2,16 +2,32 @@
 
 from __future__ import annotations
 
+import json
+import threading
+import tracemalloc
+from functools import partial
 from typing import Any
 
 import anyio
 import numpy as np
 import pytest
+import zarr
+from zarr.core.buffer import default_buffer_prototype
 
+import aiocopick
 from aiocopick.errors import FormatError, NotFoundError, ReadOnlyError
 from aiocopick.formats.pyramid import downsample_mean, downsample_nearest
 from tests.volumes.places import Place
-from tests.volumes.projects import SIZE, noise, project, reopened, spacing_of, tomogram_of
+from tests.volumes.projects import (
+    SIZE,
+    name_axes,
+    noise,
+    project,
+    reopened,
+    spacing_of,
+    tomogram_of,
+    write_document,
+)
 
 pytestmark = pytest.mark.asyncio
 
@@ -211,6 +227,14 @@ async def test_progress_counts_all_chunks(memory: Place) -> None:
         (np.zeros((0, 3, 3)), {}),
         (np.zeros((3, 3, 3)), {"levels": 0}),
         (np.zeros((3, 3, 3)), {"levels": 1.5}),
+        (np.zeros((3, 3, 3)), {"levels": 65}),
+        (np.zeros((3, 3, 3)), {"levels": None}),
+        (np.zeros((3, 3, 3)), {"levels": np.nan}),
+        (np.full((3, 3, 3), "1"), {}),
+        (np.full((3, 3, 3), None), {}),
+        (np.zeros((3, 3, 3), "M8[s]"), {}),
+        (np.zeros((3, 3, 3)), {"chunks": 2}),
+        (np.zeros((3, 3, 3)), {"chunks": (2, 2, None)}),
         (np.zeros((3, 3, 3)), {"chunks": (1, 2)}),
         (np.zeros((3, 3, 3)), {"shards": (2, 2, 2)}),
         (np.zeros((3, 3, 3)), {"dtype": "U3"}),
@@ -224,6 +248,29 @@ async def test_what_cannot_be_written_changes_nothing(memory: Place, data: Any, 
         with pytest.raises(ValueError, match=r".+"):
             await tomogram.from_numpy(data, **arguments)
         assert (await tomogram.numpy()).sum() == 27
+
+
+@pytest.mark.parametrize("metadata", [{"mean": np.float32(1)}, {"mean": np.nan}, {"model": object()}, ["mean"]])
+async def test_metadata_that_json_cannot_hold_changes_nothing(memory: Place, metadata: Any) -> None:
+    async with project(memory) as root:
+        features = await (await tomogram_of(root)).new_features("embedding")
+        await features.from_numpy(np.ones((3, 3, 3)))
+        with pytest.raises(ValueError, match="metadata"):
+            await features.from_numpy(np.zeros((3, 3, 3)), metadata=metadata)
+        assert (await features.numpy()).sum() == 27
+
+
+async def test_blocks_of_another_shape_are_refused(memory: Place) -> None:
+    class Shorter:
+        shape, dtype = (9, 9, 9), np.dtype("f4")
+
+        def __getitem__(self, block: Any) -> Any:
+            return np.zeros((9, 9, 9), "f4")[block][:-1]
+
+    async with project(memory) as root:
+        tomogram = await tomogram_of(root)
+        with pytest.raises(ValueError, match=r"block of shape \(3, 4, 4\)"):
+            await tomogram.from_numpy(Shorter(), chunks=(4, 4, 4))
 
 
 async def test_segmentations_choose_their_type(memory: Place) -> None:
@@ -292,10 +339,17 @@ async def test_panoptic_segmentations(memory: Place, zarr_format: int) -> None:
         assert levels[0].voxel_size == (SIZE,) * 3
         await panoptic.set_region(9, z=0, y=0, x=0, channel="instance")
         assert ("ribosome", 9) in await panoptic.segments()
+        await panoptic.set_region(np.stack([labels, instances])[:, 2], z=1)
+        np.testing.assert_array_equal(await panoptic.numpy(z=1), np.stack([labels, instances])[:, 2])
+        await panoptic.set_region(0, z=slice(0, 2), y=3)
+        assert not (await panoptic.numpy(z=slice(0, 2), y=3)).any()
         for change, message in (
             (lambda: panoptic.set_region(9, z=5, channel="instance"), "background"),
             (lambda: panoptic.set_region(7, z=5, channel="label"), "which no pickable object"),
             (lambda: panoptic.set_region(np.zeros((9, 10, 11))), r"\(2, Z, Y, X\)"),
+            (lambda: panoptic.set_region(np.zeros((1, 9, 10, 11))), r"\(2, Z, Y, X\)"),
+            (lambda: panoptic.set_region(np.zeros((10, 11)), z=3), r"\(2, Z, Y, X\)"),
+            (lambda: panoptic.set_region(np.zeros((5, 5)), z=3, channel="label"), "does not fit a region"),
             (lambda: panoptic.from_numpy(labels), r"\(2, Z, Y, X\)"),
             (lambda: panoptic.from_numpy(np.stack([labels + 5, instances])), "which no pickable object"),
             (lambda: panoptic.numpy(channel="color"), "Unknown panoptic channel"),
@@ -304,6 +358,29 @@ async def test_panoptic_segmentations(memory: Place, zarr_format: int) -> None:
         ):
             with pytest.raises(ValueError, match=message):
                 await change()
+
+
+async def test_a_panoptic_segmentation_without_channels_is_refused(memory: Place) -> None:
+    async with project(memory) as root:
+        run = (await spacing_of(root)).run
+        panoptic = await run.new_segmentation(SIZE, "all", "1", is_panoptic=True)
+        await panoptic.from_numpy(np.zeros((2, 2, 8, 8), int))
+        document = json.loads((await panoptic.zarr().get("0/.zarray", default_buffer_prototype())).to_bytes())
+        await write_document(panoptic, ".zattrs", {})
+        await write_document(panoptic, "0/.zarray", document | {"shape": [2, 8, 8], "chunks": [2, 8, 8]})
+        assert (await panoptic.numpy()).shape == (2, 8, 8)
+        for call in (
+            lambda: panoptic.numpy(channel="label"),
+            lambda: panoptic.label_volume(),
+            lambda: panoptic.instance_volume("ribosome"),
+            lambda: panoptic.instance_ids(object_name="ribosome"),
+            lambda: panoptic.segments(),
+            lambda: panoptic.set_region(0, channel="label"),
+            lambda: panoptic.set_region(0),
+            lambda: aiocopick.layer_data(panoptic),
+        ):
+            with pytest.raises(FormatError, match="channels"):
+                await call()
 
 
 @FORMATS
@@ -316,6 +393,13 @@ async def test_features(memory: Place, zarr_format: int) -> None:
         np.testing.assert_array_equal(await features.numpy(), data)
         np.testing.assert_array_equal(await features.numpy(slices=(2, slice(1, 5))), data[2, 1:5])
         np.testing.assert_array_equal(await features.numpy(slices=(slice(1, 3), 0, 0, 0)), data[1:3, 0, 0, 0])
+        np.testing.assert_array_equal(await features.numpy(slices=np.s_[1:3, ..., 5]), data[1:3, ..., 5])
+        np.testing.assert_array_equal(await features.numpy(slices=np.s_[..., 5]), data[..., 5])
+        np.testing.assert_array_equal(await features.numpy(slices=np.s_[...]), data)
+        np.testing.assert_array_equal(await features.numpy(slices=np.s_[2]), data[2])
+        for bad in (np.s_[..., 0, ...], np.s_[0, 0, 0, 0, 0]):
+            with pytest.raises((IndexError, TypeError)):
+                await features.numpy(slices=bad)
         await features.set_region(0, slices=(1,))
         data[1] = 0
         np.testing.assert_array_equal(await features.numpy(), data)
@@ -339,6 +423,16 @@ async def test_object_maps(place: Place, zarr_format: int) -> None:
         assert not await ribosome.has_density_map()
         with pytest.raises(ValueError, match="particle"):
             await membrane.from_numpy(np.ones((4, 4, 4)), 5.0)
+        for call in (
+            lambda: membrane.levels(),
+            lambda: membrane.open_array(),
+            lambda: membrane.extract([[0, 0, 0]], 4),
+            lambda: membrane.to_dask(),
+            lambda: membrane.set_region(0),
+            lambda: anext(membrane.slabs()),
+        ):
+            with pytest.raises(NotFoundError, match="particle"):
+                await call()
         data = noise(12, 12, 12)
         await ribosome.from_numpy(data, 2.5)
         assert await ribosome.has_density_map()
@@ -359,6 +453,9 @@ async def test_levels_for_a_voxel_size(memory: Place) -> None:
         await tomogram.from_numpy(noise(16, 16, 16))
         for size, path in ((1, "0"), (10, "0"), (19.99, "0"), (20, "1"), (20.0004, "1"), (39, "1"), (1000, "2")):
             assert (await tomogram.level_for(size)).path == path
+        for size in (0, -10, np.nan, np.inf):
+            with pytest.raises(ValueError, match="voxel_size"):
+                await tomogram.level_for(size)
 
 
 @FORMATS
@@ -381,6 +478,7 @@ async def test_boxes_are_filled_at_the_edges_and_in_order(memory: Place, zarr_fo
             z, y, x = corner
             np.testing.assert_array_equal(cut, padded[z : z + 4, y : y + 7, x : x + 10])
         assert (await tomogram.extract(np.empty((0, 3)), 8)).shape == (0, 8, 8, 8)
+        assert (await tomogram.extract([], 8)).shape == (0, 8, 8, 8)
         half = await tomogram.extract(positions, 4, "1")
         assert half.shape == (50, 4, 4, 4)
         for bad in (
@@ -388,11 +486,96 @@ async def test_boxes_are_filled_at_the_edges_and_in_order(memory: Place, zarr_fo
             {"positions": [[0, 0, np.nan]], "box": 4},
             {"positions": [[0, 0, 0]], "box": 0},
             {"positions": [[0, 0, 0]], "box": (4, 4)},
+            {"positions": [[0, 0, 0]], "box": None},
+            {"positions": [[0, 0, 0]], "box": np.inf},
+            {"positions": [[0, 0, 0]], "box": 10**30},
+            {"positions": np.empty((5, 0)), "box": 4},
             {"positions": [[0, 0, 0]], "box": 4, "fill": 1e6},
             {"positions": [[0, 0, 0]], "box": 4, "fill": 0.5},
+            {"positions": [[0, 0, 0]], "box": 4, "fill": None},
+            {"positions": [[0, 0, 0]], "box": 4, "fill": 1j},
+            {"positions": [[0, 0, 0]], "box": 4, "fill": [1]},
         ):
             with pytest.raises(ValueError, match=r"positions|box|fill"):
                 await tomogram.extract(**bad)
+
+
+@FORMATS
+async def test_axes_in_another_order_are_cut_and_shown_by_their_names(memory: Place, zarr_format: int) -> None:
+    pytest.importorskip("dask", reason="dask is not installed")
+    data = noise(33, 50, 41)
+    async with project(memory, zarr_format=zarr_format) as root:
+        tomogram = await tomogram_of(root)
+        await tomogram.from_numpy(data, chunks=(16, 16, 16))
+        turned = await (await spacing_of(root)).new_tomogram("turned")
+        # y, x, z
+        await turned.from_numpy(data.transpose(1, 2, 0), chunks=(16, 16, 16))
+        await name_axes(turned, "yxz", SIZE)
+        positions = np.random.default_rng(3).uniform(-50, 450, (20, 3))
+        for group in (None, "1"):
+            np.testing.assert_allclose(
+                await turned.extract(positions, (4, 7, 10), group),
+                await tomogram.extract(positions, (4, 7, 10), group),
+                atol=1e-3,
+            )
+        shown, _, _ = await aiocopick.layer_data(turned)
+        np.testing.assert_array_equal(shown, data)
+        lazily, _, _ = await aiocopick.layer_data(turned, lazy=True)
+        np.testing.assert_array_equal(lazily[0], data)
+        features = await tomogram.new_features("last")
+        await features.from_numpy(noise(8, 9, 10, 2))
+        await name_axes(features, "zyxc", SIZE)
+        with pytest.raises(FormatError, match="last axes"):
+            await features.extract(positions, 4)
+
+
+async def test_a_level_that_the_group_does_not_name_has_a_voxel_size(memory: Place) -> None:
+    data = noise(33, 50, 41)
+    async with project(memory) as root:
+        tomogram = await tomogram_of(root)
+        await tomogram.from_numpy(data)
+        expected = await tomogram.extract([[100.0, 120.0, 140.0]], 4, "2")
+        await write_document(tomogram, ".zattrs", {})
+        assert [level.path for level in await tomogram.levels()] == ["0"]
+        np.testing.assert_array_equal(await tomogram.extract([[100.0, 120.0, 140.0]], 4, "2"), expected)
+        _, keywords, _ = await aiocopick.layer_data(tomogram, zarr_group="1")
+        assert keywords["scale"] == (20.0, 20.0, 20.0)
+
+
+async def test_a_level_that_is_named_but_missing_makes_the_volume_incomplete(memory: Place) -> None:
+    async with project(memory) as root:
+        tomogram = await tomogram_of(root)
+        await tomogram.from_numpy(noise(4, 4, 4), levels=2)
+        document = await tomogram.zarr().get("1/.zarray", default_buffer_prototype())
+        await tomogram.zarr().delete("1/.zarray")
+        tomogram.refresh()
+        for call in (lambda: tomogram.numpy("1"), lambda: tomogram.levels()):
+            with pytest.raises(NotFoundError, match="not complete, level '1' is missing"):
+                await call()
+        assert (await tomogram.numpy()).shape == (4, 4, 4)
+        await tomogram.zarr().set("1/.zarray", document)
+        assert (await tomogram.numpy("1")).shape == (2, 2, 2)
+        with pytest.raises(NotFoundError, match="there is no level '7', only 0, 1"):
+            await tomogram.numpy("7")
+
+
+@pytest.mark.parametrize("shape", [(), (4,), (4, 4)])
+async def test_arrays_that_are_no_volumes_are_refused(memory: Place, shape: tuple[int, ...]) -> None:
+    async with project(memory) as root:
+        tomogram = await tomogram_of(root)
+        await tomogram.from_numpy(noise(4, 4, 4), levels=1)
+        document = json.loads((await tomogram.zarr().get("0/.zarray", default_buffer_prototype())).to_bytes())
+        await write_document(tomogram, "0/.zarray", document | {"shape": list(shape), "chunks": list(shape)})
+        await write_document(tomogram, ".zattrs", {})
+        for call in (
+            lambda: tomogram.numpy(),
+            lambda: tomogram.extract([[0, 0, 0]], 4),
+            lambda: anext(tomogram.slabs()),
+            lambda: aiocopick.layer_data(tomogram),
+            lambda: aiocopick.layer_data(tomogram, lazy=True),
+        ):
+            with pytest.raises(FormatError, match="at least 3 axes"):
+                await call()
 
 
 async def test_slabs_make_up_the_volume(memory: Place) -> None:
@@ -405,12 +588,37 @@ async def test_slabs_make_up_the_volume(memory: Place) -> None:
                 slabs = [slab async for slab in tomogram.slabs(axis, thickness)]
                 np.testing.assert_array_equal(np.concatenate(slabs, axis=number), data)
                 assert {slab.shape[number] for slab in slabs[:-1]} <= {thickness or 16}
-        with pytest.raises(ValueError, match="axis"):
-            tomogram.slabs("w")
-        with pytest.raises(ValueError, match="thickness"):
-            tomogram.slabs("z", 0)
+        assert len([slab async for slab in tomogram.slabs("z", 11.0)]) == 3  # type: ignore[arg-type]
+        for axis_that_is_none in ("w", None, 1.5, True):
+            with pytest.raises(ValueError, match="axis"):
+                tomogram.slabs(axis_that_is_none)  # type: ignore[arg-type]
+        for no_thickness in (0, 1.5, "1", True):
+            with pytest.raises(ValueError, match="thickness"):
+                tomogram.slabs("z", no_thickness)  # type: ignore[arg-type]
         async for _ in tomogram.slabs():
             break
+
+
+async def test_thin_slabs_take_the_memory_of_one_layer(memory: Place) -> None:
+    shape = (32, 256, 256)
+    layer = 16 * 256 * 256 * 4
+    async with project(memory) as root:
+        tomogram = await tomogram_of(root)
+        await tomogram.from_numpy(np.ones(shape), levels=1, chunks=(16, 32, 32))
+        slabs = tomogram.slabs("z", 1)
+        tracemalloc.start()
+        try:
+            for _ in range(shape[0] // 2):
+                slab = await anext(slabs)
+                assert slab.shape == (1, 256, 256)
+                tracemalloc.reset_peak()
+            await anext(slabs)
+            tracemalloc.reset_peak()
+            for _ in range(3):
+                await anext(slabs)
+            assert tracemalloc.get_traced_memory()[1] < 1.5 * layer
+        finally:
+            tracemalloc.stop()
 
 
 async def test_a_region_larger_than_allowed_is_refused(memory: Place) -> None:
@@ -461,6 +669,50 @@ async def test_read_only_projects_refuse_all_changes(place: Place) -> None:
             await array.setitem((slice(None),) * 3, 0)
         assert not {"write", "delete", "copy"} & root.stats.requests.keys()
         np.testing.assert_array_equal(await tomogram.numpy(), data)
+
+
+async def test_what_was_written_through_the_store_is_replaced_too(memory: Place) -> None:
+    async with project(memory) as root:
+        tomogram = await tomogram_of(root)
+        group = await zarr.api.asynchronous.open_group(tomogram.zarr(), mode="r+")
+        await group.create_array("0", shape=(8, 8, 8), chunks=(4, 4, 4), dtype="f4")
+        await group.create_array("raw", shape=(8,), dtype="f4")
+        await tomogram.from_numpy(noise(4, 4, 4), levels=1)
+        keys = [key async for key in tomogram.zarr().list()]
+        assert set(keys) == {".zgroup", ".zattrs", "0/.zarray", "0/0/0/0"}
+
+
+async def test_regions_are_changed_side_by_side(memory: Place) -> None:
+    async with project(memory) as root:
+        tomogram = await tomogram_of(root)
+        await tomogram.from_numpy(np.zeros((64, 8, 8)), chunks=(16, 8, 8), levels=2)
+        for _ in range(5):
+            tomogram.refresh()
+            # Regions of 32 planes share no chunk of either level.
+            async with anyio.create_task_group() as group:
+                for z in (0, 32):
+                    change = partial(tomogram.set_region, 1.0, z=slice(z, z + 32), update_pyramid=True)
+                    group.start_soon(change)
+        assert (await tomogram.numpy("1")).min() == 1
+
+
+async def test_regions_are_taken_from_what_must_be_computed(memory: Place) -> None:
+    data = noise(12, 13, 14)
+    threads: set[threading.Thread] = set()
+
+    class Lazy:
+        shape, dtype = data.shape, data.dtype
+
+        def __array__(self, dtype: Any = None, copy: Any = None) -> Any:
+            threads.add(threading.current_thread())
+            return data
+
+    async with project(memory) as root:
+        tomogram = await tomogram_of(root)
+        await tomogram.from_numpy(np.zeros_like(data), chunks=(5, 5, 5))
+        await tomogram.set_region(Lazy())
+        np.testing.assert_array_equal(await tomogram.numpy(), data)
+        assert threading.current_thread() not in threads
 
 
 async def test_readers_and_writers_of_one_entity_side_by_side(memory: Place) -> None:

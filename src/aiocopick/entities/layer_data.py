@@ -53,10 +53,13 @@ async def layer_data(
     NotFoundError
         There is nothing stored.
     TypeError
-        The entity cannot be shown.
+        The entity cannot be shown, or is of the facade (its attribute ``aio`` can).
     ValueError
         One level, and all of them lazily, are asked for at once.
     """
+    twin = getattr(entity, "aio", None)
+    if twin is not None:
+        raise TypeError(f"{type(entity).__name__} is of the facade; pass its async twin, which is its attribute aio")
     common: dict[str, Any] = {"name": entity.uri, "metadata": {"uri": entity.uri, "path": entity.path}}
     if isinstance(entity, AsyncVolume):
         return await _volume(entity, common, zarr_group, channel, lazy)
@@ -97,8 +100,10 @@ async def _volume(
     _, record = await entity._level(zarr_group)
     leading = len(record.shape) - 3 - channels
     keywords = common | {"scale": (1.0,) * leading + record.voxel_size}
+    where = await entity._spatial_axes(zarr_group)
+    others = tuple(axis for axis in range(len(record.shape)) if axis not in where)
     if lazy:
-        arrays = [await entity.to_dask(item.path) for item in await entity.levels()]
+        arrays = [_in_zyx(await entity.to_dask(item.path), (*others, *where)) for item in await entity.levels()]
         if channels:
             from aiocopick.formats.labels import channel_index
 
@@ -111,4 +116,9 @@ async def _volume(
         if channels
         else reader.numpy(zarr_group)
     )
-    return data, keywords, entity.layer_type
+    return data if channels else _in_zyx(data, (*others, *where)), keywords, entity.layer_type
+
+
+def _in_zyx(array: Any, order: tuple[int, ...]) -> Any:
+    """An array with z, y and x last, so that it lies where points and meshes do."""
+    return array if order == tuple(range(array.ndim)) else array.transpose(order)

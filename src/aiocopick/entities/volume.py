@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import nullcontext
+from math import isfinite
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -11,14 +12,16 @@ import numpy as np
 from aiocopick.entities.base import AsyncEntity
 from aiocopick.entities.volume_array import LevelArray, Limits
 from aiocopick.entities.volume_boxes import extract_boxes
+from aiocopick.entities.volume_data import in_memory
 from aiocopick.entities.volume_regions import fit_region, on_data, read_region, update_coarser, write_region
 from aiocopick.entities.volume_slabs import Slabs
-from aiocopick.entities.volume_state import Level, VolumeState, describe
+from aiocopick.entities.volume_state import Level, VolumeState
 from aiocopick.entities.volume_writing import Plan, Progress, hide, write_volume
 from aiocopick.formats.chunk_plan import select
-from aiocopick.formats.ome import spatial_axes
+from aiocopick.formats.ome import MAX_LEVELS
 from aiocopick.formats.ome_writing import axis_names
 from aiocopick.formats.pyramid import Downsample
+from aiocopick.formats.whole_number import whole_number
 from aiocopick.layers.copying import unfinished
 
 if TYPE_CHECKING:
@@ -64,6 +67,11 @@ class AsyncVolume(AsyncEntity):
         zarr.abc.store.Store
             Read-only when the entity is.
         """
+        # Whoever has the store may write through it: what was created is no longer known to be empty.
+        self._empty = False
+        return self._store()
+
+    def _store(self) -> Store:
         return self.layer.zarr_store(self._located, read_only=self.read_only)
 
     def _limits(self) -> Limits:
@@ -73,7 +81,7 @@ class AsyncVolume(AsyncEntity):
         source = self.sources[0]
         known = getattr(self, "_volume", None)
         if known is None or known[0] != source:
-            known = self._volume = (source, VolumeState(self.zarr(), self.path, self._limits()))
+            known = self._volume = (source, VolumeState(self._store(), self.path, self._limits()))
         return known[1]
 
     def refresh(self) -> None:
@@ -133,18 +141,23 @@ class AsyncVolume(AsyncEntity):
         ----------
         voxel_size : float
             Angstrom; compared at three decimals.
+
+        Raises
+        ------
+        NotFoundError
+            The volume is empty.
+        ValueError
+            A voxel size that is not positive.
         """
+        if not (isfinite(voxel_size) and voxel_size > 0):
+            raise ValueError(f"voxel_size must be positive, in angstrom, not {voxel_size!r}")
         levels = await self.levels()
         fine_enough = [level for level in levels if round(max(level.voxel_size), 3) <= round(voxel_size, 3)]
         return max(fine_enough, key=lambda level: max(level.voxel_size), default=levels[0])
 
     async def _level(self, zarr_group: str | None) -> tuple[LevelArray, Level]:
         await self._resolve()
-        state = self._state_of_volume()
-        array = await state.array(zarr_group)
-        group = await state.group()
-        index = next((at for at, dataset in enumerate(group.datasets) if dataset.path == array.path), 0)
-        return array, describe(array, group.voxel_size(index, self._finest_voxel_size()))
+        return await self._state_of_volume().level(zarr_group, self._finest_voxel_size())
 
     # --- reading ------------------------------------------------------------------------------------------------------
 
@@ -158,15 +171,16 @@ class AsyncVolume(AsyncEntity):
 
     async def _by_axis(self, zarr_group: str | None, x: Any, y: Any, z: Any) -> list[Any]:
         """Slices along x, y, z in array order."""
-        await self._resolve()
-        state = self._state_of_volume()
-        level, group = await state.array(zarr_group), await state.group()
-        ndim = level.metadata.ndim
-        items: list[Any] = [None] * ndim
-        where = spatial_axes(group.axes, ndim, path=f"{self.path}/{level.path}")
+        where = await self._spatial_axes(zarr_group)
+        items: list[Any] = [None] * (await self._state_of_volume().array(zarr_group)).metadata.ndim
         for axis, item in zip(where, (z, y, x), strict=True):
             items[axis] = item
         return items
+
+    async def _spatial_axes(self, zarr_group: str | None) -> tuple[int, int, int]:
+        """Where z, y and x are in a level's array."""
+        await self._resolve()
+        return await self._state_of_volume().spatial_axes(zarr_group)
 
     async def extract(
         self,
@@ -203,7 +217,8 @@ class AsyncVolume(AsyncEntity):
             There is no such level.
         """
         array, level = await self._level(zarr_group)
-        return await extract_boxes(array, positions, box, level.voxel_size, fill, self._limits())
+        axes = await self._spatial_axes(zarr_group)
+        return await extract_boxes(array, positions, box, level.voxel_size, fill, self._limits(), axes=axes)
 
     def slabs(self, axis: str | int = "z", thickness: int | None = None, zarr_group: str | None = None) -> Slabs:
         """Go through the volume in slabs, with one slab of chunks in memory at a time, each chunk being read once.
@@ -257,9 +272,10 @@ class AsyncVolume(AsyncEntity):
         state = self._state_of_volume()
         level = await state.array(zarr_group)
         selection, dropped = select(items, level.metadata.shape)
+        data = await in_memory(data)
         region = await on_data(lambda block: cast(block, level.metadata.dtype), fit_region(data, selection, dropped))
         arrays = await state.arrays() if update_pyramid else []
-        if update_pyramid and level is not arrays[0]:
+        if update_pyramid and level.path != arrays[0].path:
             raise ValueError("update_pyramid=True needs a region of the finest level; leave zarr_group out")
         limits = self._limits()
         await write_region(level, selection, region, limits)
@@ -281,8 +297,7 @@ class AsyncVolume(AsyncEntity):
         metadata: dict[str, Any] | None = None,
         progress: Progress | None,
     ) -> None:
-        if isinstance(levels, bool) or int(levels) != levels or levels < 1:
-            raise ValueError(f"levels must be a whole number from 1, not {levels!r}")
+        levels = whole_number(levels, "levels", most=MAX_LEVELS)
         target = await self._write_target()
         layer = target.layer
         state = VolumeState(layer.zarr_store(target.located), target.path, Limits.of(layer.config))
@@ -293,11 +308,11 @@ class AsyncVolume(AsyncEntity):
             cast=cast,
             zarr_format=zarr_format,
             voxel_size=voxel_size,
-            levels=int(levels),
+            levels=levels,
             downsample=downsample,
             axes=axis_names(zarr_format, len(data.shape), channels=channels),
-            chunks=None if chunks is None else tuple(chunks),
-            shards=None if shards is None else tuple(shards),
+            chunks=chunks,
+            shards=shards,
             metadata=metadata,
         )
         empty = getattr(self, "_empty", False)

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from itertools import product
+from math import isfinite, prod
 from typing import Any, TypeAlias
 
 import numpy as np
 
 from aiocopick.entities.volume_array import LevelArray, Limits
 from aiocopick.entities.volume_regions import check_size
+from aiocopick.errors import FormatError
 from aiocopick.formats.chunk_plan import Piece
+from aiocopick.formats.whole_number import whole_number
 from aiocopick.storage.limits import gather, in_thread
 
 Array: TypeAlias = np.ndarray[Any, Any]
@@ -23,13 +26,15 @@ async def extract_boxes(
     voxel_size: tuple[float, float, float],
     fill: float,
     limits: Limits,
+    *,
+    axes: tuple[int, int, int],
 ) -> Array:
     """Cut boxes out of a level.
 
     Parameters
     ----------
     level : LevelArray
-        With z, y, x as its last axes.
+        With z, y, x, in any order, as its last axes.
     positions : array-like, shape (N, 3)
         x, y, z in angstrom.
     box : int or three ints
@@ -40,51 +45,103 @@ async def extract_boxes(
         Outside the volume.
     limits : Limits
         Of the layer.
+    axes : tuple of int
+        Where z, y and x are in the array.
 
     Returns
     -------
     ndarray, shape (N, ..., z, y, x)
+
+    Raises
+    ------
+    FormatError
+        The result is larger than allowed, or other axes come after z, y and x.
+    ValueError
+        Positions, box or fill value that cannot be.
     """
-    edges = box_edges(box)
-    corners = box_corners(positions, edges, voxel_size)
     metadata = level.metadata
     leading = metadata.shape[:-3]
+    order = [axis - len(leading) for axis in axes]
+    if sorted(order) != [0, 1, 2]:
+        path = f"{level.where}/{level.path}"
+        raise FormatError(f"{path}: boxes are cut where z, y and x are the last axes, not {axes}", path=path)
+    edges = box_edges(box)
+    corners = box_corners(positions, edges, voxel_size)
+    # From here on in the order of the array.
+    edges = _arranged(edges, order)
+    corners = corners[:, _arranged((0, 1, 2), order)]
     shape = (len(corners), *leading, *edges)
     check_size(shape, level, limits)
     boxes: Array = np.empty(shape, metadata.dtype)
     boxes[...] = as_type(fill, metadata.dtype)
     plan = plan_chunks(corners, edges, metadata.shape[-3:], metadata.inner_chunks[-3:])
 
-    def place(item: tuple[tuple[int, ...], list[int]], chunk: Array) -> None:
-        _place(boxes, chunk, item[0], metadata.inner_chunks, metadata.shape, corners, item[1])
+    def place(item: _Cut, chunk: Array) -> None:
+        _place(boxes, chunk, item[0], item[1], metadata.shape, corners, item[2])
 
-    async def cut(item: tuple[tuple[int, ...], list[int]]) -> None:
-        await in_thread(place, item, await _inner_chunk(level, item[0]))
+    async def cut(item: _Cut) -> None:
+        coordinates, grid, _ = item
+        chunk = await (_inner_chunk(level, coordinates) if grid != metadata.chunks else _chunk(level, coordinates))
+        await in_thread(place, item, chunk)
 
     # The leading axes may be cut into chunks as well.
-    grid = [range(-(-size // edge)) for size, edge in zip(leading, metadata.inner_chunks[:-3], strict=True)]
-    items = [((*before, *chunk), wanted) for chunk, wanted in plan.items() for before in product(*grid)]
-    limit, decoder = limits.window(level), level.decoder()
+    steps = [range(-(-size // edge)) for size, edge in zip(leading, metadata.inner_chunks[:-3], strict=True)]
+    chunks = (((*before, *chunk), wanted) for chunk, wanted in plan.items() for before in product(*steps))
+    cuts, decoder = _cuts(level, chunks), level.decoder()
     if decoder is None:
-        await gather(cut, items, limit=limit)
+        await gather(cut, cuts, limit=limits.window(level))
     else:
-        for item in await level.read_chunks(decoder, ((item[0], item) for item in items), place, limit):
+        for item in await level.read_chunks(decoder, ((item[0], item) for item in cuts), place, limits):
             await in_thread(place, item, np.broadcast_to(level.fill, metadata.chunks))
-    return boxes
+    return np.moveaxis(boxes, [1 + len(leading) + at for at in order], [-3, -2, -1])
+
+
+_Cut: TypeAlias = tuple[tuple[int, ...], tuple[int, ...], list[int]]
+"""Coordinates of what is read, edges of the grid they count in, and the boxes that need a part of it."""
+
+
+def _arranged(zyx: tuple[int, int, int], order: list[int]) -> tuple[int, int, int]:
+    """What belongs to z, y, x, in the order of the array."""
+    first, second, third = (zyx[order.index(at)] for at in range(3))
+    return first, second, third
+
+
+def _cuts(level: LevelArray, chunks: Iterable[tuple[tuple[int, ...], list[int]]]) -> Iterable[_Cut]:
+    """What to read: chunks, or a shard at once when each chunk in it is needed, which is one request instead of many."""
+    metadata = level.metadata
+    inner, outer = metadata.inner_chunks, metadata.chunks
+    if not metadata.sharded:
+        return ((coordinates, outer, wanted) for coordinates, wanted in chunks)
+    shards: dict[tuple[int, ...], list[_Cut]] = {}
+    for coordinates, wanted in chunks:
+        shard = tuple(at * edge // whole for at, edge, whole in zip(coordinates, inner, outer, strict=True))
+        shards.setdefault(shard, []).append((coordinates, inner, wanted))
+    cuts: list[_Cut] = []
+    for shard, parts in shards.items():
+        held = prod(
+            -(-min(size - at * whole, whole) // edge)
+            for at, size, whole, edge in zip(shard, metadata.shape, outer, inner, strict=True)
+        )
+        if len(parts) == held:
+            cuts.append((shard, outer, sorted({number for _, _, wanted in parts for number in wanted})))
+        else:
+            cuts += parts
+    return cuts
+
+
+async def _chunk(level: LevelArray, coordinates: tuple[int, ...]) -> Array:
+    """A stored chunk, or shard, as a whole; the fill value where it is missing."""
+    chunk = await level.read_chunk(coordinates)
+    return np.broadcast_to(np.asarray(level.fill), level.metadata.chunks) if chunk is None else chunk
 
 
 async def _inner_chunk(level: LevelArray, coordinates: tuple[int, ...]) -> Array:
-    """The part of the level that one chunk (inside a shard, where there are shards) covers."""
+    """The part of the level that one chunk inside a shard covers."""
     metadata = level.metadata
     start = [index * edge for index, edge in zip(coordinates, metadata.inner_chunks, strict=True)]
     stop = [
         min(first + edge, size) for first, edge, size in zip(start, metadata.inner_chunks, metadata.shape, strict=True)
     ]
-    if not metadata.sharded:
-        chunk = await level.read_chunk(coordinates)
-        if chunk is not None:
-            return chunk
-        return np.full([last - first for first, last in zip(start, stop, strict=True)], level.fill, metadata.dtype)
     out: Array = np.empty([last - first for first, last in zip(start, stop, strict=True)], metadata.dtype)
     shard = tuple(first // edge for first, edge in zip(start, metadata.chunks, strict=True))
     inside = tuple(
@@ -103,12 +160,12 @@ def box_edges(box: int | Sequence[int]) -> tuple[int, int, int]:
     ValueError
         Not one or three whole numbers from 1.
     """
-    given: list[Any] = np.ravel(np.asarray(box)).tolist()
+    given = np.ravel(np.asarray(box)).tolist()
     if len(given) == 1:
         given *= 3
-    if len(given) != 3 or any(isinstance(edge, bool) or int(edge) != edge or edge < 1 for edge in given):
+    if len(given) != 3:
         raise ValueError(f"box is one or three whole numbers from 1, not {box!r}")
-    z, y, x = (int(edge) for edge in given)
+    z, y, x = (whole_number(edge, "each edge of the box") for edge in given)
     return z, y, x
 
 
@@ -121,7 +178,7 @@ def box_corners(positions: Any, edges: tuple[int, int, int], voxel_size: tuple[f
         Positions that are no (N, 3) array, or not finite, with the index of the first such.
     """
     points = np.asarray(positions, dtype=np.float64)
-    if points.size == 0:
+    if points.shape == (0,):
         points = points.reshape(0, 3)
     if points.ndim != 2 or points.shape[1] != 3:
         raise ValueError(f"positions must have shape (N, 3), not {points.shape}")
@@ -142,11 +199,17 @@ def as_type(fill: float, dtype: np.dtype[Any]) -> Any:
     ValueError
         The type cannot hold it.
     """
+    given = np.asarray(fill)
+    if given.ndim or given.dtype.kind not in ("biufc" if dtype.kind == "c" else "biuf"):
+        raise ValueError(f"fill must be a number that fits {dtype}, not {fill!r}")
+    fill = given.item()
     if dtype.kind in "biu":
         low, high = (0, 1) if dtype.kind == "b" else (np.iinfo(dtype).min, np.iinfo(dtype).max)
         if not low <= fill <= high or int(fill) != fill:
             raise ValueError(f"fill {fill!r} does not fit {dtype}")
         return dtype.type(int(fill))
+    if dtype.kind == "f" and isfinite(fill) and abs(fill) > float(np.finfo(dtype).max):
+        raise ValueError(f"fill {fill!r} does not fit {dtype}")
     return dtype.type(fill)
 
 

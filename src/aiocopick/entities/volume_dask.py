@@ -4,8 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from aiocopick.errors import CopickError, FormatError
+from aiocopick.storage.limits import unwrap
+
 if TYPE_CHECKING:
+    import zarr
+
     from aiocopick.entities.volume_array import LevelArray
+
+
+_MAX_BLOCKS = 2**20
+"""Along one axis; dask lists them all."""
 
 
 def dask_array(level: LevelArray) -> Any:
@@ -20,14 +29,42 @@ def dask_array(level: LevelArray) -> Any:
     ------
     ImportError
         dask is not installed.
+    FormatError
+        The metadata claims more chunks along an axis than dask could list.
     """
     import dask.array
     import zarr
 
+    metadata = level.metadata
+    longest = max((-(-size // edge) for size, edge in zip(metadata.shape, metadata.chunks, strict=True)), default=0)
+    if longest > _MAX_BLOCKS:
+        path = f"{level.where}/{level.path}"
+        raise FormatError(f"{path}: {longest} chunks along one axis are too many for dask", path=path)
+
     # zarr's synchronous array reads on zarr's own event loop, whichever thread or process the task runs in.
-    array = zarr.Array(level.array)
+    array = _Blocks(zarr.Array(level.array), f"{level.where}/{level.path}")
     make: Any = dask.array.from_array
     return make(array, chunks=level.metadata.chunks, meta=_meta(level))
+
+
+class _Blocks:
+    """What dask slices blocks from: zarr's array, whose errors do not say where they come from."""
+
+    def __init__(self, array: zarr.Array[Any], where: str) -> None:
+        self.array = array
+        self.where = where
+        self.shape, self.dtype, self.ndim = array.shape, array.dtype, array.ndim
+
+    def __getitem__(self, block: Any) -> Any:
+        try:
+            with unwrap():
+                return self.array[block]
+        except (CopickError, MemoryError):
+            raise
+        except Exception as error:
+            raise FormatError(
+                f"{self.where}: the block {block} cannot be read ({type(error).__name__}: {error})", path=self.where
+            ) from error
 
 
 def _meta(level: LevelArray) -> Any:

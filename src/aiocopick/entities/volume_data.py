@@ -6,6 +6,10 @@ from typing import Any
 
 import numpy as np
 
+from aiocopick.storage.limits import in_thread
+
+_NUMBERS = "biufc"
+
 
 def array_like(data: Any) -> Any:
     """The data itself when it can be sliced block by block (dask, zarr, memory maps), else as an array.
@@ -22,6 +26,44 @@ def array_like(data: Any) -> Any:
     return data
 
 
+async def in_memory(data: Any) -> np.ndarray[Any, Any]:
+    """The data as an array; what must be computed or read for that (dask, zarr) is so in a thread."""
+    if isinstance(data, np.ndarray | np.generic | bool | int | float | complex):
+        return np.asarray(data)
+    return await in_thread(np.asarray, data)
+
+
+def stored_type(source: Any, dtype: Any) -> np.dtype[Any]:
+    """The type to store numbers in.
+
+    Parameters
+    ----------
+    source : array-like
+        As :func:`array_like` gives it.
+    dtype : dtype, optional
+        What the caller asks for; None is the type of the source.
+
+    Raises
+    ------
+    ValueError
+        Either is no number and no boolean.
+    """
+    try:
+        given = np.dtype(source.dtype)
+    except TypeError:
+        # Arrays of other libraries, with types of their own: what they slice to is looked at.
+        if dtype is None:
+            raise ValueError(f"{source.dtype} is no numpy type; pass the dtype to store") from None
+    else:
+        _check_numbers(given)
+    return number_type(source.dtype if dtype is None else dtype)
+
+
+def _check_numbers(dtype: np.dtype[Any]) -> None:
+    if dtype.kind not in _NUMBERS:
+        raise ValueError(f"Volumes hold numbers or booleans, not {dtype}")
+
+
 def number_type(dtype: Any) -> np.dtype[Any]:
     """A type that volumes can be stored in, in native byte order.
 
@@ -31,12 +73,20 @@ def number_type(dtype: Any) -> np.dtype[Any]:
         It is no number and no boolean.
     """
     kind = np.dtype(dtype)
-    if kind.kind not in "biufc" or kind.itemsize > 16 or kind.name in ("float128", "longdouble"):
+    _check_numbers(kind)
+    if kind.itemsize > 16 or kind.name in ("float128", "longdouble"):
         raise ValueError(f"Volumes hold numbers or booleans, not {kind}")
     native: np.dtype[Any] = kind.newbyteorder("=")
     return native
 
 
 def cast_numbers(data: np.ndarray[Any, Any], dtype: np.dtype[Any]) -> np.ndarray[Any, Any]:
-    """Numbers as another type, as numpy assigns them; no copy when it is theirs already."""
+    """Numbers as another type, as numpy assigns them; no copy when it is theirs already.
+
+    Raises
+    ------
+    ValueError
+        They are no numbers and no booleans.
+    """
+    _check_numbers(data.dtype)
     return data.astype(dtype, copy=False)

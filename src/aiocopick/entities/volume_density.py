@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from aiocopick.entities.volume import AsyncVolume
-from aiocopick.entities.volume_data import array_like, cast_numbers, number_type
+from aiocopick.entities.volume_data import array_like, cast_numbers, stored_type
 from aiocopick.entities.volume_writing import Progress
 from aiocopick.formats.pyramid import downsample_mean
 
@@ -47,6 +47,8 @@ class AsyncDensity(AsyncVolume):
             There is no such level, or the volume is empty.
         FormatError
             The volume cannot be understood, or the region is larger than ``max_array_bytes``.
+        IndexError
+            An index outside the volume, or a step below 1.
         """
         return await self._read(zarr_group, await self._by_axis(zarr_group, x, y, z))
 
@@ -101,7 +103,7 @@ class AsyncDensity(AsyncVolume):
         source = array_like(data)
         if len(source.shape) != 3:
             raise ValueError(f"A density volume is a (Z, Y, X) array, not {tuple(source.shape)}")
-        kind = number_type(source.dtype if dtype is None else dtype)
+        kind = stored_type(source, dtype)
         await self._write(
             source,
             dtype=kind,
@@ -154,6 +156,6 @@ class AsyncTomogramVolume(AsyncDensity):
         ReadOnlyError
             No layer can be written to.
         ValueError
-            Data that is not 3D, no levels, or chunks that cannot be.
+            Data that is not 3D or holds no numbers, no levels, or chunks that cannot be. Nothing was changed.
         """
         await self._write_density(data, levels, dtype, self.voxel_size, chunks, shards, progress)

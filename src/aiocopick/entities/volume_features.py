@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from aiocopick.entities.volume import AsyncVolume
-from aiocopick.entities.volume_data import array_like, cast_numbers, number_type
+from aiocopick.entities.volume_data import array_like, cast_numbers, stored_type
 from aiocopick.entities.volume_writing import Progress
 from aiocopick.errors import AlreadyExistsError, NotFoundError
 from aiocopick.formats.pyramid import downsample_mean
@@ -33,7 +33,8 @@ class AsyncFeaturesVolume(AsyncVolume):
         zarr_group : str, optional
             Path of the level; None is the finest one.
         slices : sequence of slice or int, optional
-            Along the axes of the array, in its order: (features,) z, y, x. Axes that are left out are read whole.
+            Along the axes of the array, in its order: (features,) z, y, x. Axes that are left out, or in the place of an
+            ``...``, are read whole.
 
         Returns
         -------
@@ -46,6 +47,8 @@ class AsyncFeaturesVolume(AsyncVolume):
             There is no such level, or the volume is empty.
         FormatError
             The volume cannot be understood, or the region is larger than ``max_array_bytes``.
+        IndexError
+            An index outside the volume, or a step below 1.
         """
         return await self._read(zarr_group, await self._in_order(zarr_group, slices))
 
@@ -86,8 +89,12 @@ class AsyncFeaturesVolume(AsyncVolume):
     async def _in_order(self, zarr_group: str | None, slices: Sequence[slice | int] | None) -> list[Any]:
         await self._resolve()
         ndim = (await self._state_of_volume().array(zarr_group)).metadata.ndim
-        given = [slices] if isinstance(slices, slice) else list(slices or ())
-        return given + [None] * (ndim - len(given))
+        if slices is None:
+            return [None] * ndim
+        given: list[Any] = list(slices) if isinstance(slices, Sequence) else [slices]
+        # As for numpy arrays, an ellipsis stands for the axes in its place, and is the last item where there is none.
+        at = next((at for at, item in enumerate(given) if item is ...), len(given))
+        return [*given[:at], *[None] * (ndim - len(given) + (at < len(given))), *given[at + 1 :]]
 
     async def from_numpy(
         self,
@@ -112,7 +119,7 @@ class AsyncFeaturesVolume(AsyncVolume):
         dtype : dtype, optional
             What is stored; None is the type of the data.
         metadata : dict, optional
-            Kept in the multiscale metadata.
+            Of what JSON can hold; kept in the multiscale metadata.
         overwrite : bool
             Whether features that are there may be replaced.
         levels : int
@@ -127,12 +134,12 @@ class AsyncFeaturesVolume(AsyncVolume):
         ReadOnlyError
             No layer can be written to.
         ValueError
-            Data that is neither 3D nor 4D, or chunks that cannot be.
+            Data that is neither 3D nor 4D, chunks that cannot be, or metadata that JSON cannot hold. Nothing was changed.
         """
         source = array_like(data)
         if len(source.shape) not in (3, 4):
             raise ValueError(f"Features are a (Z, Y, X) or (feature, Z, Y, X) array, not {tuple(source.shape)}")
-        kind = number_type(source.dtype if dtype is None else dtype)
+        kind = stored_type(source, dtype)
         if not overwrite and await self._holds_data():
             raise NotEmptyError(f"{self.path} is not empty; pass overwrite=True to replace it", path=self.path)
         await self._write(

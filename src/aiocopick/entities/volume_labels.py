@@ -8,11 +8,14 @@ from typing import Any, ClassVar, TypeAlias
 import numpy as np
 
 from aiocopick.entities.volume import AsyncVolume
-from aiocopick.entities.volume_data import array_like
-from aiocopick.entities.volume_regions import on_data, read_region
+from aiocopick.entities.volume_array import LevelArray
+from aiocopick.entities.volume_data import array_like, in_memory
+from aiocopick.entities.volume_regions import fit_region, on_data, read_region
 from aiocopick.entities.volume_writing import Progress
+from aiocopick.errors import FormatError
 from aiocopick.formats.chunk_plan import blocks, select
 from aiocopick.formats.labels import (
+    PANOPTIC_CHANNELS,
     PANOPTIC_METADATA,
     cast_labels,
     channel_index,
@@ -70,12 +73,15 @@ class AsyncLabelVolume(AsyncVolume):
             There is no such level, or the volume is empty.
         FormatError
             The volume cannot be understood, or the region is larger than ``max_array_bytes``.
+        IndexError
+            An index outside the volume, or a step below 1.
         ValueError
             A channel is asked of a segmentation that has none.
         """
         index = self._channel(channel)
         items = await self._by_axis(zarr_group, x, y, z)
         if index is not None:
+            await self._level_of_channels(zarr_group)
             items[0] = index
         return await self._read(zarr_group, items)
 
@@ -95,7 +101,7 @@ class AsyncLabelVolume(AsyncVolume):
         Parameters
         ----------
         data : array-like
-            In zyx order, of the shape of the region (with both channels first, where there are two), or a number.
+            In zyx order, of the shape of the region (with both channels first, where both are changed), or a number.
         zarr_group : str, optional
             Path of the level; None is the finest one.
         x, y, z : slice or int
@@ -118,21 +124,49 @@ class AsyncLabelVolume(AsyncVolume):
         await self._writable_twin()
         items = await self._by_axis(zarr_group, x, y, z)
         if self.is_panoptic:
-            await self._check_region(data, zarr_group, items, index)
-        if index is not None:
+            level = await self._level_of_channels(zarr_group)
             items[0] = index
+            data = await in_memory(data)
+            await self._check_region(data, level, items)
         await self._write_region(zarr_group, items, data, cast_labels, downsample_nearest, update_pyramid)
 
-    async def _check_region(self, data: Any, zarr_group: str | None, items: list[Any], channel: int | None) -> None:
-        labels = self._object_labels()
+    async def _check_region(self, data: Array, level: LevelArray, items: list[Any]) -> None:
+        channel, *region = items
+        shape = level.metadata.shape
+        selection, dropped = select(items, shape)
+        if channel is None and data.ndim:
+            # One channel must not be broadcast to both.
+            channels, ndim = data.shape[0], len(shape) - len(dropped)
+            if channels != len(PANOPTIC_CHANNELS) or data.ndim != ndim:
+                check_panoptic_shape(data.shape)
+        given = fit_region(data, selection, dropped)
         if channel is None:
-            check_panoptic_shape(np.shape(data))
-            first, second = np.asarray(data)
+            first, second = given
         else:
-            other = await self._read(zarr_group, [1 - channel, *items[1:]])
-            given = np.broadcast_to(np.asarray(data), other.shape)
-            first, second = (given, other) if channel == 0 else (other, given)
-        await in_thread(check_panoptic, first, second, labels)
+            others, _ = select([slice(1 - channel, 2 - channel), *region], shape)
+            [other] = await read_region(level, others, self._limits())
+            first, second = (given[0], other) if channel == 0 else (other, given[0])
+        await in_thread(check_panoptic, first, second, self._object_labels())
+
+    async def _level_of_channels(self, zarr_group: str | None) -> LevelArray:
+        """A level of a panoptic segmentation.
+
+        Raises
+        ------
+        FormatError
+            It does not have two channels before z, y and x.
+        """
+        where = await self._spatial_axes(zarr_group)
+        level = await self._state_of_volume().array(zarr_group)
+        shape = level.metadata.shape
+        if where != (1, 2, 3) or shape[0] != len(PANOPTIC_CHANNELS):
+            path = f"{self.path}/{level.path}"
+            raise FormatError(
+                f"{path}: a panoptic segmentation has the channels {PANOPTIC_CHANNELS} before z, y and x; "
+                f"this array has shape {shape}",
+                path=path,
+            )
+        return level
 
     def _channel(self, channel: str | int | None) -> int | None:
         if channel is None:
@@ -285,7 +319,10 @@ class AsyncLabelVolume(AsyncVolume):
 
     async def _distinct(self, zarr_group: str | None, find: Callable[[Array], Array]) -> set[tuple[int, ...]]:
         await self._resolve()
-        level = await self._state_of_volume().array(zarr_group)
+        if self.is_panoptic:
+            level = await self._level_of_channels(zarr_group)
+        else:
+            level = await self._state_of_volume().array(zarr_group)
         metadata, limits = level.metadata, self._limits()
         # All channels of a block at once.
         edges = (*metadata.shape[:-3], *metadata.chunks[-3:])
@@ -310,6 +347,7 @@ class AsyncLabelVolume(AsyncVolume):
                 f"{self} is a {self.segmentation_type} segmentation; instance_volume() needs a panoptic one"
             )
         label = self._object_label(object_name)
+        await self._level_of_channels(zarr_group)
         both = await self.numpy(zarr_group=zarr_group)
         return await on_data(lambda data: np.where(data[0] == label, data[1], data.dtype.type(0)), both)
 

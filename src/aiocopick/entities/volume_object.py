@@ -43,6 +43,13 @@ class AsyncMapVolume(AsyncDensity):
             return None
         return super().zarr()
 
+    def _store(self) -> Store:
+        if not self.is_particle:
+            raise NotFoundError(
+                f"{self.path}: only particles have density maps; set is_particle in the config", path=self.path
+            )
+        return super()._store()
+
     async def _write_target(self) -> Source:
         try:
             return await super()._write_target()

@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
-from aiocopick.formats.ome import SPATIAL, spatial_axes
+from aiocopick.entities.volume_regions import on_data
+from aiocopick.formats.ome import SPATIAL
+from aiocopick.formats.whole_number import whole_number
 
 if TYPE_CHECKING:
     from aiocopick.entities.volume import AsyncVolume
@@ -37,16 +39,15 @@ class Slabs:
     """
 
     def __init__(self, volume: AsyncVolume, axis: str | int, thickness: int | None, zarr_group: str | None) -> None:
-        if isinstance(axis, str) and axis not in SPATIAL:
+        known = axis in SPATIAL if isinstance(axis, str) else isinstance(axis, int | np.integer)
+        if not known or isinstance(axis, bool):
             raise ValueError(f"axis is one of {', '.join(SPATIAL)} or a number, not {axis!r}")
-        if thickness is not None and (isinstance(thickness, bool) or int(thickness) != thickness or thickness < 1):
-            raise ValueError(f"thickness is a whole number of voxels from 1, not {thickness!r}")
         self._volume = volume
         self._axis = axis
-        self._thickness = thickness
+        self._thickness = None if thickness is None else whole_number(thickness, "thickness")
         self._level = zarr_group
         self._position = 0
-        # What was read beyond the last slab: chunks are thicker than slabs, or do not end with them.
+        # What was read beyond the last slab, not copied: chunks are thicker than slabs, or do not end with them.
         self._rest: Array | None = None
 
     def __aiter__(self) -> Slabs:
@@ -56,35 +57,39 @@ class Slabs:
         axis, size, edge = await self._geometry()
         thickness = self._thickness or edge
         if self._position >= size:
-            self._rest = None
             raise StopAsyncIteration
         end = min(self._position + thickness, size)
-        parts, have = [], self._position
-        if self._rest is not None:
-            parts.append(self._rest)
-            have += self._rest.shape[axis]
+        rest = self._rest
+        have = self._position + (0 if rest is None else rest.shape[axis])
         if have < end:
-            upto = min(-(-end // edge) * edge, size)
-            parts.append(await self._read(axis, have, upto))
-            have = upto
-        slab = parts[0] if len(parts) == 1 else np.concatenate(parts, axis=axis)
-        taken = end - self._position
+            if rest is not None:
+                # All but the end of that layer has been given: a copy lets go of it while the next one is read.
+                rest = self._rest = await on_data(np.copy, rest)
+            more = await self._read(axis, have, min(-(-end // edge) * edge, size))
+            parts = [] if rest is None else [rest]
+        else:
+            assert rest is not None
+            have, more, parts = self._position, rest, []
         before = (slice(None),) * axis
-        self._rest = slab[(*before, slice(taken, None))].copy() if have > end else None
+        first, after = more[(*before, slice(None, end - have))], more[(*before, slice(end - have, None))]
+        parts.append(first)
+        if len(parts) == 1 and first.shape == more.shape and more is not rest:
+            slab = more
+        else:
+            # A copy, so that a slab that is kept does not keep what was read with it.
+            slab = await on_data(lambda _: np.concatenate(parts, axis=axis), max(parts, key=lambda part: part.nbytes))
+        self._rest = after if after.shape[axis] else None
         self._position = end
-        # A copy, so that a slab that is kept does not keep what was read with it.
-        return slab[(*before, slice(0, taken))].copy() if have > end else slab
+        return slab
 
     async def _geometry(self) -> tuple[int, int, int]:
         """Axis, voxels along it, and voxels of a chunk along it."""
         volume = self._volume
         await volume._resolve()
         state = volume._state_of_volume()
-        level, group = await state.array(self._level), await state.group()
-        metadata = level.metadata
+        metadata = (await state.array(self._level)).metadata
         if isinstance(self._axis, str):
-            where = spatial_axes(group.axes, metadata.ndim, path=f"{volume.path}/{level.path}")
-            axis = where[SPATIAL.index(self._axis)]
+            axis = (await state.spatial_axes(self._level))[SPATIAL.index(self._axis)]
         else:
             if not -metadata.ndim <= self._axis < metadata.ndim:
                 raise ValueError(f"axis {self._axis} is none of the {metadata.ndim} axes")

@@ -11,7 +11,15 @@ import numpy as np
 
 from aiocopick.entities.volume_array import LevelArray, Limits
 from aiocopick.errors import NotFoundError
-from aiocopick.formats.ome import GROUP_DOCUMENTS, PLAIN_LEVELS, Dataset, OmeGroup, is_level_path, parse_group
+from aiocopick.formats.ome import (
+    GROUP_DOCUMENTS,
+    PLAIN_LEVELS,
+    Dataset,
+    OmeGroup,
+    is_level_path,
+    parse_group,
+    spatial_axes,
+)
 from aiocopick.formats.ome_arrays import ARRAY_DOCUMENT, parse_array
 from aiocopick.storage.limits import gather
 
@@ -151,7 +159,7 @@ class VolumeState:
 
     def _missing(self, path: str, group: OmeGroup) -> NotFoundError:
         known = [dataset.path for dataset in group.datasets]
-        if path == known[0]:
+        if path in known:
             # Its writer has not finished, or never will: somebody else may look again later.
             self._group = None
             return NotFoundError(
@@ -159,6 +167,37 @@ class VolumeState:
                 path=self.where,
             )
         return NotFoundError(f"{self.where}: there is no level {path!r}, only {', '.join(known)}", path=self.where)
+
+    async def level(self, level: str | None, finest: float) -> tuple[LevelArray, Level]:
+        """One level's array, and its record.
+
+        Parameters
+        ----------
+        level : str, optional
+            Its path; None is the finest.
+        finest : float
+            As for :meth:`levels`.
+        """
+        array, group = await self.array(level), await self.group()
+        named = [dataset.path for dataset in group.datasets]
+        if array.path in named:
+            return array, describe(array, group.voxel_size(named.index(array.path), finest))
+        # A group does not name all that is in it: shapes tell how much coarser than the finest level this one is.
+        whole = max((await self.array()).metadata.shape[-3:], default=1)
+        ratio = max(1, round(whole / max(1, *array.metadata.shape[-3:], 1)))
+        z, y, x = group.voxel_size(0, finest)
+        return array, describe(array, (z * ratio, y * ratio, x * ratio))
+
+    async def spatial_axes(self, level: str | None) -> tuple[int, int, int]:
+        """Where z, y and x are in a level's array.
+
+        Raises
+        ------
+        FormatError
+            It has fewer axes, or others than the group names.
+        """
+        array, group = await self.array(level), await self.group()
+        return spatial_axes(group.axes, array.metadata.ndim, path=f"{self.where}/{array.path}")
 
     async def arrays(self) -> list[LevelArray]:
         """The arrays of all levels, finest first: a request for each that was not asked for before, side by side."""

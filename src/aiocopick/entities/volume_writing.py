@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from math import prod
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
@@ -47,7 +48,7 @@ class Plan:
         How a level follows from the finer one.
     axes : tuple of str
         Names of the axes.
-    chunks, shards : tuple of int, optional
+    chunks, shards : sequence of int, optional
         As the caller wants them.
     metadata : dict, optional
         For the multiscale metadata.
@@ -61,8 +62,8 @@ class Plan:
     levels: int
     downsample: Downsample
     axes: tuple[str, ...]
-    chunks: tuple[int, ...] | None = None
-    shards: tuple[int, ...] | None = None
+    chunks: Sequence[int] | None = None
+    shards: Sequence[int] | None = None
     metadata: dict[str, Any] | None = None
 
 
@@ -98,9 +99,7 @@ async def write_volume(
         chunks, shards = chunking(plan.zarr_format, shape, chunks=plan.chunks, shards=plan.shards)
         metadata = describe_array(plan.zarr_format, shape, plan.dtype, chunks=chunks, shards=shards, axes=plan.axes)
         arrays.append(LevelArray(store, str(index), metadata, where))
-    if not empty:
-        await make_empty(store, plan.zarr_format)
-    await _write_levels(arrays, plan, limits, progress)
+    # All that can be refused is, before anything is removed.
     group = group_documents(
         plan.zarr_format,
         [array.path for array in arrays],
@@ -108,14 +107,17 @@ async def write_volume(
         axes=plan.axes,
         metadata=plan.metadata,
     )
+    described = parse_group(group, path=where)
+    assert described is not None
+    if not empty:
+        await make_empty(store, plan.zarr_format)
+    await _write_levels(arrays, plan, limits, progress)
     # The finest level's metadata comes last of all: without it a volume is empty, also for whoever opens that level by
     # its name. A zarr 2 group was made before.
     others = [item for array in arrays[1:] for item in _documents_of(array)]
     others += [item for item in group.items() if item[0] != ".zgroup"]
     await _set_all(store, others, limits)
     await _set_all(store, _documents_of(arrays[0]), limits)
-    described = parse_group(group, path=where)
-    assert described is not None
     return described, arrays
 
 
@@ -206,7 +208,8 @@ async def _write_levels(arrays: list[LevelArray], plan: Plan, limits: Limits, pr
                     progress(done, total)
 
         cut = even_edges(edges, shape) if coarse is not None else edges
-        await gather(write, blocks(shape, cut), limit=limits.window(level))
+        together = prod(cut) // prod(edges)
+        await gather(write, blocks(shape, cut), limit=max(1, limits.window(level) // together))
         if coarse is not None:
             source, cast = coarse, _as_is
 
@@ -223,6 +226,8 @@ def _take(
     source: Any, block: Slices, cast: Callable[[Array], Array], downsample: Downsample, coarse: Array | None
 ) -> Array:
     data = cast(np.asarray(source[block]))
+    if data.shape != (wanted := tuple(part.stop - part.start for part in block)):
+        raise ValueError(f"The data gave a block of shape {data.shape} where one of {wanted} was asked for")
     if coarse is not None:
         coarse[coarse_block(block)] = downsample(data)
     return data

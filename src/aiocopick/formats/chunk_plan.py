@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import product
 from math import prod
 from operator import index
-from typing import TypeAlias
+from typing import TypeAlias, TypeVar
 
 Selection: TypeAlias = tuple[range, ...]
 """The selected indices along each axis, ascending."""
 
 Slices: TypeAlias = tuple[slice, ...]
+
+Part = TypeVar("Part")
+_HELD = 2**14
+"""Chunks along one axis that are planned at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +61,8 @@ def select(items: Sequence[slice | int | None], shape: Sequence[int]) -> tuple[S
     ------
     IndexError
         An index outside the array, a step that is not positive, another number of items than axes.
+    TypeError
+        Something else than a slice or an index.
     """
     if len(items) != len(shape):
         raise IndexError(f"{len(items)} slices for an array with {len(shape)} axes")
@@ -68,7 +75,10 @@ def select(items: Sequence[slice | int | None], shape: Sequence[int]) -> tuple[S
                 raise IndexError(f"the step of a slice must be positive, not {item.step}")
             ranges.append(range(*item.indices(size)))
         else:
-            position = index(item)
+            try:
+                position = index(item)
+            except TypeError:
+                raise TypeError(f"axis {axis} is selected by a slice or an index, not by {item!r}") from None
             if not -size <= position < size:
                 raise IndexError(f"index {position} is outside an axis of {size}")
             position %= size
@@ -84,14 +94,31 @@ def shape_of(selection: Selection) -> tuple[int, ...]:
 
 def pieces(selection: Selection, shape: Sequence[int], chunks: Sequence[int]) -> Iterator[Piece]:
     """The parts of chunks that make up a selection, in grid order; each chunk occurs once."""
-    axes = [list(_along(item, size, edge)) for item, size, edge in zip(selection, shape, chunks, strict=True)]
-    for parts in product(*axes):
+    axes = [partial(_along, item, size, edge) for item, size, edge in zip(selection, shape, chunks, strict=True)]
+    lengths = [min(len(item), -(-size // edge)) for item, size, edge in zip(selection, shape, chunks, strict=True)]
+    for parts in _combined(axes, lengths):
         yield Piece(
             tuple(part[0] for part in parts),
             tuple(part[1] for part in parts),
             tuple(part[2] for part in parts),
             all(part[3] for part in parts),
         )
+
+
+def _combined(axes: Sequence[Callable[[], Iterable[Part]]], lengths: Sequence[int]) -> Iterable[tuple[Part, ...]]:
+    """As `itertools.product`, which would hold all that is along an axis: metadata may claim any number of chunks."""
+    if max(lengths, default=0) <= _HELD:
+        return product(*(axis() for axis in axes))
+    return _nested(axes)
+
+
+def _nested(axes: Sequence[Callable[[], Iterable[Part]]]) -> Iterator[tuple[Part, ...]]:
+    if not axes:
+        yield ()
+        return
+    for part in axes[0]():
+        for others in _nested(axes[1:]):
+            yield (part, *others)
 
 
 def count_pieces(selection: Selection, chunks: Sequence[int]) -> int:
@@ -118,7 +145,7 @@ def _along(selected: range, size: int, edge: int) -> Iterator[tuple[int, slice, 
 def blocks(shape: Sequence[int], edges: Sequence[int]) -> Iterator[Slices]:
     """Cut an array into blocks, in order."""
     starts = [range(0, size, edge) for size, edge in zip(shape, edges, strict=True)]
-    for corner in product(*starts):
+    for corner in _combined([partial(iter, start) for start in starts], [len(start) for start in starts]):
         yield tuple(
             slice(start, min(start + edge, size)) for start, edge, size in zip(corner, edges, shape, strict=True)
         )

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from math import isfinite
 from typing import Any
 
 from aiocopick.formats.ome_documents import parse_document, refuse
@@ -20,6 +19,8 @@ GROUP_DOCUMENTS = ("zarr.json", ".zattrs")
 PLAIN_LEVELS = ("0", "s0")
 """What the finest level of a group without multiscale metadata is called."""
 MAX_LEVELS = 64
+_LEAST_SCALE, _MOST_SCALE = 1e-100, 1e100
+"""Far beyond any length, in any unit; beyond them, positions and their ratios overflow."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -189,12 +190,14 @@ def _parse_dataset(
     z, y, x = (
         own * shared * factor for own, shared, factor in zip(scale, common or (1.0, 1.0, 1.0), factors, strict=True)
     )
+    if not all(_LEAST_SCALE <= value <= _MOST_SCALE for value in (z, y, x)):
+        refuse(path, f"the scale of level {level!r} comes to {z, y, x}, which is no voxel size")
     return Dataset(path=level, scale=(z, y, x))
 
 
 def is_level_path(level: str) -> bool:
     """Whether a level's path stays below its group."""
-    return all(segment not in ("", ".", "..") for segment in level.split("/")) and "\\" not in level
+    return all(segment not in ("", ".", "..") for segment in level.split("/")) and not {"\\", "\0"} & set(level)
 
 
 def _parse_scale(transformations: Any, names: tuple[str, ...], *, path: str) -> tuple[float, float, float] | None:
@@ -213,7 +216,7 @@ def _parse_scale(transformations: Any, names: tuple[str, ...], *, path: str) -> 
         if (
             not isinstance(scale, list)
             or len(scale) < 3
-            or not all(isinstance(value, int | float) and isfinite(value) and value > 0 for value in scale)
+            or not all(isinstance(value, int | float) and 0 < value <= _MOST_SCALE for value in scale)
         ):
             refuse(path, f"a scale is {scale!r}, not positive numbers, one per axis")
         if names and len(names) != len(scale):

@@ -12,8 +12,13 @@ MAX_DOCUMENT_BYTES = 32 * 1024 * 1024
 """Zarr metadata is a few hundred bytes; consolidated metadata of a large hierarchy a few megabytes."""
 
 
+_MAX_REASON = 400
+
+
 def refuse(path: str, reason: str) -> NoReturn:
-    """Raise the FormatError of a document."""
+    """Raise the FormatError of a document. What it quotes is cut: it may be as long as the document."""
+    if len(reason) > _MAX_REASON:
+        reason = f"{reason[: _MAX_REASON // 2]} ... {reason[-_MAX_REASON // 2 :]}"
     raise FormatError(f"{path}: {reason}", path=path)
 
 

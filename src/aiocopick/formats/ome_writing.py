@@ -68,7 +68,14 @@ def group_documents(
         As :func:`axis_names` gives them.
     metadata : dict, optional
         The ``metadata`` object of the multiscale entry.
+
+    Raises
+    ------
+    ValueError
+        Metadata that JSON cannot hold.
     """
+    if metadata is not None:
+        _check_metadata(metadata)
     entry: dict[str, Any] = {
         "axes": [_axis(name) for name in axes],
         "datasets": [
@@ -93,6 +100,17 @@ def group_documents(
         "node_type": "group",
     }
     return {"zarr.json": _readable(document)}
+
+
+def _check_metadata(metadata: Any) -> None:
+    try:
+        if isinstance(metadata, dict):
+            json.dumps(metadata, allow_nan=False)
+            return
+        reason = f"it is a {type(metadata).__name__}"
+    except (TypeError, ValueError, RecursionError) as error:
+        reason = str(error)
+    raise ValueError(f"metadata must be a dict of what JSON can hold: {reason}")
 
 
 def _axis(name: str) -> dict[str, str]:

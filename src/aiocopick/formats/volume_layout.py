@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
+
+from aiocopick.formats.whole_number import whole_number
 
 CHUNK_EDGE = {2: 256, 3: 128}
 """Voxels along each axis of a chunk: CoPick 1's in zarr 2, CoPick 2's in zarr 3."""
@@ -33,7 +35,7 @@ def chunking(
     Returns
     -------
     tuple
-        Chunks, and shards or None. Chunks are not larger than the level: a smaller array is not padded.
+        Chunks, and shards or None. Neither is larger than the level takes: a smaller array is not padded to them.
 
     Raises
     ------
@@ -51,11 +53,14 @@ def chunking(
             raise ValueError("shards exist in zarr 3 only; leave them out or set zarr_format=3")
         return cut, None
     if shards is not None:
-        # Explicit shards are multiples of the chunks as asked for, so those are kept whole.
         given = _per_axis(shards, leading, "shards")
         if any(shard % chunk for shard, chunk in zip(given, wanted, strict=True)):
             raise ValueError(f"shards {given} must be multiples of chunks {wanted} along every axis")
-        return wanted, given
+        # So many chunks as asked for, but none beyond the level.
+        return cut, tuple(
+            edge * min(shard // chunk, _chunks_along(size, edge))
+            for size, edge, shard, chunk in zip(shape, cut, given, wanted, strict=True)
+        )
     if chunks is not None:
         return cut, None
     bounded = tuple(
@@ -70,11 +75,10 @@ def _chunks_along(size: int, edge: int) -> int:
 
 
 def _per_axis(value: Sequence[int], leading: int, what: str) -> tuple[int, ...]:
-    items: tuple[Any, ...] = tuple(value)
+    items: tuple[Any, ...] = tuple(value) if isinstance(value, Iterable) else (value,)
     if len(items) == 3:
         items = (1,) * leading + items
     if len(items) != leading + 3:
-        raise ValueError(f"{what} must have 3 or {leading + 3} numbers, not {len(items)}")
-    if any(isinstance(item, bool) or int(item) != item or item < 1 for item in items):
-        raise ValueError(f"{what} must be positive whole numbers, not {tuple(value)!r}")
-    return tuple(int(item) for item in items)
+        wanted = f"3 or {leading + 3}" if leading else "3"
+        raise ValueError(f"{what} must be {wanted} numbers, one per axis, not {value!r}")
+    return tuple(whole_number(item, f"each of the {what}") for item in items)
