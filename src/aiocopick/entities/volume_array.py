@@ -14,7 +14,7 @@ from aiocopick.errors import CopickError, FormatError
 from aiocopick.formats.chunk_decoder import ChunkDecoder
 from aiocopick.formats.chunk_plan import Piece
 from aiocopick.formats.ome_arrays import ArrayMetadata
-from aiocopick.storage.limits import in_thread, unwrap
+from aiocopick.storage.limits import in_thread, processors, unwrap
 
 if TYPE_CHECKING:
     import zarr
@@ -57,6 +57,12 @@ class Limits:
         # Local disk gains nothing from depth, and chunks that wait for a processor leave its caches.
         most = min(self.max_concurrency, _DISK_WINDOW) if level.reads_in_threads else self.max_concurrency
         return max(1, min(most, fitting))
+
+    def ahead(self, level: LevelArray) -> int:
+        """Chunks of a level that may be under way when each is decoded, and done with, in a thread."""
+        # Encoded, each counted as large as the chunk; decoded there is one for each thread.
+        chunk = max(1, level.metadata.chunk_bytes)
+        return max(1, min(self.max_concurrency, self.max_bytes_in_flight // chunk - max(2, processors())))
 
 
 _DISK_WINDOW = 8
@@ -113,8 +119,9 @@ class LevelArray:
         return bool(getattr(self.store, "reads_in_threads", False))
 
     def decoder(self) -> ChunkDecoder | None:
-        """What decodes chunks where they are read; None when only zarr's pipeline on an event loop can."""
-        if self.metadata.zarr_format != 2 or not self.reads_in_threads:
+        """What decodes chunks off the event loop; None when only zarr's pipeline can."""
+        # Stores of other layers have nothing but zarr's own methods.
+        if self.metadata.zarr_format != 2 or not hasattr(self.store, "read_through"):
             return None
         described: Any = self.array.metadata
         return ChunkDecoder(self.metadata, described.compressor, described.filters)
@@ -124,9 +131,9 @@ class LevelArray:
         decoder: ChunkDecoder,
         items: Iterable[tuple[tuple[int, ...], Item]],
         use: Callable[[Item, np.ndarray[Any, Any]], None],
-        limit: int,
+        limits: Limits,
     ) -> list[Item]:
-        """Read chunks, decode them, and give them to a function, which must not keep them: all in one thread each.
+        """Read chunks, decode them, and give them to a function, which must not keep them: off the event loop.
 
         Parameters
         ----------
@@ -136,8 +143,8 @@ class LevelArray:
             Coordinates of chunks, and what goes to the function with them.
         use : callable
             Called in a thread, with a whole chunk.
-        limit : int
-            Chunks worked on at a time.
+        limits : Limits
+            Of the layer.
 
         Returns
         -------
@@ -160,7 +167,7 @@ class LevelArray:
                 raise self._undecodable(item[0], error) from error
 
         keyed = ((self.key(item[0]), item) for item in items)
-        return [item for _, item in await store.read_through(keyed, work, limit)]
+        return [item for _, item in await store.read_through(keyed, work, limits.ahead(self))]
 
     def key(self, coordinates: tuple[int, ...]) -> str:
         """Key of a chunk in the store."""

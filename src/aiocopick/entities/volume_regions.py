@@ -45,21 +45,21 @@ async def read_region(level: LevelArray, selection: Selection, limits: Limits) -
     out: Array = np.empty(shape, level.metadata.dtype)
 
     wanted = pieces(selection, level.metadata.shape, level.metadata.chunks)
-    limit, decoder = limits.window(level), level.decoder()
+    decoder = level.decoder()
     if decoder is not None:
 
         def place(piece: Piece, chunk: Array) -> None:
             out[piece.target] = chunk[piece.inside]
 
         items = ((piece.coordinates, piece) for piece in wanted)
-        for piece in await level.read_chunks(decoder, items, place, limit):
+        for piece in await level.read_chunks(decoder, items, place, limits):
             out[piece.target] = level.fill
         return out
 
     async def read(piece: Piece) -> None:
         await level.read_into(out, piece)
 
-    await gather(read, wanted, limit=limit)
+    await gather(read, wanted, limit=limits.window(level))
     return out
 
 

@@ -18,7 +18,10 @@ if TYPE_CHECKING:
     from aiocopick.storage.base import Entry, Storage
 
 BLOCK = 256
-"""Runs of one range; several ranges are read side by side."""
+"""Runs of one range, at most; several ranges are read side by side."""
+
+_SHORTEST = 24
+"""Runs of one range, at least: so few are mostly a page. Projects of few runs are cut so that pages come side by side."""
 
 _SIDE_BY_SIDE = 4
 
@@ -63,7 +66,8 @@ def scan_ranges(
         answers = dict(zip(alone, await gather_results(one, alone, limit=limit), strict=True))
         return [answers[run] if run in answers else understood(run, entries[run.key]) for run in block]
 
-    return in_blocks(runs, answer, size=BLOCK, ahead=_SIDE_BY_SIDE)
+    size = min(BLOCK, max(_SHORTEST, -(-len(runs) // _SIDE_BY_SIDE)))
+    return in_blocks(runs, answer, size=size, ahead=_SIDE_BY_SIDE)
 
 
 async def _entries(storage: Storage, keys: Sequence[str]) -> dict[str, list[Entry]] | None:
