@@ -105,6 +105,7 @@ BOMBS = {
         "meshes": [{"primitives": ATTRIBUTES["primitives"] * 1000}],
     },
     "many views": {"bufferViews": [{"buffer": 0, "byteLength": 100_000}] * 1000},
+    "many nodes": {"nodes": [{"aaaaa": 0}] * 200_000},
 }
 
 
