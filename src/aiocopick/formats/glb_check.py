@@ -49,7 +49,7 @@ def check_glb(data: bytes, *, path: str) -> None:
     try:
         expanded = _expanded_bytes(header)
         is_tree = _is_tree(header)
-    except (TypeError, KeyError, IndexError, AttributeError, ValueError) as error:
+    except (TypeError, KeyError, IndexError, AttributeError, ValueError, OverflowError) as error:
         raise FormatError(f"{path} is a broken GLB file ({type(error).__name__}: {error}).", path=path) from None
     if expanded > _ALWAYS_ALLOWED + _EXPANSION * len(data):
         raise FormatError(f"{path} is refused: {len(data)} bytes describe a scene of {expanded} bytes.", path=path)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from math import isfinite
+from sys import float_info
 from typing import Any
 
 from aiocopick.formats.ome_documents import parse_document, refuse
@@ -20,6 +20,7 @@ GROUP_DOCUMENTS = ("zarr.json", ".zattrs")
 PLAIN_LEVELS = ("0", "s0")
 """What the finest level of a group without multiscale metadata is called."""
 MAX_LEVELS = 64
+LARGEST = float_info.max
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -213,7 +214,7 @@ def _parse_scale(transformations: Any, names: tuple[str, ...], *, path: str) -> 
         if (
             not isinstance(scale, list)
             or len(scale) < 3
-            or not all(isinstance(value, int | float) and isfinite(value) and value > 0 for value in scale)
+            or not all(isinstance(value, int | float) and 0 < value <= LARGEST for value in scale)
         ):
             refuse(path, f"a scale is {scale!r}, not positive numbers, one per axis")
         if names and len(names) != len(scale):
