@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import tracemalloc
 
 import anyio
 import pytest
@@ -12,6 +13,7 @@ from aiocopick.errors import FormatError, NotFoundError, StorageError
 from aiocopick.layers import Stack
 from aiocopick.layers.filesystem import FilesystemLayer
 from aiocopick.layout.refs import NOUNS
+from aiocopick.models import CopickConfigFS
 from aiocopick.testing import FaultStorage, WrappedStorage
 from tests.entities.projects import Counted, write_run
 from tests.servers.s3 import S3Server
@@ -296,3 +298,22 @@ async def test_of_a_thousand_runs_those_that_are_not_whole_are_marked(root: Asyn
             "TS_0600": FormatError,
         }
         assert all(keys[name] in str(error) for name, error in errors.items())
+
+
+@pytest.mark.asyncio
+async def test_ten_times_the_runs_take_little_more_memory(config: CopickConfigFS) -> None:
+    peaks = []
+    async with AsyncRoot(config) as root:
+        for count in (300, 3000):
+            await root.layer.storage.write_many(
+                (f"ExperimentRuns/TS_{number:05}/Picks/someone_1_ribosome.json", b'{"points": []}')
+                for number in range(count)
+            )
+            tracemalloc.start()
+            try:
+                async with root.options(max_concurrency=16).crawl(load=("picks",)) as runs:
+                    assert sum([len(await run.picks()) async for run in runs]) == count
+                peaks.append(tracemalloc.get_traced_memory()[1])
+            finally:
+                tracemalloc.stop()
+    assert peaks[1] - peaks[0] <= 15 * 2**20
