@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import tracemalloc
 
 import anyio
 import pytest
@@ -12,7 +13,8 @@ from aiocopick.errors import FormatError, NotFoundError, StorageError
 from aiocopick.layers import Stack
 from aiocopick.layers.filesystem import FilesystemLayer
 from aiocopick.layout.refs import NOUNS
-from aiocopick.testing import FaultStorage
+from aiocopick.models import CopickConfigFS
+from aiocopick.testing import FaultStorage, WrappedStorage
 from tests.entities.projects import Counted, write_run
 from tests.servers.s3 import S3Server
 
@@ -264,3 +266,54 @@ async def test_a_glob_lists_only_runs_that_begin_like_it(s3_server: S3Server) ->
             assert counts["ListObjectsV2"] <= 2
         assert [run.name async for run in root.crawl(runs="[T]S_1499")] == ["TS_1499"]
         assert [run.name async for run in root.crawl(runs=["TS_0000*", "X*"])] == ["TS_0000"]
+
+
+class _Vanishing(WrappedStorage):
+    """Somebody deletes a file when it is about to be read."""
+
+    key = ""
+
+    async def around(self, verb, key, call):
+        if verb == "read" and key == self.key:
+            await self.inner.delete_many([key])
+        return await call()
+
+
+@pytest.mark.asyncio
+async def test_of_a_thousand_runs_those_that_are_not_whole_are_marked(root: AsyncRoot) -> None:
+    names = [f"TS_{number:04}" for number in range(1000)]
+    keys = {name: f"ExperimentRuns/{name}/Picks/someone_1_ribosome.json" for name in names}
+    async with root:
+        storage = root.layer.storage
+        await storage.write_many((key, b"{" if name == "TS_0600" else b"[]") for name, key in keys.items())
+        vanishing = _Vanishing(storage)
+        vanishing.key = keys["TS_0417"]
+        layer = FilesystemLayer(root.config, vanishing)
+        async with AsyncRoot._over(root.config, Stack([layer])).crawl(load=("picks",)) as runs:
+            found = [run async for run in runs]
+        assert [run.name for run in found] == names
+        errors = {run.name: run.error for run in found if run.error is not None}
+        assert {name: type(error) for name, error in errors.items()} == {
+            "TS_0417": NotFoundError,
+            "TS_0600": FormatError,
+        }
+        assert all(keys[name] in str(error) for name, error in errors.items())
+
+
+@pytest.mark.asyncio
+async def test_ten_times_the_runs_take_little_more_memory(config: CopickConfigFS) -> None:
+    peaks = []
+    async with AsyncRoot(config) as root:
+        for count in (300, 3000):
+            await root.layer.storage.write_many(
+                (f"ExperimentRuns/TS_{number:05}/Picks/someone_1_ribosome.json", b'{"points": []}')
+                for number in range(count)
+            )
+            tracemalloc.start()
+            try:
+                async with root.options(max_concurrency=16).crawl(load=("picks",)) as runs:
+                    assert sum([len(await run.picks()) async for run in runs]) == count
+                peaks.append(tracemalloc.get_traced_memory()[1])
+            finally:
+                tracemalloc.stop()
+    assert peaks[1] - peaks[0] <= 15 * 2**20

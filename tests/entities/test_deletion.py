@@ -1,8 +1,12 @@
 from __future__ import annotations
 
+from pathlib import Path
+
+import numpy as np
 import pytest
 
 from aiocopick.entities import AsyncRoot
+from aiocopick.models import CopickConfigFS
 from tests.entities.projects import Counted, write_run
 
 
@@ -82,3 +86,26 @@ async def test_what_is_gone_already_is_deleted_without_error(root: AsyncRoot) ->
         await (await run.picks())[0].delete()
         await twin.delete()
         assert len(await run.query_picks()) == 1
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("linked", ["TS_1", "TS_1/VoxelSpacing10.000", "TS_1/VoxelSpacing10.000/wbp.zarr"])
+async def test_deleting_a_link_leaves_what_it_leads_to(tmp_path: Path, linked: str) -> None:
+    archive, project = (CopickConfigFS(root=str(tmp_path / name)) for name in ("archive", "project"))
+    async with AsyncRoot(archive) as root:
+        spacing = await (await root.new_run("TS_1")).new_voxel_spacing(10)
+        await (await spacing.new_tomogram("wbp")).from_numpy(np.ones((4, 4, 4)))
+    link = tmp_path / "project/ExperimentRuns" / linked
+    link.parent.mkdir(parents=True)
+    link.symlink_to(tmp_path / "archive/ExperimentRuns" / linked)
+    async with AsyncRoot(project) as root:
+        [run] = await root.runs()
+        [spacing] = await run.voxel_spacings()
+        [tomogram] = await spacing.tomograms()
+        await (tomogram, spacing, run)[2 - linked.count("/")].delete()
+    assert not link.is_symlink()
+    async with AsyncRoot(archive) as root:
+        [run] = await root.runs()
+        [spacing] = await run.voxel_spacings()
+        [tomogram] = await spacing.tomograms()
+        assert (await tomogram.numpy()).sum() == 64

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import tracemalloc
 from typing import Any
 
 import pytest
@@ -111,3 +112,20 @@ def test_what_is_no_filaments_file(content: object) -> None:
 def test_broken_files(data: bytes) -> None:
     with pytest.raises(FormatError):
         decode_filaments(data, path="p")
+
+
+@pytest.mark.parametrize("unit", [b"0,", b'"ab",', b"[0,0],", b'{"aaaaa":0},'])
+@pytest.mark.parametrize(
+    "place", [b"%s", b'[{"instance_id": 1, "points": %s}]', b'[{"instance_id": 1, "curve": {"knots": %s}}]']
+)
+def test_a_file_of_many_wrong_things_takes_no_more_memory_than_one(place: bytes, unit: bytes) -> None:
+    items = b"[" + unit * (1_000_000 // len(unit)) + b"null]"
+    data = b'{"pickable_object_name": "o", "user_id": "u", "session_id": "s", "filaments": ' + place % items + b"}"
+    tracemalloc.start()
+    try:
+        with pytest.raises(FormatError):
+            decode_filaments(data, path="p")
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak <= 20 * 2**20

@@ -86,6 +86,7 @@ BROKEN = {
     "unknown type": glb({"accessors": [ACCESSOR | {"type": "VEC9"}]}),
     "negative count": glb({"accessors": [ACCESSOR | {"count": -1}]}),
     "buffers are no list": glb({"buffers": {"uri": "file:///etc/passwd"}}),
+    "infinite index": glb(b'{"meshes": [{"primitives": [{"attributes": {"POSITION": Infinity}}]}]}'),
     "two parents": glb({"nodes": [{"children": [2]}, {"children": [2]}, {}], "scenes": [{"nodes": [0, 1]}]}),
 }
 
@@ -105,6 +106,7 @@ BOMBS = {
         "meshes": [{"primitives": ATTRIBUTES["primitives"] * 1000}],
     },
     "many views": {"bufferViews": [{"buffer": 0, "byteLength": 100_000}] * 1000},
+    "many nodes": {"nodes": [{"aaaaa": 0}] * 200_000},
 }
 
 

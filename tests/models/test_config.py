@@ -112,6 +112,13 @@ def test_what_is_no_configuration(data: dict[str, Any]) -> None:
     assert CANARY not in str(caught.value)
 
 
+def test_a_configuration_of_many_wrong_things_is_told_one() -> None:
+    for field in ("pickable_objects", "runs", "voxel_spacings"):
+        with pytest.raises(FormatError) as caught:
+            parse_config({"root": "/a", field: ["x", None] * 100_000})
+        assert len(str(caught.value)) < 1000
+
+
 def test_errors_of_the_models_show_no_input() -> None:
     with pytest.raises(ValidationError) as caught:
         CopickConfigFS(fs_args={"secret": CANARY})  # type: ignore[call-arg]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import random
 import socket
 import time
@@ -300,9 +301,10 @@ async def test_a_missing_bucket_says_so(moto_server: MotoServer, engine: str) ->
 
 
 @pytest.mark.asyncio
-async def test_a_lost_reply_is_no_conflict(s3: tuple[FaultServer, Settings]) -> None:
+@pytest.mark.parametrize("engine", ["s3fs", "obstore"])
+async def test_a_lost_reply_is_no_conflict(s3: tuple[FaultServer, Settings], engine: str) -> None:
     server, settings = s3
-    storage = open_storage(settings)
+    storage = open_storage(dataclasses.replace(settings, engine=engine))
     etag = (await storage.stat("object")).etag
     for number in range(100):
         server.plan("/object", ["lost"])
@@ -315,9 +317,10 @@ async def test_a_lost_reply_is_no_conflict(s3: tuple[FaultServer, Settings]) -> 
 
 
 @pytest.mark.asyncio
-async def test_a_lost_reply_hides_no_conflict(s3: tuple[FaultServer, Settings]) -> None:
+@pytest.mark.parametrize("engine", ["s3fs", "obstore"])
+async def test_a_lost_reply_hides_no_conflict(s3: tuple[FaultServer, Settings], engine: str) -> None:
     server, settings = s3
-    storage = open_storage(settings)
+    storage = open_storage(dataclasses.replace(settings, engine=engine))
     _, etag = await storage.read_versioned("object")
     for number in range(20):
         await storage.write("object", b"somebody else %d" % number)

@@ -20,6 +20,7 @@ import pytest
 
 from aiocopick.errors import CopickError, FormatError
 from aiocopick.formats.decoded_size import decoded_size
+from tests.formats.mutations import mutate
 from tests.volumes.places import Place
 from tests.volumes.projects import noise, project, tomogram_of
 
@@ -166,41 +167,6 @@ async def test_dask_tasks_name_the_volume_of_a_broken_chunk(memory: Place, shard
         with pytest.raises(FormatError, match=r"wbp\.zarr/0: the block") as caught:
             await anyio.to_thread.run_sync(array.compute)
         assert pickle.loads(pickle.dumps(caught.value)).args == caught.value.args
-
-
-VALUES: list[Any] = [
-    None,
-    True,
-    -1,
-    0,
-    3,
-    2**40,
-    1.5,
-    float("nan"),
-    "",
-    "x",
-    "../..",
-    [],
-    [0],
-    {},
-    {"name": "gzip"},
-    "|O",
-]
-
-
-def mutate(value: Any, rng: random.Random) -> Any:
-    """A document with something in it replaced, removed or doubled."""
-    if isinstance(value, dict) and value and rng.random() < 0.85:
-        key = rng.choice(list(value))
-        if rng.random() < 0.15:
-            return {name: item for name, item in value.items() if name != key}
-        return value | {key: mutate(value[key], rng)}
-    if isinstance(value, list) and value and rng.random() < 0.85:
-        at = rng.randrange(len(value))
-        if rng.random() < 0.2:
-            return [*value, value[at]]
-        return [*value[:at], mutate(value[at], rng), *value[at + 1 :]]
-    return rng.choice(VALUES)
 
 
 @pytest.mark.asyncio

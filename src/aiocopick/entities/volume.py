@@ -98,8 +98,8 @@ class AsyncVolume(AsyncEntity):
         self.refresh()
         await self._check_deletion()
         for source in self._sources:
-            if not source.layer.read_only:
-                # Chunks that are gone read as zeros: what shows the volume goes before them.
+            if not source.layer.read_only and getattr(source.layer, "storage", None) is None:
+                # Chunks that are gone read as zeros: what shows the volume goes before them. A storage sees to it.
                 await hide(source.layer.zarr_store(source.located))
         await super()._delete_data()
 

@@ -11,8 +11,9 @@ import numpy as np
 
 from aiocopick.entities.volume_array import LevelArray, Limits
 from aiocopick.formats.chunk_plan import Slices, blocks, count_pieces, pieces
-from aiocopick.formats.ome import GROUP_DOCUMENTS, PLAIN_LEVELS, OmeGroup, parse_group
-from aiocopick.formats.ome_arrays import ARRAY_DOCUMENT, array_documents, describe_array
+from aiocopick.formats.ome import OmeGroup, parse_group
+from aiocopick.formats.ome_arrays import array_documents, describe_array
+from aiocopick.formats.ome_visibility import FINEST, SHOWN_BY
 from aiocopick.formats.ome_writing import empty_group_documents, group_documents
 from aiocopick.formats.pyramid import Downsample, coarse_block, even_edges, level_shapes
 from aiocopick.formats.volume_layout import chunking
@@ -137,7 +138,7 @@ async def make_empty(store: Store, zarr_format: int) -> None:
     """
     keys = [key async for key in store.list_prefix("")]
     # Without the metadata of its finest level a volume reads as empty, whatever else is there.
-    finest = {f"{level}/{name}" for level in PLAIN_LEVELS for name in ARRAY_DOCUMENT.values()} & set(keys)
+    finest = set(FINEST) & set(keys)
     await _delete_all(store, sorted(finest))
     bare = empty_group_documents(zarr_format)
     # The new format's metadata before the old one's goes: zarr.json wins, and zarr 2's are read once it is gone.
@@ -151,8 +152,7 @@ async def make_empty(store: Store, zarr_format: int) -> None:
 
 async def hide(store: Store) -> None:
     """Remove the metadata that shows a volume, so that it reads as empty while the rest of it is removed."""
-    finest = [f"{level}/{name}" for level in PLAIN_LEVELS for name in ARRAY_DOCUMENT.values()]
-    await _delete_all(store, [*finest, *GROUP_DOCUMENTS])
+    await _delete_all(store, list(SHOWN_BY))
 
 
 _METADATA = frozenset({"zarr.json", ".zattrs", ".zgroup", ".zarray", ".zmetadata"})

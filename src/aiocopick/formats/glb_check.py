@@ -23,6 +23,9 @@ _COMPONENTS = {"SCALAR": 1, "VEC2": 2, "VEC3": 3, "VEC4": 4, "MAT2": 4, "MAT3": 
 _EXPANSION = 16
 _ALWAYS_ALLOWED = 1 << 20
 
+# What a node becomes when the scene is made, whatever it says.
+_NODE_BYTES = 600
+
 
 def check_glb(data: bytes, *, path: str) -> None:
     """Refuse what is no binary glTF 2, refers to something outside itself, or would unfold far beyond its size.
@@ -46,12 +49,10 @@ def check_glb(data: bytes, *, path: str) -> None:
     try:
         expanded = _expanded_bytes(header)
         is_tree = _is_tree(header)
-    except (TypeError, KeyError, IndexError, AttributeError, ValueError) as error:
+    except (TypeError, KeyError, IndexError, AttributeError, ValueError, OverflowError) as error:
         raise FormatError(f"{path} is a broken GLB file ({type(error).__name__}: {error}).", path=path) from None
     if expanded > _ALWAYS_ALLOWED + _EXPANSION * len(data):
-        raise FormatError(
-            f"{path} is refused: {len(data)} bytes describe a mesh of {expanded} bytes of arrays.", path=path
-        )
+        raise FormatError(f"{path} is refused: {len(data)} bytes describe a scene of {expanded} bytes.", path=path)
     if not is_tree:
         raise FormatError(f"{path} is a broken GLB file: its nodes are no tree.", path=path)
 
@@ -72,13 +73,16 @@ def _check_uris(header: dict[str, Any], path: str) -> None:
 
 
 def _expanded_bytes(header: dict[str, Any]) -> int:
-    """Bytes of all arrays that reading makes: views, accessors, and what each primitive takes of them."""
+    """Bytes of all that reading makes: nodes, views, accessors, and what each primitive takes of them."""
     sizes = []
     for accessor in header.get("accessors", []):
         count = _count(accessor["count"])
         sizes.append(count * _COMPONENTS[accessor["type"]] * _COMPONENT_BYTES[accessor["componentType"]])
     views = sum(_count(view["byteLength"]) for view in header.get("bufferViews", []))
-    return views + sum(sizes) + sum(sizes[index] for index in _used_accessors(header) if 0 <= index < len(sizes))
+    nodes = _NODE_BYTES * len(header.get("nodes", []))
+    return (
+        nodes + views + sum(sizes) + sum(sizes[index] for index in _used_accessors(header) if 0 <= index < len(sizes))
+    )
 
 
 def _count(value: Any) -> int:

@@ -315,8 +315,21 @@ class FilesystemLayer:
         """Delete a file, or a directory with everything below it."""
         if located.ref.kind in FILE_KINDS:
             await self.storage.delete_many([located.key])
-        else:
-            await self.storage.delete_tree(located.key)
+            return
+        # On a disk it may be a link, or hold some: what they lead to stays as it is.
+        if not self.storage.capabilities.directories:
+            await self._hide_volumes(located)
+        await self.storage.delete_tree(located.key)
+
+    async def _hide_volumes(self, located: Located) -> None:
+        """Remove what shows a volume, or those below a run, first: chunks that are gone would read as zeros."""
+        from aiocopick.formats.ome_visibility import SHOWN_BY
+
+        volumes = [located.key]
+        if located.ref.kind in ("run", "voxel_spacing"):
+            async with self.storage.scan(located.key) as pages:
+                volumes = [entry.key async for page in pages for entry in page if entry.is_prefix]
+        await self.storage.delete_many([f"{volume}/{name}" for volume in volumes for name in SHOWN_BY])
 
     async def copy_from(self, source: Source) -> Located:
         """Copy an entity out of another layer: what a change of it goes to."""

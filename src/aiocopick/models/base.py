@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
+
+FIRST_ERROR = Field(fail_fast=True)
+"""For lists in files of strangers: told of each bad item, a few megabytes of them would take a gigabyte."""
 
 
 class Model(BaseModel):

@@ -11,11 +11,12 @@ import threading
 import weakref
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, SerializeAsAny, ValidationError, field_validator, model_validator
 
 from aiocopick.errors import FormatError, LayerError
+from aiocopick.models.base import FIRST_ERROR
 from aiocopick.models.naming import require_clean
 from aiocopick.models.objects import PickableObject
 from aiocopick.models.redaction import redact
@@ -58,11 +59,11 @@ class CopickConfig(BaseModel):
     name: str | None = "CoPick"
     description: str | None = "Let's CoPick!"
     version: str | None = "0.2.0"
-    pickable_objects: list[PickableObject]
+    pickable_objects: Annotated[list[PickableObject], FIRST_ERROR]
     user_id: str | None = None
     session_id: str | None = None
-    runs: list[str] | None = None
-    voxel_spacings: list[float] | None = None
+    runs: Annotated[list[str], FIRST_ERROR] | None = None
+    voxel_spacings: Annotated[list[float], FIRST_ERROR] | None = None
     tomograms: dict[float, list[str]] | None = Field(default_factory=dict)
 
     @field_validator("user_id", "session_id")
@@ -160,7 +161,7 @@ class CopickConfigFS(CopickConfig, StorageOptions):
     """
 
     config_type: Literal["filesystem"] = "filesystem"
-    pickable_objects: list[PickableObject] = Field(default_factory=list)
+    pickable_objects: Annotated[list[PickableObject], FIRST_ERROR] = Field(default_factory=list)
     root: str
     fs_args: dict[str, Any] = Field(default_factory=dict, repr=False)
     layer_name: str = "filesystem"
@@ -205,7 +206,7 @@ class CopickConfigFSSpec(CopickConfig, StorageOptions):
     """
 
     config_type: Literal["filesystem"] = "filesystem"
-    pickable_objects: list[PickableObject] = Field(default_factory=list)
+    pickable_objects: Annotated[list[PickableObject], FIRST_ERROR] = Field(default_factory=list)
     overlay_root: str
     static_root: str | None = None
     overlay_fs_args: dict[str, Any] = Field(default_factory=dict, repr=False)
@@ -258,7 +259,7 @@ class CopickConfigForeign(CopickConfig, StorageOptions):
     """
 
     config_type: Literal["cryoet_data_portal", "mlcroissant", "object"]
-    pickable_objects: list[PickableObject] = Field(default_factory=list)
+    pickable_objects: Annotated[list[PickableObject], FIRST_ERROR] = Field(default_factory=list)
     layer_name: str = "copick"
     priority: int = 0
 
@@ -283,7 +284,7 @@ class CopickConfigMultilayer(CopickConfig, StorageOptions):
     """
 
     config_type: Literal["multilayer"] = "multilayer"
-    pickable_objects: list[PickableObject] = Field(default_factory=list)
+    pickable_objects: Annotated[list[PickableObject], FIRST_ERROR] = Field(default_factory=list)
     layers: list[SerializeAsAny[CopickConfig]] = Field(default_factory=list)
     default_write_layer: str | None = None
     on_layer_error: Literal["raise", "skip"] = "raise"

@@ -6,7 +6,7 @@ never evaluated into new points here.
 
 from __future__ import annotations
 
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 import numpy as np
 from pydantic import (
@@ -17,7 +17,7 @@ from pydantic import (
     model_validator,
 )
 
-from aiocopick.models.base import Model
+from aiocopick.models.base import FIRST_ERROR, Model
 from aiocopick.models.curves import KNOWN_CURVES, check_curve, curve_fits
 
 
@@ -43,11 +43,11 @@ class CopickFilamentCurve(Model):
     """
 
     kind: str = Field(min_length=1)
-    control_points: list[tuple[float, float, float]]
+    control_points: Annotated[list[tuple[float, float, float]], FIRST_ERROR]
     step: float = Field(gt=0)
     alpha: float | None = None
     degree: int | None = None
-    knots: list[float] | None = None
+    knots: Annotated[list[float], FIRST_ERROR] | None = None
     smoothing: float | None = Field(None, ge=0)
 
     @model_validator(mode="after")
@@ -96,7 +96,7 @@ class CopickFilament(Model):
     """
 
     instance_id: int = Field(ge=1)
-    points: list[tuple[float, float, float]]
+    points: Annotated[list[tuple[float, float, float]], FIRST_ERROR]
     polarity_known: bool = False
     score: float = 1.0
     radius: float | None = Field(None, gt=0)
@@ -152,7 +152,7 @@ class CopickFilamentsFile(Model):
     voxel_spacing: float | None = None
     unit: str = "angstrom"
     version: int = 1
-    filaments: list[CopickFilament] = Field(default_factory=list)
+    filaments: Annotated[list[CopickFilament], FIRST_ERROR] = Field(default_factory=list)
 
     @model_validator(mode="after")
     def _unique_ids(self) -> Self:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import ConfigDict, Field, field_validator
 
-from aiocopick.models.base import Model
+from aiocopick.models.base import FIRST_ERROR, Model
 
 IDENTITY: tuple[tuple[float, ...], ...] = (
     (1.0, 0.0, 0.0, 0.0),
@@ -128,7 +128,7 @@ class CopickPicksFile(Model):
     run_name: str | None = None
     voxel_spacing: float | None = None
     unit: str = "angstrom"
-    points: list[CopickPoint] | None = Field(default_factory=list)
+    points: Annotated[list[CopickPoint], FIRST_ERROR] | None = Field(default_factory=list)
     trust_orientation: bool | None = True
 
 

@@ -229,7 +229,8 @@ def index_entries(text: str, base: str, prefix: str) -> list[Entry]:
         if target.query or target.netloc != here.netloc or not target.path.startswith(here.path):
             continue
         rest = target.path[len(here.path) :]
-        name = unquote(rest.removesuffix("/"))
+        # What is no UTF-8 must not become another name, under which nothing is stored: it stays what no key can be.
+        name = unquote(rest.removesuffix("/"), errors="surrogateescape")
         if name and "/" not in name:
             found.setdefault(name, Entry(start + name, is_prefix=rest.endswith("/")))
     return list(found.values())
