@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import sys
 from collections.abc import AsyncIterator
@@ -268,6 +269,30 @@ async def test_directories_of_a_zarr_tree_go_with_their_last_file(storage: Stora
     # The volume itself, and what is above it, is for whoever made it to delete.
     assert (root / volume).is_dir()
     assert (root / "ExperimentRuns/a/Picks").is_dir()
+
+
+@pytest.mark.asyncio
+async def test_a_tree_is_gone_at_once_whatever_stops_its_removal(
+    storage: Storage, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await storage.write_many((f"runs/a.zarr/0/{number}", b"") for number in range(5))
+    unlink, removed = os.unlink, []
+
+    def failing(path: Any, **where: Any) -> None:
+        removed.append(path)
+        if len(removed) == 3:
+            raise PermissionError(errno.EPERM, "refused, as the test asked for")
+        unlink(path, **where)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "unlink", failing)
+        with pytest.raises(AccessDeniedError):
+            await storage.delete_tree("runs/a.zarr")
+    assert await storage.list("runs") == []
+    assert not await storage.exists("runs/a.zarr")
+    assert [is_temporary(path.name) for path in (root / "runs").iterdir()] == [True]
+    await storage.write("runs/a.zarr/0/0", b"new")
+    assert await storage.delete_tree("runs/a.zarr") == 1
 
 
 @pytest.mark.asyncio

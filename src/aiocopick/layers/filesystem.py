@@ -316,8 +316,8 @@ class FilesystemLayer:
         if located.ref.kind in FILE_KINDS:
             await self.storage.delete_many([located.key])
             return
-        # On a disk it may be a link, or hold some: what they lead to stays as it is.
-        if not self.storage.capabilities.directories:
+        # A local disk takes all of it away at once; and it may be a link, or hold some: what they lead to stays as it is.
+        if not self.storage.capabilities.nested:
             await self._hide_volumes(located)
         await self.storage.delete_tree(located.key)
 

@@ -164,6 +164,17 @@ class Disk(DiskTree):
         if os.path.islink(path):
             os.unlink(path)
             return 1
+        # Under a name that nobody lists it is gone at once and as a whole, whatever stops its removal.
+        unseen = os.path.join(os.path.dirname(path), temporary_name())
+        try:
+            os.rename(path, unseen)
+        except FileNotFoundError:
+            return 0
+        except OSError:
+            # A place where something is mounted, or a system that renames no directories in use: where it is, then.
+            pass
+        else:
+            path = unseen
         count = 0
         for _ in range(_ATTEMPTS):
             try:
