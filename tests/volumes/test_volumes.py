@@ -116,6 +116,28 @@ async def test_set_region_updates_the_pyramid_when_asked(memory: Place, zarr_for
             await tomogram.set_region(0, "1", update_pyramid=True)
 
 
+@FORMATS
+async def test_set_region_updates_coarser_levels_of_another_type(memory: Place, zarr_format: int) -> None:
+    async with project(memory, zarr_format=zarr_format) as root:
+        tomogram = await tomogram_of(root)
+        await tomogram.from_numpy(noise(16, 16, 16), levels=2, dtype="i2", chunks=(8, 8, 8))
+
+        def replace_level(dtype: str) -> None:
+            group: Any = zarr.open_group(tomogram.zarr(), mode="r+")
+            attributes = dict(group.attrs)
+            del group["1"]
+            group.create_array("1", shape=(8, 8, 8), chunks=(4, 4, 4), dtype=dtype)[:] = 0
+            group.attrs.update(attributes)
+
+        for dtype, value in (("f8", 7.0), ("u1", 9)):
+            await anyio.to_thread.run_sync(replace_level, dtype)
+            tomogram.refresh()
+            await tomogram.set_region(value, update_pyramid=True)
+            coarse = await tomogram.numpy("1")
+            assert coarse.dtype == np.dtype(dtype)
+            assert (coarse == value).all()
+
+
 async def test_set_region_updates_labels_by_taking_them(memory: Place) -> None:
     async with project(memory) as root:
         run = (await spacing_of(root)).run

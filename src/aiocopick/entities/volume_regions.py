@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from itertools import pairwise
 from math import prod
 from typing import Any, TypeAlias
@@ -186,9 +187,17 @@ async def update_coarser(
         if not all(len(item) for item in target):
             return
         data = await read_region(finer, tuple(source), limits)
-        data = await on_data(downsample, data)
+        data = await on_data(partial(_coarsened, downsample, coarser.metadata.dtype), data)
         await write_region(coarser, tuple(target), data, limits)
         touched = [(item.start, item.stop) for item in target]
+
+
+def _coarsened(downsample: Downsample, dtype: np.dtype[Any], data: Array) -> Array:
+    """What a coarser level holds, in its own type, which others may have chosen otherwise than that of the finer one."""
+    coarse = downsample(data)
+    if coarse.dtype == dtype:
+        return coarse
+    return (np.rint(coarse) if dtype.kind in "iu" and coarse.dtype.kind == "f" else coarse).astype(dtype)
 
 
 async def on_data(function: Callable[[Array], Array], data: Array) -> Array:
