@@ -7,7 +7,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from aiocopick.errors import CopickError
-from aiocopick.layout.paths import ANNOTATION_FOLDERS, SEGMENTATION_FOLDERS, VOXEL_SPACING, parse_voxel_spacing
+from aiocopick.layout.paths import ANNOTATION_FOLDERS, SEGMENTATION_FOLDERS, VOXEL_SPACING
 from aiocopick.storage.limits import gather
 
 if TYPE_CHECKING:
