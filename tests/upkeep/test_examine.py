@@ -43,6 +43,7 @@ async def test_nothing_is_wrong_with_an_empty_project() -> None:
     [
         (f"{RUN}/Picks/nonsense.json", b"{}", "unparsable name"),
         (f"{RUN}/Segmentations/x_y.zarr/.zgroup", b"{}", "unparsable name"),
+        (f"{RUN}/Picks/curator_2_ribosome.json/notes.txt", b"", "unparsable name"),
         (f"{RUN}/VoxelSpacingfine/notes.txt", b"", "unparsable name"),
         (f"{RUN}/VoxelSpacing10.0/notes.txt", b"", "unparsable name"),
         (f"{RUN}/Picks/curator_1_ribosome.json", b"{", "broken file"),

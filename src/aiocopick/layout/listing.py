@@ -89,8 +89,8 @@ class Listing:
     located : tuple of Located
         Sorted by ref; every ref once.
     skipped : tuple of str
-        Keys in the place of an entity whose names cannot be parsed, or that another key with the same meaning hides.
-        Sorted.
+        Keys in the place of an entity whose names cannot be parsed, that are a directory where a file belongs or the
+        other way round, or that another key with the same meaning hides. Sorted.
     hidden : tuple of str
         Keys of hidden files beside entities, ``.meta`` aside: such as mark a volume that is being made. They make no
         listing another one.
@@ -214,12 +214,14 @@ def _shape(names: tuple[str, ...], are_prefixes: tuple[bool, ...]) -> _Shape:
 class _Found:
     """What was found so far, and what was passed over."""
 
-    __slots__ = ("located", "seen", "skipped")
+    __slots__ = ("folders", "located", "seen", "skipped")
 
     def __init__(self) -> None:
         self.located: list[Located] = []
         self.skipped: set[str] = set()
         self.seen: set[str] = set()
+        self.folders: set[str] = set()
+        """Directories that are called like files."""
 
     def file(self, ref: Ref | None, entry: ListedEntry) -> None:
         if ref is None:
@@ -247,6 +249,9 @@ class _Found:
             first, second = (item, kept[-1]) if _is_canonical(item) else (kept[-1], item)
             kept[-1] = first
             self.skipped.add(second.key)
+        if self.folders:
+            # Object stores can hold a file and a directory of one name: the file is what it means to be.
+            self.skipped |= self.folders - {item.key for item in kept}
         return Listing(tuple(kept), tuple(sorted(self.skipped)))
 
 
@@ -273,7 +278,11 @@ class _RunReader:
                 continue
             name, deeper, _ = rest.partition("/")
             if folder in ANNOTATION_FOLDERS:
-                if not deeper and not entry.is_prefix and _is_candidate(name, ANNOTATION_FOLDERS[folder][1]):
+                if not _is_candidate(name, ANNOTATION_FOLDERS[folder][1]):
+                    continue
+                if deeper or entry.is_prefix:
+                    found.folders.add(f"{base}{folder}/{name}")
+                else:
                     found.file(parse_annotation(run, folder, name), entry)
             elif folder in SEGMENTATION_FOLDERS:
                 if _is_candidate(name, ZARR):

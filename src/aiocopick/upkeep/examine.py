@@ -124,7 +124,8 @@ async def _listed(layer: Layer, scope: Scope) -> tuple[list[Finding], list[tuple
                 problem="unparsable name",
                 run=run,
                 path=layer.path_of(key),
-                detail="no entity can have this name, or another name that means the same hides it",
+                detail="no entity can have this name, it is a directory where a file belongs or the other way round, "
+                "or another name that means the same hides it",
             )
 
     listing = await layer.list_runs()
