@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from functools import lru_cache, partial
@@ -27,6 +28,10 @@ from aiocopick.layout.refs import FeaturesRef, Ref, RunRef, TomogramRef, VoxelSp
 
 _FEW = 128
 """A run of at most so many entries is one whose names may come again in the next."""
+
+_UNREACHABLE = re.compile("[\\\\\\x00\ud800-\udfff]")
+"""What no storage can be asked for, though names that others gave may hold it: surrogates stand for bytes of a local
+disk that are no UTF-8."""
 
 _ANY = "any"
 """Name of a run that stands for all."""
@@ -89,7 +94,7 @@ class Listing:
     located : tuple of Located
         Sorted by ref; every ref once.
     skipped : tuple of str
-        Keys in the place of an entity whose names cannot be parsed, that are a directory where a file belongs or the
+        Keys in the place of an entity whose names cannot be parsed or asked for, that are a directory where a file belongs or the
         other way round, or that another key with the same meaning hides. Sorted.
     hidden : tuple of str
         Keys of hidden files beside entities, ``.meta`` aside: such as mark a volume that is being made. They make no
@@ -107,15 +112,23 @@ def parse_runs(entries: Iterable[ListedEntry]) -> Listing:
     Parameters
     ----------
     entries : iterable
-        Children of ``ExperimentRuns/``, or anything below it. A run is a directory; hidden ones do not count.
+        Children of ``ExperimentRuns/``, or anything below it. A run is a directory; hidden ones do not count, and those
+        that cannot be asked for are skipped.
     """
     names: dict[str, None] = {}
+    skipped: set[str] = set()
     for entry in entries:
         folder, _, rest = entry.key.partition("/")
         name, deeper, _ = rest.partition("/")
-        if folder == RUNS and name and not name.startswith(".") and (deeper or entry.is_prefix):
+        if folder != RUNS or name.startswith(".") or not (deeper or entry.is_prefix):
+            continue
+        if name and not _UNREACHABLE.search(name):
             names[name] = None
-    return Listing(tuple(Located(RunRef(run=name), f"{RUNS}/{name}") for name in sorted(names)))
+        elif name or entry.key.startswith(f"{RUNS}/"):
+            # A name may be empty where keys are only text: "ExperimentRuns//Picks".
+            skipped.add(f"{RUNS}/{name or '/'}")
+    located = tuple(Located(RunRef(run=name), f"{RUNS}/{name}") for name in sorted(names))
+    return Listing(located, tuple(sorted(skipped)))
 
 
 def parse_objects(entries: Iterable[ListedEntry]) -> Listing:
@@ -224,7 +237,7 @@ class _Found:
         """Directories that are called like files."""
 
     def file(self, ref: Ref | None, entry: ListedEntry) -> None:
-        if ref is None:
+        if ref is None or _UNREACHABLE.search(entry.key):
             self.skipped.add(entry.key)
         else:
             self.located.append(Located(ref, entry.key, entry.size, entry.etag, entry.modified))
@@ -234,7 +247,7 @@ class _Found:
         if key in self.seen:
             return
         self.seen.add(key)
-        if ref is None or not is_tree:
+        if ref is None or not is_tree or _UNREACHABLE.search(key):
             self.skipped.add(key)
         else:
             self.located.append(Located(ref, key))
@@ -312,12 +325,12 @@ class _RunReader:
         stem = name[: -len(ZARR)]
         if not stem.endswith(FEATURES):
             ref = TomogramRef(run=self.name, voxel_size=size, tomo_type=stem) if stem else None
-            if ref is not None and is_tree:
+            if ref is not None and is_tree and not _UNREACHABLE.search(stem):
                 self.tomo_types.setdefault(size, set()).add(stem)
             self.found.tree(ref, key, entry, is_tree=is_tree)
         elif key not in self.found.seen:
             self.found.seen.add(key)
-            if is_tree:
+            if is_tree and not _UNREACHABLE.search(stem):
                 self.features.append((size, stem[: -len(FEATURES)], key))
             else:
                 self.found.skipped.add(key)
