@@ -12,6 +12,7 @@ import pytest
 import aiocopick
 from aiocopick.entities import AsyncRoot
 from aiocopick.sample import sample_config, write_sample
+from aiocopick.storage.backends.temporary import temporary_name
 from aiocopick.upkeep import examine
 
 RUN = "ExperimentRuns/TS_001"
@@ -202,3 +203,32 @@ async def test_what_another_layer_hides_is_examined_as_well(tmp_path: Path) -> N
         ("broken volume", f"{RUN}/VoxelSpacing10.000/wbp.zarr"),
         ("unfinished volume", "Objects/ribosome.zarr"),
     }
+
+
+@pytest.mark.asyncio
+async def test_temporary_files_of_killed_writes_are_named_and_left(tmp_path: Path) -> None:
+    sample_on_disk = tmp_path / "sample"
+    async with aiocopick.open(sample_config(sample_on_disk)) as root:
+        await write_sample(root, runs=2)
+    run = sample_on_disk / RUN
+    left = [
+        sample_on_disk / "ExperimentRuns" / temporary_name(),
+        sample_on_disk / "Objects/ribosome.zarr" / temporary_name(),
+        run / "Picks" / temporary_name(),
+        run / "VoxelSpacing10.000/wbp.zarr/0/0" / temporary_name(),
+    ]
+    for path in left:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"half")
+    (run / "Picks/again").symlink_to(run)
+    async with aiocopick.open(sample_on_disk) as root:
+        everything = await examine(root)
+        assert [(item.problem, item.run) for item in everything] == [
+            ("leftover temporary file", run_name) for run_name in (None, None, "TS_001", "TS_001")
+        ]
+        assert sorted(item.path for item in everything) == sorted(map(str, left))
+        assert "4 bytes" in everything[0].detail
+        assert [item.path for item in await examine(root, runs="TS_001")] == sorted(map(str, left[2:]))
+        assert await examine(root, runs="TS_002") == []
+        assert await examine(root, kinds=["picks"]) == []
+    assert all(path.exists() for path in left)

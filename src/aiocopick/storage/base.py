@@ -148,6 +148,12 @@ class Storage(Protocol):
         Without `details`, sizes, etags and times are missing where they would cost more than the names.
         """
 
+    async def leftovers(self, prefix: str = "") -> Sequence[Entry]:
+        """Temporary files below a directory that listings hide, of writes under way or killed, sorted by key.
+
+        Empty where writes leave none.
+        """
+
     async def exists(self, key: str) -> bool:
         """Whether anything is stored at the key or below it. One request."""
 

@@ -214,6 +214,19 @@ class ManagedStorage:
                 results[index] = self._failed("list", key, entries) if isinstance(entries, BaseException) else entries
         return [results[index] for index in range(len(prefixes))]
 
+    async def leftovers(self, prefix: str = "") -> Sequence[Entry]:
+        """Temporary files below a directory that listings hide, of writes under way or killed, sorted by key."""
+        prefix = check_prefix(prefix)
+        found: list[Entry] = []
+        token: object | None = None
+        while self._core.backend.leaves_files:
+            page = await self._run("list", prefix, lambda backend, token=token: backend.leftovers(prefix, token))  # type: ignore[misc]
+            found += page.entries
+            token = page.token
+            if token is None:
+                break
+        return children(found)
+
     async def exists(self, key: str) -> bool:
         """Whether anything is stored at the key or below it."""
         try:

@@ -13,6 +13,7 @@ from aiocopick.storage.limits import gather_results, stream
 from aiocopick.tables.held import held, is_listed, stored_objects
 from aiocopick.tables.scope import Scope
 from aiocopick.upkeep.finding import Finding
+from aiocopick.upkeep.leftovers import leftovers
 from aiocopick.upkeep.names import unparsable_names, without_tomogram
 from aiocopick.upkeep.outside import extent_of, outside
 
@@ -33,10 +34,10 @@ async def examine(
 ) -> list[Finding]:
     """Read everything in a project and say what is wrong with it.
 
-    Names that cannot be parsed; picks, meshes, filaments and ``.meta`` files that cannot be understood; volumes without
-    levels, or with metadata that cannot be understood; feature maps without their tomogram; annotations of objects that
-    the configuration does not name (when it names any); points outside every tomogram of their run. In a stack of layers
-    that holds for every layer: for what another layer hides as well.
+    Names that cannot be parsed; temporary files of writes that were killed; picks, meshes, filaments and ``.meta`` files
+    that cannot be understood; volumes without levels, or with metadata that cannot be understood; feature maps without
+    their tomogram; annotations of objects that the configuration does not name (when it names any); points outside every
+    tomogram of their run. In a stack of layers that holds for every layer: for what another layer hides as well.
 
     Parameters
     ----------
@@ -65,6 +66,7 @@ async def examine(
         findings += await without_tomogram(root, alone)
     if scope.nouns is None:
         findings += [finding for layer in root.layers async for finding in _meta(layer)]
+        findings += [finding for layer in root.layers for finding in await leftovers(layer, scope)]
         findings += await _volumes([place for item in await stored_objects(root) for place in _places(item)], None)
     # Points are measured against the tomograms of their run.
     nouns = scope.nouns | {"tomograms"} if scope.nouns and scope.nouns & {"picks", "filaments"} else scope.nouns

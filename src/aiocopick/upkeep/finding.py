@@ -13,8 +13,9 @@ class Finding:
     Parameters
     ----------
     problem : str
-        ``"unreadable run"``, ``"unparsable name"``, ``"broken file"``, ``"broken metadata"``, ``"unfinished volume"``,
-        ``"broken volume"``, ``"features without tomogram"``, ``"unknown object"`` or ``"outside tomogram"``.
+        ``"unreadable run"``, ``"unparsable name"``, ``"leftover temporary file"``, ``"broken file"``,
+        ``"broken metadata"``, ``"unfinished volume"``, ``"broken volume"``, ``"features without tomogram"``,
+        ``"unknown object"`` or ``"outside tomogram"``.
     run : str, optional
         Name of the run; None for what belongs to the project.
     path : str
