@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import uuid
 from pathlib import Path
 from typing import Any
 
@@ -232,3 +233,20 @@ async def test_temporary_files_of_killed_writes_are_named_and_left(tmp_path: Pat
         assert await examine(root, runs="TS_002") == []
         assert await examine(root, kinds=["picks"]) == []
     assert all(path.exists() for path in left)
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("value", ["NaN", "Infinity", "-Infinity"])
+async def test_coordinates_that_are_no_numbers_are_found_without_a_tomogram(value: str) -> None:
+    async with aiocopick.open(sample_config("memory://" + uuid.uuid4().hex)) as root:
+        run = await root.new_run("TS_001")
+        item = await run.new_picks("ribosome", "1", user_id="u")
+        await write(root, item.key, f'[{{"x": 1, "y": 2, "z": 3}}, {{"x": 1, "y": {value}, "z": 3}}]'.encode())
+        (finding,) = await examine(root)
+        assert (finding.problem, finding.run, finding.path) == ("not finite", "TS_001", item.path)
+        assert finding.detail.startswith(
+            "1 of 2 points have coordinates that are no finite numbers; the first is number 1"
+        )
+        # A broken tomogram is a finding of its own and hides none of the points.
+        await write(root, f"{RUN}/VoxelSpacing10.000/wbp.zarr/.zattrs", b"{")
+        assert sorted(problem for problem, _, _ in await problems(root)) == ["broken volume", "not finite"]

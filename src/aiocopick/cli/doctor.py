@@ -18,7 +18,7 @@ def doctor(
 
     Names that mean nothing, temporary files of writes that were killed, files and metadata that cannot be understood,
     volumes that were not finished, feature maps without their tomogram, annotations of objects that the configuration
-    does not name, points outside their tomogram. With --json, a line per finding.
+    does not name, points outside their tomogram or without a position. With --json, a line per finding.
     Exit code 3 when something was found.
     """
     wanted = parse_kinds(kinds)

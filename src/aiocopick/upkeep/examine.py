@@ -15,7 +15,7 @@ from aiocopick.tables.scope import Scope
 from aiocopick.upkeep.finding import Finding
 from aiocopick.upkeep.leftovers import leftovers
 from aiocopick.upkeep.names import unparsable_names, without_tomogram
-from aiocopick.upkeep.outside import extent_of, outside
+from aiocopick.upkeep.points import extent_of, misplaced
 
 if TYPE_CHECKING:
     from aiocopick.entities import AsyncEntity, AsyncRoot, AsyncRun
@@ -36,8 +36,9 @@ async def examine(
 
     Names that cannot be parsed; temporary files of writes that were killed; picks, meshes, filaments and ``.meta`` files
     that cannot be understood; volumes without levels, or with metadata that cannot be understood; feature maps without
-    their tomogram; annotations of objects that the configuration does not name (when it names any); points outside every
-    tomogram of their run. In a stack of layers that holds for every layer: for what another layer hides as well.
+    their tomogram; annotations of objects that the configuration does not name (when it names any); points whose
+    coordinates are no finite numbers, or that lie outside every tomogram of their run. In a stack of layers that holds
+    for every layer: for what another layer hides as well.
 
     Parameters
     ----------
@@ -113,9 +114,8 @@ async def _run(run: AsyncRun, nouns: frozenset[str] | None, scope: Scope) -> lis
     findings += _unknown_objects(run, files)
     points = [item for item in files if isinstance(item, AsyncPicks | AsyncFilaments) and item.path not in broken]
     extent = await extent_of([item for item in entities if isinstance(item, AsyncTomogram)]) if points else None
-    if extent is not None:
-        for item in points:
-            findings += await outside(item, extent)
+    for item in points:
+        findings += await misplaced(item, extent)
     return findings
 
 
