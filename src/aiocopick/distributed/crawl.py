@@ -112,11 +112,11 @@ def _failed(root: AsyncRoot, job: _Job, error: BaseException) -> pa.Table:
 
 
 def _part_of(since: pa.Table | None, names: tuple[str, ...]) -> pa.Table | None:
-    """The rows of an earlier catalogue that a part needs."""
+    """The rows of an earlier catalogue that a part needs, without its origin: of that is warned here, once."""
     if since is None:
         return None
     pa = arrow()
-    return since.filter(pa.compute.is_in(since["run"], value_set=pa.array(names)))
+    return since.filter(pa.compute.is_in(since["run"], value_set=pa.array(names))).replace_schema_metadata(None)
 
 
 __all__ = ["crawl"]
