@@ -37,6 +37,20 @@ def test_doctor_names_what_is_wrong(own_sample: Path) -> None:
     assert "odd.json" in table.out
 
 
+def test_doctor_looks_at_what_uris_name(own_sample: Path) -> None:
+    (own_sample / "ExperimentRuns/TS_002/Picks/curator_1_ribosome.json").write_text("{")
+    (own_sample / "ExperimentRuns/TS_002/Picks/odd.json").write_text("{}")
+    (own_sample / "ExperimentRuns/TS_002/.meta").write_text("{")
+    (own_sample / "ExperimentRuns/TS_001/VoxelSpacing10.000/wbp.zarr/.zattrs").write_text("{")
+    assert [row["problem"] for row in aiocopick("doctor", own_sample, "ribosome:curator", "--json").lines] == [
+        "broken file"
+    ]
+    assert [row["problem"] for row in aiocopick("doctor", own_sample, "wbp@10", "--json").lines] == ["broken volume"]
+    assert aiocopick("doctor", own_sample, "wbp@10", "--runs", "TS_002").code == 0
+    assert aiocopick("doctor", own_sample, "ribosome:nobody").code == 0
+    aiocopick("doctor", own_sample, "a:b:c").fails_with("more than one ':'")
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="file names are text here")
 def test_names_that_are_no_utf_8_are_told_by_every_command(own_sample: Path, tmp_path: Path) -> None:
     runs = os.fsencode(own_sample / "ExperimentRuns")

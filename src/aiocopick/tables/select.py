@@ -17,6 +17,7 @@ from aiocopick.tables.scope import Scope
 
 if TYPE_CHECKING:
     from aiocopick.entities import AsyncRoot, AsyncRun
+    from aiocopick.layout.refs import Ref
     from aiocopick.layout.uris import UriPattern
 
 OnError = Literal["raise", "skip"]
@@ -175,10 +176,16 @@ class Selection:
 
     async def of_run(self, run: AsyncRun) -> list[Any]:
         """The entities of a run that are selected."""
-        entities = await held(run, self.scope.nouns)
-        if self._patterns is None:
-            return list(entities)
-        return [entity for entity in entities if any(pattern.matches(entity.ref) for pattern in self._patterns)]
+        return [entity for entity in await held(run, self.scope.nouns) if self.holds(entity.ref)]
+
+    def holds(self, ref: Ref) -> bool:
+        """Whether an entity of the runs and kinds in scope is selected."""
+        return self._patterns is None or any(pattern.matches(ref) for pattern in self._patterns)
+
+    @property
+    def is_by_uri(self) -> bool:
+        """Whether URIs say what is selected, rather than runs and kinds alone."""
+        return self._patterns is not None
 
     @property
     def is_everything(self) -> bool:

@@ -11,7 +11,7 @@ from aiocopick.errors import CopickError, FormatError, NotFoundError
 from aiocopick.layout.refs import FeaturesRef
 from aiocopick.storage.limits import gather_results, stream
 from aiocopick.tables.held import held, is_listed, stored_objects
-from aiocopick.tables.scope import Scope
+from aiocopick.tables.select import select
 from aiocopick.upkeep.finding import Finding
 from aiocopick.upkeep.leftovers import leftovers
 from aiocopick.upkeep.names import unparsable_names, without_tomogram
@@ -20,6 +20,7 @@ from aiocopick.upkeep.points import extent_of, misplaced
 if TYPE_CHECKING:
     from aiocopick.entities import AsyncEntity, AsyncRoot, AsyncRun
     from aiocopick.layers import Layer
+    from aiocopick.tables.select import Selection
 
 _RUNS_AT_ONCE = 8
 _VOLUMES_AT_ONCE = 16
@@ -27,9 +28,10 @@ _VOLUMES_AT_ONCE = 16
 
 async def examine(
     root: AsyncRoot,
+    uri: str | Iterable[str] | None = None,
     *,
     runs: str | Iterable[str] | None = None,
-    kinds: Iterable[str] | None = None,
+    kinds: str | Iterable[str] | None = None,
     progress: Callable[[str], None] | None = None,
 ) -> list[Finding]:
     """Read everything in a project and say what is wrong with it.
@@ -44,10 +46,9 @@ async def examine(
     ----------
     root : AsyncRoot
         The project.
-    runs : str or iterable of str, optional
-        A glob, or names.
-    kinds : iterable of str, optional
-        Plural nouns; None means everything, density maps included.
+    uri, runs, kinds
+        What to look at, as for :func:`aiocopick.select`; everything without, density maps included. With URIs only the
+        entities that they name are examined, and neither other names nor the metadata of runs.
     progress : callable, optional
         Called with the name of each run.
 
@@ -56,13 +57,14 @@ async def examine(
     list of Finding
         By run; what belongs to no run comes first.
     """
-    scope = Scope.of(runs, kinds)
+    chosen = select(root, uri, runs, kinds=kinds)
+    scope = chosen.scope
     findings: list[Finding] = []
     alone: list[tuple[FeaturesRef, str]] = []
     for layer in root.layers:
         found_in_layer, without = await unparsable_names(layer, scope)
-        findings += found_in_layer
-        alone += without
+        findings += () if chosen.is_by_uri else found_in_layer
+        alone += [pair for pair in without if chosen.holds(pair[0])]
     if scope.nouns is None or "features" in scope.nouns:
         findings += await without_tomogram(root, alone)
     if scope.nouns is None:
@@ -73,7 +75,7 @@ async def examine(
     nouns = scope.nouns | {"tomograms"} if scope.nouns and scope.nouns & {"picks", "filaments"} else scope.nouns
 
     async def check(run: AsyncRun) -> list[Finding]:
-        return await _run(run, nouns, scope)
+        return await _run(run, nouns, chosen)
 
     async with (
         root.crawl(runs=scope.runs, kinds=nouns) as found,
@@ -96,14 +98,17 @@ async def _meta(layer: Layer) -> AsyncIterator[Finding]:
         yield Finding(problem="broken metadata", run=None, path=error.path or layer.url, detail=str(error))
 
 
-async def _run(run: AsyncRun, nouns: frozenset[str] | None, scope: Scope) -> list[Finding]:
+async def _run(run: AsyncRun, nouns: frozenset[str] | None, chosen: Selection) -> list[Finding]:
     if run.error is not None and not is_listed(run):
         return [_finding("unreadable run", run, run.error)]
     entities = await held(run, nouns)
-    asked = [place for item in entities if item.kind in scope.kinds for place in _places(item)]
+    kinds = chosen.scope.kinds
+    asked = [place for item in entities if item.kind in kinds and chosen.holds(item.ref) for place in _places(item)]
     findings: list[Finding] = []
     spacings = await run.voxel_spacings() if nouns is None or "voxel_spacings" in nouns else ()
-    with_meta: list[Any] = [place for item in (run, *spacings) for place in _places(item)]
+    with_meta: list[Any] = (
+        [place for item in (run, *spacings) for place in _places(item)] if not chosen.is_by_uri else []
+    )
     files = [item for item in asked if isinstance(item, AsyncFile)]
     for item, result in zip([*with_meta, *files], await load([*with_meta, *files], on_error="return"), strict=True):
         if isinstance(result, CopickError):
