@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import uuid
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +15,10 @@ from fsspec.implementations.memory import MemoryFileSystem
 import aiocopick
 from aiocopick.layers.filesystem import FilesystemLayer
 from aiocopick.layers.flat import FEW
+from aiocopick.layout.listing import Listing
 from aiocopick.layout.refs import RunRef
 from aiocopick.models import CopickConfigFS
+from tests.servers.s3 import MotoServer
 
 
 @pytest.mark.asyncio
@@ -113,6 +116,40 @@ async def test_names_that_cannot_be_asked_for_are_told_and_hide_no_neighbours(
     store = layer.zarr_store(tomogram)
     assert [key async for key in store.list_dir("")] == [".zgroup"]
     assert [key async for key in store.list()] == [".zgroup"]
+    await layer.aclose()
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("collapses", [True, False])
+async def test_keys_of_an_object_store_that_cannot_be_asked_for_are_told(
+    moto_server: MotoServer, collapses: bool
+) -> None:
+    bucket = moto_server.new_bucket()
+    runs = [f"ExperimentRuns/TS_{number}" for number in range(FEW + 1)]
+    contents = {f"{run}/Picks/u_1_ribosome.json": b"[]" for run in runs}
+    contents |= {
+        "ExperimentRuns//Picks/u_1_ribosome.json": b"[]",
+        "ExperimentRuns/TS\\1/Picks/u_1_ribosome.json": b"[]",
+        f"{runs[1]}/Picks/u_1_a\\b.json": b"[]",
+        f"{runs[1]}/Picks//u_1_ribosome.json": b"[]",
+        f"{runs[1]}//Picks/u_1_ribosome.json": b"[]",
+        f"{runs[1]}/Segmentations/10.000_u_1_a\\b.zarr/.zgroup": b"{}",
+    }
+    moto_server.seed(bucket, contents)
+    layer = FilesystemLayer(CopickConfigFS(root=f"s3://{bucket}", fs_args=moto_server.fs_args()))
+    if not collapses:
+        layer.storage._core.capabilities = replace(layer.storage.capabilities, delimiter=False)  # type: ignore[attr-defined]
+    listing = await layer.list_runs()
+    assert [located.key for located in listing.located] == runs
+    assert listing.skipped == ("ExperimentRuns//", "ExperimentRuns/TS\\1")
+    async with layer.scan(listing.located) as listings:
+        found = {run.key: answer async for run, answer in listings}
+    for run in runs:
+        answer = found[run]
+        assert isinstance(answer, Listing)
+        assert [located.ref.kind for located in answer.located] == ["picks"]
+        strange = (f"{run}/Picks/u_1_a\\b.json", f"{run}/Segmentations/10.000_u_1_a\\b.zarr")
+        assert answer.skipped == (strange if run == runs[1] else ())
     await layer.aclose()
 
 
