@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from aiocopick.entities.root import AsyncRoot
-from aiocopick.errors import FormatError, LayerError, NotFoundError
+from aiocopick.errors import CopickError, FormatError, LayerError, NotFoundError
 from aiocopick.formats.json_bytes import parse_json
 from aiocopick.models.config import CopickConfig, CopickConfigFS, parse_config
 from aiocopick.storage import open_storage
@@ -67,6 +67,7 @@ class Opening:
         if self._catalog is not None:
             root = await with_catalog(root, self._catalog, self._verify)
         if self._must_exist and not await root.ensure():
+            await _require_bucket(root)
             raise NotFoundError(
                 f"There is no project at {root.url}: it has no ExperimentRuns. Check the path, or create it with "
                 "ensure(create=True).",
@@ -93,7 +94,7 @@ def open(
     source : str, path, mapping or CopickConfig
         URL or path of a project root, URL or path of a config JSON, the content of one, or a config object.
     must_exist : bool
-        Raise when there is no project; one request.
+        Raise when there is no project; one request, and one more when there is none, to say what is missing.
     catalog : str, path or pyarrow.Table, optional
         A catalogue of the project (:func:`aiocopick.catalog`), or the Parquet file that holds one. Listings come from
         it and none is sent, so that a web server without listings can be crawled. What others change is not seen.
@@ -138,6 +139,23 @@ def open_sync(
     from aiocopick.sync.configs import facade
 
     return facade(call(Opening(source, must_exist, catalog, verify, overrides)._open))
+
+
+async def _require_bucket(root: AsyncRoot) -> None:
+    """Say that it is the bucket that is missing, where it is: that fails a listing, which is just empty elsewhere.
+
+    Raises
+    ------
+    NotFoundError
+        There is no bucket, or container, of that name.
+    """
+    try:
+        await root.query()
+    except NotFoundError:
+        raise
+    except CopickError:
+        # Whatever else a listing fails by (a web server has none) does not matter where nothing is.
+        return
 
 
 async def read_config(source: Source, **overrides: Any) -> CopickConfig:

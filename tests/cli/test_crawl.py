@@ -27,6 +27,9 @@ EVERYTHING = {
 }
 
 
+_SUFFIXES = {"picks": "json", "meshes": "glb"}
+
+
 def config_of(server: MotoServer | MinioServer, root: str, **fields: object) -> str:
     """A config JSON of a project on a server, as a file's text."""
     return json.dumps({"config_type": "filesystem", "root": root, "fs_args": server.fs_args()} | fields)
@@ -41,8 +44,8 @@ def test_a_crawl_counts_everything(sample_folder: Path) -> None:
     found = aiocopick("crawl", sample_folder, "--json").json
     assert (found["runs"], found["entities"], found["errors"]) == (3, EVERYTHING, [])
     assert found["source"] == str(sample_folder)
-    # One to see whether there is a project, one for the runs, one per run.
-    assert found["requests"] == {"stat": 1, "list": 4}
+    # One to see whether there is a project, one for the runs, one for what is in all of them.
+    assert found["requests"] == {"stat": 1, "list": 2}
 
 
 def test_the_table_says_runs_entities_requests_and_seconds(sample_folder: Path) -> None:
@@ -58,6 +61,25 @@ def test_runs_and_kinds_restrict_it(sample_folder: Path) -> None:
     )
     assert said.json["runs"] == 2
     assert said.json["entities"] == {"picks": 8, "meshes": 2, "filaments": 2}
+
+
+def test_uris_restrict_it(own_sample: Path) -> None:
+    found = aiocopick("crawl", own_sample, "ribosome:curator", "wbp@10", "--json").json
+    assert (found["runs"], found["entities"], found["errors"]) == (3, {"tomograms": 3, "picks": 3}, [])
+    for noun in ("picks", "meshes"):
+        (own_sample / f"ExperimentRuns/TS_002/{noun.title()}").joinpath(
+            f"curator_9_membrane.{_SUFFIXES[noun]}"
+        ).write_text("{")
+    loading = ("--load", "picks,meta", "--runs", "TS_00[12]", "--json")
+    found = aiocopick("crawl", own_sample, "ribosome:curator", *loading).json
+    # What else there is of the kind is not read: two files of picks, and what is said of two runs.
+    assert (found["entities"], set(found["points"]), found["errors"]) == ({"picks": 2}, {"ribosome"}, [])
+    assert found["requests"]["read"] == 4
+    said = aiocopick("crawl", own_sample, "membrane", *loading)
+    assert (said.code, [error["run"] for error in said.json["errors"]]) == (3, ["TS_002"])
+    refused = aiocopick("crawl", own_sample, "ribosome", "--out", "catalog.parquet")
+    assert refused.code == 2
+    assert "--kinds" in refused.err
 
 
 def test_loading_picks_counts_points(sample_folder: Path) -> None:

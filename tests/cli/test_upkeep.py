@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 import os
 import pty
+import shutil
 import signal
 import subprocess
 import sys
 from pathlib import Path
 
-from tests.cli.running import TIMEOUT, aiocopick
+import pytest
+
+from tests.cli.running import TIMEOUT, aiocopick, aiocopick_child
 from tests.servers.s3 import MotoServer
 
 
@@ -32,6 +35,42 @@ def test_doctor_names_what_is_wrong(own_sample: Path) -> None:
     table = aiocopick("doctor", own_sample)
     assert table.code == 3
     assert "odd.json" in table.out
+
+
+def test_doctor_looks_at_what_uris_name(own_sample: Path) -> None:
+    (own_sample / "ExperimentRuns/TS_002/Picks/curator_1_ribosome.json").write_text("{")
+    (own_sample / "ExperimentRuns/TS_002/Picks/odd.json").write_text("{}")
+    (own_sample / "ExperimentRuns/TS_002/.meta").write_text("{")
+    (own_sample / "ExperimentRuns/TS_001/VoxelSpacing10.000/wbp.zarr/.zattrs").write_text("{")
+    assert [row["problem"] for row in aiocopick("doctor", own_sample, "ribosome:curator", "--json").lines] == [
+        "broken file"
+    ]
+    assert [row["problem"] for row in aiocopick("doctor", own_sample, "wbp@10", "--json").lines] == ["broken volume"]
+    assert aiocopick("doctor", own_sample, "wbp@10", "--runs", "TS_002").code == 0
+    assert aiocopick("doctor", own_sample, "ribosome:nobody").code == 0
+    aiocopick("doctor", own_sample, "a:b:c").fails_with("more than one ':'")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="file names are text here")
+def test_names_that_are_no_utf_8_are_told_by_every_command(own_sample: Path, tmp_path: Path) -> None:
+    runs = os.fsencode(own_sample / "ExperimentRuns")
+    shutil.copytree(runs + b"/TS_001", runs + b"/bad\xffname")
+    shutil.copyfile(runs + b"/TS_001/Picks/curator_1_ribosome.json", runs + b"/TS_001/Picks/curator_1_bad\xff.json")
+    strange = ["ExperimentRuns/bad\\xffname", "ExperimentRuns/TS_001/Picks/curator_1_bad\\xff.json"]
+    target = tmp_path / "copy"
+    for command in (("ls", own_sample), ("tree", own_sample), ("crawl", own_sample), ("cp", own_sample, target)):
+        said = aiocopick_child(*command)
+        assert said.code == 0, said
+        # Runs alone are listed without what is in them.
+        told = strange[:1] if command[0] == "ls" else strange
+        assert [name in said.err for name in strange] == [name in told for name in strange]
+    assert aiocopick("ls", target).out.split() == ["TS_001", "TS_002", "TS_003"]
+    for output in ((), ("--json",)):
+        said = aiocopick_child("doctor", own_sample, *output)
+        assert said.code == 3
+    assert [(row["problem"], row["path"]) for row in said.lines] == [
+        ("unparsable name", f"{own_sample}/{name}") for name in strange
+    ]
 
 
 def test_cp_copies_and_goes_on(own_sample: Path, moto_server: MotoServer, tmp_path: Path) -> None:

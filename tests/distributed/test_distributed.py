@@ -7,6 +7,8 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
+import anyio
+import anyio.to_thread
 import pytest
 import pytest_asyncio
 
@@ -54,6 +56,18 @@ async def test_a_crawl_by_workers_equals_a_local_one(project: AsyncRoot, client:
     assert found.schema == local.schema
     assert metadata_of(found) == metadata_of(local)
     assert sorted(seen) == [f"TS_{number:03d}" for number in range(1, 13)]
+
+
+@pytest.mark.asyncio
+async def test_a_root_of_the_facade_is_as_good(project: AsyncRoot, client: Any, tmp_path: Path) -> None:
+    blocking = await anyio.to_thread.run_sync(aiocopick.open_sync, str(tmp_path))
+    found = await crawl(blocking, client=client)
+    assert found.to_pylist() == (await aiocopick.catalog(project)).to_pylist()
+    mapped = await map_runs(blocking, count_points, client=client, runs="TS_001")
+    assert mapped.table.num_rows > 0
+    for call in (crawl(project.url, client=client), map_runs(project.url, count_points, client=client)):  # type: ignore[arg-type]
+        with pytest.raises(TypeError, match="open one with"):
+            await call
 
 
 @pytest.mark.asyncio

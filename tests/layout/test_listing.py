@@ -178,7 +178,6 @@ def test_what_is_no_entity_is_passed_over() -> None:
         "Picks/notes.txt",
         "Picks/.u_s_o.json",
         "Picks/old/u_s_o.json",
-        "Picks/u_s_o.json/",
         "Segmentations/.10.000_u_s_o.zarr/",
         "VoxelSpacing10.000",
         "InstanceSegmentations/readme",
@@ -283,3 +282,15 @@ def test_segmentations_of_every_type() -> None:
     )
     types = [ref.segmentation_type for ref in found(listing) if isinstance(ref, SegmentationRef)]
     assert sorted(types) == ["binary", "instance", "multilabel", "panoptic"]
+
+
+def test_directories_that_are_called_like_files_are_told() -> None:
+    for names in (("Picks/a_1_x.json/",), ("Picks/a_1_x.json/inside", "Picks/a_1_x.json/.meta")):
+        assert skipped(listed(*names)) == ["Picks/a_1_x.json"]
+        assert found(listed(*names)) == []
+    neighbour = PicksRef(run="r", user_id="b", session_id="1", object_name="x")
+    assert found(listed("Picks/a_1_x.json/", "Picks/b_1_x.json", "Meshes/notes/")) == [neighbour]
+    # An object store can hold both, and then the file is what its name says.
+    both = listed("Picks/b_1_x.json", "Picks/b_1_x.json/inside")
+    assert found(both) == [neighbour]
+    assert skipped(both) == []

@@ -152,6 +152,8 @@ def test_whether_a_uri_names_one_entity(uri: str, is_pattern: bool) -> None:
     ("uri", "kind"),
     [
         ("a:b:c", "picks"),
+        ("wbp@10", "picks"),
+        ("wbp@10.0", "meshes"),
         ("a:b:c@10", "segmentation"),
         ("a", "run"),
         ("a?multilabel=true&instance=true", "segmentation"),
@@ -161,3 +163,8 @@ def test_whether_a_uri_names_one_entity(uri: str, is_pattern: bool) -> None:
 def test_texts_that_are_no_uris(uri: str, kind: str) -> None:
     with pytest.raises(InvalidNameError):
         parse_uri(uri, kind)
+
+
+def test_an_object_may_have_an_at_in_its_name() -> None:
+    for uri in ("wbp@10:*", "wbp@10:u/1", "wbp@home", "re:wbp@10"):
+        assert parse_uri(uri, "picks").kind == "picks"

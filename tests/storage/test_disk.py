@@ -82,6 +82,9 @@ async def test_unfinished_files_are_not_seen(storage: Storage, root: Path) -> No
     assert [entry.key for entry in await storage.list("run")] == ["run/a"]
     async with storage.scan("") as pages:
         assert [entry.key async for page in pages for entry in page] == ["run/a"]
+    for prefix in ("", "run"):
+        assert [(entry.key, entry.size) for entry in await storage.leftovers(prefix)] == [(f"run/{left.name}", 4)]
+    assert await storage.leftovers("nowhere") == []
     assert await storage.delete_tree("run") == 1
     assert not left.exists()
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
 from hypothesis import given, strategies as st
 
 from aiocopick.errors import InvalidNameError
-from aiocopick.storage.keys import check_key, check_prefix, display_url, is_key, parse_root
+from aiocopick.layout.listing import parse_runs
+from aiocopick.storage.base import Entry
+from aiocopick.storage.keys import check_key, check_prefix, display_key, display_url, is_key, parse_root
 from aiocopick.testing import HOSTILE_KEYS
 
 SEGMENT = st.text(st.characters(exclude_characters="/\\\0", exclude_categories=["Cs"]), min_size=1).filter(
@@ -44,6 +47,22 @@ def test_hostile_keys_are_refused_by_name(key: str) -> None:
     with pytest.raises(InvalidNameError):
         check_key(key)
     assert not is_key(key)
+
+
+@given(st.text(st.sampled_from("./\\a\0ä\udcff\ud800"), min_size=1, max_size=8))
+def test_listings_skip_the_names_that_no_key_can_hold(name: str) -> None:
+    if "/" in name or name.startswith("."):
+        return
+    key = f"ExperimentRuns/{name}"
+    listing = parse_runs([Entry(key, is_prefix=True)])
+    assert [located.key for located in listing.located] == ([key] if is_key(key) else [])
+    assert list(listing.skipped) == ([] if is_key(key) else [key])
+
+
+def test_every_key_can_be_printed() -> None:
+    assert display_key("a/ä") == "a/ä"
+    assert display_key(os.fsdecode(b"\xc3\xa4/bad\xffname")) == "ä/bad\\xffname"
+    assert display_key("ä\ud800") == "ä\\ud800"
 
 
 @pytest.mark.parametrize("key", [None, 3, b"bytes", Path("a")])

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections import Counter
+from pathlib import Path
+from typing import Any
 
 import pytest
 
 import aiocopick
 from aiocopick.entities import AsyncRoot
 from aiocopick.errors import FormatError, InvalidNameError
+from aiocopick.sample import sample_config, write_sample
 from aiocopick.tables import catalog, changes, load_table, store_table
 from aiocopick.tables.held import held
 from aiocopick.tables.rows import located_of, rows_of
-from aiocopick.tables.schema import STATS_COLUMNS, catalog_columns, metadata_of
+from aiocopick.tables.schema import STATS_COLUMNS, catalog_columns, encode_metadata, metadata_of
 
 
 def reads(root: AsyncRoot) -> int:
@@ -169,3 +172,24 @@ async def test_a_file_that_is_no_parquet_is_a_format_error(tmp_path: object) -> 
         await load_table(path)
     with pytest.raises(aiocopick.NotFoundError):
         await load_table(f"{tmp_path}/missing.parquet")
+
+
+@pytest.mark.asyncio
+async def test_an_earlier_table_of_another_project_is_warned_of(tmp_path: Path) -> None:
+    tables: dict[str, tuple[Any, Any]] = {}
+    for name in ("one", "other"):
+        async with aiocopick.open(sample_config(tmp_path / name)) as root:
+            await write_sample(root, runs=1, volumes=False)
+            tables[name] = await catalog(root, stats=True), await aiocopick.points(root)
+    entities, points = tables["other"]
+    async with aiocopick.open(tmp_path / "one") as root:
+        told = f"made of {tmp_path / 'other'}, and this is {root.url}"
+        with pytest.warns(UserWarning, match=f"The earlier catalogue was {told}"):
+            await catalog(root, stats=True, since=entities)
+        with pytest.warns(UserWarning, match=f"The earlier table of points was {told}"):
+            await aiocopick.points(root, since=points)
+        # However the place is spelled, and where nobody says, there is nothing to warn of.
+        for url in (f"file://{root.url}/", f"{root.url}/../one"):
+            spelled = entities.replace_schema_metadata(encode_metadata({"url": url}))
+            await catalog(root, stats=True, since=spelled)
+        await catalog(root, stats=True, since=entities.replace_schema_metadata(None))

@@ -94,5 +94,7 @@ async def test_what_cannot_be_read_is_raised_or_left_out(sample: AsyncRoot) -> N
 async def test_other_uris_and_tables_are_refused(sample: AsyncRoot) -> None:
     with pytest.raises(InvalidNameError):
         await points(sample, "a:b:c")
+    with pytest.raises(InvalidNameError, match="'wbp@10' names a tomogram, and picks are asked for"):
+        await points(sample, "wbp@10")
     with pytest.raises(FormatError, match=r"column 'x'; make it with aiocopick\.points"):
         await points(sample, since=(await points(sample)).drop_columns(["x"]))

@@ -135,5 +135,7 @@ async def test_what_is_no_uri_is_refused_at_once(sample: AsyncRoot) -> None:
     for uri, kinds in [("a:b:c", None), ("re:(", None), ("x", "planets"), ("x", {"voxel_spacings"})]:
         with pytest.raises(InvalidNameError):
             select(sample, uri, kinds=kinds)
+    # One of several kinds that it can name is enough.
+    assert select(sample, "wbp@10", kinds=["picks", "tomograms"]).scope.nouns == {"tomograms"}
     with pytest.raises(LayerError):
         select(sample, "x", on_error="ignore")  # type: ignore[arg-type]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import uuid
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import pytest
 import aiocopick
 from aiocopick.entities import AsyncRoot
 from aiocopick.sample import sample_config, write_sample
+from aiocopick.storage.backends.temporary import temporary_name
 from aiocopick.upkeep import examine
 
 RUN = "ExperimentRuns/TS_001"
@@ -43,6 +45,7 @@ async def test_nothing_is_wrong_with_an_empty_project() -> None:
     [
         (f"{RUN}/Picks/nonsense.json", b"{}", "unparsable name"),
         (f"{RUN}/Segmentations/x_y.zarr/.zgroup", b"{}", "unparsable name"),
+        (f"{RUN}/Picks/curator_2_ribosome.json/notes.txt", b"", "unparsable name"),
         (f"{RUN}/VoxelSpacingfine/notes.txt", b"", "unparsable name"),
         (f"{RUN}/VoxelSpacing10.0/notes.txt", b"", "unparsable name"),
         (f"{RUN}/Picks/curator_1_ribosome.json", b"{", "broken file"),
@@ -201,3 +204,49 @@ async def test_what_another_layer_hides_is_examined_as_well(tmp_path: Path) -> N
         ("broken volume", f"{RUN}/VoxelSpacing10.000/wbp.zarr"),
         ("unfinished volume", "Objects/ribosome.zarr"),
     }
+
+
+@pytest.mark.asyncio
+async def test_temporary_files_of_killed_writes_are_named_and_left(tmp_path: Path) -> None:
+    sample_on_disk = tmp_path / "sample"
+    async with aiocopick.open(sample_config(sample_on_disk)) as root:
+        await write_sample(root, runs=2)
+    run = sample_on_disk / RUN
+    left = [
+        sample_on_disk / "ExperimentRuns" / temporary_name(),
+        sample_on_disk / "Objects/ribosome.zarr" / temporary_name(),
+        run / "Picks" / temporary_name(),
+        run / "VoxelSpacing10.000/wbp.zarr/0/0" / temporary_name(),
+    ]
+    for path in left:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"half")
+    (run / "Picks/again").symlink_to(run)
+    async with aiocopick.open(sample_on_disk) as root:
+        everything = await examine(root)
+        assert [(item.problem, item.run) for item in everything] == [
+            ("leftover temporary file", run_name) for run_name in (None, None, "TS_001", "TS_001")
+        ]
+        assert sorted(item.path for item in everything) == sorted(map(str, left))
+        assert "4 bytes" in everything[0].detail
+        assert [item.path for item in await examine(root, runs="TS_001")] == sorted(map(str, left[2:]))
+        assert await examine(root, runs="TS_002") == []
+        assert await examine(root, kinds=["picks"]) == []
+    assert all(path.exists() for path in left)
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("value", ["NaN", "Infinity", "-Infinity"])
+async def test_coordinates_that_are_no_numbers_are_found_without_a_tomogram(value: str) -> None:
+    async with aiocopick.open(sample_config("memory://" + uuid.uuid4().hex)) as root:
+        run = await root.new_run("TS_001")
+        item = await run.new_picks("ribosome", "1", user_id="u")
+        await write(root, item.key, f'[{{"x": 1, "y": 2, "z": 3}}, {{"x": 1, "y": {value}, "z": 3}}]'.encode())
+        (finding,) = await examine(root)
+        assert (finding.problem, finding.run, finding.path) == ("not finite", "TS_001", item.path)
+        assert finding.detail.startswith(
+            "1 of 2 points have coordinates that are no finite numbers; the first is number 1"
+        )
+        # A broken tomogram is a finding of its own and hides none of the points.
+        await write(root, f"{RUN}/VoxelSpacing10.000/wbp.zarr/.zattrs", b"{")
+        assert sorted(problem for problem, _, _ in await problems(root)) == ["broken volume", "not finite"]

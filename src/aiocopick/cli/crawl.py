@@ -16,6 +16,7 @@ from aiocopick.cli.options import (
     Runs,
     Since,
     Source,
+    Uris,
     complete_loadable,
     overrides,
     parse_kinds,
@@ -25,11 +26,15 @@ from aiocopick.cli.running import PROBLEMS, execute
 
 if TYPE_CHECKING:
     from aiocopick.cli.survey import Survey
-    from aiocopick.entities import AsyncRoot
+    from aiocopick.entities import AsyncEntity, AsyncRoot, AsyncRun
+    from aiocopick.tables import Selection
+
+_RUNS_AT_ONCE = 8
 
 
 def crawl(
     source: Source,
+    uri: Uris = None,
     runs: Runs = None,
     kinds: Kinds = None,
     load: Annotated[
@@ -49,7 +54,7 @@ def crawl(
     as_json: AsJson = False,
     fs_args: FsArgs = None,
 ) -> None:
-    """List every run of a project, and count what is in it.
+    """List every run of a project, and count what is in it, or what URIs name.
 
     With --out the catalogue of the project, a row per entity, is written as well, and with --since what changed from an
     earlier one is counted. Exit code 3 when some runs or files could not be read; the others are counted.
@@ -59,15 +64,20 @@ def crawl(
             raise typer.BadParameter("goes with --out", param_hint=option)
     if load and out is not None:
         raise typer.BadParameter("does not go with --out; use --stats", param_hint="--load")
+    if uri and out is not None:
+        raise typer.BadParameter(
+            "do not go with --out, as a catalogue is one of whole kinds; use --kinds", param_hint="URI"
+        )
     wanted = parse_kinds(kinds)
     loaded = parse_kinds(load, LOADABLE, "--load") or set()
     fields = overrides(fs_args, must_exist=True)
-    execute(lambda: _crawl(source, fields, runs, wanted, loaded, out, since, stats, as_json))
+    execute(lambda: _crawl(source, fields, uri or None, runs, wanted, loaded, out, since, stats, as_json))
 
 
 async def _crawl(
     source: str,
     fields: dict[str, Any],
+    uris: list[str] | None,
     runs: str | None,
     kinds: set[str] | None,
     load: set[str],
@@ -80,9 +90,12 @@ async def _crawl(
     from aiocopick.cli.survey import Survey, print_result
 
     async with aiocopick.open(source, **fields) as root:
-        survey = Survey(root.url, frozenset(kinds or NOUNS))
+        chosen = aiocopick.select(root, uris, runs, kinds=kinds)
+        survey = Survey(root.url, frozenset(chosen.scope.nouns or NOUNS))
         more: dict[str, Any] = {}
-        if out is None:
+        if out is None and chosen.is_by_uri:
+            await _count_chosen(root, survey, chosen, frozenset(load))
+        elif out is None:
             await _count(root, survey, runs, kinds, load)
         else:
             more = await _write(root, survey, runs, kinds, out, since, stats)
@@ -99,6 +112,31 @@ async def _count(root: AsyncRoot, survey: Survey, runs: str | None, kinds: set[s
         async with root.crawl(runs=runs, kinds=kinds, load=load) as found:
             async for run in found:
                 await survey.add(run, frozenset(load))
+                advance(run.name)
+
+
+async def _count_chosen(root: AsyncRoot, survey: Survey, chosen: Selection, load: frozenset[str]) -> None:
+    """As :func:`_count`, of what URIs name: only that is read."""
+    from aiocopick.entities import load as load_entities
+    from aiocopick.errors import CopickError
+    from aiocopick.storage.limits import bare, stream
+    from aiocopick.tables.held import NOUN_OF, is_listed
+
+    async def read(run: AsyncRun) -> list[AsyncEntity]:
+        entities = await chosen.of_run(run) if is_listed(run) else []
+        results = await load_entities([item for item in entities if NOUN_OF[item.kind] in load], on_error="return")
+        error = bare(failures) if (failures := [item for item in results if isinstance(item, CopickError)]) else None
+        if isinstance(error, CopickError):
+            run.error = run.error or error
+        return entities
+
+    crawl = root.crawl(runs=chosen.scope.runs, kinds=chosen.scope.nouns, load=load & {"meta"})
+    with progress("crawling") as advance:
+        async with crawl as found, stream(read, found, limit=_RUNS_AT_ONCE, ordered=True) as results:
+            async for run, entities in results:
+                if isinstance(entities, CopickError):
+                    run.error, entities = entities, []
+                await survey.add(run, load, entities)
                 advance(run.name)
 
 

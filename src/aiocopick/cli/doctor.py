@@ -6,33 +6,41 @@ from typing import Any
 
 import typer
 
-from aiocopick.cli.options import AsJson, FsArgs, Kinds, Runs, Source, overrides, parse_kinds
+from aiocopick.cli.options import AsJson, FsArgs, Kinds, Runs, Source, Uris, overrides, parse_kinds
 from aiocopick.cli.printing import print_json, print_table, progress
 from aiocopick.cli.running import PROBLEMS, execute
 
 
 def doctor(
-    source: Source, runs: Runs = None, kinds: Kinds = None, as_json: AsJson = False, fs_args: FsArgs = None
+    source: Source,
+    uri: Uris = None,
+    runs: Runs = None,
+    kinds: Kinds = None,
+    as_json: AsJson = False,
+    fs_args: FsArgs = None,
 ) -> None:
     """Read everything in a project and report what is wrong. Nothing is changed.
 
-    Names that mean nothing, files and metadata that cannot be understood, volumes that were not finished, feature
-    maps without their tomogram, annotations of objects that the configuration does not name, points outside their
-    tomogram. With --json, a line per finding.
+    Names that mean nothing, temporary files of writes that were killed, files and metadata that cannot be understood,
+    volumes that were not finished, feature maps without their tomogram, annotations of objects that the configuration
+    does not name, points outside their tomogram or without a position. With URIs, only what they name is looked at.
+    With --json, a line per finding.
     Exit code 3 when something was found.
     """
     wanted = parse_kinds(kinds)
     fields = overrides(fs_args, must_exist=True)
-    execute(lambda: _doctor(source, fields, runs, wanted, as_json))
+    execute(lambda: _doctor(source, fields, uri or None, runs, wanted, as_json))
 
 
-async def _doctor(source: str, fields: dict[str, Any], runs: str | None, kinds: set[str] | None, as_json: bool) -> int:
+async def _doctor(
+    source: str, fields: dict[str, Any], uris: list[str] | None, runs: str | None, kinds: set[str] | None, as_json: bool
+) -> int:
     import aiocopick
     from aiocopick.upkeep import examine
 
     async with aiocopick.open(source, **fields) as root:
         with progress("reading") as advance:
-            findings = await examine(root, runs=runs, kinds=kinds, progress=advance)
+            findings = await examine(root, uris, runs=runs, kinds=kinds, progress=advance)
     if as_json:
         for finding in findings:
             print_json(finding.to_json())

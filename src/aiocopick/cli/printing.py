@@ -21,6 +21,8 @@ Advance = Callable[[str], None]
 # Control characters, line separators, what turns the direction of text, and halves of characters.
 _INVISIBLE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 
+_HALVES = re.compile("[\ud800-\udfff]")
+
 
 def visible(text: str) -> str:
     """Text on one line, with nothing in it that a terminal would obey: names come from storage."""
@@ -28,12 +30,15 @@ def visible(text: str) -> str:
 
 
 def print_json(value: Any) -> None:
-    """One JSON document on one line, so that several make JSON Lines. JSON has no NaN and no infinity: they are null."""
+    """One JSON document on one line, so that several make JSON Lines. JSON has no NaN and no infinity: they are null.
+
+    Halves of characters, which cannot be written as they are, are escaped.
+    """
     try:
         text = json.dumps(value, ensure_ascii=False, default=str, allow_nan=False)
     except ValueError:
         text = json.dumps(_finite(value), ensure_ascii=False, default=str)
-    typer.echo(text)
+    typer.echo(_HALVES.sub(lambda found: f"\\u{ord(found[0]):04x}", text))
 
 
 def _finite(value: Any) -> Any:

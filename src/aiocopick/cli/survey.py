@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -12,6 +13,7 @@ import typer
 
 from aiocopick.cli.printing import print_table
 from aiocopick.cli.running import one_line
+from aiocopick.entities import AsyncPicks
 from aiocopick.errors import CopickError
 from aiocopick.layout.refs import NOUNS
 from aiocopick.tables.held import NOUN_OF, held, is_listed
@@ -20,7 +22,7 @@ from aiocopick.tables.rows import rows_of
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from aiocopick.entities import AsyncRoot, AsyncRun
+    from aiocopick.entities import AsyncEntity, AsyncRoot, AsyncRun
 
 
 @dataclass(slots=True)
@@ -43,15 +45,19 @@ class Survey:
     errors: list[dict[str, str]] = field(default_factory=list)
     started: float = field(default_factory=time.perf_counter)
 
-    async def add(self, run: AsyncRun, load: frozenset[str] = frozenset()) -> None:
-        """Count a run that a crawl yielded, from its caches; `load` says what the crawl has read."""
+    async def add(
+        self, run: AsyncRun, load: frozenset[str] = frozenset(), entities: Sequence[AsyncEntity] | None = None
+    ) -> None:
+        """Count a run that a crawl yielded, from its caches, or only some `entities` of it; `load` says what was read."""
         self.runs += 1
         if run.error is not None:
             self.errors.append({"run": run.name, "error": one_line(run.error)})
             if not is_listed(run):
                 return
-        self.entities.update(NOUN_OF[entity.kind] for entity in await held(run, self.kinds))
-        for picks in await run.picks() if "picks" in load else ():
+        counted = await held(run, self.kinds) if entities is None else entities
+        self.entities.update(NOUN_OF[entity.kind] for entity in counted)
+        read = await run.picks() if entities is None else [item for item in entities if isinstance(item, AsyncPicks)]
+        for picks in read if "picks" in load else ():
             # A file that could not be read is among the errors already.
             with suppress(CopickError):
                 positions, _ = await picks.to_numpy()

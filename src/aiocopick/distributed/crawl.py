@@ -10,6 +10,7 @@ import anyio
 
 from aiocopick.distributed.jobs import cut, described, submitted, threads_of
 from aiocopick.distributed.names import exactly, run_names
+from aiocopick.distributed.roots import async_root
 from aiocopick.layout.listing import Located
 from aiocopick.layout.paths import run_key
 from aiocopick.layout.refs import RunRef
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from aiocopick.entities import AsyncRoot
+    from aiocopick.sync.root import CopickRootFS
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +36,7 @@ class _Job:
 
 
 async def crawl(
-    root: AsyncRoot,
+    root: AsyncRoot | CopickRootFS,
     *,
     client: Any,
     kinds: Iterable[str] | None = None,
@@ -48,7 +50,7 @@ async def crawl(
 
     Parameters
     ----------
-    root : AsyncRoot
+    root : AsyncRoot or CopickRootFS
         The project; workers open it themselves, with the same configuration.
     client : dask.distributed.Client
         Synchronous or asynchronous.
@@ -67,7 +69,10 @@ async def crawl(
     ------
     CopickError
         The cluster has no worker.
+    TypeError
+        It is no root.
     """
+    root = async_root(root)
     scope = Scope.of(runs, kinds).whole()
     names = await run_names(root, scope)
     jobs = [
@@ -107,11 +112,11 @@ def _failed(root: AsyncRoot, job: _Job, error: BaseException) -> pa.Table:
 
 
 def _part_of(since: pa.Table | None, names: tuple[str, ...]) -> pa.Table | None:
-    """The rows of an earlier catalogue that a part needs."""
+    """The rows of an earlier catalogue that a part needs, without its origin: of that is warned here, once."""
     if since is None:
         return None
     pa = arrow()
-    return since.filter(pa.compute.is_in(since["run"], value_set=pa.array(names)))
+    return since.filter(pa.compute.is_in(since["run"], value_set=pa.array(names))).replace_schema_metadata(None)
 
 
 __all__ = ["crawl"]

@@ -10,6 +10,7 @@ import anyio
 
 from aiocopick.distributed.jobs import cut, described, submitted, threads_of
 from aiocopick.distributed.names import exactly, run_names
+from aiocopick.distributed.roots import async_root
 from aiocopick.storage.limits import stream
 from aiocopick.tables.schema import arrow
 from aiocopick.tables.scope import Scope
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from aiocopick.entities import AsyncRoot, AsyncRun
+    from aiocopick.sync.root import CopickRootFS
 
 _RUNS_AT_ONCE = 8
 
@@ -48,7 +50,7 @@ class _Job:
 
 
 async def map_runs(
-    root: AsyncRoot,
+    root: AsyncRoot | CopickRootFS,
     function: Callable[[AsyncRun], Awaitable[Any]],
     *,
     client: Any,
@@ -62,7 +64,7 @@ async def map_runs(
 
     Parameters
     ----------
-    root : AsyncRoot
+    root : AsyncRoot or CopickRootFS
         The project; workers open it themselves, with the same configuration.
     function : coroutine function
         Takes an AsyncRun as a crawl yields it and returns its rows: a pyarrow Table or RecordBatch, a list of dicts, a
@@ -89,7 +91,10 @@ async def map_runs(
         A kind does not exist.
     ValueError
         Something cannot be loaded by a crawl.
+    TypeError
+        It is no root.
     """
+    root = async_root(root)
     scope = Scope.of(runs, kinds)
     # What a crawl refuses, every worker would refuse for every run.
     root.crawl(runs=(), kinds=scope.nouns, load=load)

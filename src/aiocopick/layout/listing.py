@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from functools import lru_cache, partial
@@ -27,6 +28,10 @@ from aiocopick.layout.refs import FeaturesRef, Ref, RunRef, TomogramRef, VoxelSp
 
 _FEW = 128
 """A run of at most so many entries is one whose names may come again in the next."""
+
+_UNREACHABLE = re.compile("[\\\\\\x00\ud800-\udfff]")
+"""What no storage can be asked for, though names that others gave may hold it: surrogates stand for bytes of a local
+disk that are no UTF-8."""
 
 _ANY = "any"
 """Name of a run that stands for all."""
@@ -89,8 +94,8 @@ class Listing:
     located : tuple of Located
         Sorted by ref; every ref once.
     skipped : tuple of str
-        Keys in the place of an entity whose names cannot be parsed, or that another key with the same meaning hides.
-        Sorted.
+        Keys in the place of an entity whose names cannot be parsed or asked for, that are a directory where a file belongs or the
+        other way round, or that another key with the same meaning hides. Sorted.
     hidden : tuple of str
         Keys of hidden files beside entities, ``.meta`` aside: such as mark a volume that is being made. They make no
         listing another one.
@@ -107,15 +112,23 @@ def parse_runs(entries: Iterable[ListedEntry]) -> Listing:
     Parameters
     ----------
     entries : iterable
-        Children of ``ExperimentRuns/``, or anything below it. A run is a directory; hidden ones do not count.
+        Children of ``ExperimentRuns/``, or anything below it. A run is a directory; hidden ones do not count, and those
+        that cannot be asked for are skipped.
     """
     names: dict[str, None] = {}
+    skipped: set[str] = set()
     for entry in entries:
         folder, _, rest = entry.key.partition("/")
         name, deeper, _ = rest.partition("/")
-        if folder == RUNS and name and not name.startswith(".") and (deeper or entry.is_prefix):
+        if folder != RUNS or name.startswith(".") or not (deeper or entry.is_prefix):
+            continue
+        if name and not _UNREACHABLE.search(name):
             names[name] = None
-    return Listing(tuple(Located(RunRef(run=name), f"{RUNS}/{name}") for name in sorted(names)))
+        elif name or entry.key.startswith(f"{RUNS}/"):
+            # A name may be empty where keys are only text: "ExperimentRuns//Picks".
+            skipped.add(f"{RUNS}/{name or '/'}")
+    located = tuple(Located(RunRef(run=name), f"{RUNS}/{name}") for name in sorted(names))
+    return Listing(located, tuple(sorted(skipped)))
 
 
 def parse_objects(entries: Iterable[ListedEntry]) -> Listing:
@@ -214,15 +227,17 @@ def _shape(names: tuple[str, ...], are_prefixes: tuple[bool, ...]) -> _Shape:
 class _Found:
     """What was found so far, and what was passed over."""
 
-    __slots__ = ("located", "seen", "skipped")
+    __slots__ = ("folders", "located", "seen", "skipped")
 
     def __init__(self) -> None:
         self.located: list[Located] = []
         self.skipped: set[str] = set()
         self.seen: set[str] = set()
+        self.folders: set[str] = set()
+        """Directories that are called like files."""
 
     def file(self, ref: Ref | None, entry: ListedEntry) -> None:
-        if ref is None:
+        if ref is None or _UNREACHABLE.search(entry.key):
             self.skipped.add(entry.key)
         else:
             self.located.append(Located(ref, entry.key, entry.size, entry.etag, entry.modified))
@@ -232,7 +247,7 @@ class _Found:
         if key in self.seen:
             return
         self.seen.add(key)
-        if ref is None or not is_tree:
+        if ref is None or not is_tree or _UNREACHABLE.search(key):
             self.skipped.add(key)
         else:
             self.located.append(Located(ref, key))
@@ -247,6 +262,9 @@ class _Found:
             first, second = (item, kept[-1]) if _is_canonical(item) else (kept[-1], item)
             kept[-1] = first
             self.skipped.add(second.key)
+        if self.folders:
+            # Object stores can hold a file and a directory of one name: the file is what it means to be.
+            self.skipped |= self.folders - {item.key for item in kept}
         return Listing(tuple(kept), tuple(sorted(self.skipped)))
 
 
@@ -273,7 +291,11 @@ class _RunReader:
                 continue
             name, deeper, _ = rest.partition("/")
             if folder in ANNOTATION_FOLDERS:
-                if not deeper and not entry.is_prefix and _is_candidate(name, ANNOTATION_FOLDERS[folder][1]):
+                if not _is_candidate(name, ANNOTATION_FOLDERS[folder][1]):
+                    continue
+                if deeper or entry.is_prefix:
+                    found.folders.add(f"{base}{folder}/{name}")
+                else:
                     found.file(parse_annotation(run, folder, name), entry)
             elif folder in SEGMENTATION_FOLDERS:
                 if _is_candidate(name, ZARR):
@@ -303,12 +325,12 @@ class _RunReader:
         stem = name[: -len(ZARR)]
         if not stem.endswith(FEATURES):
             ref = TomogramRef(run=self.name, voxel_size=size, tomo_type=stem) if stem else None
-            if ref is not None and is_tree:
+            if ref is not None and is_tree and not _UNREACHABLE.search(stem):
                 self.tomo_types.setdefault(size, set()).add(stem)
             self.found.tree(ref, key, entry, is_tree=is_tree)
         elif key not in self.found.seen:
             self.found.seen.add(key)
-            if is_tree:
+            if is_tree and not _UNREACHABLE.search(stem):
                 self.features.append((size, stem[: -len(FEATURES)], key))
             else:
                 self.found.skipped.add(key)

@@ -124,6 +124,12 @@ def parse_uri(text: str, kind: str | None = None) -> UriPattern:
     uri, flags = _split_flags(uri, text, is_regex=is_regex)
     kind = _ALIASES.get(kind, kind) if kind is not None else _infer_kind(uri, flags)
     if kind in _ANNOTATIONS:
+        if not is_regex and _names_volume(uri):
+            raise InvalidNameError(
+                f"{text!r} names a tomogram, and {kind} are asked for: write object:user/session, or '{uri}:*' where an "
+                "object has this name.",
+                path=text,
+            )
         parts = _parse_names(uri, text, "object_name")
     elif kind == "segmentation":
         names, _, size = uri.partition("@")
@@ -171,6 +177,12 @@ def _infer_kind(uri: str, flags: dict[str, bool]) -> str:
     if at:
         return "features" if ":" in tail else "tomogram"
     return "picks"
+
+
+def _names_volume(uri: str) -> bool:
+    """Whether a voxel size stands behind the ``@``, and nothing says that it is part of an object's name."""
+    _, at, size = uri.rpartition("@")
+    return bool(at) and ":" not in uri and _as_number(size) is not None
 
 
 def _parse_names(uri: str, text: str, field: str) -> dict[str, str]:

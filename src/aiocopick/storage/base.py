@@ -120,6 +120,9 @@ class Storage(Protocol):
     async def list(self, prefix: str) -> Sequence[Entry]:
         """Immediate children of a directory, sorted by key; empty when there is none.
 
+        Names that others gave may make keys that cannot be asked for (not UTF-8, a backslash, an empty segment). They
+        are listed, here and wherever directories or volumes are listed as one, so that they can be told of.
+
         Raises
         ------
         AccessDeniedError
@@ -132,7 +135,8 @@ class Storage(Protocol):
         """Everything below a directory, in pages, every entry once; trees ending in `collapse` count as one entry.
 
         Entries come in key order where the storage lists in order (object stores); on others page by page, a page a
-        directory. `start_after` and `stop_before` bound the keys.
+        directory. `start_after` and `stop_before` bound the keys. With `collapse` None, keys that cannot be asked for are
+        left out.
         """
 
     async def list_nested(
@@ -142,6 +146,12 @@ class Storage(Protocol):
         name, what these hold (themselves, when that is nothing); an error in the place of what could not be listed.
 
         Without `details`, sizes, etags and times are missing where they would cost more than the names.
+        """
+
+    async def leftovers(self, prefix: str = "") -> Sequence[Entry]:
+        """Temporary files below a directory that listings hide, of writes under way or killed, sorted by key.
+
+        Empty where writes leave none.
         """
 
     async def exists(self, key: str) -> bool:

@@ -78,6 +78,17 @@ def _encodes(key: str) -> bool:
     return True
 
 
+def display_key(key: str) -> str:
+    """A key as text that can be printed anywhere: bytes of a local disk that are no UTF-8 are written as Python does."""
+    if key.isascii() or _encodes(key):
+        return key
+    try:
+        raw = key.encode(errors="surrogateescape")
+    except UnicodeEncodeError:
+        return key.encode(errors="backslashreplace").decode()
+    return raw.decode(errors="backslashreplace")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Root:
     """The root of a storage, taken apart.

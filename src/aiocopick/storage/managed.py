@@ -20,7 +20,7 @@ from aiocopick.storage import loops
 from aiocopick.storage.backends.base import Backend, Condition, ConditionError, Content, Page, Some, Use
 from aiocopick.storage.base import Buffer, Capabilities, Entry, Range, ReadItem, Storage
 from aiocopick.storage.faults import scrub, secrets_of, shows_secret
-from aiocopick.storage.keys import check_key, check_prefix, is_key, parse_root
+from aiocopick.storage.keys import check_key, check_prefix, display_key, is_key, parse_root
 from aiocopick.storage.limits import gather, in_thread, processors
 from aiocopick.storage.reading import Raised, guarded, read_batches, read_singly
 from aiocopick.storage.retries import Failure, attempt_until
@@ -95,7 +95,7 @@ class ManagedStorage:
 
     def path_of(self, key: str) -> str:
         """Root and key joined, fit for messages and display."""
-        return f"{self.url.rstrip('/')}/{key}" if key else self.url
+        return f"{self.url.rstrip('/')}/{display_key(key)}" if key else self.url
 
     def options(self, **changes: Any) -> Storage:
         """A view of the same storage with other limits, timeout or retries, or read-only."""
@@ -140,14 +140,20 @@ class ManagedStorage:
     def scan(
         self, prefix: str, collapse: str | None = ".zarr/", *, start_after: str = "", stop_before: str | None = None
     ) -> AbstractAsyncContextManager[AsyncIterator[Sequence[Entry]]]:
-        """Everything below a directory, in pages, every entry once; trees ending in `collapse` count as one."""
+        """Everything below a directory, in pages, every entry once; trees ending in `collapse` count as one.
+
+        Keys that cannot be asked for are left out when nothing is collapsed: whoever takes a tree apart asks for each.
+        """
         prefix = check_prefix(prefix)
         if collapse is not None and not collapse.endswith("/"):
             raise ValueError(f"collapse must end in '/', as '.zarr/' does; not {collapse!r}")
 
         sparse = self._core.backend.counts_keys and collapse != "/"
 
-        async def produce(emit: Callable[[Sequence[Entry]], Awaitable[None]]) -> None:
+        async def produce(send: Callable[[Sequence[Entry]], Awaitable[None]]) -> None:
+            async def emit(page: Sequence[Entry]) -> None:
+                await send(page if collapse is not None else [entry for entry in page if is_key(entry.key)])
+
             reached = start_after
             if self.capabilities.delimiter or (collapse in (None, "/") and self._core.backend.resumes):
                 chain = follow(
@@ -162,7 +168,7 @@ class ManagedStorage:
                 try:
                     async with aclosing(dense(chain) if sparse else chain) as pages:
                         async for page in pages:
-                            await emit([entry for entry in page if is_key(entry.key)])
+                            await emit(page)
                     return
                 except UnfitError as unfit:
                     reached = unfit.reached
@@ -207,6 +213,19 @@ class ManagedStorage:
             for (index, key), entries in zip(wanted.items(), found, strict=True):
                 results[index] = self._failed("list", key, entries) if isinstance(entries, BaseException) else entries
         return [results[index] for index in range(len(prefixes))]
+
+    async def leftovers(self, prefix: str = "") -> Sequence[Entry]:
+        """Temporary files below a directory that listings hide, of writes under way or killed, sorted by key."""
+        prefix = check_prefix(prefix)
+        found: list[Entry] = []
+        token: object | None = None
+        while self._core.backend.leaves_files:
+            page = await self._run("list", prefix, lambda backend, token=token: backend.leftovers(prefix, token))  # type: ignore[misc]
+            found += page.entries
+            token = page.token
+            if token is None:
+                break
+        return children(found)
 
     async def exists(self, key: str) -> bool:
         """Whether anything is stored at the key or below it."""

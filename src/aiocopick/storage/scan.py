@@ -58,8 +58,8 @@ def behind(entry: Entry) -> str:
 
 
 def children(entries: Sequence[Entry]) -> list[Entry]:
-    """Entries that can be asked for again, sorted by key."""
-    return sorted((entry for entry in entries if is_key(entry.key)), key=lambda entry: (entry.key, entry.is_prefix))
+    """Entries sorted by key."""
+    return sorted(entries, key=lambda entry: (entry.key, entry.is_prefix))
 
 
 async def follow(
@@ -185,7 +185,7 @@ async def nested(
 
     async def look(prefix: str) -> Sequence[Entry]:
         children = await listing(prefix)
-        inner = [child.key for child in children if child.is_prefix and enter(child.name)]
+        inner = [child.key for child in children if child.is_prefix and enter(child.name) and is_key(child.key)]
         pages = dict(zip(inner, await gather(listing, inner, limit=limit), strict=True))
         # A directory with nothing in it stands for itself.
         kept = [child for child in children if not (child.is_prefix and pages.get(child.key))]
@@ -206,7 +206,8 @@ async def walk(
 ) -> None:
     """List directory by directory, several at a time; a page a directory, in no particular order.
 
-    A directory with nothing in it is an entry itself; others are implied by what they hold.
+    A directory with nothing in it is an entry itself, and so is one that cannot be asked for; others are implied by what
+    they hold.
     """
     suffix = None if collapse is None else collapse.rstrip("/")
     backlog = Backlog([prefix])
@@ -223,7 +224,8 @@ async def walk(
             entries = await listing(directory)
             for entry in entries:
                 # The marker of an empty directory is listed as one of its own, and has been descended into.
-                if not entry.is_prefix or (suffix is not None and entry.key.endswith(suffix)):
+                collapsed = suffix is not None and entry.key.endswith(suffix)
+                if not entry.is_prefix or collapsed or not is_key(entry.key):
                     if within(entry):
                         found.append(entry)
                 elif reaches(entry):

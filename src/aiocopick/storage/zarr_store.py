@@ -14,6 +14,7 @@ import numpy as np
 from zarr.abc.store import ByteRequest, OffsetByteRequest, RangeByteRequest, Store, SuffixByteRequest
 
 from aiocopick.errors import AlreadyExistsError, NotFoundError, ReadOnlyError
+from aiocopick.storage.keys import is_key
 from aiocopick.storage.limits import gather, stream
 
 if TYPE_CHECKING:
@@ -236,7 +237,7 @@ class StorageStore(Store):
 
     async def list_dir(self, prefix: str) -> AsyncIterator[str]:
         """Names of the immediate children of a directory."""
-        entries = await self.storage.list(self._directory(prefix))
+        entries = [entry for entry in await self.storage.list(self._directory(prefix)) if is_key(entry.key)]
         if self.storage.capabilities.directories:
             held = await gather(self._holds, entries, limit=_TOGETHER)
             entries = [entry for entry, holds in zip(entries, held, strict=True) if holds]

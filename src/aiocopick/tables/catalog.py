@@ -9,6 +9,7 @@ from aiocopick.entities.crawl import Crawl
 from aiocopick.errors import CopickError
 from aiocopick.storage.limits import stream
 from aiocopick.tables.held import held, stored_objects
+from aiocopick.tables.origin import warn_of_other_project
 from aiocopick.tables.rows import TableBuilder, row_of, rows_of, version_of
 from aiocopick.tables.schema import REF_COLUMNS, STATS_COLUMNS, catalog_columns, require_columns
 from aiocopick.tables.scope import Scope
@@ -50,7 +51,7 @@ async def catalog(
         ``score_max``, ``faces``, ``shape``, ``dtype`` and ``levels``.
     since : pyarrow.Table, optional
         An earlier catalogue with statistics: files that did not change since (etag, else size and time) are not read
-        again. Volumes have no version in a listing, so theirs are.
+        again. Volumes have no version in a listing, so theirs are. One of a project at another URL is warned of.
     objects : bool, optional
         Whether to list the objects of the project; without it, when `kinds` is None.
     progress : callable, optional
@@ -69,7 +70,10 @@ async def catalog(
         A kind does not exist.
     """
     scope = Scope.of(runs, kinds).whole()
-    known = {} if since is None else _known_stats(since)
+    known: dict[tuple[Any, ...], tuple[Any, dict[str, Any]]] = {}
+    if since is not None:
+        warn_of_other_project(since, root.url, "The earlier catalogue")
+        known = _known_stats(since)
     table = TableBuilder(catalog_columns(stats=stats))
     with_objects = scope.nouns is None if objects is None else objects
 

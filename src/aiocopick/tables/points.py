@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from aiocopick.errors import CopickError
 from aiocopick.storage.limits import stream
+from aiocopick.tables.origin import warn_of_other_project
 from aiocopick.tables.rows import row_of, version_of
 from aiocopick.tables.schema import POINT_COLUMNS, arrow, encode_metadata, metadata_of, require_columns, schema_of
 from aiocopick.tables.select import OnError, select
@@ -40,7 +41,7 @@ async def points(
         A glob, or names.
     since : pyarrow.Table, optional
         An earlier table of points: the rows of picks that did not change since (etag, else size and time) are taken
-        from it, and the files are not read again.
+        from it, and the files are not read again. One of a project at another URL is warned of.
     on_error : "raise" or "skip"
         What becomes of a run or file that cannot be read; what is left out is under ``errors`` in the metadata.
     progress : callable, optional
@@ -63,6 +64,8 @@ async def points(
     """
     selection = select(root, uri, runs, kinds="picks", on_error=on_error)
     earlier = _Earlier(since)
+    if since is not None:
+        warn_of_other_project(since, root.url, "The earlier table of points")
 
     async def read(picks: AsyncPicks) -> pa.Table:
         key, version = _version(picks)

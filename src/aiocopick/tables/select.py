@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import AsyncExitStack
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal
 
 from aiocopick.entities.crawl import Crawl
-from aiocopick.errors import CopickError, LayerError
+from aiocopick.errors import CopickError, InvalidNameError, LayerError
 from aiocopick.layout.refs import NOUNS
 from aiocopick.layout.uris import parse_uri
 from aiocopick.storage.limits import stream
@@ -17,6 +17,7 @@ from aiocopick.tables.scope import Scope
 
 if TYPE_CHECKING:
     from aiocopick.entities import AsyncRoot, AsyncRun
+    from aiocopick.layout.refs import Ref
     from aiocopick.layout.uris import UriPattern
 
 OnError = Literal["raise", "skip"]
@@ -72,9 +73,29 @@ def select(
         return Selection(root, None, scope, load, on_error)
     uris = [uri] if isinstance(uri, str) else list(uri)
     wanted = [None] if scope.nouns is None else sorted(NOUNS[noun] for noun in scope.nouns)
-    patterns = tuple(parse_uri(text, kind) for text in uris for kind in wanted)
+    patterns = tuple(pattern for text in uris for pattern in _patterns(text, wanted))
     nouns = frozenset(NOUN_OF[pattern.kind] for pattern in patterns)
     return Selection(root, patterns, Scope(runs=scope.runs, nouns=nouns), load, on_error)
+
+
+def _patterns(text: str, kinds: Sequence[str | None]) -> list[UriPattern]:
+    """What a URI means for each of the kinds that it can name.
+
+    Raises
+    ------
+    InvalidNameError
+        It can name none of them.
+    """
+    found: list[UriPattern] = []
+    refusal: InvalidNameError | None = None
+    for kind in kinds:
+        try:
+            found.append(parse_uri(text, kind))
+        except InvalidNameError as error:
+            refusal = refusal or error
+    if refusal is not None and not found:
+        raise refusal
+    return found
 
 
 class Selection:
@@ -155,10 +176,16 @@ class Selection:
 
     async def of_run(self, run: AsyncRun) -> list[Any]:
         """The entities of a run that are selected."""
-        entities = await held(run, self.scope.nouns)
-        if self._patterns is None:
-            return list(entities)
-        return [entity for entity in entities if any(pattern.matches(entity.ref) for pattern in self._patterns)]
+        return [entity for entity in await held(run, self.scope.nouns) if self.holds(entity.ref)]
+
+    def holds(self, ref: Ref) -> bool:
+        """Whether an entity of the runs and kinds in scope is selected."""
+        return self._patterns is None or any(pattern.matches(ref) for pattern in self._patterns)
+
+    @property
+    def is_by_uri(self) -> bool:
+        """Whether URIs say what is selected, rather than runs and kinds alone."""
+        return self._patterns is not None
 
     @property
     def is_everything(self) -> bool:

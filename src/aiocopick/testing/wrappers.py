@@ -103,6 +103,10 @@ class WrappedStorage:
         found = dict(zip(wanted, await self.inner.list_nested(wanted, enter, details=details), strict=True))
         return [found[key] if error is None else error for key, error in zip(prefixes, let_through, strict=True)]
 
+    async def leftovers(self, prefix: str = "") -> Sequence[Entry]:
+        """One request."""
+        return await self.around("list", prefix, lambda: self.inner.leftovers(prefix))
+
     async def exists(self, key: str) -> bool:
         """One request."""
         return await self.around("stat", key, lambda: self.inner.exists(key))

@@ -247,7 +247,7 @@ class AzureBackend(Backend):
 
 def _status(status: int, code: str, headers: Mapping[str, str]) -> Fault:
     if "ContainerNotFound" in code or "ContainerBeingDeleted" in code:
-        return Fault(NotFoundError, "the container does not exist")
+        return Fault(NotFoundError, "the container does not exist; check its name, or create it")
     return status_fault(status, code, headers)
 
 

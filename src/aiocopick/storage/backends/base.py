@@ -94,6 +94,9 @@ class Backend(ABC):
     native_tree: ClassVar[bool] = False
     """Whether :meth:`delete_tree` exists."""
 
+    leaves_files: ClassVar[bool] = False
+    """Whether a write that is killed leaves a temporary file, and :meth:`leftovers` exists."""
+
     read_batch: ClassVar[int] = 1
     """Objects that :meth:`read_some` takes at a time; 1 where every object is a request of its own."""
 
@@ -148,6 +151,10 @@ class Backend(ABC):
         self, prefixes: Sequence[str], enter: Callable[[str], bool], details: bool
     ) -> list[list[Entry] | BaseException]:
         """Children of several directories, and of those among them that `enter` accepts, in one go."""
+        raise NotImplementedError
+
+    async def leftovers(self, prefix: str, token: object | None = None) -> Page:
+        """Some of the temporary files below a directory, of writes under way or killed, and how to go on."""
         raise NotImplementedError
 
     async def write(self, key: str, data: Buffer, condition: Condition | None) -> str | None:

@@ -145,6 +145,22 @@ class DiskTree:
                     return
                 folder = above.pop()
 
+    def leftovers(self, prefix: str) -> Iterator[list[Entry]]:
+        """Temporary files below a directory, a list for each directory that there is, links followed as in listings."""
+        top = self.path(prefix)
+        start = f"{prefix}/" if prefix else ""
+        seen: set[tuple[int, int] | None] = {None}
+        for directory, names, files in os.walk(top, followlinks=True):
+            identity = _identity(directory)
+            if identity in seen or not (self.follow_symlinks or self._inside(directory)):
+                names.clear()
+                continue
+            seen.add(identity)
+            inner = directory[len(top) + 1 :].replace(os.sep, "/")
+            found = [(start + (f"{inner}/" if inner else "") + name, name) for name in files if is_temporary(name)]
+            entries = [_looked_at(key, os.path.join(directory, name)) for key, name in found]
+            yield [entry for entry in entries if entry is not None]
+
     def _ordered(self, folder: _Folder, start_after: str) -> list[Found]:
         # Of a directory the position is inside of, what begins with its next name is needed still.
         low = start_after[len(folder.start) :].partition("/")[0] if start_after.startswith(folder.start) else ""
@@ -222,6 +238,14 @@ _entry: Callable[[Iterable[Any]], Entry] = functools.partial(tuple.__new__, Entr
 
 def _none(name: str) -> bool:
     return False
+
+
+def _looked_at(key: str, path: str) -> Entry | None:
+    try:
+        return _entry_of(key, os.stat(path))
+    except FileNotFoundError:
+        # Renamed since: the write has come to its end.
+        return None
 
 
 def _file(key: str, item: os.DirEntry[str]) -> Entry | None:

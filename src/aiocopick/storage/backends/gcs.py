@@ -76,8 +76,8 @@ class GCSBackend(Backend):
     def meaning(cls, error: BaseException) -> Fault:
         """What an exception means."""
         if isinstance(error, StatusError):
-            if error.status == 404 and "bucket" in error.reason.lower():
-                return Fault(NotFoundError, "the bucket does not exist")
+            if _is_of_bucket(error):
+                return Fault(NotFoundError, "the bucket does not exist; check its name, or create it")
             if error.status == 401:
                 return Fault(AccessDeniedError, "the credentials are missing, wrong or expired; renew them")
             return status_fault(error.status, error.reason, error.headers)
@@ -148,7 +148,10 @@ class GCSBackend(Backend):
         elif start_after:
             # Inclusive, unlike S3's: what comes twice is dropped by the caller.
             parameters["startOffset"] = self.absolute(start_after)
-        answer = await self._ask_json("GET", f"b/{quote(self.root.container, safe='')}/o", parameters)
+        try:
+            answer = await self._ask_json("GET", f"b/{quote(self.root.container, safe='')}/o", parameters)
+        except StatusError as error:
+            raise (_of_bucket(error) if error.status == 404 else error) from None
         objects = [
             (item["name"], int(item.get("size", 0)), item.get("generation"), _seconds(item.get("updated")))
             for item in answer.get("items") or ()
@@ -190,7 +193,10 @@ class GCSBackend(Backend):
         try:
             answer = await self._ask_json("POST", path, parameters, headers=headers, data=body, upload=True)
         except StatusError as error:
-            if condition is None or error.status not in (412, 404):
+            if error.status == 404 and (condition is None or condition.if_match is None):
+                # An object that is to be made anew cannot be what is missing.
+                raise _of_bucket(error) from None
+            if condition is None or error.status not in (412, 404) or _is_of_bucket(error):
                 raise
             return await self._own_write(key, condition)
         return _text(answer.get("generation"))
@@ -228,6 +234,15 @@ class GCSBackend(Backend):
                     f"{self.root.url}/{source}: the server stopped in the middle of the copy", path=source
                 )
             parameters = {"rewriteToken": answer["rewriteToken"]}
+
+
+def _of_bucket(error: StatusError) -> StatusError:
+    """The same answer about the bucket, as nothing else can be meant, whether or not the server says so."""
+    return error if _is_of_bucket(error) else StatusError(error.status, "no such bucket", error.headers)
+
+
+def _is_of_bucket(error: StatusError) -> bool:
+    return error.status == 404 and "bucket" in error.reason.lower()
 
 
 def _make(arguments: dict[str, Any]) -> Any:

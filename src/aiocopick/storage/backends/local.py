@@ -33,6 +33,7 @@ class LocalBackend(Backend):
     capabilities = Capabilities(delimiter=True, conditional_writes=True, etags=True, directories=True, nested=True)
     ordered = True
     native_tree = True
+    leaves_files = True
     read_batch = 64
     reads_in_threads = True
     delete_batch = 64
@@ -64,15 +65,22 @@ class LocalBackend(Backend):
         """The children of a directory at once, or the next part of a whole tree in key order."""
         if delimiter == "/":
             return Page(await self._look(self.disk.children, prefix))
-        tree = token.entries if isinstance(token, _Tree) else self.disk.tree(prefix, delimiter, start_after)
+        tree = token.items if isinstance(token, _Walk) else self.disk.tree(prefix, delimiter, start_after)
         entries: list[Entry] = await self._look(list, islice(tree, _PAGE))
-        return Page(entries, _Tree(tree) if len(entries) == _PAGE else None)
+        return Page(entries, _Walk(tree) if len(entries) == _PAGE else None)
 
     async def list_nested(
         self, prefixes: Sequence[str], enter: Callable[[str], bool], details: bool
     ) -> list[list[Entry] | BaseException]:
         """Several directories and those inside of them in one hop."""
         return await self._look(self.disk.nested, prefixes, enter, details)
+
+    async def leftovers(self, prefix: str, token: object | None = None) -> Page:
+        """What the next directories hold of temporary files."""
+        walk = token.items if isinstance(token, _Walk) else self.disk.leftovers(prefix)
+        folders: list[list[Entry]] = await self._look(list, islice(walk, _PAGE))
+        found = [entry for folder in folders for entry in folder]
+        return Page(found, _Walk(walk) if len(folders) == _PAGE else None)
 
     async def stat(self, key: str) -> Entry:
         """The entry of a file or directory."""
@@ -105,8 +113,8 @@ class LocalBackend(Backend):
         await self._change(self.disk.copy, source, target)
 
 
-class _Tree:
+class _Walk:
     """A walk under way, which is what a listing's token is here; a new one with each page, as tokens must differ."""
 
-    def __init__(self, entries: Iterator[Entry]) -> None:
-        self.entries = entries
+    def __init__(self, items: Iterator[Any]) -> None:
+        self.items = items

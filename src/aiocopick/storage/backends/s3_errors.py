@@ -92,7 +92,8 @@ def s3_fault(error: BaseException, bucket: str | None) -> Fault:
 def code_fault(code: str, status: int, bucket: str | None) -> Fault:
     """What an error code of S3 means, or when it says nothing the HTTP status."""
     if code == "NoSuchBucket":
-        return Fault(NotFoundError, f"the bucket {bucket or ''} does not exist".replace("  ", " "))
+        named = "the bucket" if bucket is None else f"the bucket {bucket}"
+        return Fault(NotFoundError, f"{named} does not exist; check its name, or create it")
     if code in _EXPIRED:
         return Fault(AccessDeniedError, "the credentials have expired; renew them")
     if code in ("RequestTimeTooSkewed",):

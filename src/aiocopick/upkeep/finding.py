@@ -1,0 +1,37 @@
+"""What can be wrong in a project."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """One thing that is wrong.
+
+    Parameters
+    ----------
+    problem : str
+        ``"unreadable run"``, ``"unparsable name"``, ``"leftover temporary file"``, ``"broken file"``,
+        ``"broken metadata"``, ``"unfinished volume"``, ``"broken volume"``, ``"features without tomogram"``,
+        ``"unknown object"``, ``"not finite"`` or ``"outside tomogram"``.
+    run : str, optional
+        Name of the run; None for what belongs to the project.
+    path : str
+        Full path of what is wrong, without secrets.
+    detail : str
+        What exactly.
+    """
+
+    problem: str
+    run: str | None
+    path: str
+    detail: str
+
+    def to_json(self) -> dict[str, Any]:
+        """As plain data."""
+        return asdict(self)
+
+
+__all__ = ["Finding"]

@@ -1,0 +1,61 @@
+"""What the listings of a layer tell that no entity does: names without meaning, and what hangs on nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING
+
+from aiocopick.errors import CopickError
+from aiocopick.layout.refs import FeaturesRef, RunRef
+from aiocopick.layout.uris import format_uri
+from aiocopick.upkeep.finding import Finding
+
+if TYPE_CHECKING:
+    from aiocopick.entities import AsyncRoot
+    from aiocopick.layers import Layer
+    from aiocopick.tables.scope import Scope
+
+
+async def unparsable_names(layer: Layer, scope: Scope) -> tuple[list[Finding], list[tuple[FeaturesRef, str]]]:
+    """Keys in the place of entities that mean nothing; and the feature maps beside which no tomogram of theirs lies."""
+
+    def skipped(run: str | None, keys: Iterable[str]) -> Iterator[Finding]:
+        for key in keys:
+            yield Finding(
+                problem="unparsable name",
+                run=run,
+                path=layer.path_of(key),
+                detail="no entity can have this name, it is a directory where a file belongs or the other way round, "
+                "or another name that means the same hides it",
+            )
+
+    listing = await layer.list_runs()
+    objects = (await layer.list_objects()).skipped if scope.nouns is None else ()
+    findings = list(skipped(None, (*listing.skipped, *objects)))
+    alone: list[tuple[FeaturesRef, str]] = []
+    wanted = [run for run in listing.located if isinstance(run.ref, RunRef) and scope.holds_run(run.ref.run)]
+    async with layer.scan(wanted, scope.nouns, details=False) as listings:
+        async for run, listed in listings:
+            assert isinstance(run.ref, RunRef)
+            # A run that cannot be listed is reported when it is crawled.
+            if isinstance(listed, CopickError):
+                continue
+            findings += skipped(run.ref.run, listed.skipped)
+            refs = {located.ref for located in listed.located}
+            for ref, key, *_ in listed.located:
+                if isinstance(ref, FeaturesRef) and ref.parent not in refs:
+                    alone.append((ref, layer.path_of(key)))
+    return findings, alone
+
+
+async def without_tomogram(root: AsyncRoot, features: Sequence[tuple[FeaturesRef, str]]) -> list[Finding]:
+    """Feature maps whose tomogram no layer holds: they are reached through it, so nobody finds them."""
+    findings = []
+    for ref, path in features:
+        if await root._stack.find(ref.parent) is None:
+            detail = f"there is no tomogram {format_uri(ref.parent)}, through which they are reached"
+            findings.append(Finding(problem="features without tomogram", run=ref.run, path=path, detail=detail))
+    return findings
+
+
+__all__ = ["unparsable_names", "without_tomogram"]

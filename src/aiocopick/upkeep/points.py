@@ -1,0 +1,64 @@
+"""Points that are nowhere, or not in the tomograms of their run."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from aiocopick.entities import AsyncPicks, AsyncTomogram
+from aiocopick.errors import CopickError
+from aiocopick.storage.limits import gather_results
+from aiocopick.upkeep.finding import Finding
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from aiocopick.entities import AsyncFilaments
+
+_VOLUMES_AT_ONCE = 16
+
+
+async def extent_of(tomograms: Sequence[AsyncTomogram]) -> NDArray[np.float64] | None:
+    """The far corner (x, y, z in angstrom) of all tomograms together; None when none can be measured."""
+    corners = []
+    for result in await gather_results(AsyncTomogram.levels, tomograms, limit=_VOLUMES_AT_ONCE):
+        if not isinstance(result, CopickError):
+            finest = result[0]
+            corners.append(np.array(finest.shape[-3:]) * np.array(finest.voxel_size))
+    return np.max(corners, axis=0)[::-1] if corners else None
+
+
+async def misplaced(item: AsyncPicks | AsyncFilaments, extent: NDArray[np.float64] | None) -> list[Finding]:
+    """The points of a file that are nowhere, and those that lie before the near corner of all tomograms or beyond the
+    far one, which may be unknown.
+    """
+    if isinstance(item, AsyncPicks):
+        positions = await item.full_positions()
+    else:
+        positions = np.concatenate([np.empty((0, 3)), *await item.numpy()])
+    finite = np.asarray(np.isfinite(positions).all(axis=1))
+    findings = []
+    if not finite.all():
+        detail = _told(positions, ~finite, "have coordinates that are no finite numbers")
+        findings.append(Finding(problem="not finite", run=item.run.name, path=item.path, detail=detail))
+    if extent is not None:
+        outside = finite & ~np.asarray(((positions >= 0) & (positions <= extent)).all(axis=1))
+        if outside.any():
+            detail = f"{_told(positions, outside, 'lie outside')}, and the tomograms end at {_shown(extent)} angstrom"
+            findings.append(Finding(problem="outside tomogram", run=item.run.name, path=item.path, detail=detail))
+    return findings
+
+
+def _told(positions: NDArray[np.float64], concerned: NDArray[np.bool_], what: str) -> str:
+    first = int(np.argmax(concerned))
+    count = f"{int(concerned.sum())} of {len(positions)}"
+    return f"{count} points {what}; the first is number {first} at {_shown(positions[first])}"
+
+
+def _shown(position: NDArray[np.float64]) -> str:
+    return f"({', '.join(f'{value:.1f}' for value in position)})"
+
+
+__all__ = ["extent_of", "misplaced"]
