@@ -6,6 +6,7 @@ import asyncio
 import errno
 import os
 import sys
+import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -56,6 +57,36 @@ async def test_a_batch_is_one_hop(storage: Storage, monkeypatch: pytest.MonkeyPa
     assert contents == {key: key.encode() for key in keys}
     assert sorted(hops) == [8, 64, 64, 64]
     assert storage.stats.requests["read"] == 200
+
+
+@pytest.mark.asyncio
+async def test_slow_disks_are_walked_side_by_side_and_others_one_after_the_other(
+    storage: Storage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await storage.write_many((f"runs/{number}/Picks/a.json", b"") for number in range(8))
+    nested, walking, peaks = Disk.nested, [0], [0]
+    pause = 0.0
+
+    def watched(disk: Disk, prefixes: Any, *arguments: Any) -> Any:
+        walking[0] += 1
+        peaks[-1] = max(peaks[-1], walking[0])
+        time.sleep(pause * len(prefixes))
+        found = nested(disk, prefixes, *arguments)
+        walking[0] -= 1
+        return found
+
+    async def list_all() -> None:
+        async with anyio.create_task_group() as group:
+            for number in range(0, 8, 2):
+                group.start_soon(storage.list_nested, [f"runs/{number}", f"runs/{number + 1}"], lambda name: True)
+
+    monkeypatch.setattr(Disk, "nested", watched)
+    pause = 0.005
+    await list_all()
+    peaks.append(0)
+    await list_all()
+    assert peaks[0] == 1
+    assert peaks[1] == 4
 
 
 @pytest.mark.asyncio
@@ -294,6 +325,7 @@ async def test_a_tree_is_gone_at_once_whatever_stops_its_removal(
     assert await storage.list("runs") == []
     assert not await storage.exists("runs/a.zarr")
     assert [is_temporary(path.name) for path in (root / "runs").iterdir()] == [True]
+    assert [entry.is_prefix for entry in await storage.leftovers("runs")] == [True]
     await storage.write("runs/a.zarr/0/0", b"new")
     assert await storage.delete_tree("runs/a.zarr") == 1
 

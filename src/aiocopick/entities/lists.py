@@ -55,12 +55,14 @@ def attach_features(tomograms: Iterable[AsyncTomogram], found: Iterable[Placed])
 
     by_tomogram: dict[tuple[float, str], list[Placed]] = {}
     for item in found:
-        if isinstance(item.ref, FeaturesRef):
-            by_tomogram.setdefault((item.ref.voxel_size, item.ref.tomo_type), []).append(item)
+        feature = item.ref
+        if isinstance(feature, FeaturesRef):
+            by_tomogram.setdefault((feature.voxel_size, feature.tomo_type), []).append(item)
+    make = AsyncFeatures._found
     for tomogram in tomograms:
         if tomogram._features is None:
-            own = by_tomogram.get((tomogram.ref.voxel_size, tomogram.ref.tomo_type), ())
-            tomogram._features = [AsyncFeatures._found(tomogram, item) for item in own]
+            own = by_tomogram.get((tomogram.ref.voxel_size, tomogram.ref.tomo_type))
+            tomogram._features = [make(tomogram, item) for item in own] if own else []
 
 
 def taken(entity: AsyncEntity) -> AlreadyExistsError:

@@ -118,7 +118,7 @@ class RunBase(MetadataMixin):
         """New entities of one noun, asked of the storage."""
         found = await self._stack.list_run(self._everywhere(layers), frozenset({noun}))
         entities = self._made(noun, _by_kind(found))
-        self.skipped_layers = found.skipped
+        self.skipped_layers = dict(found.skipped)
         if layers is None:
             self._children[noun] = entities
             if noun == "voxel_spacings":
@@ -155,7 +155,7 @@ class RunBase(MetadataMixin):
 
     def _take(self, found: Found[Placed], nouns: Nouns) -> None:
         """Fill the lists that are not known yet from a listing of these nouns."""
-        self.skipped_layers = found.skipped
+        self.skipped_layers = dict(found.skipped)
         by_kind = _by_kind(found)
         for noun in CHILDREN:
             if (nouns is None or noun in nouns) and noun not in self._children:

@@ -182,8 +182,7 @@ class FilesystemLayer:
         neighbours = list(runs)
         limit = self.config.max_concurrency
         if self.storage.capabilities.nested:
-            # Threads that walk side by side would mostly wait for each other's turn of the interpreter.
-            return in_blocks(neighbours, partial(self._list_block, nouns, details), size=_RUNS_OF_A_REQUEST, ahead=2)
+            return in_blocks(neighbours, partial(self._list_block, nouns, details), size=_RUNS_OF_A_REQUEST, ahead=4)
         if self.storage.capabilities.delimiter and len(neighbours) >= FEW:
             return scan_ranges(self.storage, neighbours, ask, self._understood, limit=limit)
         return stream(ask, neighbours, limit=limit, ordered=True)

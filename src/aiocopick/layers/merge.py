@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Generic, NamedTuple, Protocol, Self, TypeAlias, TypeVar
 
 from aiocopick.layers.base import Source
@@ -55,12 +56,13 @@ class Found(tuple[Item, ...], Generic[Item]):
         Names of the layers that were left out, and why.
     """
 
-    skipped: dict[str, CopickError]
+    skipped: Mapping[str, CopickError] = MappingProxyType({})
 
     def __new__(cls, items: Iterable[Item] = (), skipped: Mapping[str, CopickError] | None = None) -> Self:
         """Make the tuple, and note what was left out."""
         found = super().__new__(cls, items)
-        found.skipped = dict(skipped or {})
+        if skipped:
+            found.skipped = dict(skipped)
         return found
 
 

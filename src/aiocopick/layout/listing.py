@@ -175,13 +175,12 @@ def parse_run(run: RunRef, entries: Iterable[ListedEntry]) -> Listing:
     start = len(base)
     names, are_prefixes = tuple([line.key[start:] for line in lines]), tuple([line.is_prefix for line in lines])
     shape = (_shape if len(lines) <= _FEW else _shape.__wrapped__)(names, are_prefixes)
-    located = []
-    for make, key, index in shape.located:
-        if index is None:
-            located.append(_located((make(name), base + key, None, None, None)))
-        else:
-            line = lines[index]
-            located.append(_located((make(name), line.key, line.size, line.etag, line.modified)))
+    located = [
+        _located((make(name), base + key, None, None, None))
+        if index is None
+        else _located((make(name), (line := lines[index]).key, line.size, line.etag, line.modified))
+        for make, key, index in shape.located
+    ]
     skipped, hidden = tuple([base + key for key in shape.skipped]), tuple([base + key for key in shape.hidden])
     return Listing(tuple(located), skipped, hidden)
 

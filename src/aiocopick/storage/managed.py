@@ -30,6 +30,9 @@ from aiocopick.storage.stats import StorageStats
 
 Value = TypeVar("Value")
 
+_WORKED_ON = 4
+"""Contents that one hop into a thread reads and works on."""
+
 _VIEWED = frozenset({"max_concurrency", "max_bytes_in_flight", "timeout", "retries", "read_only"})
 
 
@@ -279,8 +282,8 @@ class ManagedStorage:
         """What a function makes of many contents, off the event loop, as they arrive; errors in their places."""
         most = self._settings.max_concurrency if limit is None else min(limit, self._settings.max_concurrency)
         if self._core.backend.reads_in_threads:
-            # More threads than processors, as some of them wait for the disk.
-            return self._in_batches(keys, guarded(use), min(most, 2 * processors()))
+            # Few to a hop, so that there is work for each thread; one thread more, as one of them waits for the disk.
+            return self._in_batches(keys, guarded(use), size=_WORKED_ON, limit=min(most, processors() + 1))
 
         async def finish(key: str, content: Content) -> Value:
             return await in_thread(use, key, content.data)
@@ -292,7 +295,8 @@ class ManagedStorage:
     ) -> AbstractAsyncContextManager[AsyncIterator[tuple[Any, Value | CopickError]]]:
         limit = self._settings.max_concurrency
         if self._core.backend.read_batch > 1:
-            return self._in_batches(items, lambda _, content: form(content), limit)
+            size = self._core.backend.read_batch
+            return self._in_batches(items, lambda _, content: form(content), size=size, limit=limit)
 
         async def finish(_: ReadItem, content: Content) -> Value:
             return form(content)
@@ -306,12 +310,12 @@ class ManagedStorage:
         return read_singly(self._read_item, items, finish, limit=limit, budget=budget, expected=self._expected)
 
     def _in_batches(
-        self, items: Iterable[ReadItem], use: Use[Value | Raised], limit: int
+        self, items: Iterable[ReadItem], use: Use[Value | Raised], *, size: int, limit: int
     ) -> AbstractAsyncContextManager[AsyncIterator[tuple[Any, Value | CopickError]]]:
         return read_batches(
             partial(self._read_some, use),
             items,
-            size=self._core.backend.read_batch,
+            size=size,
             limit=limit,
             budget=self._settings.max_bytes_in_flight,
             failed=partial(self._failed, "read"),

@@ -93,20 +93,20 @@ class DiskTree:
     def _nested(self, prefix: str, enter: Callable[[str], bool], details: bool) -> list[Entry]:
         start = f"{prefix}/" if prefix else ""
         entries: list[Entry] = []
-        inner = [(start, self.path(prefix), enter)]
+        inner: list[tuple[str, str, Callable[[str], bool] | None]] = [(start, self.path(prefix), enter)]
         for start, path, into in inner:
             found = sorted(self._found(path))
             for name, item in found:
                 if name[-1] == "/":
-                    if into(name[:-1]):
-                        inner.append((start + name, item.path, _none))
+                    if into is not None and into(name[:-1]):
+                        inner.append((start + name, item.path, None))
                     else:
                         entries.append(_entry((start + name[:-1], True, None, None, None)))
                 elif not details:
                     entries.append(_entry((start + name, False, None, None, None)))
                 elif (entry := _file(start + name, item)) is not None:
                     entries.append(entry)
-            if not found and into is _none:
+            if not found and into is None:
                 entries.append(_entry((start[:-1], True, None, None, None)))
         return entries
 
@@ -146,7 +146,10 @@ class DiskTree:
                 folder = above.pop()
 
     def leftovers(self, prefix: str) -> Iterator[list[Entry]]:
-        """Temporary files below a directory, a list for each directory that there is, links followed as in listings."""
+        """Temporary files, and trees whose removal was stopped, below a directory: a list for each directory that there is.
+
+        Links are followed as in listings.
+        """
         top = self.path(prefix)
         start = f"{prefix}/" if prefix else ""
         seen: set[tuple[int, int] | None] = {None}
@@ -157,8 +160,10 @@ class DiskTree:
                 continue
             seen.add(identity)
             inner = directory[len(top) + 1 :].replace(os.sep, "/")
-            found = [(start + (f"{inner}/" if inner else "") + name, name) for name in files if is_temporary(name)]
-            entries = [_looked_at(key, os.path.join(directory, name)) for key, name in found]
+            found = [name for name in (*files, *names) if is_temporary(name)]
+            names[:] = [name for name in names if not is_temporary(name)]
+            base = start + (f"{inner}/" if inner else "")
+            entries = [_looked_at(base + name, os.path.join(directory, name)) for name in found]
             yield [entry for entry in entries if entry is not None]
 
     def _ordered(self, folder: _Folder, start_after: str) -> list[Found]:
@@ -167,19 +172,21 @@ class DiskTree:
         # Names differ, so that what stands beside them is not compared.
         return sorted(self._found(folder.path, low))
 
+    def _is_left_out(self, item: os.DirEntry[str], low: str) -> bool:
+        """Whether a name ends before the position that is asked for, or leads out of the root."""
+        if low and item.name < low and not low.startswith(item.name):
+            return True
+        return not self.follow_symlinks and item.is_symlink() and not self._inside(item.path)
+
     def _found(self, path: str, low: str = "") -> list[Found]:
         """What a directory holds; what ends before `low` is not looked at."""
         found: list[Found] = []
-        confined = not self.follow_symlinks
+        chosen = bool(low) or not self.follow_symlinks
         try:
             with os.scandir(path) as items:
                 for item in items:
                     name = item.name
-                    if low and name < low and not low.startswith(name):
-                        continue
-                    if name[0] == "." and is_temporary(name):
-                        continue
-                    if confined and item.is_symlink() and not self._inside(item.path):
+                    if (name[0] == "." and is_temporary(name)) or (chosen and self._is_left_out(item, low)):
                         continue
                     if item.is_dir():
                         found.append((name + "/", item))
@@ -236,13 +243,10 @@ _entry: Callable[[Iterable[Any]], Entry] = functools.partial(tuple.__new__, Entr
 """As ``Entry._make``, in half the time."""
 
 
-def _none(name: str) -> bool:
-    return False
-
-
 def _looked_at(key: str, path: str) -> Entry | None:
     try:
-        return _entry_of(key, os.stat(path))
+        status = os.stat(path)
+        return Entry(key, is_prefix=True) if stat.S_ISDIR(status.st_mode) else _entry_of(key, status)
     except FileNotFoundError:
         # Renamed since: the write has come to its end.
         return None

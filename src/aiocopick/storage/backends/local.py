@@ -7,7 +7,9 @@ network file system without locks) can still come in between.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import nullcontext
 from itertools import islice
 from typing import Any, TypeVar
 
@@ -25,6 +27,8 @@ Value = TypeVar("Value")
 
 _THREADS = 16
 _PAGE = 1000
+_SLOW = 0.001
+"""Seconds for a directory with those in it, from which on waiting for the disk is most of listing it."""
 
 
 class LocalBackend(Backend):
@@ -50,6 +54,8 @@ class LocalBackend(Backend):
     async def connect(self) -> None:
         """Make the limiter of the threads."""
         self._threads = anyio.CapacityLimiter(self.parallel)
+        self._turn = anyio.Lock()
+        self._slow = False
 
     async def _look(self, function: Callable[..., Value], *args: Any) -> Value:
         # Nothing is lost when a reading thread is left alone, and a dead network mount must not hold the deadline up.
@@ -72,8 +78,16 @@ class LocalBackend(Backend):
     async def list_nested(
         self, prefixes: Sequence[str], enter: Callable[[str], bool], details: bool
     ) -> list[list[Entry] | BaseException]:
-        """Several directories and those inside of them in one hop."""
-        return await self._look(self.disk.nested, prefixes, enter, details)
+        """Several directories and those inside of them in one hop.
+
+        Threads that walk side by side hand the interpreter to each other at every call of the system, so one walks after
+        the other, unless the disk (a network's, or one that has to turn) keeps them waiting for longer than that costs.
+        """
+        async with nullcontext() if self._slow else self._turn:
+            started = time.perf_counter()
+            found: list[list[Entry] | BaseException] = await self._look(self.disk.nested, prefixes, enter, details)
+            self._slow = time.perf_counter() - started > _SLOW * len(prefixes)
+        return found
 
     async def leftovers(self, prefix: str, token: object | None = None) -> Page:
         """What the next directories hold of temporary files."""
