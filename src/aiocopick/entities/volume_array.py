@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 
 from aiocopick.errors import CopickError, FormatError
-from aiocopick.formats.chunk_decoder import ChunkDecoder
 from aiocopick.formats.chunk_plan import Piece
 from aiocopick.formats.ome_arrays import ArrayMetadata
 from aiocopick.storage.limits import in_thread, processors, unwrap
@@ -20,6 +19,8 @@ if TYPE_CHECKING:
     import zarr
     from zarr.abc.store import Store
     from zarr.core.array_spec import ArraySpec
+
+    from aiocopick.formats.chunk_decoder import ChunkDecoder
 
 Item = TypeVar("Item")
 
@@ -123,6 +124,8 @@ class LevelArray:
         # Stores of other layers have nothing but zarr's own methods.
         if self.metadata.zarr_format != 2 or not hasattr(self.store, "read_through"):
             return None
+        from aiocopick.formats.chunk_decoder import ChunkDecoder
+
         described: Any = self.array.metadata
         return ChunkDecoder(self.metadata, described.compressor, described.filters)
 
