@@ -395,12 +395,13 @@ PUBLISHED = (
     _fewer("many-picks", (*ENGINES, *_PEERS, "s3fs-flat", "s3fs-runs", "obstore"), 3, targets=("minio",)),
     _fewer("crawl", _LISTED_FAR, 3, at_most=_PEERS_UP_TO_200),
     _fewer("crawl-disk", ("aiocopick", "aiocopick-facade", *_PEER, "scandir"), 3, at_most={"copick-2.0.0a6": 200}),
-    _volumes("volume-read", "volume-read", 3, layout=("64", "256"), region=("full", "slab")),
+    # Whether the system has large pages to give changes from sample to sample, and with it a gigabyte's time by a half.
+    _volumes("volume-read", "volume-read", 5, layout=("64", "256"), region=("full", "slab")),
     _volumes("volume-write", "volume-write", layout=("64", "256"), levels=(1, 3)),
     _fewer("crawl-picks", _LISTED_FAR, sizes_of={"runs": (200, 1000)}, at_most=_PEERS_UP_TO_200),
     _fewer("crawl-large", ("aiocopick", "s3fs-flat"), 1),
     _fewer("overlay", (*OURS, *_PEERS), sizes_of={"runs": (60, 200)}, latencies=(20,), at_most=_PEER_UP_TO_60),
-    _volumes("volume-read-again", "volume-read-again", layout=("64", "256"), region=("full",), again=(True,)),
+    _volumes("volume-read-again", "volume-read-again", 5, layout=("64", "256"), region=("full",), again=(True,)),
     _volumes(
         "volume-parts",
         "volume-read",
