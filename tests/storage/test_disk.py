@@ -6,6 +6,7 @@ import asyncio
 import errno
 import os
 import sys
+import threading
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -20,6 +21,7 @@ from aiocopick.storage import Storage, open_storage
 from aiocopick.storage.backends.base import Some, Use
 from aiocopick.storage.backends.disk import Disk
 from aiocopick.storage.backends.temporary import is_temporary, temporary_name
+from aiocopick.storage.limits import gather
 from aiocopick.storage.settings import Settings
 from tests.storage.children import run_child
 
@@ -64,29 +66,32 @@ async def test_slow_disks_are_walked_side_by_side_and_others_one_after_the_other
     storage: Storage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await storage.write_many((f"runs/{number}/Picks/a.json", b"") for number in range(8))
-    nested, walking, peaks = Disk.nested, [0], [0]
-    pause = 0.0
+    nested, walking, peak = Disk.nested, 0, 0
+    all_walk = threading.Barrier(4)
 
-    def watched(disk: Disk, prefixes: Any, *arguments: Any) -> Any:
-        walking[0] += 1
-        peaks[-1] = max(peaks[-1], walking[0])
-        time.sleep(pause * len(prefixes))
-        found = nested(disk, prefixes, *arguments)
-        walking[0] -= 1
-        return found
+    def slow(disk: Disk, prefixes: Any, *arguments: Any) -> Any:
+        nonlocal walking, peak
+        walking += 1
+        peak = max(peak, walking)
+        time.sleep(0.005 * len(prefixes))
+        walking -= 1
+        return nested(disk, prefixes, *arguments)
 
-    async def list_all() -> None:
-        async with anyio.create_task_group() as group:
-            for number in range(0, 8, 2):
-                group.start_soon(storage.list_nested, [f"runs/{number}", f"runs/{number + 1}"], lambda name: True)
+    def together(disk: Disk, prefixes: Any, *arguments: Any) -> Any:
+        all_walk.wait(60)
+        return nested(disk, prefixes, *arguments)
 
-    monkeypatch.setattr(Disk, "nested", watched)
-    pause = 0.005
+    async def list_all() -> list[Any]:
+        pairs = [(f"runs/{number}", f"runs/{number + 1}") for number in range(0, 8, 2)]
+        return await gather(lambda pair: storage.list_nested(pair, lambda name: True), pairs, limit=4)
+
+    monkeypatch.setattr(Disk, "nested", slow)
     await list_all()
-    peaks.append(0)
-    await list_all()
-    assert peaks[0] == 1
-    assert peaks[1] == 4
+    assert peak == 1
+    # It was noticed how long that took.
+    monkeypatch.setattr(Disk, "nested", together)
+    found = await list_all()
+    assert [entry.name for pair in found for entries in pair for entry in entries] == ["a.json"] * 8
 
 
 @pytest.mark.asyncio
