@@ -61,6 +61,7 @@ class ManagedListing(ManagedBase):
                     ordered=self._core.backend.ordered,
                     start_after=start_after,
                     stop_before=stop_before,
+                    sparse=sparse,
                 )
                 try:
                     async with aclosing(dense(chain) if sparse else chain) as pages:

@@ -71,6 +71,7 @@ async def follow(
     ordered: bool = False,
     start_after: str = "",
     stop_before: str | None = None,
+    sparse: bool = False,
 ) -> AsyncGenerator[list[Entry], None]:
     """The pages of one chain, every entry once.
 
@@ -88,11 +89,13 @@ async def follow(
         collapsed, so that it can end early and is not gone through again.
     start_after, stop_before : str
         Bounds of the positions, both exclusive.
+    sparse : bool
+        Whether the server may count the keys inside of collapsed trees when it fills a page.
 
     Raises
     ------
     UnfitError
-        Common prefixes are cut, or the chain does not advance.
+        Common prefixes are cut, or the chain does not advance; or the first page of several holds next to nothing.
     """
     reached = start_after
     token: object | None = None
@@ -125,6 +128,9 @@ async def follow(
             return
         if resumes and fresh:
             reached = behind(fresh[-1])
+        if sparse and len(fresh) < _SPARSE_ENTRIES:
+            raise UnfitError(reached, always=False)
+        sparse = False
         if resumes and fresh and token is None:
             continue
         # By token: where there is no other way, or where the server ignored where to start.
