@@ -5,10 +5,12 @@ from __future__ import annotations
 import weakref
 from typing import Any
 
+import anyio
 import numpy as np
 import pytest
 import zarr
 
+from aiocopick.storage.limits import processors
 from aiocopick.testing import CountingStorage, LatencyStorage
 from tests.servers.s3 import MotoServer
 from tests.volumes.places import Place
@@ -196,25 +198,36 @@ async def test_the_limit_of_requests_holds_for_chunks(memory: Place, verb: str) 
 async def test_the_limit_of_bytes_holds_for_chunks(memory: Place) -> None:
     data = noise(64, 64, 64)
     under_way, most = 0, 0
+    two = anyio.Event()
 
     class Watching(CountingStorage):
         async def around(self, verb: str, key: str, call: Any) -> Any:
             nonlocal under_way, most
-            chunk = not is_metadata(key)
-            under_way += chunk
+            if is_metadata(key):
+                return await call()
+            under_way += 1
             most = max(most, under_way)
+            if under_way == 2:
+                two.set()
             try:
+                # However quick a chunk is: it waits for a second one, and then for those that there must be no room for.
+                await two.wait()
+                await anyio.sleep(0.02)
                 return await call()
             finally:
-                under_way -= chunk
+                under_way -= 1
 
     # Room for two chunks of 128 KiB, encoded and decoded.
     async with project(memory, max_bytes_in_flight=2**20 * 3 // 4) as root:
         tomogram = await tomogram_of(root)
         wrap(root, Watching)
-        await tomogram.from_numpy(data, chunks=(32, 32, 32), levels=1)
-        await tomogram.numpy()
+        with anyio.fail_after(30):
+            await tomogram.from_numpy(data, chunks=(32, 32, 32), levels=1)
         assert most == 2
+        most = 0
+        await tomogram.numpy()
+        # Of the six that there is room for, one for each thread is decoded.
+        assert most == max(1, 6 - max(2, processors()))
 
 
 async def test_the_limit_of_bytes_holds_for_blocks_of_several_chunks(memory: Place) -> None:
