@@ -81,8 +81,12 @@ def _keep(found: Results, path: Path | None) -> None:
 def _experiments(chosen: argparse.Namespace) -> list[Experiment]:
     """The profile's experiments, narrowed to what the command line asks for."""
     kept = []
-    for experiment in PROFILES[chosen.profile]:
-        if chosen.only and not {experiment.name, experiment.work} & set(chosen.only):
+    profile = PROFILES[chosen.profile]
+    # A name of both is the experiment's: the work may be that of many.
+    names = {experiment.name for experiment in profile}
+    works = set(chosen.only or ()) - names
+    for experiment in profile:
+        if chosen.only and experiment.name not in chosen.only and experiment.work not in works:
             continue
         sizes_of = dict(experiment.sizes_of)
         if chosen.runs and "runs" in sizes_of:

@@ -243,6 +243,13 @@ def _scale() -> Iterator[Promise]:
             value=ratio(Place(work="crawl", target="minio", parameters={"runs": runs}), [OURS], ["obstore"], _requests),
             at_most=1,
         )
+    for latency in (0, 20):
+        filled = Place(work="crawl", target="minio", latency=latency, parameters={"runs": 60, "chunks": 1500})
+        yield Promise(
+            about=f"List 60 runs with volumes of 1,500 chunks, {latency} ms: as a multiple of walking",
+            value=ratio(filled, [OURS], ["aiocopick-walk"]),
+            at_most=1.2,
+        )
     few = Place(work="crawl", target="minio", latency=20, parameters={"runs": 60})
     yield Promise(
         about="List 60 runs, 20 ms: times faster than copick 2.0 alone",

@@ -132,6 +132,14 @@ SUBJECTS: dict[str, Subject] = {
             options={"engine": "obstore"},
         ),
         Subject(
+            name="aiocopick-walk",
+            about="this library, async, made to list directory by directory",
+            module="benchmarks.subjects.async_api",
+            works=frozenset({"crawl"}),
+            servers=OBJECT_STORES,
+            options={"walk": True},
+        ),
+        Subject(
             name="aiocopick-facade",
             about="this library, blocking, as code written for copick uses it",
             module="benchmarks.subjects.facade",

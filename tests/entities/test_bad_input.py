@@ -120,7 +120,9 @@ async def test_denied_is_never_empty(counted: Counted) -> None:
         async with root.crawl():
             pass
     root = refusing(counted, AccessDeniedError, lambda key: "TS_1" in key)
-    async with root.crawl() as runs:
+    (run,) = [run async for run in root.crawl()]
+    assert isinstance(run.error, AccessDeniedError)
+    async with root.crawl(runs=["TS_1"]) as runs:
         (run,) = [run async for run in runs]
     assert isinstance(run.error, AccessDeniedError)
 

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import tracemalloc
+from fnmatch import fnmatch
 
 import anyio
 import pytest
@@ -14,6 +15,7 @@ from aiocopick.layers import Stack
 from aiocopick.layers.filesystem import FilesystemLayer
 from aiocopick.layout.refs import NOUNS
 from aiocopick.models import CopickConfigFS
+from aiocopick.storage.base import FirstPage
 from aiocopick.testing import FaultStorage, WrappedStorage
 from tests.entities.projects import Counted, write_run
 from tests.servers.s3 import S3Server
@@ -50,7 +52,8 @@ async def test_requests_of_a_crawl(counted: Counted) -> None:
     for name in ("a", "b", "c"):
         await write_run(counted.root, name)
     for load, reads in (((), 0), (("picks",), 6), (("picks", "meshes", "filaments", "meta"), 18)):
-        with counted.requests(list=4, **({"read": reads} if reads else {})):
+        # The first page of all that is there, beside the list of runs.
+        with counted.requests(list=2, **({"read": reads} if reads else {})):
             async with counted.fresh().crawl(load=load) as runs:
                 assert len([run async for run in runs]) == 3
         with counted.requests(list=4, **({"read": reads} if reads else {})):
@@ -101,6 +104,43 @@ async def test_runs_by_name_and_by_glob(counted: Counted) -> None:
 
 
 @pytest.mark.asyncio
+async def test_a_first_page_is_asked_for_where_all_of_it_is_wanted(counted: Counted) -> None:
+    names = await write_runs(counted.root, 12)
+    for runs, requests in (
+        (None, 2),
+        ("TS_00*", 2),
+        ("TS_*", 2),
+        # A few of many: the list of runs, and each of them.
+        ("TS_00[1-3]", 4),
+        ("*1", 3),
+        (["TS_00*", "TS_011"], 2),
+        (["TS_003", "TS_007"], 2),
+    ):
+        with counted.requests(list=requests):
+            async with counted.fresh().crawl(runs=runs) as found:
+                chosen = [run.name async for run in found]
+        assert chosen == [name for name in names if runs is None or any(fnmatch(name, glob) for glob in globs(runs))]
+
+
+def globs(runs: str | list[str]) -> list[str]:
+    return [runs] if isinstance(runs, str) else runs
+
+
+@pytest.mark.asyncio
+async def test_a_first_page_that_fails_is_no_loss(counted: Counted) -> None:
+    names = await write_runs(counted.root, 12)
+
+    class Failing(WrappedStorage):
+        async def first_page(self, prefix: str, *, start_after: str = "") -> FirstPage | None:
+            raise StorageError("broken, as the test asked for", path=prefix)
+
+    layer = FilesystemLayer(counted.root.config, Failing(counted.storage))
+    root = AsyncRoot._over(counted.root.config, Stack([layer]))
+    async with root.crawl() as runs:
+        assert [(run.name, run.error) async for run in runs] == [(name, None) for name in names]
+
+
+@pytest.mark.asyncio
 async def test_a_run_that_is_not_there_has_an_error(counted: Counted) -> None:
     await write_runs(counted.root, 2)
     for runs in (["TS_000", "missing"], ["TS_000*", "missing"]):
@@ -139,8 +179,7 @@ async def test_a_run_that_cannot_be_listed_is_marked(counted: Counted) -> None:
         return AsyncRoot._over(counted.root.config, Stack([layer]))
 
     for at in range(2, 9):
-        async with failing(at).crawl(kinds=("picks",)) as runs:
-            found = [run async for run in runs]
+        found = [run async for run in failing(at).crawl(kinds=("picks",))]
         assert [run.name for run in found] == names
         assert sum(isinstance(run.error, StorageError) for run in found) == 1
     for crawl in (failing(1).crawl(), failing(1).crawl()):

@@ -17,6 +17,8 @@ from aiocopick.layout.paths import key_of
 from aiocopick.layout.refs import RunRef
 from aiocopick.models import CopickConfigFS
 from aiocopick.storage import open_storage
+from aiocopick.storage.base import FirstPage
+from aiocopick.storage.scan import behind
 from aiocopick.testing import CountingStorage, WrappedStorage
 
 INSIDE = (
@@ -81,6 +83,54 @@ async def test_ranges_and_single_runs_hold_the_same(runs: dict[str, list[str]], 
     await fill(layer, runs)
     chosen = data.draw(st.lists(st.sampled_from(sorted(runs)), unique=True))
     assert await scanned(layer, chosen) == await one_by_one(layer, chosen)
+
+
+@given(
+    runs=st.dictionaries(
+        st.one_of(names, names.map(lambda name: f"{name}.zarr")),
+        st.lists(st.sampled_from(INSIDE), min_size=1, unique=True),
+        min_size=1,
+        max_size=30,
+    ),
+    share=st.floats(0, 1),
+    sparse=st.booleans(),
+)
+@settings(deadline=None, max_examples=60)
+@pytest.mark.asyncio
+async def test_a_first_page_of_any_length_changes_nothing(
+    runs: dict[str, list[str]], share: float, sparse: bool
+) -> None:
+    layer = make_layer()
+    await fill(layer, runs)
+    whole = await layer.first_page()
+    assert whole is not None
+    entries = whole.entries[: int(share * len(whole.entries))]
+    first_page = FirstPage(entries, behind(entries[-1]) if entries else "", sparse)
+    for first in (whole, first_page):
+        async with layer.scan(located(runs), first_page=first) as answers:
+            assert [answer async for answer in answers] == await one_by_one(layer, runs)
+
+
+@pytest.mark.asyncio
+async def test_what_a_first_page_says_is_not_asked_for_again() -> None:
+    layer = make_layer()
+    assert isinstance(layer.storage, CountingStorage)
+    all_names = [f"TS_{index:03}" for index in range(40)]
+    await fill(layer, dict.fromkeys(all_names, INSIDE[:6]))
+    whole = await layer.first_page()
+    assert whole is not None
+    half = whole.entries[: len(whole.entries) // 2 + 3]
+    for first, requests in (
+        (whole, 0),
+        # One range of a page, and its end.
+        (FirstPage(half, behind(half[-1])), 2),
+        # The folder of each run, and the three in it.
+        (FirstPage(half[:3], behind(half[2]), sparse=True), 40 * 4),
+    ):
+        layer.storage.calls.clear()
+        async with layer.scan(located(all_names), first_page=first) as answers:
+            assert [len(listing.located) async for _, listing in answers if isinstance(listing, Listing)] == [6] * 40
+        assert layer.storage.count() == layer.storage.count("list") == requests
 
 
 @pytest.mark.asyncio

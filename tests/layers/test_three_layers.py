@@ -17,6 +17,7 @@ from aiocopick.layers import Stack
 from aiocopick.layers.filesystem import FilesystemLayer
 from aiocopick.layers.stack import OnLayerError
 from aiocopick.storage import Entry, open_storage
+from aiocopick.storage.base import FirstPage
 from aiocopick.testing import CONTRACT_OBJECTS, FaultServer, WrappedStorage
 from tests.servers.s3 import S3Server
 
@@ -72,6 +73,9 @@ class Meeters(WrappedStorage):
             # What is broken in a range breaks the range.
             return broken(self.path_of(prefix))
         return super().scan(prefix, collapse, start_after=start_after, stop_before=stop_before)
+
+    async def first_page(self, prefix: str, *, start_after: str = "") -> FirstPage | None:
+        return None if self.failing else await super().first_page(prefix, start_after=start_after)
 
 
 @asynccontextmanager

@@ -236,6 +236,40 @@ async def test_minio_gives_the_same_whatever_its_pages_hold(minio_server: MinioS
 
 
 @pytest.mark.asyncio
+async def test_a_first_page_says_how_far_it_reaches_and_whether_it_is_filled_with_chunks(
+    s3_server: S3Server,
+) -> None:
+    bucket = s3_server.new_bucket()
+    objects = project(300, chunks=2) | {
+        key.replace("p/", "large/", 1): content for key, content in project(3, chunks=1500).items()
+    }
+    s3_server.seed(bucket, objects)
+    storage = open_storage(Settings(root=f"s3://{bucket}/p", fs_args=s3_server.fs_args()))
+    with s3_server.counting() as counts:
+        first = await storage.first_page("ExperimentRuns")
+    assert dict(counts) == {"ListObjectsV2": 1}
+    assert first is not None
+    keys = [position(entry) for entry in first.entries]
+    everything = entries_of(project(300, chunks=2))
+    assert keys == everything[: len(keys)]
+    assert 20 < len(keys) < len(everything)
+    assert keys[-1] <= first.reached < everything[len(keys)]
+    assert not first.sparse
+    later = await storage.first_page("ExperimentRuns", start_after=first.reached)
+    assert later is not None
+    assert position(later.entries[0]) == everything[len(keys)]
+    await storage.aclose()
+
+    large = open_storage(Settings(root=f"s3://{bucket}/large", fs_args=s3_server.fs_args()))
+    first = await large.first_page("ExperimentRuns")
+    assert first is not None
+    # moto collapses, so that all of it is one page; MinIO counts chunks.
+    assert first.sparse is (s3_server.name == "minio")
+    assert first.sparse or first.reached == LAST
+    await large.aclose()
+
+
+@pytest.mark.asyncio
 async def test_a_cut_prefix_is_noticed_once(gcs_server: GcsServer) -> None:
     bucket = gcs_server.new_bucket()
     objects = project(2)

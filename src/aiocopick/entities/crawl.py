@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from collections import deque
-from collections.abc import AsyncIterator, Collection, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable, Mapping
 from contextlib import AsyncExitStack
 from fnmatch import fnmatchcase
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from aiocopick.entities.bulk import load as load_entities
@@ -14,7 +15,7 @@ from aiocopick.entities.run_base import closed
 from aiocopick.errors import CopickError, NotFoundError
 from aiocopick.layers import Merged
 from aiocopick.layout.refs import RunRef
-from aiocopick.storage.limits import bare, stream
+from aiocopick.storage.limits import bare, gather, stream
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from aiocopick.entities.root import AsyncRoot
     from aiocopick.entities.run import AsyncRun
     from aiocopick.layers import Found, Placed
+    from aiocopick.storage.base import FirstPage
 
 _GLOB = re.compile(r"[*?[]")
 
@@ -123,9 +125,9 @@ class Crawl:
     # --- reading ahead ------------------------------------------------------------------------------------------------
 
     async def __aenter__(self) -> AsyncIterator[AsyncRun]:
-        runs = await self._find_runs()
+        runs, pages = await self._begin()
         async with AsyncExitStack() as exits:
-            scan = self._root._stack.scan(runs, self._nouns, details=self._details)
+            scan = self._root._stack.scan(runs, self._nouns, details=self._details, first_pages=pages)
             answers = await exits.enter_async_context(scan)
             groups = _Groups(answers, _LOADED_TOGETHER if self._load else _LISTED_TOGETHER)
             read = stream(self._read, groups, limit=_GROUPS_AHEAD, ordered=True)
@@ -138,6 +140,19 @@ class Crawl:
     ) -> bool | None:
         exits, self._exits = self._exits, None
         return None if exits is None else await exits.__aexit__(kind, error, trace)
+
+    async def _begin(self) -> tuple[list[Merged], Mapping[str, FirstPage]]:
+        """The runs and, where all that lies there is wanted, the first page of it: side by side."""
+        names = self._names
+        beginning = _beginning(names or ())
+        if self._root.config.runs is not None or (names is not None and names != [f"{beginning}*"]):
+            return await self._find_runs(), {}
+        questions: list[Callable[[], Awaitable[Any]]] = [
+            self._find_runs,
+            partial(self._root._stack.first_pages, beginning),
+        ]
+        runs, pages = await gather(lambda ask: ask(), questions, limit=len(questions))
+        return runs, pages
 
     async def _read(self, answers: list[tuple[Merged, Found[Placed] | CopickError]]) -> list[AsyncRun]:
         runs = [await self._listed(answer) for answer in answers]

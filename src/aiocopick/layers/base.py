@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from aiocopick.errors import CopickError
     from aiocopick.layout.listing import Listing, Located
     from aiocopick.layout.refs import Ref
+    from aiocopick.storage.base import FirstPage
     from aiocopick.storage.stats import StorageStats
 
 Payload: TypeAlias = Any
@@ -89,12 +90,23 @@ class Layer(Protocol):
     async def list_objects(self) -> Listing:
         """Objects that have a map."""
 
+    async def first_page(self, beginning: str = "") -> FirstPage | None:
+        """How a scan of all runs, or of those whose names begin so, would begin: at most one request, so that it can be
+        asked for beside the list of the runs. None where that is no help.
+        """
+
     def scan(
-        self, runs: Iterable[Located], nouns: Nouns = None, *, details: bool = True
+        self,
+        runs: Iterable[Located],
+        nouns: Nouns = None,
+        *,
+        details: bool = True,
+        first_page: FirstPage | None = None,
     ) -> AbstractAsyncContextManager[AsyncIterator[tuple[Located, Listing | CopickError]]]:
         """What many runs hold, in the order of the runs, read ahead within the limits of the layer.
 
-        Without `details`, size, etag and time of files are missing where they would cost more than the names.
+        Without `details`, size, etag and time of files are missing where they would cost more than the names. With a
+        `first_page`, what it says already is not asked for again.
         """
 
     async def find(self, ref: Ref) -> Located | None:

@@ -13,24 +13,26 @@ from aiocopick.storage.limits import stream
 Answer: TypeAlias = Listing | CopickError
 
 
+def cut(runs: Sequence[Located], size: int) -> list[Sequence[Located]]:
+    """Blocks of neighbours."""
+    return [runs[start : start + size] for start in range(0, len(runs), size)]
+
+
 @asynccontextmanager
 async def in_blocks(
-    runs: Sequence[Located], answer: Callable[[Sequence[Located]], Awaitable[list[Answer]]], *, size: int, ahead: int
+    blocks: Sequence[Sequence[Located]], answer: Callable[[Sequence[Located]], Awaitable[list[Answer]]], *, ahead: int
 ) -> AsyncIterator[AsyncIterator[tuple[Located, Answer]]]:
     """Runs with their listings, in the order given.
 
     Parameters
     ----------
-    runs : sequence of Located
+    blocks : sequence of sequence of Located
         What is asked for.
     answer : callable
         Lists the runs of a block.
-    size : int
-        Runs of a block.
     ahead : int
         Blocks under way, or waiting for the consumer.
     """
-    blocks = [runs[start : start + size] for start in range(0, len(runs), size)]
     async with stream(answer, blocks, limit=ahead, ordered=True) as answered:
         yield _Flattened(answered)
 

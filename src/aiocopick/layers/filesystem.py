@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 from aiocopick.errors import AlreadyExistsError, ConflictError, CopickError, NotFoundError
 from aiocopick.layers.base import Layer, Loaded, Nouns, Payload, Source
-from aiocopick.layers.blocks import Answer, in_blocks
+from aiocopick.layers.blocks import Answer, cut, in_blocks
 from aiocopick.layers.codecs import decode, decode_here, encode
 from aiocopick.layers.copying import copy_up, copying_key, without_parts
-from aiocopick.layers.flat import FEW, scan_ranges
+from aiocopick.layers.flat import BLOCK, FEW, scan_ranges
 from aiocopick.layers.listing import entered, list_run
 from aiocopick.layout.listing import Listing, Located, parse_objects, parse_run, parse_runs
 from aiocopick.layout.paths import META, OBJECTS, RUNS, key_of, meta_key
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from aiocopick.layout.refs import Ref
     from aiocopick.models.config import CopickConfigFS
-    from aiocopick.storage.base import Entry, Storage
+    from aiocopick.storage.base import Entry, FirstPage, Storage
     from aiocopick.storage.stats import StorageStats
 
 logger = logging.getLogger(__name__)
@@ -169,8 +169,19 @@ class FilesystemLayer:
                 logger.warning("%s is not a name that CoPick gives, so it is left out.", self.path_of(key))
         return listing
 
+    async def first_page(self, beginning: str = "") -> FirstPage | None:
+        """How a scan of the runs would begin; None where they are not scanned by ranges, or only a few are shown."""
+        if self.config.runs is not None or self.storage.capabilities.nested:
+            return None
+        return await self.storage.first_page(RUNS, start_after=f"{RUNS}/{beginning}" if beginning else "")
+
     def scan(
-        self, runs: Iterable[Located], nouns: Nouns = None, *, details: bool = True
+        self,
+        runs: Iterable[Located],
+        nouns: Nouns = None,
+        *,
+        details: bool = True,
+        first_page: FirstPage | None = None,
     ) -> AbstractAsyncContextManager[AsyncIterator[tuple[Located, Listing | CopickError]]]:
         """What many runs hold, some ahead of the consumer: several at once where a request lists many directories, by
         ranges of keys where the storage collapses volumes, a run at a time elsewhere.
@@ -179,12 +190,20 @@ class FilesystemLayer:
         async def ask(run: Located) -> Listing:
             return await self.list_run(run, nouns)
 
+        async def walk(run: Located) -> Listing:
+            entries = await list_run(self.storage, run.key, nouns, limit=limit, collapse=False)
+            return self._understood(run, entries)
+
         neighbours = list(runs)
         limit = self.config.max_concurrency
         if self.storage.capabilities.nested:
-            return in_blocks(neighbours, partial(self._list_block, nouns, details), size=_RUNS_OF_A_REQUEST, ahead=4)
-        if self.storage.capabilities.delimiter and len(neighbours) >= FEW:
-            return scan_ranges(self.storage, neighbours, ask, self._understood, limit=limit)
+            blocks = cut(neighbours, _RUNS_OF_A_REQUEST)
+            return in_blocks(blocks, partial(self._list_block, nouns, details), ahead=4)
+        if first_page is not None and first_page.sparse and len(neighbours) <= BLOCK:
+            # More runs may well differ: ranges of them show on their own what they are like.
+            return stream(walk, neighbours, limit=limit, ordered=True)
+        if self.storage.capabilities.delimiter and (first_page is not None or len(neighbours) >= FEW):
+            return scan_ranges(self.storage, neighbours, ask, self._understood, limit=limit, first_page=first_page)
         return stream(ask, neighbours, limit=limit, ordered=True)
 
     async def _list_block(self, nouns: Nouns, details: bool, runs: Sequence[Located]) -> list[Answer]:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import TYPE_CHECKING
 
 from aiocopick.errors import CopickError, StorageTimeoutError
-from aiocopick.layers.blocks import Answer, in_blocks
+from aiocopick.layers.blocks import Answer, cut, in_blocks
 from aiocopick.layers.listing import MANY, is_ours
 from aiocopick.layout.listing import Listing, Located
 from aiocopick.layout.paths import META, RUNS
@@ -15,7 +15,7 @@ from aiocopick.storage.limits import gather_results
 from aiocopick.storage.scan import LAST
 
 if TYPE_CHECKING:
-    from aiocopick.storage.base import Entry, Storage
+    from aiocopick.storage.base import Entry, FirstPage, Storage
 
 BLOCK = 256
 """Runs of one range, at most; several ranges are read side by side."""
@@ -36,6 +36,7 @@ def scan_ranges(
     understood: Callable[[Located, Sequence[Entry]], Listing],
     *,
     limit: int,
+    first_page: FirstPage | None = None,
 ) -> AbstractAsyncContextManager[AsyncIterator[tuple[Located, Answer]]]:
     """Runs with their listings, in the order given, some ranges ahead of the consumer.
 
@@ -51,50 +52,98 @@ def scan_ranges(
         The listing of a run that its entries make.
     limit : int
         Single runs listed at once.
+    first_page : FirstPage, optional
+        What is known already.
     """
+    known = _Sorted(() if first_page is None else _wholly_within(runs, first_page.reached))
+    if first_page is not None:
+        known.take(first_page.entries)
 
-    async def answer(block: Sequence[Located]) -> list[Answer]:
-        flat = {run.key: run for run in block if not run.key.endswith(".zarr")}
+    async def ask(block: Sequence[Located]) -> Sequence[Answer]:
+        flat = [run.key for run in block if _can_be_collapsed(run)]
         try:
-            entries = await _entries(storage, sorted(flat, key=lambda key: f"{key}/")) if len(flat) >= FEW else None
+            entries = await _entries(storage, sorted(flat, key=_position)) if len(flat) >= FEW else None
         except StorageTimeoutError as error:
             # Whoever waited so long for one answer is not made to wait for hundreds.
             return [error] * len(block)
         if entries is None:
-            return list(await gather_results(one, block, limit=limit))
-        alone = [run for run in block if run.key not in flat]
+            return await gather_results(one, block, limit=limit)
+        alone = [run for run in block if run.key not in entries]
         answers = dict(zip(alone, await gather_results(one, alone, limit=limit), strict=True))
         return [answers[run] if run in answers else understood(run, entries[run.key]) for run in block]
 
-    size = min(BLOCK, max(_SHORTEST, -(-len(runs) // _SIDE_BY_SIDE)))
-    return in_blocks(runs, answer, size=size, ahead=_SIDE_BY_SIDE)
+    async def answer(block: Sequence[Located]) -> list[Answer]:
+        asked = [run for run in block if run.key not in known.entries]
+        answers = iter(await ask(asked) if asked else ())
+        return [understood(run, known.entries[run.key]) if run.key in known.entries else next(answers) for run in block]
+
+    begun = next((index for index, run in enumerate(runs) if run.key not in known.entries), len(runs))
+    rest = runs[begun:]
+    size = min(BLOCK, max(_SHORTEST, -(-len(rest) // _SIDE_BY_SIDE)))
+    return in_blocks([*cut(runs[:begun], BLOCK), *cut(rest, size)], answer, ahead=_SIDE_BY_SIDE)
+
+
+def _position(key: str) -> str:
+    return f"{key}/"
+
+
+def _can_be_collapsed(run: Located) -> bool:
+    """Whether a run shows what it holds in a flat listing: one that is named as a volume is collapsed itself."""
+    return not run.key.endswith(".zarr")
+
+
+def _wholly_within(runs: Sequence[Located], reached: str) -> list[str]:
+    return [run.key for run in runs if _can_be_collapsed(run) and f"{run.key}/{LAST}" <= reached]
+
+
+class _Sorted:
+    """Entries of pages, sorted out by run.
+
+    Attributes
+    ----------
+    entries : dict of str to list of Entry
+        Of each run that is wanted, by its key.
+    others : int
+        Entries that nobody asked for.
+    """
+
+    def __init__(self, keys: Iterable[str]) -> None:
+        self.entries: dict[str, list[Entry]] = {key: [] for key in keys}
+        self.others = 0
+        self._start = ""
+        self._run: list[Entry] | None = None
+
+    def take(self, page: Sequence[Entry]) -> None:
+        start, run, others = self._start, self._run, 0
+        for entry in page:
+            key = entry.key
+            # Neighbours mostly lie in one run.
+            if not start or not key.startswith(start):
+                runs, _, rest = key.partition("/")
+                start = f"{runs}/{rest.partition('/')[0]}/"
+                run = self.entries.get(start[:-1])
+            if run is not None and is_ours(key[len(start) :].partition("/")[0]):
+                run.append(entry)
+            elif run is None or key[len(start) :] != META:
+                others += 1
+        self._start, self._run = start, run
+        self.others += others
 
 
 async def _entries(storage: Storage, keys: Sequence[str]) -> dict[str, list[Entry]] | None:
     """Entries of each run, or None when a range is no good way to them: too much lies there that nobody asked for."""
-    found: dict[str, list[Entry]] = {key: [] for key in keys}
-    others = 0
-    start, entries = "", None
+    found = _Sorted(keys)
     try:
         async with storage.scan(RUNS, start_after=f"{keys[0]}/", stop_before=f"{keys[-1]}/{LAST}") as pages:
             async for page in pages:
-                before = others
-                for entry in page:
-                    key = entry.key
-                    # Neighbours mostly lie in one run.
-                    if not start or not key.startswith(start):
-                        runs, _, rest = key.partition("/")
-                        start = f"{runs}/{rest.partition('/')[0]}/"
-                        entries = found.get(start[:-1])
-                    if entries is not None and is_ours(key[len(start) :].partition("/")[0]):
-                        entries.append(entry)
-                    elif entries is None or key[len(start) :] != META:
-                        others += 1
-                if others - before > MANY and 2 * (others - before) > len(page):
+                before = found.others
+                found.take(page)
+                others = found.others - before
+                if others > MANY and 2 * others > len(page):
                     return None
     except StorageTimeoutError:
         raise
     except CopickError:
         # Whose fault it is shows when the runs are asked for one by one.
         return None
-    return found
+    return found.entries

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     import zarr.abc.store
 
     from aiocopick.layout.refs import Ref
+    from aiocopick.storage.base import FirstPage
 
 _NOUN_OF_KIND = {kind: noun for noun, kind in NOUNS.items()}
 
@@ -143,8 +144,16 @@ class ForeignLayer:
         """Objects that have a map: one call."""
         return await self._listed(self.url, lambda: objects_of(self._opened.get()))
 
+    async def first_page(self, beginning: str = "") -> None:
+        """None: there are no pages here."""
+
     def scan(
-        self, runs: Iterable[Located], nouns: Nouns = None, *, details: bool = True
+        self,
+        runs: Iterable[Located],
+        nouns: Nouns = None,
+        *,
+        details: bool = True,
+        first_page: FirstPage | None = None,
     ) -> AbstractAsyncContextManager[AsyncIterator[tuple[Located, Listing | CopickError]]]:
         """What many runs hold, some ahead of the consumer."""
 

@@ -26,7 +26,7 @@ MANY = 500
 """A page of so many entries that are mostly not ours shows a run whose folder holds something else (raw frames)."""
 
 
-async def list_run(storage: Storage, key: str, nouns: Nouns, *, limit: int) -> Sequence[Entry]:
+async def list_run(storage: Storage, key: str, nouns: Nouns, *, limit: int, collapse: bool = True) -> Sequence[Entry]:
     """Entries of a run that say what it holds.
 
     Parameters
@@ -39,6 +39,8 @@ async def list_run(storage: Storage, key: str, nouns: Nouns, *, limit: int) -> S
         What is wanted; None is everything.
     limit : int
         Folders listed at once.
+    collapse : bool
+        Whether to list all folders at once where the storage collapses volumes.
 
     Returns
     -------
@@ -51,7 +53,7 @@ async def list_run(storage: Storage, key: str, nouns: Nouns, *, limit: int) -> S
     deep = nouns is None or not nouns <= FOLDERS_OF_NOUN.keys()
     if len(folders) == 1 and not deep:
         return await storage.list(f"{key}/{folders[0]}")
-    if storage.capabilities.delimiter and not storage.capabilities.nested:
+    if collapse and storage.capabilities.delimiter and not storage.capabilities.nested:
         entries = await _flat(storage, key)
         if entries is not None:
             return entries

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal, NoReturn, TypeAlias, TypeVar
 
 from aiocopick.errors import CopickError, LayerError, LayerSkippedWarning, ReadOnlyError
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from aiocopick.layers.base import Layer, Nouns
     from aiocopick.layout.listing import Located
     from aiocopick.layout.refs import Ref
+    from aiocopick.storage.base import FirstPage
 
 
 Item = TypeVar("Item")
@@ -301,14 +303,30 @@ class Stack:
             return await self.writer().ensure(create=True)
         return exists
 
+    async def first_pages(self, beginning: str = "") -> Mapping[str, FirstPage]:
+        """How scans of the runs would begin, by layer; without those that cannot say it, or fail: a scan tells why."""
+        layers = self.layers
+        answers = await gather_results(lambda layer: layer.first_page(beginning), layers, limit=len(layers))
+        return {
+            layer.name: answer
+            for layer, answer in zip(layers, answers, strict=True)
+            if answer is not None and not isinstance(answer, CopickError)
+        }
+
     def scan(
-        self, runs: Sequence[Merged], nouns: Nouns = None, *, details: bool = True
+        self,
+        runs: Sequence[Merged],
+        nouns: Nouns = None,
+        *,
+        details: bool = True,
+        first_pages: Mapping[str, FirstPage] = MappingProxyType({}),
     ) -> AbstractAsyncContextManager[AsyncIterator[tuple[Merged, Found[Placed] | CopickError]]]:
         """What many runs hold, in the order given; every layer reads ahead on its own, within its limits.
 
-        Without `details`, size, etag and time of files are missing where they would cost more than the names.
+        Without `details`, size, etag and time of files are missing where they would cost more than the names. What is
+        in `first_pages` is not asked for again.
         """
-        return _scan(self, runs, nouns, details)
+        return _scan(self, runs, nouns, details, first_pages)
 
     def options(self, **changes: Any) -> Stack:
         """The same layers with other limits."""
@@ -342,14 +360,15 @@ def _shown(sources: Sequence[Source]) -> list[Source]:
 
 @asynccontextmanager
 async def _scan(
-    stack: Stack, runs: Sequence[Merged], nouns: Nouns, details: bool
+    stack: Stack, runs: Sequence[Merged], nouns: Nouns, details: bool, first_pages: Mapping[str, FirstPage]
 ) -> AsyncIterator[AsyncIterator[tuple[Merged, Found[Placed] | CopickError]]]:
     asked = [(run, _shown(run.sources)) for run in runs]
     async with AsyncExitStack() as exits:
         scans = {}
         for layer in stack.layers:
             held = [source.located for _, sources in asked for source in sources if source.layer is layer]
-            scans[layer.name] = await exits.enter_async_context(layer.scan(held, nouns, details=details))
+            scan = layer.scan(held, nouns, details=details, first_page=first_pages.get(layer.name))
+            scans[layer.name] = await exits.enter_async_context(scan)
         yield _Zipped(stack, scans, asked)
 
 

@@ -57,6 +57,26 @@ class Entry(NamedTuple):
         return self.key.rpartition("/")[2]
 
 
+@dataclass(frozen=True, slots=True)
+class FirstPage:
+    """How a scan begins, for one request.
+
+    Parameters
+    ----------
+    entries : sequence of Entry
+        In key order.
+    reached : str
+        All keys up to here are among the entries, or in one of their trees; greater than any key when nothing follows.
+    sparse : bool
+        Whether the server counts the keys inside of collapsed trees and these fill its pages: directory by directory,
+        the rest takes less.
+    """
+
+    entries: Sequence[Entry]
+    reached: str
+    sparse: bool = False
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Capabilities:
     """What a storage can do beyond reading and writing whole objects.
@@ -138,6 +158,9 @@ class Storage(Protocol):
         directory. `start_after` and `stop_before` bound the keys. With `collapse` None, keys that cannot be asked for are
         left out.
         """
+
+    async def first_page(self, prefix: str, *, start_after: str = "") -> FirstPage | None:
+        """How a scan would begin: at most one request. None where pages are not in key order or trees not collapsed."""
 
     async def list_nested(
         self, prefixes: Sequence[str], enter: Callable[[str], bool], *, details: bool = True

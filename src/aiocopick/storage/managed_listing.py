@@ -9,10 +9,10 @@ from contextlib import AbstractAsyncContextManager, aclosing
 
 from aiocopick.errors import CopickError, NotFoundError, StorageError
 from aiocopick.storage.backends.base import Backend, Page
-from aiocopick.storage.base import Entry
+from aiocopick.storage.base import Entry, FirstPage
 from aiocopick.storage.keys import check_prefix, is_key
 from aiocopick.storage.managed_base import ManagedBase
-from aiocopick.storage.scan import UnfitError, children, dense, follow, nested, reading_ahead, walk
+from aiocopick.storage.scan import UnfitError, children, dense, first_page, follow, nested, reading_ahead, walk
 
 
 class ManagedListing(ManagedBase):
@@ -70,8 +70,7 @@ class ManagedListing(ManagedBase):
                     return
                 except UnfitError as unfit:
                     reached = unfit.reached
-                    if unfit.always:
-                        self._core.capabilities = dataclasses.replace(self._core.capabilities, delimiter=False)
+                    self._remember(unfit)
             await walk(
                 self.list,
                 emit,
@@ -83,6 +82,23 @@ class ManagedListing(ManagedBase):
             )
 
         return reading_ahead(produce)
+
+    async def first_page(self, prefix: str, *, start_after: str = "") -> FirstPage | None:
+        """How a scan would begin; None where it would not be of pages in key order that collapse volumes."""
+        prefix, backend = check_prefix(prefix), self._core.backend
+        if not (self.capabilities.delimiter and backend.resumes):
+            return None
+        try:
+            return await first_page(
+                self._page, prefix, ".zarr/", start_after=start_after, counts_keys=backend.counts_keys
+            )
+        except UnfitError as unfit:
+            self._remember(unfit)
+            return None
+
+    def _remember(self, unfit: UnfitError) -> None:
+        if unfit.always:
+            self._core.capabilities = dataclasses.replace(self._core.capabilities, delimiter=False)
 
     async def _page(
         self, prefix: str, delimiter: str | None, start_after: str = "", token: object | None = None

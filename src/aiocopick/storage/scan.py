@@ -18,7 +18,7 @@ from anyio.streams.memory import MemoryObjectReceiveStream
 
 from aiocopick.errors import CopickError
 from aiocopick.storage.backends.base import Page
-from aiocopick.storage.base import Entry
+from aiocopick.storage.base import Entry, FirstPage
 from aiocopick.storage.keys import is_key
 from aiocopick.storage.limits import Backlog, bare, gather, gather_results, stream, unwrap
 
@@ -108,9 +108,7 @@ async def follow(
         if ordered:
             fresh = entries[bisect_right(entries, start_after, key=position) :]
         elif resumes:
-            entries.sort(key=position)
-            fresh = [entry for entry in entries if position(entry) > reached]
-            fresh = _once(fresh)
+            fresh = _behind(entries, reached)
         else:
             fresh = [entry for entry in _once(entries) if position(entry) not in seen and position(entry) > start_after]
             # Without an order, only prefixes can come twice: pages that cut a collapsed tree in two.
@@ -137,6 +135,31 @@ async def follow(
         if page.token == token:
             raise UnfitError(reached, always=True)
         token = page.token
+
+
+async def first_page(
+    fetch: Fetch, prefix: str, delimiter: str, *, start_after: str = "", counts_keys: bool = False
+) -> FirstPage:
+    """The first page of a chain of a server that can start after a key.
+
+    Raises
+    ------
+    UnfitError
+        Common prefixes are cut.
+    """
+    page = await fetch(prefix, delimiter, start_after)
+    if page.cut:
+        raise UnfitError(start_after, always=True)
+    entries = _behind(_collapsed(page.entries, prefix, delimiter), start_after)
+    if page.token is None:
+        return FirstPage(entries, LAST)
+    reached = behind(entries[-1]) if entries else start_after
+    return FirstPage(entries, reached, counts_keys and len(entries) < _SPARSE_ENTRIES)
+
+
+def _behind(entries: list[Entry], reached: str) -> list[Entry]:
+    entries.sort(key=position)
+    return _once([entry for entry in entries if position(entry) > reached])
 
 
 def _once(entries: Sequence[Entry]) -> list[Entry]:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from aiocopick.layout.refs import Ref
     from aiocopick.storage import Storage
+    from aiocopick.storage.base import FirstPage
     from aiocopick.storage.stats import StorageStats
 
 Verify = Literal["etag"] | None
@@ -204,8 +205,16 @@ class CatalogLayer:
         """Objects that have a map; nothing is sent."""
         return self._with_changes(self._index.objects(), frozenset({"object"}))
 
+    async def first_page(self, beginning: str = "") -> None:
+        """None: there are no pages here."""
+
     def scan(
-        self, runs: Iterable[Located], nouns: Nouns = None, *, details: bool = True
+        self,
+        runs: Iterable[Located],
+        nouns: Nouns = None,
+        *,
+        details: bool = True,
+        first_page: FirstPage | None = None,
     ) -> AbstractAsyncContextManager[AsyncIterator[tuple[Located, Listing | CopickError]]]:
         """What many runs hold; nothing is sent."""
         return self._scan(runs, nouns)

@@ -33,6 +33,7 @@ from aiocopick.errors import (
     StorageError,
 )
 from aiocopick.storage.base import Entry, Storage
+from aiocopick.storage.scan import LAST
 from aiocopick.testing.contents import CONTENTS, HOSTILE_KEYS, VOLUMES
 
 RUN = "ExperimentRuns/TS_1"
@@ -141,6 +142,17 @@ class ReadContract:
                 await anext(results)
         assert filled.stats.retries == 0
         assert filled.stats.in_flight == 0
+
+    @pytest.mark.asyncio
+    @pytest.mark.parametrize("start_after", ["", RUN, "ExperimentRuns/TS_"])
+    async def test_says_how_a_scan_begins_or_that_it_cannot(self, filled: Storage, start_after: str) -> None:
+        before = filled.stats.requests["list"]
+        first = await filled.first_page("ExperimentRuns", start_after=start_after)
+        assert filled.stats.requests["list"] - before <= 1
+        expected = await _scanned(filled, "ExperimentRuns", start_after=start_after)
+        # So little is one page.
+        assert first is None or list(first.entries) == expected
+        assert first is None or all(first.reached > f"{entry.key}/{LAST}" for entry in expected)
 
     @pytest.mark.asyncio
     @pytest.mark.parametrize("details", [True, False])

@@ -11,7 +11,7 @@ import anyio
 import anyio.lowlevel
 
 from aiocopick.errors import CopickError, StorageError
-from aiocopick.storage.base import Buffer, Capabilities, Entry, Range, ReadItem, Storage
+from aiocopick.storage.base import Buffer, Capabilities, Entry, FirstPage, Range, ReadItem, Storage
 from aiocopick.storage.keys import is_key
 from aiocopick.storage.limits import gather_results, in_thread, stream
 from aiocopick.storage.scan import nested, reading_ahead
@@ -89,6 +89,12 @@ class WrappedStorage:
                     await emit(page)
 
         return reading_ahead(produce)
+
+    async def first_page(self, prefix: str, *, start_after: str = "") -> FirstPage | None:
+        """One request, where the storage below has pages in key order."""
+        if not self.capabilities.delimiter:
+            return None
+        return await self.around("list", prefix, lambda: self.inner.first_page(prefix, start_after=start_after))
 
     async def list_nested(
         self, prefixes: Sequence[str], enter: Callable[[str], bool], *, details: bool = True
