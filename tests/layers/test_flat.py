@@ -160,6 +160,20 @@ async def test_what_lies_between_and_beside_is_not_read_for_long() -> None:
     assert all(isinstance(listing, Listing) and len(listing.located) == 1 for _, listing in found)
 
 
+@pytest.mark.asyncio
+async def test_every_tenth_run_is_cheaper_by_pages_than_one_by_one() -> None:
+    layer = make_layer()
+    assert isinstance(layer.storage, CountingStorage)
+    all_names = [f"TS_{index:03}" for index in range(240)]
+    picks = [f"Picks/u_{index}_ribosome.json" for index in range(10)]
+    await fill(layer, dict.fromkeys(all_names, picks))
+    layer.storage.calls.clear()
+    found = await scanned(layer, all_names[::10])
+    assert [len(listing.located) for _, listing in found if isinstance(listing, Listing)] == [10] * 24
+    # The memory's pages are endless: one, and its end.
+    assert layer.storage.count() == layer.storage.count("list") == 2
+
+
 def failing(error: StorageError, times: int) -> type[WrappedStorage]:
     class Failing(WrappedStorage):
         left = times

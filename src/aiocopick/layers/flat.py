@@ -25,6 +25,8 @@ _SHORTEST = 24
 
 _SIDE_BY_SIDE = 4
 
+_WORTH = 2
+
 FEW = 8
 """So few runs are asked for one by one: a range may hold any number of others."""
 
@@ -103,18 +105,16 @@ class _Sorted:
     ----------
     entries : dict of str to list of Entry
         Of each run that is wanted, by its key.
-    others : int
-        Entries that nobody asked for.
     """
 
     def __init__(self, keys: Iterable[str]) -> None:
         self.entries: dict[str, list[Entry]] = {key: [] for key in keys}
-        self.others = 0
         self._start = ""
         self._run: list[Entry] | None = None
 
-    def take(self, page: Sequence[Entry]) -> None:
-        start, run, others = self._start, self._run, 0
+    def take(self, page: Sequence[Entry]) -> tuple[int, int]:
+        """Sort out a page; how many entries were of nobody who asked, and how many runs it reached of those who did."""
+        start, run, others, reached = self._start, self._run, 0, 0
         for entry in page:
             key = entry.key
             # Neighbours mostly lie in one run.
@@ -122,12 +122,13 @@ class _Sorted:
                 runs, _, rest = key.partition("/")
                 start = f"{runs}/{rest.partition('/')[0]}/"
                 run = self.entries.get(start[:-1])
+                reached += run is not None
             if run is not None and is_ours(key[len(start) :].partition("/")[0]):
                 run.append(entry)
             elif run is None or key[len(start) :] != META:
                 others += 1
         self._start, self._run = start, run
-        self.others += others
+        return others, reached
 
 
 async def _entries(storage: Storage, keys: Sequence[str]) -> dict[str, list[Entry]] | None:
@@ -136,10 +137,9 @@ async def _entries(storage: Storage, keys: Sequence[str]) -> dict[str, list[Entr
     try:
         async with storage.scan(RUNS, start_after=f"{keys[0]}/", stop_before=f"{keys[-1]}/{LAST}") as pages:
             async for page in pages:
-                before = found.others
-                found.take(page)
-                others = found.others - before
-                if others > MANY and 2 * others > len(page):
+                others, reached = found.take(page)
+                # However much else there is, a page that reaches several runs is cheaper than each of them.
+                if others > MANY and 2 * others > len(page) and reached < _WORTH:
                     return None
     except StorageTimeoutError:
         raise
