@@ -150,6 +150,9 @@ async def test_boxes_all_over_a_shard_ask_for_it_once(bucket: Place) -> None:
         await tomogram.extract(positions[:1], 4)
         # The index and the chunk.
         assert requests(root) == {"read": 2}
+        await tomogram.extract(positions[::3], 4)
+        # The index of the first shard, once, and four of its chunks.
+        assert requests(root) == {"read": 5}
 
 
 async def test_slabs_ask_for_each_chunk_once(bucket: Place) -> None:
@@ -176,6 +179,14 @@ async def test_shards_are_read_in_part(bucket: Place) -> None:
         await tomogram.numpy(x=slice(0, 16), y=slice(0, 16), z=slice(0, 16))
         assert requests(root) == {"read": 2}
         assert root.stats.bytes_read - before < whole / 32
+        root.stats.peak_in_flight = 0
+        await tomogram.numpy(x=slice(0, 40), y=slice(3, 30, 2), z=slice(5, 12))
+        # The index, and six chunks at once.
+        assert requests(root) == {"read": 7}
+        assert root.stats.peak_in_flight == 6
+        await tomogram.numpy(x=slice(0, 63), y=slice(0, 63), z=slice(0, 63))
+        # Some voxels of each chunk: all of it at once.
+        assert requests(root) == {"read": 1}
 
 
 @pytest.mark.parametrize("verb", ["read", "write"])

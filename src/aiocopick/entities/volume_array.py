@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from zarr.abc.store import Store
     from zarr.core.array_spec import ArraySpec
 
+    from aiocopick.entities.volume_shards import Shard
     from aiocopick.formats.chunk_decoder import ChunkDecoder
 
 Item = TypeVar("Item")
@@ -51,10 +52,11 @@ class Limits:
         """Limits from a config, or from anything that has some of their names."""
         return cls(**{name: getattr(config, name) for name in cls.__slots__ if hasattr(config, name)})
 
-    def window(self, level: LevelArray) -> int:
-        """Chunks of a level that may be under way."""
+    def window(self, level: LevelArray, *, parts: bool = False) -> int:
+        """Chunks of a level that may be under way; or single chunks inside of shards."""
+        size = level.metadata.inner_chunk_bytes if parts else level.metadata.chunk_bytes
         # Encoded and decoded, each counted as large as the chunk, and what a client copies while it receives.
-        fitting = 2 * self.max_bytes_in_flight // (5 * max(1, level.metadata.chunk_bytes))
+        fitting = 2 * self.max_bytes_in_flight // (5 * max(1, size))
         # Local disk gains nothing from depth, and chunks that wait for a processor leave its caches.
         most = min(self.max_concurrency, _DISK_WINDOW) if level.reads_in_threads else self.max_concurrency
         return max(1, min(most, fitting))
@@ -177,11 +179,13 @@ class LevelArray:
         name = self.array.metadata.encode_chunk_key(coordinates)
         return f"{self.path}/{name}" if self.path else name
 
+    @property
+    def reads_parts(self) -> bool:
+        """Whether single chunks can be read out of stored objects, which are shards."""
+        return self.metadata.sharded and self.array.codec_pipeline.supports_partial_decode
+
     async def read_into(self, out: np.ndarray[Any, Any], piece: Piece) -> None:
-        """Read the part of a chunk that a selection needs into its place in the selected region."""
-        if self.metadata.sharded:
-            await self._read_shard(out, piece)
-            return
+        """Read the part of a chunk (or shard) that a selection needs into its place in the selected region."""
         chunk = await self.read_chunk(piece.coordinates)
         if chunk is None:
             out[piece.target] = self.fill
@@ -190,18 +194,12 @@ class LevelArray:
         else:
             await in_thread(_copy, out, piece, chunk)
 
-    async def _read_shard(self, out: np.ndarray[Any, Any], piece: Piece) -> None:
-        # zarr's sharding codec fetches the index and then only the chunks that are needed, or the whole shard.
-        from zarr.storage import StorePath
-
-        prototype = self.spec.prototype
-        target = prototype.nd_buffer.from_numpy_array(out)
-        source = StorePath(self.store, self.key(piece.coordinates))
+    async def read_part(self, out: np.ndarray[Any, Any], piece: Piece, shard: Shard) -> None:
+        """Read a chunk of a shard, or a part of one, into its place in the selected region."""
+        target = self.spec.prototype.nd_buffer.from_numpy_array(out)
         try:
             with unwrap():
-                await self.array.codec_pipeline.read(
-                    [(source, self.spec, piece.inside, piece.target, piece.whole)], target
-                )
+                await self.array.codec_pipeline.read([(shard, self.spec, piece.inside, piece.target, False)], target)
         except (CopickError, MemoryError):
             raise
         except Exception as error:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from itertools import product
-from math import isfinite, prod
+from math import isfinite
 from typing import Any, TypeAlias
 
 import numpy as np
 
 from aiocopick.entities.volume_array import LevelArray, Limits
 from aiocopick.entities.volume_regions import check_size
+from aiocopick.entities.volume_shards import Shards, chunks_held
 from aiocopick.errors import FormatError
 from aiocopick.formats.chunk_plan import Piece
 from aiocopick.formats.whole_number import whole_number
@@ -79,17 +80,22 @@ async def extract_boxes(
     def place(item: _Cut, chunk: Array) -> None:
         _place(boxes, chunk, item[0], item[1], metadata.shape, corners, item[2])
 
+    shards = Shards(level)
+
     async def cut(item: _Cut) -> None:
-        coordinates, grid, _ = item
-        chunk = await (_inner_chunk(level, coordinates) if grid != metadata.chunks else _chunk(level, coordinates))
-        await in_thread(place, item, chunk)
+        await in_thread(place, item, await _chunk(level, item[0]))
+
+    async def cut_part(item: _Cut) -> None:
+        await in_thread(place, item, await _inner_chunk(level, item[0], shards))
 
     # The leading axes may be cut into chunks as well.
     steps = [range(-(-size // edge)) for size, edge in zip(leading, metadata.inner_chunks[:-3], strict=True)]
     chunks = (((*before, *chunk), wanted) for chunk, wanted in plan.items() for before in product(*steps))
     cuts, decoder = _cuts(level, chunks), level.decoder()
     if decoder is None:
-        await gather(cut, cuts, limit=limits.window(level))
+        parts = [item for item in cuts if item[1] != metadata.chunks]
+        await gather(cut_part, parts, limit=limits.window(level, parts=True))
+        await gather(cut, [item for item in cuts if item[1] == metadata.chunks], limit=limits.window(level))
     else:
         for item in await level.read_chunks(decoder, ((item[0], item) for item in cuts), place, limits):
             await in_thread(place, item, np.broadcast_to(level.fill, metadata.chunks))
@@ -106,23 +112,19 @@ def _arranged(zyx: tuple[int, int, int], order: list[int]) -> tuple[int, int, in
     return first, second, third
 
 
-def _cuts(level: LevelArray, chunks: Iterable[tuple[tuple[int, ...], list[int]]]) -> Iterable[_Cut]:
+def _cuts(level: LevelArray, chunks: Iterable[tuple[tuple[int, ...], list[int]]]) -> list[_Cut]:
     """What to read: chunks, or a shard at once when each chunk in it is needed, which is one request instead of many."""
     metadata = level.metadata
     inner, outer = metadata.inner_chunks, metadata.chunks
     if not metadata.sharded:
-        return ((coordinates, outer, wanted) for coordinates, wanted in chunks)
+        return [(coordinates, outer, wanted) for coordinates, wanted in chunks]
     shards: dict[tuple[int, ...], list[_Cut]] = {}
     for coordinates, wanted in chunks:
         shard = tuple(at * edge // whole for at, edge, whole in zip(coordinates, inner, outer, strict=True))
         shards.setdefault(shard, []).append((coordinates, inner, wanted))
     cuts: list[_Cut] = []
     for shard, parts in shards.items():
-        held = prod(
-            -(-min(size - at * whole, whole) // edge)
-            for at, size, whole, edge in zip(shard, metadata.shape, outer, inner, strict=True)
-        )
-        if len(parts) == held:
+        if len(parts) == chunks_held(level, shard) or not level.reads_parts:
             cuts.append((shard, outer, sorted({number for _, _, wanted in parts for number in wanted})))
         else:
             cuts += parts
@@ -135,7 +137,7 @@ async def _chunk(level: LevelArray, coordinates: tuple[int, ...]) -> Array:
     return np.broadcast_to(np.asarray(level.fill), level.metadata.chunks) if chunk is None else chunk
 
 
-async def _inner_chunk(level: LevelArray, coordinates: tuple[int, ...]) -> Array:
+async def _inner_chunk(level: LevelArray, coordinates: tuple[int, ...], shards: Shards) -> Array:
     """The part of the level that one chunk inside a shard covers."""
     metadata = level.metadata
     start = [index * edge for index, edge in zip(coordinates, metadata.inner_chunks, strict=True)]
@@ -148,7 +150,8 @@ async def _inner_chunk(level: LevelArray, coordinates: tuple[int, ...]) -> Array
         slice(first - index * edge, last - index * edge)
         for first, last, index, edge in zip(start, stop, shard, metadata.chunks, strict=True)
     )
-    await level.read_into(out, Piece(shard, inside, tuple(slice(0, size) for size in out.shape), False))
+    piece = Piece(shard, inside, tuple(slice(0, size) for size in out.shape), False)
+    await level.read_part(out, piece, shards.at(shard))
     return out
 
 

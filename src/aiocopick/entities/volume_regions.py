@@ -11,6 +11,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from aiocopick.entities.volume_array import INLINE_BYTES, LevelArray, Limits
+from aiocopick.entities.volume_shards import Shards, needs_parts, parts_of_shards
 from aiocopick.errors import FormatError
 from aiocopick.formats.chunk_plan import Piece, Selection, pieces, shape_of
 from aiocopick.formats.pyramid import Downsample
@@ -20,7 +21,9 @@ Array: TypeAlias = np.ndarray[Any, Any]
 
 
 async def read_region(level: LevelArray, selection: Selection, limits: Limits) -> Array:
-    """Read a region of a level: one request per chunk (more for parts of shards), as many at once as the limits allow.
+    """Read a region of a level: one request per chunk, as many at once as the limits allow.
+
+    Of a shard that is needed in part, one for its index and one for each of its chunks that is needed.
 
     Parameters
     ----------
@@ -60,6 +63,17 @@ async def read_region(level: LevelArray, selection: Selection, limits: Limits) -
     async def read(piece: Piece) -> None:
         await level.read_into(out, piece)
 
+    async def read_part(piece: Piece) -> None:
+        await level.read_part(out, piece, shards.at(piece.coordinates))
+
+    if level.reads_parts:
+        shards = Shards(level)
+        await gather(read_part, parts_of_shards(level, wanted), limit=limits.window(level, parts=True))
+        wanted = (
+            piece
+            for piece in pieces(selection, level.metadata.shape, level.metadata.chunks)
+            if not needs_parts(level, piece)
+        )
     await gather(read, wanted, limit=limits.window(level))
     return out
 

@@ -58,6 +58,11 @@ class ArrayMetadata:
         return prod(self.chunks) * self.dtype.itemsize
 
     @property
+    def inner_chunk_bytes(self) -> int:
+        """Bytes of the smallest part that can be decoded."""
+        return prod(self.inner_chunks) * self.dtype.itemsize
+
+    @property
     def sharded(self) -> bool:
         """Whether a stored object holds several chunks."""
         return self.chunks != self.inner_chunks
