@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from aiocopick.errors import FormatError
@@ -27,3 +29,12 @@ def test_what_is_no_metadata(data: bytes) -> None:
     with pytest.raises(FormatError, match=r"a/\.meta") as caught:
         decode_meta(data, path="a/.meta")
     assert caught.value.path == "a/.meta"
+
+
+@pytest.mark.parametrize("data", [b'{"a":"\\ud800","\\uDC80":[NaN,"x"]}', b'{"a":"b\\udcffc"}'])
+def test_half_a_character_is_kept_as_python_keeps_it(data: bytes) -> None:
+    meta = decode_meta(data, path="x")
+    assert repr(meta) == repr(json.loads(data))
+    assert repr(decode_meta(encode_meta(meta), path="x")) == repr(meta)
+    with pytest.raises(FormatError, match="no valid JSON"):
+        decode_meta(data[:-1], path="x")

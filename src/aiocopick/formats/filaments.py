@@ -5,10 +5,9 @@ from __future__ import annotations
 import logging
 
 from pydantic import ValidationError
-from pydantic_core import to_json
 
 from aiocopick.errors import FormatError
-from aiocopick.formats.json_bytes import parse_json
+from aiocopick.formats.json_bytes import dump_json, parse_json
 from aiocopick.models.filaments import CopickFilamentsFile
 
 logger = logging.getLogger(__name__)
@@ -67,7 +66,7 @@ def encode_filaments(file: CopickFilamentsFile) -> bytes:
         for filament in content["filaments"]:
             if filament["instance_id"] in stale:
                 filament["curve"] = None
-    return to_json(content, inf_nan_mode="constants")
+    return dump_json(content)
 
 
 __all__ = ["decode_filaments", "encode_filaments"]

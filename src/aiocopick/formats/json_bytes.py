@@ -1,10 +1,12 @@
-"""JSON that came from outside: parsed with bounded depth and memory, failures as FormatError."""
+"""JSON that came from outside: parsed with bounded depth and memory, failures as FormatError; and written again."""
 
 from __future__ import annotations
 
+import json
+import re
 from typing import Any
 
-from pydantic_core import from_json
+from pydantic_core import PydanticSerializationError, from_json, to_json
 
 from aiocopick.errors import FormatError
 
@@ -15,6 +17,9 @@ _BOM = b"\xef\xbb\xbf"
 _BYTES_PER_OBJECT = 12
 _BYTES_PER_CONTAINER = 7
 _ALWAYS_ALLOWED = 10_000
+
+# Half of a pair that makes one character, which Python reads and writes alone: names of files that are no UTF-8 hold it.
+_SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
 
 
 def parse_json(data: bytes, *, path: str) -> Any:
@@ -52,6 +57,18 @@ def parse_json(data: bytes, *, path: str) -> Any:
     try:
         return from_json(data, cache_strings="keys")
     except (ValueError, RecursionError) as error:
-        raise FormatError(
-            f"{path} is no valid JSON ({error}); restore it from a copy or delete it.", path=path
-        ) from None
+        failure = error
+    if _SURROGATE.search(data):
+        try:
+            return json.loads(data)
+        except (ValueError, RecursionError) as error:
+            failure = error
+    raise FormatError(f"{path} is no valid JSON ({failure}); restore it from a copy or delete it.", path=path) from None
+
+
+def dump_json(value: Any) -> bytes:
+    """A JSON document that :func:`parse_json` reads as the same value: NaN stays NaN, as null would be another one."""
+    try:
+        return to_json(value, inf_nan_mode="constants")
+    except PydanticSerializationError:
+        return json.dumps(value, separators=(",", ":")).encode()

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from pydantic_core import to_json
-
 from aiocopick.errors import FormatError
-from aiocopick.formats.json_bytes import parse_json
+from aiocopick.formats.json_bytes import dump_json, parse_json
 
 _PLACEHOLDER = b"meta"
 
@@ -42,7 +40,7 @@ def decode_meta(data: bytes | None, *, path: str) -> dict[str, Any]:
 
 def encode_meta(meta: dict[str, Any]) -> bytes:
     """The ``.meta`` file that holds these keys."""
-    return to_json(meta, inf_nan_mode="constants")
+    return dump_json(meta)
 
 
 __all__ = ["decode_meta", "encode_meta"]

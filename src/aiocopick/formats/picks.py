@@ -13,10 +13,10 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic_core import from_json, to_json
+from pydantic_core import from_json
 
 from aiocopick.errors import FormatError
-from aiocopick.formats.json_bytes import parse_json
+from aiocopick.formats.json_bytes import dump_json, parse_json
 from aiocopick.formats.picks_regular import read_regular
 from aiocopick.formats.picks_table import POINT_KEYS, PicksTable, bad_transform
 from aiocopick.models.points import IDENTITY
@@ -208,13 +208,8 @@ def encode_picks(table: PicksTable) -> bytes:
     first = {name: header[name] for name in known if name in header}
     rest = {"trust_orientation": header.get("trust_orientation", True)}
     rest |= {name: value for name, value in header.items() if name not in known and name != "points"}
-    parts = [_json(first)[:-1], b',"points":[', b",".join(_encode_points(table)), b"],", _json(rest)[1:]]
+    parts = [dump_json(first)[:-1], b',"points":[', b",".join(_encode_points(table)), b"],", dump_json(rest)[1:]]
     return b"".join(parts)
-
-
-def _json(value: Any) -> bytes:
-    # NaN stays NaN: null would be another value.
-    return to_json(value, inf_nan_mode="constants")
 
 
 @dataclass(slots=True)
@@ -239,7 +234,7 @@ def _encode_points(table: PicksTable) -> Iterator[bytes]:
             yield text % tuple(_value_texts(template, start, stop))
         if end < count:
             plain = from_json(template.text % tuple(_value_texts(template, end, end + 1)))
-            yield _json(_merge(plain, table.extras[end]))
+            yield dump_json(_merge(plain, table.extras[end]))
 
 
 def _make_template(table: PicksTable) -> _Template:
@@ -260,21 +255,21 @@ def _slot(values: NDArray[np.float64] | None, default: float, columns: list[NDAr
     """What stands in the template for a column: its text when it is the default throughout, else a placeholder."""
     # -0.0 equals 0.0 but is written differently.
     if values is None or (bool((values == default).all()) and not bool(np.signbit(values).any())):
-        return _json(default)
+        return dump_json(default)
     columns.append(values)
     return b"%b"
 
 
 def _value_texts(template: _Template, start: int, stop: int) -> list[bytes]:
     floats = template.floats[start:stop]
-    texts = _json(floats.ravel().tolist())[1:-1].split(b",")
+    texts = dump_json(floats.ravel().tolist())[1:-1].split(b",")
     if template.ids is None:
         return texts
     width = floats.shape[1]
     merged = [b""] * (len(texts) + len(floats))
     for i in range(width):
         merged[i + (i >= template.id_slot) :: width + 1] = texts[i::width]
-    merged[template.id_slot :: width + 1] = _json(template.ids[start:stop].tolist())[1:-1].split(b",")
+    merged[template.id_slot :: width + 1] = dump_json(template.ids[start:stop].tolist())[1:-1].split(b",")
     return merged
 
 
