@@ -67,13 +67,16 @@ names = st.text(st.sampled_from("abTS_01-. é!~"), min_size=1, max_size=6).filte
 )
 
 
+projects = st.dictionaries(
+    st.one_of(names, names.map(lambda name: f"{name}.zarr")),
+    st.lists(st.sampled_from(INSIDE), min_size=1, unique=True),
+    min_size=1,
+    max_size=30,
+)
+
+
 @given(
-    runs=st.dictionaries(
-        st.one_of(names, names.map(lambda name: f"{name}.zarr")),
-        st.lists(st.sampled_from(INSIDE), min_size=1, unique=True),
-        min_size=1,
-        max_size=30,
-    ),
+    runs=projects,
     data=st.data(),
 )
 @settings(deadline=None, max_examples=60)
@@ -86,12 +89,7 @@ async def test_ranges_and_single_runs_hold_the_same(runs: dict[str, list[str]], 
 
 
 @given(
-    runs=st.dictionaries(
-        st.one_of(names, names.map(lambda name: f"{name}.zarr")),
-        st.lists(st.sampled_from(INSIDE), min_size=1, unique=True),
-        min_size=1,
-        max_size=30,
-    ),
+    runs=projects,
     share=st.floats(0, 1),
     sparse=st.booleans(),
 )
