@@ -62,7 +62,7 @@ def scan_ranges(
         known.take(first_page.entries)
 
     async def ask(block: Sequence[Located]) -> Sequence[Answer]:
-        flat = [run.key for run in block if _can_be_collapsed(run)]
+        flat = [run.key for run in block if _shows_what_it_holds(run)]
         try:
             entries = await _entries(storage, sorted(flat, key=_position)) if len(flat) >= FEW else None
         except StorageTimeoutError as error:
@@ -89,13 +89,13 @@ def _position(key: str) -> str:
     return f"{key}/"
 
 
-def _can_be_collapsed(run: Located) -> bool:
-    """Whether a run shows what it holds in a flat listing: one that is named as a volume is collapsed itself."""
+def _shows_what_it_holds(run: Located) -> bool:
+    """Whether a flat listing goes into a run: one that is named as a volume is collapsed itself."""
     return not run.key.endswith(".zarr")
 
 
 def _wholly_within(runs: Sequence[Located], reached: str) -> list[str]:
-    return [run.key for run in runs if _can_be_collapsed(run) and f"{run.key}/{LAST}" <= reached]
+    return [run.key for run in runs if _shows_what_it_holds(run) and f"{run.key}/{LAST}" <= reached]
 
 
 class _Sorted:
