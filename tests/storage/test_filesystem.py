@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import fsspec
 import pytest
 
 from aiocopick.errors import ReadOnlyError
+from aiocopick.storage import filesystem
 from aiocopick.storage.filesystem import make_filesystem
 from aiocopick.storage.settings import Settings
 from tests.servers.s3 import MotoServer
@@ -38,6 +41,8 @@ CHANGES = [
     lambda fs, path: fs.makedirs(f"{path}3/4"),
     lambda fs, path: fs.makedir(f"{path}3"),
     lambda fs, path: fs.rmdir(path),
+    lambda fs, path: fs.get_mapper(f"{path}4", create=True),
+    lambda fs, path: fs.get_mapper(path).update({"b": b"x"}),
 ]
 
 
@@ -99,3 +104,38 @@ def test_read_only_refuses_every_change(place: tuple[str, dict[str, Any]], numbe
     assert len(fs.ls(root)) == 1
     with fs.open(f"{root}/a", "rb") as file:
         assert file.read() == b"content"
+
+
+S3_DOORS = [
+    lambda fs, bucket: fs.call_s3("put_object", Bucket=bucket, Key="b", Body=b"x"),
+    lambda fs, bucket: asyncio.run(fs._call_s3("delete_object", Bucket=bucket, Key="a")),
+    lambda fs, bucket: fs.make_bucket_versioned(bucket, True),
+    lambda fs, bucket: fs.put_tags(f"{bucket}/a", {"b": "c"}),
+    lambda fs, bucket: fs.chmod(f"{bucket}/a", "public-read"),
+    lambda fs, bucket: fs.merge(f"{bucket}/b", [f"{bucket}/a"]),
+    lambda fs, bucket: fs.url(f"{bucket}/a", client_method="put_object"),
+    lambda fs, bucket: fs.sign(f"{bucket}/a", 60, client_method="put_object"),
+]
+
+
+@pytest.mark.parametrize("door", S3_DOORS)
+def test_read_only_refuses_what_only_s3_offers(moto_server: MotoServer, door: Callable[[Any, str], object]) -> None:
+    bucket = moto_server.new_bucket()
+    moto_server.seed(bucket, {"a": b"content"})
+    fs = make_filesystem(Settings(root=f"s3://{bucket}", fs_args=moto_server.fs_args(), read_only=True))
+    with pytest.raises(ReadOnlyError):
+        door(fs, bucket)
+    assert moto_server.keys(bucket) == ["a"]
+    assert fs.url(f"{bucket}/a").startswith("http")
+
+
+@pytest.mark.parametrize("protocol", ["file", "memory", "s3", "gs", "az", "http", "sftp", "zip", "reference"])
+def test_read_only_offers_nothing_that_is_not_known_to_read(protocol: str) -> None:
+    kind = filesystem._read_only(fsspec.get_filesystem_class(protocol))
+    allowed = filesystem._READING | filesystem._OPENING | filesystem._SIGNING
+    inherited = {
+        name
+        for name in dir(kind)
+        if not name.startswith("_") and name not in allowed and callable(getattr(kind, name)) and name not in vars(kind)
+    }
+    assert {name for name in inherited if not isinstance(getattr(kind, name), type)} == set()

@@ -7,8 +7,10 @@ process: one that is dropped inside somebody's event loop cannot close its conne
 from __future__ import annotations
 
 import functools
+import inspect
 import os
 import threading
+from collections.abc import Callable
 from typing import Any
 
 from aiocopick.errors import ReadOnlyError
@@ -19,14 +21,25 @@ from aiocopick.storage.settings import Settings, merge
 _lock = threading.Lock()
 _kept: dict[object, Any] = {}
 
-_MUTATORS = frozenset(
+# Everything else that a filesystem offers is refused, so that a method of a later release or of a plugin cannot write.
+_READING = frozenset(
     {
-        "bulk_delete", "chmod", "clear_multipart_uploads", "copy", "cp", "cp_file", "delete", "expand_path_delete",
-        "link", "makedir", "makedirs", "merge", "mkdir", "mkdirs", "move", "mv", "mv_file", "pipe", "pipe_file",
-        "put", "put_file", "put_tags", "rename", "rm", "rm_file", "rm_files", "rmdir", "setxattr", "setxattrs",
-        "simple_upload", "symlink", "touch", "upload", "write_bytes", "write_text",
+        "cat", "cat_file", "cat_ranges", "checksum", "clear_instance_cache", "close", "close_session", "connect",
+        "content_summary", "created", "current", "disk_usage", "do_connect", "download", "du", "encode_url",
+        "end_transaction", "exists", "expand_path", "fetch_range", "find", "from_dict", "from_json", "get", "get_file",
+        "get_mapper", "get_s3", "get_tags", "getxattr", "glob", "head", "home_directory", "info", "invalidate_cache",
+        "invalidate_region_cache", "is_bucket_versioned", "isdir", "isfile", "islink", "lexists",
+        "list_multipart_uploads", "listdir", "ls", "metadata", "modified", "object_version_info", "read_block",
+        "read_bytes", "read_text", "repos", "set_session", "size", "sizes", "split_path", "start_transaction", "stat",
+        "sync_process_limits_to_offset_and_length", "tail", "to_dict", "to_json", "tree", "ukey", "unstrip_protocol",
+        "walk",
     }
 )  # fmt: skip
+_OPENING = frozenset({"open", "open_async", "_open"})
+# One raw request, of any kind: reading methods stand on it. Its first argument names the request.
+_RAW = frozenset({"_call", "_call_s3", "_request"})
+_SIGNING = frozenset({"sign", "url", "_url"})
+_READING_REQUESTS = ("get", "head", "list", "open")
 
 
 def make_filesystem(config: Any) -> Any:
@@ -44,7 +57,7 @@ def make_filesystem(config: Any) -> Any:
     """
     settings = Settings.of(config)
     # A forked child must not use its parent's connections.
-    key = (os.getpid(), settings.connection_key, settings.read_only)
+    key = (os.getpid(), settings.connection_key, settings.read_only, settings.timeout)
     with _lock:
         if key not in _kept:
             _kept[key] = _make(settings)
@@ -85,32 +98,62 @@ def _tuning(protocol: str, settings: Settings) -> dict[str, Any]:
 
 @functools.cache
 def _read_only(kind: type[Any]) -> type[Any]:
-    """A subclass that refuses what would change something, by its synchronous and asynchronous names alike."""
-
-    def refusing(name: str) -> Any:
-        def refuse(self: Any, *args: Any, **kwargs: Any) -> Any:
-            raise ReadOnlyError(f"{name}: the filesystem is read-only; nothing was changed")
-
-        async def refuse_later(self: Any, *args: Any, **kwargs: Any) -> Any:
-            raise ReadOnlyError(f"{name}: the filesystem is read-only; nothing was changed")
-
-        return refuse_later if name.startswith("_") and kind.async_impl else refuse
-
-    def guarded(opening: Any) -> Any:
-        @functools.wraps(opening)
-        def open_(self: Any, path: str, mode: str = "rb", *args: Any, **kwargs: Any) -> Any:
-            if set(mode) & set("wax+"):
-                raise ReadOnlyError(f"{path}: the filesystem is read-only; it cannot be opened with mode {mode!r}")
-            return opening(self, path, mode, *args, **kwargs)
-
-        return open_
-
+    """Return a subclass that refuses every method except those known to read, by its blocking and async names alike."""
     members: dict[str, Any] = {}
-    for name in _MUTATORS:
-        for spelled in (name, f"_{name}"):
-            if hasattr(kind, spelled):
-                members[spelled] = refusing(spelled)
-    for name in ("open", "_open", "open_async"):
-        if hasattr(kind, name):
-            members[name] = guarded(getattr(kind, name))
+    for name in dir(kind):
+        method = getattr(kind, name, None)
+        public = name.removeprefix("_")
+        if name.startswith("__") or not callable(method) or isinstance(method, type) or public in _READING:
+            continue
+        if name in _OPENING:
+            members[name] = _guarded(method, _for_reading)
+        elif name in _RAW:
+            members[name] = _guarded(method, _reading_request)
+        elif name in _SIGNING:
+            members[name] = _guarded(method, _reading_signature)
+        elif name == public or hasattr(kind, public):
+            members[name] = _refusing(name, inspect.iscoroutinefunction(method))
+        # What is left has no public name: helpers of the methods above.
     return type(f"ReadOnly{kind.__name__}", (kind,), members)
+
+
+def _refused(what: str) -> ReadOnlyError:
+    return ReadOnlyError(f"{what}: the filesystem is read-only; nothing was changed")
+
+
+def _refusing(name: str, is_async: bool) -> Any:
+    def refuse(self: Any, *args: Any, **kwargs: Any) -> Any:
+        raise _refused(name)
+
+    async def refuse_async(self: Any, *args: Any, **kwargs: Any) -> Any:
+        raise _refused(name)
+
+    return refuse_async if is_async else refuse
+
+
+def _guarded(method: Any, check: Callable[..., None]) -> Any:
+    """Return the method, called after `check` accepted its arguments; the coroutine of an async method is passed on."""
+
+    @functools.wraps(method)
+    def call(self: Any, *args: Any, **kwargs: Any) -> Any:
+        check(*args, **kwargs)
+        return method(self, *args, **kwargs)
+
+    return call
+
+
+def _for_reading(path: str, mode: str = "rb", *args: Any, **kwargs: Any) -> None:
+    if set(mode) & set("wax+"):
+        raise _refused(f"{path}, opened with mode {mode!r}")
+
+
+def _reading_request(request: str, *args: Any, **kwargs: Any) -> None:
+    if not str(request).lower().startswith(_READING_REQUESTS):
+        raise _refused(str(request))
+
+
+def _reading_signature(path: str, expires: Any = None, *args: Any, **kwargs: Any) -> None:
+    # A signed URL may be one that writes.
+    requests = [*args, kwargs.get("client_method") or "get", kwargs.get("method") or "get"]
+    for request in requests:
+        _reading_request(request)
