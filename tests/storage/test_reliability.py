@@ -238,6 +238,23 @@ async def test_a_stalled_server_is_a_timeout(faulty: tuple[FaultServer, Storage]
 
 
 @pytest.mark.asyncio
+async def test_a_root_has_the_timeout_it_asks_for(faulty: tuple[FaultServer, Storage]) -> None:
+    server, patient = faulty
+    settings = patient._core.settings
+    hasty = open_storage(dataclasses.replace(settings, timeout=0.2))
+    with pytest.raises(StorageTimeoutError):
+        server.always("stall")
+        await hasty.read("object")
+    server.always("later 1")
+    # The connections are shared, and were made by the root that waits least.
+    assert await open_storage(settings).read("object") == CONTENT
+    assert await hasty.options(timeout=20).read("object") == CONTENT
+    with pytest.raises(StorageTimeoutError):
+        await hasty.read("object")
+    await hasty.aclose()
+
+
+@pytest.mark.asyncio
 @pytest.mark.parametrize(("status", "error"), [("403", AccessDeniedError), ("404", NotFoundError)])
 async def test_a_definite_answer_is_not_asked_for_again(
     faulty: tuple[FaultServer, Storage], status: str, error: type[Exception]

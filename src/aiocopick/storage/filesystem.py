@@ -83,8 +83,10 @@ def _tuning(protocol: str, settings: Settings) -> dict[str, Any]:
 
         tuned = arguments_of(settings)
         del tuned["asynchronous"]
-        # Here s3fs makes the requests, and its retries are all there are.
+        # Here s3fs makes the requests: its retries and timeouts are all there are.
         del tuned["config_kwargs"]["retries"]
+        given = settings.fs_args.get("config_kwargs") or {}
+        tuned["config_kwargs"] |= {"read_timeout": settings.timeout, **given}
         return tuned
     if protocol == "file":
         return {"auto_mkdir": True}

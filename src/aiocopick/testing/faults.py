@@ -57,7 +57,7 @@ class FaultServer:
     - ``"reset"``: the connection is cut before an answer. ``"lost"``: after the request has had its effect.
     - ``"truncate"``: half of the body, then the connection is cut. ``"short"``: half of it, without saying how long
     it is. - ``"no-length"``: all of it, without saying how long it is. - ``"whole"``: all of it, whatever range was
-    asked for. - ``"stall"``: nothing, until the client gives up. ``"hang"``: the head and half of the body, and then
+    asked for. - ``"later 2"``: the honest answer after 2 s. ``"stall"``: nothing, until the client gives up. ``"hang"``: the head and half of the body, and then
     nothing. - ``"redirect URL"``: a redirect.
 
     Parameters
@@ -177,6 +177,8 @@ class FaultServer:
             return False
         if action == "stall":
             await asyncio.Event().wait()
+        if action == "later":
+            await asyncio.sleep(float(extra))
         if action.isdigit():
             headers = {"retry-after": extra} if extra else {}
             answer = Answer(int(action), headers, b"<Error><Code>Scripted</Code></Error>")

@@ -13,6 +13,8 @@ from typing import Any
 from aiocopick._version import __version__
 from aiocopick.errors import AccessDeniedError, NotFoundError, StorageError, StorageTimeoutError
 from aiocopick.storage.backends.base import (
+    CONNECT_TIMEOUT,
+    READ_TIMEOUT,
     Backend,
     Condition,
     ConditionError,
@@ -68,8 +70,8 @@ class AzureBackend(Backend):
                 "transport": AioHttpTransport(session=self._session, session_owner=False),
                 # One layer of retries, and it is ours.
                 "retry_total": 0,
-                "connection_timeout": min(self.settings.timeout, 10.0),
-                "read_timeout": self.settings.timeout,
+                "connection_timeout": CONNECT_TIMEOUT,
+                "read_timeout": READ_TIMEOUT,
                 "max_single_put_size": _SINGLE_PUT,
                 "user_agent": f"aiocopick/{__version__}",
             },

@@ -199,6 +199,12 @@ class Backend(ABC):
         return f"{prefix}/{key}" if prefix and key else prefix or key
 
 
+# Seconds until a server must have accepted a connection. How long an answer may take is not the connection's business,
+# which roots with different timeouts share: the deadline of the operation ends it (`storage/retries.py`).
+CONNECT_TIMEOUT = 10.0
+READ_TIMEOUT = 86_400.0
+
+
 def connections() -> int:
     """Sockets that may be open at a time: a quarter of the file descriptors, and no more than 256."""
     if sys.platform == "win32":

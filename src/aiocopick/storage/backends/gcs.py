@@ -15,6 +15,8 @@ from urllib.parse import quote
 from aiocopick._version import __version__
 from aiocopick.errors import AccessDeniedError, NotFoundError, StorageError
 from aiocopick.storage.backends.base import (
+    CONNECT_TIMEOUT,
+    READ_TIMEOUT,
     Backend,
     Condition,
     ConditionError,
@@ -51,9 +53,8 @@ class GCSBackend(Backend):
         """Find the credentials and make the session."""
         import aiohttp
 
-        timeout = self.settings.timeout
         session: dict[str, Any] = {
-            "timeout": aiohttp.ClientTimeout(total=None, sock_connect=min(timeout, 10.0), sock_read=timeout),
+            "timeout": aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_TIMEOUT, sock_read=READ_TIMEOUT),
             "auto_decompress": False,
         }
         if "connector" not in (self.settings.fs_args.get("session_kwargs") or {}):

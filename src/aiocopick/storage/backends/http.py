@@ -15,7 +15,15 @@ from urllib.parse import quote, unquote, urljoin, urlsplit
 
 from aiocopick._version import __version__
 from aiocopick.errors import StorageError
-from aiocopick.storage.backends.base import Backend, Content, Page, close_sockets, connections
+from aiocopick.storage.backends.base import (
+    CONNECT_TIMEOUT,
+    READ_TIMEOUT,
+    Backend,
+    Content,
+    Page,
+    close_sockets,
+    connections,
+)
 from aiocopick.storage.backends.bodies import (
     StatusError,
     check_encoding,
@@ -53,9 +61,8 @@ class HTTPBackend(Backend):
         import aiohttp
         from fsspec.implementations.http import HTTPFileSystem
 
-        timeout = self.settings.timeout
         client: dict[str, Any] = {
-            "timeout": aiohttp.ClientTimeout(total=None, sock_connect=min(timeout, 10.0), sock_read=timeout),
+            "timeout": aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_TIMEOUT, sock_read=READ_TIMEOUT),
             "auto_decompress": False,
         }
         if "connector" not in (self.settings.fs_args.get("client_kwargs") or {}):
@@ -123,7 +130,7 @@ class HTTPBackend(Backend):
         import aiohttp
 
         if self._stranger is None:
-            timeout = aiohttp.ClientTimeout(total=None, sock_connect=10.0, sock_read=self.settings.timeout)
+            timeout = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_TIMEOUT, sock_read=READ_TIMEOUT)
             self._stranger = aiohttp.ClientSession(timeout=timeout, auto_decompress=False)
         return self._stranger
 

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 from aiocopick._version import __version__
 from aiocopick.errors import StorageError, StorageTimeoutError
-from aiocopick.storage.backends.base import Condition, Content
+from aiocopick.storage.backends.base import CONNECT_TIMEOUT, READ_TIMEOUT, Condition, Content
 from aiocopick.storage.backends.s3 import S3Backend
 from aiocopick.storage.backends.s3_errors import code_fault, s3_fault
 from aiocopick.storage.base import Buffer, Range
@@ -46,7 +46,7 @@ class ObstoreBackend(S3Backend):
             ) from None
         await super().connect()
         _started_in = os.getpid()
-        self._options = await in_thread(_client_options, self.settings.timeout, self._filesystem, self._endpoint)
+        self._options = await in_thread(_client_options, self._filesystem, self._endpoint)
         self._store: Any = None
         self._credentials: _Credentials | None = None
 
@@ -125,7 +125,7 @@ class ObstoreBackend(S3Backend):
             region=self._client.meta.region_name or "us-east-1",
             client_options=self._options,
             # One layer of retries, and it is ours.
-            retry_config={"max_retries": 0, "retry_timeout": timedelta(seconds=self.settings.timeout)},
+            retry_config={"max_retries": 0, "retry_timeout": timedelta(seconds=READ_TIMEOUT)},
             **access,
         )
 
@@ -154,13 +154,13 @@ def _import() -> Any:
     return obstore
 
 
-def _client_options(timeout: float, filesystem: Any, endpoint: str) -> dict[str, Any]:
+def _client_options(filesystem: Any, endpoint: str) -> dict[str, Any]:
     """What the user told s3fs about its connections, for obstore."""
     scheme = endpoint.partition("://")[0]
     options: dict[str, Any] = {
         "allow_http": scheme == "http",
-        "connect_timeout": timedelta(seconds=min(timeout, 10.0)),
-        "timeout": timedelta(seconds=timeout),
+        "connect_timeout": timedelta(seconds=CONNECT_TIMEOUT),
+        "timeout": timedelta(seconds=READ_TIMEOUT),
         "user_agent": f"aiocopick/{__version__}",
     }
     verify = filesystem.client_kwargs.get("verify", True)

@@ -15,6 +15,8 @@ from typing import Any
 
 from aiocopick._version import __version__
 from aiocopick.storage.backends.base import (
+    CONNECT_TIMEOUT,
+    READ_TIMEOUT,
     Backend,
     Condition,
     ConditionError,
@@ -204,8 +206,8 @@ def arguments_of(settings: Settings) -> dict[str, Any]:
     client = user.get("client_kwargs") or {}
     endpoint = str(user.get("endpoint_url") or client.get("endpoint_url") or "")
     config: dict[str, Any] = {
-        "connect_timeout": min(settings.timeout, 10.0),
-        "read_timeout": settings.timeout,
+        "connect_timeout": CONNECT_TIMEOUT,
+        "read_timeout": READ_TIMEOUT,
         "max_pool_connections": connections(),
         # One layer of retries, and it is ours.
         "retries": {"total_max_attempts": 1, "mode": "standard"},
