@@ -6,7 +6,7 @@ The module is not called ``open``: importing it would hide the function of that 
 from __future__ import annotations
 
 import os
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -14,6 +14,7 @@ from aiocopick.entities.root import AsyncRoot
 from aiocopick.errors import CopickError, FormatError, LayerError, NotFoundError
 from aiocopick.formats.json_bytes import parse_json
 from aiocopick.models.config import CopickConfig, CopickConfigFS, parse_config
+from aiocopick.models.protocols import check_protocols
 from aiocopick.storage import open_storage
 from aiocopick.storage.keys import display_url, parse_root
 from aiocopick.storage.limits import in_thread
@@ -34,10 +35,16 @@ if TYPE_CHECKING:
 class Opening:
     """What :func:`open` returns: awaitable, and an async context manager that closes what it opened."""
 
-    __slots__ = ("_catalog", "_must_exist", "_overrides", "_root", "_source", "_verify")
+    __slots__ = ("_allow_protocols", "_catalog", "_must_exist", "_overrides", "_root", "_source", "_verify")
 
     def __init__(
-        self, source: Source, must_exist: bool, catalog: Catalog, verify: Verify, overrides: dict[str, Any]
+        self,
+        source: Source,
+        must_exist: bool,
+        catalog: Catalog,
+        verify: Verify,
+        allow_protocols: Iterable[str],
+        overrides: dict[str, Any],
     ) -> None:
         if verify is not None and catalog is None:
             raise LayerError(f"verify={verify!r} needs a catalogue to go by: pass catalog= as well.")
@@ -45,6 +52,7 @@ class Opening:
         self._must_exist = must_exist
         self._catalog = catalog
         self._verify = verify
+        self._allow_protocols = allow_protocols
         self._overrides = overrides
         self._root: AsyncRoot | None = None
 
@@ -63,7 +71,7 @@ class Opening:
             await root.aclose()
 
     async def _open(self) -> AsyncRoot:
-        root = AsyncRoot(await read_config(self._source, **self._overrides))
+        root = AsyncRoot(await read_config(self._source, self._allow_protocols, **self._overrides))
         if self._catalog is not None:
             root = await with_catalog(root, self._catalog, self._verify)
         if self._must_exist and not await root.ensure():
@@ -82,6 +90,7 @@ def open(
     must_exist: bool = False,
     catalog: Catalog = None,
     verify: Verify = None,
+    allow_protocols: Iterable[str] = (),
     **overrides: Any,
 ) -> Opening:
     """Open a project.
@@ -100,6 +109,9 @@ def open(
         it and none is sent, so that a web server without listings can be crawled. What others change is not seen.
     verify : "etag", optional
         Raise ConflictError for a file that is another version than the catalogue lists.
+    allow_protocols : iterable of str
+        Protocols that a configuration file may name besides the usual ones (``file``, ``memory``, S3, Google Cloud,
+        Azure, HTTP, SSH and SMB), chained targets included. What is passed as a URL, dict or object is not restricted.
     **overrides
         Fields of the config that win over its own: ``read_only=True``, ``fs_args={...}``.
 
@@ -117,7 +129,7 @@ def open(
     LayerError
         The catalogue is one of another project; or `verify` was given without a catalogue.
     """
-    return Opening(source, must_exist, catalog, verify, overrides)
+    return Opening(source, must_exist, catalog, verify, allow_protocols, overrides)
 
 
 def open_sync(
@@ -126,6 +138,7 @@ def open_sync(
     must_exist: bool = False,
     catalog: Catalog = None,
     verify: Verify = None,
+    allow_protocols: Iterable[str] = (),
     **overrides: Any,
 ) -> CopickRootFS:
     """Open a project for blocking use; parameters, requests and errors are those of :func:`open`.
@@ -138,7 +151,7 @@ def open_sync(
     from aiocopick.sync.bridge import call
     from aiocopick.sync.configs import facade
 
-    return facade(call(Opening(source, must_exist, catalog, verify, overrides)._open))
+    return facade(call(Opening(source, must_exist, catalog, verify, allow_protocols, overrides)._open))
 
 
 async def _require_bucket(root: AsyncRoot) -> None:
@@ -158,7 +171,7 @@ async def _require_bucket(root: AsyncRoot) -> None:
         return
 
 
-async def read_config(source: Source, **overrides: Any) -> CopickConfig:
+async def read_config(source: Source, allow_protocols: Iterable[str] = (), **overrides: Any) -> CopickConfig:
     """The configuration that a source stands for, with these fields replaced.
 
     Raises
@@ -170,7 +183,7 @@ async def read_config(source: Source, **overrides: Any) -> CopickConfig:
     TypeError
         A field to replace is none that the config has.
     """
-    config = await _read_config(source, overrides)
+    config = await _read_config(source, allow_protocols, overrides)
     # A config may hold keys of others; a misspelt ``readonly=True`` must not open a project for writing.
     unknown = sorted(set(overrides) - set(type(config).model_fields))
     if unknown:
@@ -178,7 +191,7 @@ async def read_config(source: Source, **overrides: Any) -> CopickConfig:
     return config
 
 
-async def _read_config(source: Source, overrides: dict[str, Any]) -> CopickConfig:
+async def _read_config(source: Source, allow_protocols: Iterable[str], overrides: dict[str, Any]) -> CopickConfig:
     if isinstance(source, CopickConfig):
         return source if not overrides else type(source).model_validate(_given(source) | overrides)
     if isinstance(source, Mapping):
@@ -192,15 +205,18 @@ async def _read_config(source: Source, overrides: dict[str, Any]) -> CopickConfi
         content = None
     if content is None:
         return parse_config({"config_type": "filesystem", "root": text, **overrides})
+    path = display_url(text)
     try:
-        document = parse_json(content, path=display_url(text))
+        document = parse_json(content, path=path)
         if not isinstance(document, dict):
             raise FormatError("a JSON object is expected")
         # The arguments that reach the file need not be those that reach the project.
-        return parse_config({**document, **overrides})
+        config = parse_config({**document, **overrides})
     except FormatError as error:
-        path = display_url(text)
         raise FormatError(f"{path} is no project directory, and no config either: {error}", path=path) from error
+    from_file = {name: value for name, value in document.items() if name not in overrides}
+    check_protocols(from_file, allow_protocols, path=path)
+    return config
 
 
 def _given(config: CopickConfig) -> dict[str, Any]:

@@ -242,8 +242,8 @@ async def test_a_root_has_the_timeout_it_asks_for(faulty: tuple[FaultServer, Sto
     server, patient = faulty
     settings = patient._core.settings
     hasty = open_storage(dataclasses.replace(settings, timeout=0.2))
+    server.always("stall")
     with pytest.raises(StorageTimeoutError):
-        server.always("stall")
         await hasty.read("object")
     server.always("later 1")
     # The connections are shared, and were made by the root that waits least.

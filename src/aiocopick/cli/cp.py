@@ -7,7 +7,18 @@ from typing import Annotated, Any
 
 import typer
 
-from aiocopick.cli.options import AsJson, DryRun, FsArgs, Kinds, Runs, Source, Uris, overrides, parse_kinds
+from aiocopick.cli.options import (
+    AllowProtocol,
+    AsJson,
+    DryRun,
+    FsArgs,
+    Kinds,
+    Runs,
+    Source,
+    Uris,
+    overrides,
+    parse_kinds,
+)
 from aiocopick.cli.printing import print_json, progress
 from aiocopick.cli.running import PROBLEMS, execute, report_errors
 
@@ -25,6 +36,7 @@ def cp(
     dry_run: DryRun = False,
     as_json: AsJson = False,
     fs_args: FsArgs = None,
+    allow_protocol: AllowProtocol = None,
     target_fs_args: Annotated[
         str | None, typer.Option("--target-fs-args", metavar="JSON", help="As --fs-args, of the target.")
     ] = None,
@@ -35,7 +47,10 @@ def cp(
     when something could not be copied; the rest is.
     """
     wanted = parse_kinds(kinds)
-    fields = overrides(fs_args, must_exist=True), overrides(target_fs_args, option="--target-fs-args")
+    fields = (
+        overrides(fs_args, allow_protocols=allow_protocol, must_exist=True),
+        overrides(target_fs_args, option="--target-fs-args"),
+    )
     choice = {"runs": runs, "kinds": wanted, "overwrite": overwrite, "checksum": checksum, "dry_run": dry_run}
     execute(lambda: _cp(source, target, fields, uri or None, choice, as_json))
 

@@ -9,6 +9,7 @@ import typer
 from aiocopick.cli.options import (
     LOADABLE,
     NOUNS,
+    AllowProtocol,
     AsJson,
     FsArgs,
     Kinds,
@@ -53,6 +54,7 @@ def crawl(
     ] = False,
     as_json: AsJson = False,
     fs_args: FsArgs = None,
+    allow_protocol: AllowProtocol = None,
 ) -> None:
     """List every run of a project, and count what is in it, or what URIs name.
 
@@ -70,7 +72,7 @@ def crawl(
         )
     wanted = parse_kinds(kinds)
     loaded = parse_kinds(load, LOADABLE, "--load") or set()
-    fields = overrides(fs_args, must_exist=True)
+    fields = overrides(fs_args, allow_protocols=allow_protocol, must_exist=True)
     execute(lambda: _crawl(source, fields, uri or None, runs, wanted, loaded, out, since, stats, as_json))
 
 

@@ -5,7 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from aiocopick.cli.options import AsJson, Catalog, FsArgs, Kinds, Runs, Source, Uris, overrides, parse_kinds
+from aiocopick.cli.options import (
+    AllowProtocol,
+    AsJson,
+    Catalog,
+    FsArgs,
+    Kinds,
+    Runs,
+    Source,
+    Uris,
+    overrides,
+    parse_kinds,
+)
 from aiocopick.cli.printing import print_json, print_table
 from aiocopick.cli.running import execute, report_errors
 
@@ -20,6 +31,7 @@ def info(
     kinds: Kinds = None,
     as_json: AsJson = False,
     fs_args: FsArgs = None,
+    allow_protocol: AllowProtocol = None,
     catalog: Catalog = None,
 ) -> None:
     """Show a project (layers, runs, objects); or with a URI, --kinds or --runs, what is known of entities.
@@ -28,7 +40,7 @@ def info(
     could not be read.
     """
     wanted = parse_kinds(kinds)
-    fields = overrides(fs_args, catalog=catalog, must_exist=True)
+    fields = overrides(fs_args, allow_protocols=allow_protocol, catalog=catalog, must_exist=True)
     execute(lambda: _info(source, fields, uri or None, runs, wanted, as_json))
 
 

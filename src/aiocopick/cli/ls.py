@@ -6,7 +6,18 @@ from typing import Annotated, Any
 
 import typer
 
-from aiocopick.cli.options import AsJson, Catalog, FsArgs, Kinds, Runs, Source, Uris, overrides, parse_kinds
+from aiocopick.cli.options import (
+    AllowProtocol,
+    AsJson,
+    Catalog,
+    FsArgs,
+    Kinds,
+    Runs,
+    Source,
+    Uris,
+    overrides,
+    parse_kinds,
+)
 from aiocopick.cli.printing import print_json
 from aiocopick.cli.running import execute, report_errors
 
@@ -19,6 +30,7 @@ def ls(
     long: Annotated[bool, typer.Option("--long", "-l", help="Also size, time of change and path.")] = False,
     as_json: AsJson = False,
     fs_args: FsArgs = None,
+    allow_protocol: AllowProtocol = None,
     catalog: Catalog = None,
 ) -> None:
     """List runs, or the entities in them.
@@ -27,7 +39,7 @@ def ls(
     separated by tabs. Exit code 3 when some runs could not be read.
     """
     wanted = parse_kinds(kinds)
-    fields = overrides(fs_args, catalog=catalog, must_exist=True)
+    fields = overrides(fs_args, allow_protocols=allow_protocol, catalog=catalog, must_exist=True)
     execute(lambda: _ls(source, fields, uri or None, runs, wanted, long, as_json))
 
 

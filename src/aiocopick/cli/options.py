@@ -49,6 +49,14 @@ FsArgs = Annotated[
         help='Arguments of the file system: {"anon": true}. Secrets belong into the environment or a config.',
     ),
 ]
+AllowProtocol = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--allow-protocol",
+        metavar="NAME",
+        help="A further protocol that a config file may name (zip, reference, ...). Repeatable.",
+    ),
+]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and do nothing.")]
 Uris = Annotated[
     list[str] | None,

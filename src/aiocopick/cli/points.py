@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from aiocopick.cli.options import AsJson, Catalog, FsArgs, Out, Runs, Since, Source, Uris, overrides
+from aiocopick.cli.options import AllowProtocol, AsJson, Catalog, FsArgs, Out, Runs, Since, Source, Uris, overrides
 from aiocopick.cli.printing import print_json, progress
 from aiocopick.cli.running import execute, report_errors
 
@@ -23,6 +23,7 @@ def points(
     ] = False,
     as_json: AsJson = False,
     fs_args: FsArgs = None,
+    allow_protocol: AllowProtocol = None,
     catalog: Catalog = None,
 ) -> None:
     """Print the points of picks as CSV (lengths in angstrom), or write them to a Parquet file.
@@ -31,7 +32,7 @@ def points(
     """
     if since is not None and out is None:
         raise typer.BadParameter("goes with --out", param_hint="--since")
-    fields = overrides(fs_args, catalog=catalog, must_exist=True)
+    fields = overrides(fs_args, allow_protocols=allow_protocol, catalog=catalog, must_exist=True)
     execute(lambda: _points(source, fields, uri or ["*"], runs, out, since, transforms, as_json))
 
 

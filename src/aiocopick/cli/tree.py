@@ -5,7 +5,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from aiocopick.cli.options import AsJson, Catalog, FsArgs, Kinds, Runs, Source, Uris, overrides, parse_kinds
+from aiocopick.cli.options import (
+    AllowProtocol,
+    AsJson,
+    Catalog,
+    FsArgs,
+    Kinds,
+    Runs,
+    Source,
+    Uris,
+    overrides,
+    parse_kinds,
+)
 from aiocopick.cli.printing import console, print_json, visible
 from aiocopick.cli.running import execute, report_errors
 
@@ -22,6 +33,7 @@ def tree(
     kinds: Kinds = None,
     as_json: AsJson = False,
     fs_args: FsArgs = None,
+    allow_protocol: AllowProtocol = None,
     catalog: Catalog = None,
 ) -> None:
     """Show the runs of a project, and what is in them, as a tree.
@@ -30,7 +42,7 @@ def tree(
     read.
     """
     wanted = parse_kinds(kinds)
-    fields = overrides(fs_args, catalog=catalog, must_exist=True)
+    fields = overrides(fs_args, allow_protocols=allow_protocol, catalog=catalog, must_exist=True)
     execute(lambda: _tree(source, fields, uri or None, runs, wanted, as_json))
 
 

@@ -19,6 +19,7 @@ from aiocopick.errors import FormatError, LayerError
 from aiocopick.models.base import FIRST_ERROR
 from aiocopick.models.naming import require_clean
 from aiocopick.models.objects import PickableObject
+from aiocopick.models.protocols import check_protocols
 from aiocopick.models.redaction import redact
 
 if TYPE_CHECKING:
@@ -72,9 +73,25 @@ class CopickConfig(BaseModel):
         return None if value is None else require_clean(value, info.field_name)
 
     @classmethod
-    def from_file(cls, filename: str | os.PathLike[str]) -> Self:
-        """The configuration in a JSON file; blocks on reading it."""
-        return cls.model_validate(json.loads(Path(filename).read_text(encoding="utf-8")))
+    def from_file(cls, filename: str | os.PathLike[str], *, allow_protocols: Iterable[str] = ()) -> Self:
+        """Read the configuration in a JSON file; blocks.
+
+        Parameters
+        ----------
+        filename : str or path
+            A JSON file on disk.
+        allow_protocols : iterable of str
+            Protocols that the file may name besides the usual ones (:mod:`aiocopick.models.protocols`).
+
+        Raises
+        ------
+        FormatError
+            The file names a protocol that is not allowed.
+        """
+        document = json.loads(Path(filename).read_text(encoding="utf-8"))
+        if isinstance(document, dict):
+            check_protocols(document, allow_protocols, path=os.fspath(filename))
+        return cls.model_validate(document)
 
     def to_json(self, indent: int | None = 4) -> str:
         """The configuration as :func:`parse_config` reads it again, secrets included: it goes into the user's file.

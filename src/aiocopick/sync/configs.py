@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,6 +12,7 @@ from aiocopick.errors import FormatError, NotFoundError
 from aiocopick.formats.json_bytes import parse_json
 from aiocopick.models.config import CopickConfig, CopickConfigFSSpec, parse_config
 from aiocopick.models.objects import PickableObject
+from aiocopick.models.protocols import check_protocols
 from aiocopick.sync.root import CopickRootFS, CopickRootMultilayer
 
 if TYPE_CHECKING:
@@ -30,7 +31,9 @@ def from_config(config: CopickConfig) -> CopickRootFS:
     return facade(AsyncRoot(config))
 
 
-def parse_text(text: str | bytes, *, path: str = "the configuration") -> CopickConfig:
+def parse_text(
+    text: str | bytes, *, path: str = "the configuration", allow_protocols: Iterable[str] = ()
+) -> CopickConfig:
     """The configuration in a JSON text.
 
     Raises
@@ -41,10 +44,11 @@ def parse_text(text: str | bytes, *, path: str = "the configuration") -> CopickC
     content = parse_json(text.encode() if isinstance(text, str) else text, path=path)
     if not isinstance(content, dict):
         raise FormatError(f"{path} is no JSON object, so it describes no project.", path=path)
+    check_protocols(content, allow_protocols, path=path)
     return parse_config(content)
 
 
-def read_file(path: str | os.PathLike[str]) -> CopickConfig:
+def read_file(path: str | os.PathLike[str], allow_protocols: Iterable[str] = ()) -> CopickConfig:
     """The configuration in a JSON file.
 
     Raises
@@ -59,39 +63,45 @@ def read_file(path: str | os.PathLike[str]) -> CopickConfig:
         content = Path(name).read_bytes()
     except FileNotFoundError:
         raise NotFoundError(f"There is no configuration at {name}; check the path.", path=name) from None
-    return parse_text(content, path=name)
+    return parse_text(content, path=name, allow_protocols=allow_protocols)
 
 
-def from_string(data: str) -> CopickRootFS:
+def from_string(data: str, *, allow_protocols: Iterable[str] = ()) -> CopickRootFS:
     """The project that a JSON text describes, as ``copick.from_string``.
 
     Parameters
     ----------
     data : str
         Content of a configuration file: copick's own form, or one of ours.
+    allow_protocols : iterable of str
+        Protocols that a configuration file may name besides the usual ones (``file``, ``memory``, S3, Google Cloud,
+        Azure, HTTP, SSH and SMB), chained targets included. What is passed as a URL, dict or object is not restricted.
 
     Returns
     -------
     CopickRootFS or CopickRootMultilayer
         No request was sent for it.
     """
-    return from_config(parse_text(data))
+    return from_config(parse_text(data, allow_protocols=allow_protocols))
 
 
-def from_file(path: str | os.PathLike[str]) -> CopickRootFS:
+def from_file(path: str | os.PathLike[str], *, allow_protocols: Iterable[str] = ()) -> CopickRootFS:
     """The project that a configuration file describes, as ``copick.from_file``.
 
     Parameters
     ----------
     path : str or path
         A JSON file on disk.
+    allow_protocols : iterable of str
+        Protocols that a configuration file may name besides the usual ones (``file``, ``memory``, S3, Google Cloud,
+        Azure, HTTP, SSH and SMB), chained targets included. What is passed as a URL, dict or object is not restricted.
 
     Returns
     -------
     CopickRootFS or CopickRootMultilayer
         No request was sent for it.
     """
-    return from_config(read_file(path))
+    return from_config(read_file(path, allow_protocols))
 
 
 def new_config(

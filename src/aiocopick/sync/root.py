@@ -85,11 +85,14 @@ class CopickRootFS(Blocking[AsyncRoot], CopickRoot):
         return cls._over(AsyncRoot.stack(members, default_write_layer, on_layer_error))
 
     @classmethod
-    def from_file(cls, path: str | os.PathLike[str]) -> Self:
-        """The project that a config JSON describes."""
+    def from_file(cls, path: str | os.PathLike[str], *, allow_protocols: Iterable[str] = ()) -> Self:
+        """Open the project that a config JSON describes.
+
+        See :func:`aiocopick.from_file`.
+        """
         from aiocopick.sync.configs import read_file
 
-        return cls(read_file(path))
+        return cls(read_file(path, allow_protocols))
 
     def save_config(self, config_path: str | os.PathLike[str]) -> None:
         """Write the configuration to a JSON file that opens this project again, secrets included."""

@@ -53,11 +53,12 @@ class FaultServer:
     without one) the answer is the honest one. Actions:
 
     - ``"ok"``: the honest answer.
+    - ``"later 2"``: the honest answer after 2 s.
     - ``"503"``, or any status; ``"503 2"`` sends ``Retry-After: 2`` with it.
     - ``"reset"``: the connection is cut before an answer. ``"lost"``: after the request has had its effect.
     - ``"truncate"``: half of the body, then the connection is cut. ``"short"``: half of it, without saying how long
     it is. - ``"no-length"``: all of it, without saying how long it is. - ``"whole"``: all of it, whatever range was
-    asked for. - ``"later 2"``: the honest answer after 2 s. ``"stall"``: nothing, until the client gives up. ``"hang"``: the head and half of the body, and then
+    asked for. - ``"stall"``: nothing, until the client gives up. ``"hang"``: the head and half of the body, and then
     nothing. - ``"redirect URL"``: a redirect.
 
     Parameters
