@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Iterator
+from typing import Any
 
 import pytest
 from hypothesis import settings
@@ -18,6 +19,7 @@ from tests.interop.fixtures import (
 from tests.isolation import isolate_environment, loopback_only
 from tests.leftovers import coroutine_of, without_leftovers
 from tests.servers.fixtures import (
+    RAN,
     azure_server,
     gcs_server,
     minio_server,
@@ -68,6 +70,14 @@ def stay_on_this_machine() -> Iterator[None]:
         yield
 
 
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int | None:
+    """Use all cores for whole rooms; single files and tests run in this process, where a debugger can stop them."""
+    if any(".py" in argument for argument in config.args):
+        config.option.dist = "no"
+        return 0
+    return None
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark tests by the fixtures they use, so that `-m "not minio"` means what it says."""
@@ -89,6 +99,19 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, None, None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(*target, without_leftovers(getattr(*target)))
         yield
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Send the controller of parallel workers the names of what this worker has used."""
+    output = getattr(session.config, "workeroutput", None)
+    if output is not None:
+        output["ran"] = sorted(session.config.stash.get(RAN, set()))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any, error: object) -> None:
+    """Collect the names of what a worker has used; one that crashed sent none."""
+    node.config.stash.setdefault(RAN, set()).update(getattr(node, "workeroutput", {}).get("ran", ()))
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:

@@ -51,6 +51,7 @@ def test_doctor_looks_at_what_uris_name(own_sample: Path) -> None:
     aiocopick("doctor", own_sample, "a:b:c").fails_with("more than one ':'")
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="file names are text here")
 def test_names_that_are_no_utf_8_are_told_by_every_command(own_sample: Path, tmp_path: Path) -> None:
     runs = os.fsencode(own_sample / "ExperimentRuns")

@@ -20,6 +20,8 @@ from aiocopick.sample import sample_config, write_sample
 from aiocopick.tables.schema import metadata_of
 from tests.distributed.cluster import DieOnce, Unloadable, count_points, two_workers
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def client() -> Iterator[Any]:

@@ -318,6 +318,7 @@ class _Vanishing(WrappedStorage):
         return await call()
 
 
+@pytest.mark.slow
 @pytest.mark.asyncio
 async def test_of_a_thousand_runs_those_that_are_not_whole_are_marked(root: AsyncRoot) -> None:
     names = [f"TS_{number:04}" for number in range(1000)]

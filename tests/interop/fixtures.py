@@ -8,8 +8,7 @@ import pytest
 
 from tests.interop.environments import PRERELEASE, STABLE, VERSIONS, RegistryUnreachableError, interpreter, is_made
 from tests.interop.project import CopickProject, odd_project_in_cache, project_in_cache
-
-USED = pytest.StashKey[set[str]]()
+from tests.servers.fixtures import RAN
 
 
 def _interpreter(version: str, config: pytest.Config) -> Path:
@@ -20,7 +19,7 @@ def _interpreter(version: str, config: pytest.Config) -> Path:
             f"copick {version} is not installed and the package registry does not answer: run "
             f"`python scripts/copick_env.py {version}` when it does ({error})"
         )
-    config.stash.setdefault(USED, set()).add(version)
+    config.stash.setdefault(RAN, set()).add(version)
     return python
 
 
@@ -56,7 +55,7 @@ def copick1_odd_project(copick1_python: Path) -> CopickProject:
 
 def environment_summary(config: pytest.Config) -> list[str]:
     """A line per version of copick: whether it ran, was not asked for, or is missing."""
-    used = config.stash.get(USED, set())
+    used = config.stash.get(RAN, set())
     lines = []
     for version in VERSIONS:
         if version in used:

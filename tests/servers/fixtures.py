@@ -24,7 +24,8 @@ from tests.servers.web import WebServer
 AnyServer = TypeVar("AnyServer", bound=Server)
 
 SERVERS: tuple[type[Server], ...] = (MotoServer, MinioServer, ToxiproxyServer, GcsServer, AzureServer)
-STARTED = pytest.StashKey[set[str]]()
+RAN = pytest.StashKey[set[str]]()
+"""Names of the servers, and versions of copick, that this run has used."""
 
 
 class MakeWebServer(Protocol):
@@ -35,7 +36,7 @@ def _serve(server: type[AnyServer], config: pytest.Config) -> Iterator[AnyServer
     if reason := server.missing():
         pytest.skip(reason)
     with server() as running:
-        config.stash.setdefault(STARTED, set()).add(server.name)
+        config.stash.setdefault(RAN, set()).add(server.name)
         yield running
 
 
@@ -89,7 +90,7 @@ def web_server() -> Iterator[MakeWebServer]:
 
 def server_summary(config: pytest.Config) -> list[str]:
     """A line per server: whether it ran, was not asked for, or is missing."""
-    started = config.stash.get(STARTED, set())
+    started = config.stash.get(RAN, set())
     lines = []
     for server in SERVERS:
         program = PROGRAMS.get(server.name)

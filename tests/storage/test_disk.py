@@ -161,6 +161,7 @@ async def test_a_cancelled_write_leaves_the_old_or_the_new(storage: Storage, roo
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system cannot fork")
+@pytest.mark.slow
 def test_no_crash_tears_a_file_or_loses_what_was_acknowledged(root: Path) -> None:
     program = """
         import asyncio, os, random, signal, sys, time

@@ -26,9 +26,12 @@ NUMBERS = (
 SHAPES = npst.array_shapes(min_dims=3, max_dims=3, max_side=7)
 VOLUMES = NUMBERS.flatmap(lambda dtype: numpy_arrays(shapes=SHAPES, dtype=dtype))
 
-pytestmark = pytest.mark.filterwarnings(
-    "ignore::zarr.errors.UnstableSpecificationWarning", "ignore::zarr.errors.ZarrUserWarning"
-)
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.filterwarnings(
+        "ignore::zarr.errors.UnstableSpecificationWarning", "ignore::zarr.errors.ZarrUserWarning"
+    ),
+]
 
 
 @pytest.fixture(scope="module", params=[2, 3])

@@ -12,6 +12,8 @@ from zarr.testing.stateful import ZarrHierarchyStateMachine, ZarrStoreStateMachi
 from aiocopick.storage.zarr_store import StorageStore
 from tests.volumes.places import Place
 
+pytestmark = pytest.mark.slow
+
 # A server answers some hundred requests a second, and each step lists and reads everything again.
 STEPS = {"local": (15, 25), "memory": (25, 25), "moto": (6, 12), "minio": (8, 15)}
 
