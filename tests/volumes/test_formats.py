@@ -14,6 +14,7 @@ from aiocopick.formats.ome_arrays import array_documents, describe_array, parse_
 from aiocopick.formats.ome_units import ANGSTROM_PER_UNIT, angstrom_per
 from aiocopick.formats.ome_writing import axis_names, empty_group_documents, group_documents
 from aiocopick.formats.volume_layout import chunking
+from aiocopick.formats.voxel_sizes import voxel_sizes
 
 AXES = [{"name": name, "type": "space", "unit": "angstrom"} for name in "zyx"]
 
@@ -40,8 +41,7 @@ def test_what_we_write_is_what_we_read(zarr_format: int, ndim: int) -> None:
     assert group.axes == axes
     assert group.metadata == {"a": 1}
     assert [dataset.path for dataset in group.datasets] == ["0", "1"]
-    assert group.voxel_size(0, 1.0) == (7.84, 7.84, 7.84)
-    assert group.voxel_size(1, 1.0) == (15.68, 15.68, 15.68)
+    assert voxel_sizes(group, None, [None] * 2) == [(7.84,) * 3, (15.68,) * 3]
 
 
 def test_channels_are_a_channel_axis_in_both_formats() -> None:
@@ -72,17 +72,6 @@ def test_zarr_json_wins() -> None:
 
 
 @pytest.mark.parametrize(
-    ("unit", "angstrom"),
-    [("nanometer", 10.0), ("micrometer", 1e4), ("meter", 1e10), ("picometer", 0.01), ("nm", 10.0), ("µm", 1e4)],
-)
-def test_other_units(unit: str | None, angstrom: float) -> None:
-    axes = [{"name": name, "type": "space"} | ({"unit": unit} if unit else {}) for name in "zyx"]
-    group = parse_v2({"multiscales": [{**one_level()["multiscales"][0], "axes": axes}]})
-    assert group is not None
-    assert group.voxel_size(0, 1.0) == pytest.approx((10 * angstrom,) * 3)
-
-
-@pytest.mark.parametrize(
     ("unit", "angstrom"), [("Angstrom", 1.0), (None, 1.0), ("nanometers", 10.0), ("micrometre", 1e4)]
 )
 def test_other_spellings(unit: str | None, angstrom: float) -> None:
@@ -94,38 +83,21 @@ def test_every_unit_of_the_specification_has_a_length() -> None:
         assert angstrom_per(unit) == length
 
 
-def test_scales_in_pixels_are_good_for_ratios() -> None:
-    axes = [{"name": name, "type": "space", "unit": "pixel"} for name in "zyx"]
-    datasets = [
-        {"path": str(index), "coordinateTransformations": [{"type": "scale", "scale": [2**index] * 3}]}
-        for index in range(3)
-    ]
-    group = parse_v2({"multiscales": [{"axes": axes, "datasets": datasets}]})
-    assert group is not None
-    assert group.voxel_size(2, 7.5) == (30.0, 30.0, 30.0)
-
-
-def test_a_level_without_scale_is_a_factor_coarser() -> None:
-    entry = {"axes": AXES, "datasets": [{"path": "s0"}, {"path": "s1"}]}
-    group = parse_v2({"multiscales": [entry]})
-    assert group is not None
-    assert [dataset.path for dataset in group.datasets] == ["s0", "s1"]
-    assert group.voxel_size(1, 5.0) == (10.0, 10.0, 10.0)
-
-
-def test_scales_of_the_whole_multiply() -> None:
-    common = [{"type": "scale", "scale": [2, 3, 4]}, {"type": "translation", "translation": [1, 1, 1]}]
-    group = parse_v2(one_level(coordinateTransformations=common))
-    assert group is not None
-    assert group.voxel_size(0, 1.0) == (20.0, 30.0, 40.0)
-
-
 def test_axes_in_another_order_are_found_by_name() -> None:
-    entry = {**one_level(scale=(1, 2, 3))["multiscales"][0], "axes": [{"name": name} for name in "xyz"]}
-    group = parse_v2({"multiscales": [entry]})
-    assert group is not None
-    assert group.voxel_size(0, 1.0) == (3.0, 2.0, 1.0)
-    assert spatial_axes(group.axes, 3, path="v.zarr") == (2, 1, 0)
+    for names in ("xyz", "XYZ"):
+        entry = {**one_level(scale=(1, 2, 3))["multiscales"][0], "axes": [{"name": name} for name in names]}
+        group = parse_v2({"multiscales": [entry]})
+        assert group is not None
+        assert group.datasets[0].transform.scale == (3.0, 2.0, 1.0)
+        assert spatial_axes(group.axes, 3, path="v.zarr") == (2, 1, 0)
+
+
+@pytest.mark.parametrize(
+    ("names", "ndim", "expected"),
+    [("zyx", 4, (1, 2, 3)), ("czyx", 3, (0, 1, 2)), ("xyz", 4, (3, 2, 1)), ("zyxc", 3, (0, 1, 2)), ("", 4, (1, 2, 3))],
+)
+def test_axes_of_another_number_are_those_at_the_end(names: str, ndim: int, expected: Any) -> None:
+    assert spatial_axes(tuple(names), ndim, path="v.zarr") == expected
 
 
 def test_plain_axis_names_of_old_versions() -> None:
@@ -141,22 +113,9 @@ def test_plain_axis_names_of_old_versions() -> None:
         {"multiscales": ["0"]},
         {"ome": 3},
         {"multiscales": [{"axes": AXES, "datasets": "0"}]},
-        {"multiscales": [{"axes": 7, "datasets": []}]},
-        {"multiscales": [{"axes": [{"name": 1}], "datasets": []}]},
-        {"multiscales": [{"axes": [{"name": "z"}, {"name": "z"}], "datasets": []}]},
         one_level(path=None),
         one_level(path="../outside"),
-        one_level(path="/0"),
         one_level(path=""),
-        one_level(scale=(1, 1)),
-        one_level(scale=(1, 1, 0)),
-        one_level(scale=(1, 1, -1)),
-        one_level(scale=(1, 1, "2")),
-        one_level(scale=(1, 1, 1, 1)),
-        one_level(scale=(1, 1, float("inf"))),
-        one_level(scale=(1, 1, 1e300)),
-        one_level(scale=(1, 1, 10**400)),
-        one_level(scale=(1, 1, 5e-324)),
         one_level(path="0\0"),
         {"multiscales": [{"axes": AXES, "datasets": [{"path": "0"}] * 1000}]},
     ],
@@ -168,9 +127,12 @@ def test_bad_group_metadata_names_the_file(attributes: Any) -> None:
 
 
 def test_what_a_message_quotes_is_cut() -> None:
-    with pytest.raises(FormatError, match="one per axis") as caught:
-        parse_v2(one_level(scale=(0,) * 100_000))
+    with pytest.raises(FormatError, match="names nothing") as caught:
+        parse_v2(one_level(path=["0"] * 100_000))
     assert len(str(caught.value)) < 1000
+    group = parse_v2(one_level(scale=(0,) * 100_000))
+    assert group is not None
+    assert len(group.notes[0]) < 1000
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"[1]", b"null", b'"x"', b"\xff\xfe", b"[" * 100_000])

@@ -19,6 +19,7 @@ from aiocopick.formats.pyramid import (
     downsample_mean,
     downsample_nearest,
     even_edges,
+    factor_between,
     level_shapes,
 )
 
@@ -215,3 +216,22 @@ def test_panoptic_values_must_mean_something() -> None:
         check_panoptic(labels, instances, [1])
     with pytest.raises(ValueError, match="1 background voxels"):
         check_panoptic(labels, np.array([1, 5, 0]), [1, 2])
+
+
+def test_factors_that_rounding_explains() -> None:
+    assert [factor_between(33, size) for size in (33, 17, 16, 11, 1)] == [1, 2, 2, 3, 33]
+    assert factor_between(30, 20) is None
+    assert factor_between(8, 9) is None
+    assert factor_between(3, 1) == 3
+    assert factor_between(3, 1, stated=2.0) == 2
+    assert factor_between(8, 0) is None
+
+
+@pytest.mark.parametrize("factors", [(1, 2, 2), (3, 1, 4), (1, 1, 1), (2, 2, 2)])
+def test_means_over_other_factors(factors: Any) -> None:
+    data = np.random.default_rng(0).normal(0, 100, (7, 9, 10))
+    expected = np.empty([-(-size // factor) for size, factor in zip(data.shape, factors, strict=True)])
+    for index in np.ndindex(*expected.shape):
+        block = tuple(slice(at * factor, (at + 1) * factor) for at, factor in zip(index, factors, strict=True))
+        expected[index] = data[block].mean()
+    np.testing.assert_allclose(downsample_mean(data, factors), expected, rtol=1e-4, atol=1e-3)

@@ -53,9 +53,14 @@ class AsyncVolume(AsyncEntity):
         """Angstrom per voxel of its finest level."""
         raise NotImplementedError
 
-    def _finest_voxel_size(self) -> float:
-        """Angstrom; counts where the stored metadata does not say."""
+    def _finest_voxel_size(self) -> float | None:
+        """Voxel size that the path states, in angstrom; None if it states none."""
         return self.voxel_size
+
+    async def _doubts(self) -> tuple[list[str], list[str]]:
+        """Sentences about descriptions that are nonsense, and about those that contradict the path or the arrays."""
+        await self._resolve()
+        return await self._state_of_volume().doubts(self._finest_voxel_size())
 
     # --- what is stored -----------------------------------------------------------------------------------------------
 
@@ -123,6 +128,9 @@ class AsyncVolume(AsyncEntity):
 
     async def levels(self) -> tuple[Level, ...]:
         """All levels, finest first: 2 requests, and one per level that was not asked for before, in 2 round trips.
+
+        The path gives the voxel size of the finest level that the file lists; the file only gives the ratios of its
+        levels and the order of its axes. For object maps, whose path says nothing, the file gives both.
 
         Raises
         ------

@@ -28,8 +28,11 @@ class AsyncMapVolume(AsyncDensity):
 
     @property
     def voxel_size(self) -> float:
-        """Not known before the map is opened: :meth:`levels` tells. Counts where the map does not say."""
+        """Not known before the map is opened: :meth:`levels` tells. 1 where the map does not say."""
         return 1.0
+
+    def _finest_voxel_size(self) -> None:
+        return None
 
     def zarr(self) -> Store | None:  # type: ignore[override]
         """The density map as a zarr 3 store. Sends no request.

@@ -21,6 +21,8 @@ from aiocopick.formats.ome import (
     spatial_axes,
 )
 from aiocopick.formats.ome_arrays import ARRAY_DOCUMENT, parse_array
+from aiocopick.formats.ome_transforms import Triple
+from aiocopick.formats.voxel_sizes import Voxels, contradictions, needs_shapes, ratio_of_shapes, voxel_sizes
 from aiocopick.storage.limits import gather
 
 if TYPE_CHECKING:
@@ -168,25 +170,46 @@ class VolumeState:
             )
         return NotFoundError(f"{self.where}: there is no level {path!r}, only {', '.join(known)}", path=self.where)
 
-    async def level(self, level: str | None, finest: float) -> tuple[LevelArray, Level]:
-        """One level's array, and its record.
+    async def level(self, level: str | None, finest: float | None) -> tuple[LevelArray, Level]:
+        """One level's array, and its record; the other levels are looked at where the file gives no scales.
 
         Parameters
         ----------
         level : str, optional
             Its path; None is the finest.
-        finest : float
+        finest : float, optional
             As for :meth:`levels`.
         """
         array, group = await self.array(level), await self.group()
-        named = [dataset.path for dataset in group.datasets]
-        if array.path in named:
-            return array, describe(array, group.voxel_size(named.index(array.path), finest))
-        # A group does not name all that is in it: shapes tell how much coarser than the finest level this one is.
-        whole = max((await self.array()).metadata.shape[-3:], default=1)
-        ratio = max(1, round(whole / max(1, *array.metadata.shape[-3:], 1)))
-        z, y, x = group.voxel_size(0, finest)
-        return array, describe(array, (z * ratio, y * ratio, x * ratio))
+        paths = [dataset.path for dataset in group.datasets]
+        if array.path not in paths:
+            # A group does not name all that is in it.
+            above = await self.array()
+            [*_, size] = voxel_sizes(group, finest, [None] * len(paths))[: paths.index(above.path) + 1]
+            fine, coarse = self._voxels(above, group), self._voxels(array, group)
+            if fine is not None and coarse is not None:
+                z, y, x = (value * ratio for value, ratio in zip(size, ratio_of_shapes(fine, coarse), strict=True))
+                size = (z, y, x)
+            return array, describe(array, size)
+        index = paths.index(array.path)
+        arrays = await self.arrays() if needs_shapes(group, index) else [array]
+        return array, describe(array, self._sizes(group, finest, arrays)[index])
+
+    def _sizes(self, group: OmeGroup, finest: float | None, arrays: Iterable[LevelArray]) -> list[Triple]:
+        """Voxel sizes of all that the group names, of which some arrays are known."""
+        return voxel_sizes(group, finest, self._shapes(group, arrays))
+
+    def _shapes(self, group: OmeGroup, arrays: Iterable[LevelArray]) -> list[Voxels | None]:
+        known = {array.path: self._voxels(array, group) for array in arrays}
+        return [known.get(dataset.path) for dataset in group.datasets]
+
+    def _voxels(self, array: LevelArray, group: OmeGroup) -> Voxels | None:
+        """Voxels along z, y, x; None for an array without three axes."""
+        shape = array.metadata.shape
+        if len(shape) < 3:
+            return None
+        z, y, x = (shape[axis] for axis in spatial_axes(group.axes, len(shape), path=array.path))
+        return z, y, x
 
     async def spatial_axes(self, level: str | None) -> tuple[int, int, int]:
         """Where z, y and x are in a level's array.
@@ -194,7 +217,7 @@ class VolumeState:
         Raises
         ------
         FormatError
-            It has fewer axes, or others than the group names.
+            It has fewer axes.
         """
         array, group = await self.array(level), await self.group()
         return spatial_axes(group.axes, array.metadata.ndim, path=f"{self.where}/{array.path}")
@@ -204,18 +227,32 @@ class VolumeState:
         group = await self.group()
         return await gather(self.array, [dataset.path for dataset in group.datasets], limit=self.limits.max_concurrency)
 
-    async def levels(self, finest: float) -> tuple[Level, ...]:
+    async def levels(self, finest: float | None) -> tuple[Level, ...]:
         """All levels, finest first.
 
         Parameters
         ----------
-        finest : float
-            Voxel size of the entity, angstrom; counts where the metadata does not say.
+        finest : float, optional
+            Voxel size of the finest level that the path states, in angstrom; None if it states none.
         """
-        group = await self.group()
-        return tuple(
-            describe(array, group.voxel_size(index, finest)) for index, array in enumerate(await self.arrays())
-        )
+        group, arrays = await self.group(), await self.arrays()
+        sizes = dict(zip([item.path for item in group.datasets], self._sizes(group, finest, arrays), strict=True))
+        return tuple(describe(array, sizes[array.path]) for array in arrays)
+
+    async def doubts(self, finest: float | None) -> tuple[list[str], list[str]]:
+        """Descriptions that are nonsense and were ignored, and those that contradict the path or the arrays.
+
+        Parameters
+        ----------
+        finest : float, optional
+            As for :meth:`levels`.
+        """
+        group, arrays = await self.group(), await self.arrays()
+        notes = [*group.notes, *(f"level {array.path!r}: {note}" for array in arrays for note in array.metadata.notes)]
+        ndims = {array.metadata.ndim for array in arrays}
+        if group.axes and ndims != {len(group.axes)}:
+            notes.append(f"the group names the axes {', '.join(group.axes)}, its arrays have {sorted(ndims)} axes")
+        return notes, list(contradictions(group, finest, self._shapes(group, arrays)))
 
 
 def describe(array: LevelArray, voxel_size: tuple[float, float, float]) -> Level:

@@ -1,17 +1,21 @@
-"""OME-Zarr group metadata: which levels a volume has, at which voxel size, along which axes.
+"""OME-Zarr group metadata: which levels a volume has, along which axes, and how their voxel sizes compare.
 
 OME-Zarr 0.4 is kept in the ``.zattrs`` of a zarr 2 group, 0.5 under ``ome`` in the attributes of a zarr 3 group
-(https://ngff.openmicroscopy.org). What CoPick 1.31 and 2.0 write is a subset of that. CPU only.
+(https://ngff.openmicroscopy.org). What CoPick 1.31 and 2.0 write is a subset of that.
+
+What is needed to read voxels (the list of levels and their paths) is checked strictly. What only describes them (axes,
+units, transformations, names, versions) never makes a volume unreadable: nonsense in it is ignored, and kept in
+:attr:`OmeGroup.notes`. CPU only.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeAlias
 
 from aiocopick.formats.ome_documents import parse_document, refuse
-from aiocopick.formats.ome_units import angstrom_per
+from aiocopick.formats.ome_transforms import UNKNOWN, Transform, parse_transforms
 
 SPATIAL = ("z", "y", "x")
 GROUP_DOCUMENTS = ("zarr.json", ".zattrs")
@@ -19,8 +23,8 @@ GROUP_DOCUMENTS = ("zarr.json", ".zattrs")
 PLAIN_LEVELS = ("0", "s0")
 """What the finest level of a group without multiscale metadata is called."""
 MAX_LEVELS = 64
-_LEAST_SCALE, _MOST_SCALE = 1e-100, 1e100
-"""Far beyond any length, in any unit; beyond them, positions and their ratios overflow."""
+
+Units: TypeAlias = tuple[str | None, str | None, str | None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,12 +35,12 @@ class Dataset:
     ----------
     path : str
         Of the array below the group (``"0"``, ``"s0"``).
-    scale : tuple of float, optional
-        Along z, y, x: angstrom where the group's units are lengths, else relative. None when the group does not say.
+    transform : Transform
+        Position of its voxels, in the units of the axes; that of the whole image is included.
     """
 
     path: str
-    scale: tuple[float, float, float] | None = None
+    transform: Transform = UNKNOWN
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,40 +55,20 @@ class OmeGroup:
         Finest first; empty for a group without multiscale metadata.
     axes : tuple of str
         Names of the axes in array order; empty when the group does not say.
-    absolute : bool
-        Whether the scales are angstrom.
+    units : tuple of str, optional
+        Units along z, y, x; None where the group does not say.
     metadata : dict
         The ``metadata`` object of the multiscale entry.
+    notes : tuple of str
+        A sentence for each value that was ignored because it is nonsense.
     """
 
     zarr_format: int
     datasets: tuple[Dataset, ...] = ()
     axes: tuple[str, ...] = ()
-    absolute: bool = True
+    units: Units = (None, None, None)
     metadata: dict[str, Any] = field(default_factory=dict)
-
-    def voxel_size(self, level: int, finest: float) -> tuple[float, float, float]:
-        """Voxel size of a level along z, y, x, in angstrom.
-
-        Parameters
-        ----------
-        level : int
-            Index in `datasets`.
-        finest : float
-            Voxel size of the entity, angstrom: the finest level's where the group does not say, or says it in a unit
-            that is no length. A level without scale is taken to be a factor 2 coarser than the one before it.
-        """
-        scale = self.datasets[level].scale
-        if scale is None:
-            return (finest * 2**level,) * 3
-        if self.absolute:
-            return scale
-        reference = self.datasets[0].scale or scale
-        return (
-            finest * scale[0] / reference[0],
-            finest * scale[1] / reference[1],
-            finest * scale[2] / reference[2],
-        )
+    notes: tuple[str, ...] = ()
 
 
 def parse_group(documents: Mapping[str, bytes | None], *, path: str) -> OmeGroup | None:
@@ -137,93 +121,83 @@ def _parse_attributes(attributes: Any, zarr_format: int, *, path: str) -> OmeGro
     if not isinstance(multiscales, list) or not isinstance(multiscales[0], dict):
         refuse(path, "'multiscales' is not a list of objects")
     entry = multiscales[0]
-    names, units = _parse_axes(entry.get("axes"), path=path)
-    common = _parse_scale(entry.get("coordinateTransformations"), names, path=path)
     found = entry.get("datasets")
+    if found is None:
+        return OmeGroup(zarr_format=zarr_format)
     if not isinstance(found, list) or len(found) > MAX_LEVELS:
         refuse(path, f"'datasets' is not a list of at most {MAX_LEVELS} levels")
-    factors = [angstrom_per(unit) for unit in units]
-    absolute = None not in factors
-    datasets = tuple(
-        _parse_dataset(item, names, common, [factor or 1.0 for factor in factors] if absolute else [1.0] * 3, path=path)
-        for item in found
-    )
+    notes: list[str] = []
+    names, count, units = _parse_axes(entry.get("axes"), notes)
+    positions = _positions(names, len(names)) if names else None
+
+    def transform(item: dict[str, Any], of: str) -> Transform:
+        return parse_transforms(item.get("coordinateTransformations"), positions, count, of=of, notes=notes)
+
+    whole = transform(entry, "the image")
+    datasets = []
+    for item in found:
+        level = _level_path(item, path)
+        datasets.append(Dataset(path=level, transform=transform(item, f"level {level!r}").within(whole)))
     metadata = entry.get("metadata")
     return OmeGroup(
         zarr_format=zarr_format,
-        datasets=datasets,
+        datasets=tuple(datasets),
         axes=names,
-        absolute=absolute,
+        units=units,
         metadata=metadata if isinstance(metadata, dict) else {},
+        notes=tuple(notes),
     )
 
 
-def _parse_axes(axes: Any, *, path: str) -> tuple[tuple[str, ...], tuple[str | None, str | None, str | None]]:
-    """Names of all axes, units of z, y, x."""
+def _parse_axes(axes: Any, notes: list[str]) -> tuple[tuple[str, ...], int, Units]:
+    """Names of all axes (none if they are unusable), their number, and the units of z, y, x."""
     if axes is None:
-        return (), (None, None, None)
+        return (), 0, (None, None, None)
     # Version 0.3 lists plain names, later ones objects.
-    items = [{"name": axis} if isinstance(axis, str) else axis for axis in axes] if isinstance(axes, list) else None
-    if items is None or not all(isinstance(axis, dict) and isinstance(axis.get("name"), str) for axis in items):
-        refuse(path, "'axes' is not a list of named axes")
-    names = tuple(axis["name"] for axis in items)
-    if len(set(names)) != len(names):
-        refuse(path, f"axes {', '.join(names)} are not unique")
-    units: dict[str, str | None] = {}
-    for axis in items:
-        unit = axis.get("unit")
+    items = [{"name": axis} if isinstance(axis, str) else axis for axis in axes] if isinstance(axes, list) else []
+    if len(items) < 3 or not all(isinstance(axis, dict) for axis in items):
+        notes.append("'axes' is not a list of at least three axes")
+        return (), 0, (None, None, None)
+    names: tuple[str, ...] = ()
+    if not all(isinstance(axis.get("name"), str) for axis in items):
+        notes.append("not every axis has a name")
+    else:
+        names = tuple(_axis_name(axis["name"]) for axis in items)
+        if len(set(names)) != len(names):
+            notes.append(f"the axes {', '.join(names)} are not unique")
+            names = ()
+    positions = _positions(names, len(items))
+    units = []
+    for position in positions:
+        unit = items[position].get("unit")
         if unit is not None and not isinstance(unit, str):
-            refuse(path, f"the unit of axis {axis['name']} is not text")
-        units[axis["name"]] = unit
-    return names, (units.get("z"), units.get("y"), units.get("x"))
+            notes.append(f"the unit of axis {position} is not text")
+            unit = None
+        units.append(unit or None)
+    z, y, x = units
+    return names, len(items), (z, y, x)
 
 
-def _parse_dataset(
-    item: Any, names: tuple[str, ...], common: tuple[float, float, float] | None, factors: list[float], *, path: str
-) -> Dataset:
+def _axis_name(name: str) -> str:
+    """A name of an axis; those of space in the spelling of the specification."""
+    plain = name.strip().casefold()
+    return plain if plain in SPATIAL else name
+
+
+def _level_path(item: Any, where: str) -> str:
     level = item.get("path") if isinstance(item, dict) else None
-    if not isinstance(level, str) or not is_level_path(level):
-        refuse(path, f"a level's path is {level!r}, which names nothing below the group")
-    scale = _parse_scale(item.get("coordinateTransformations"), names, path=path)
-    if scale is None:
-        return Dataset(path=level, scale=None)
-    z, y, x = (
-        own * shared * factor for own, shared, factor in zip(scale, common or (1.0, 1.0, 1.0), factors, strict=True)
-    )
-    if not all(_LEAST_SCALE <= value <= _MOST_SCALE for value in (z, y, x)):
-        refuse(path, f"the scale of level {level!r} comes to {z, y, x}, which is no voxel size")
-    return Dataset(path=level, scale=(z, y, x))
+    if isinstance(level, int) and not isinstance(level, bool):
+        level = str(level)
+    # Written by others with "./" before it or "/" after it, which says the same.
+    plain = "/".join(part for part in level.split("/") if part not in ("", ".")) if isinstance(level, str) else ""
+    if level is None or not is_level_path(plain):
+        refuse(where, f"a level's path is {level!r}, which names nothing below the group")
+    return plain
 
 
 def is_level_path(level: str) -> bool:
     """Whether a level's path stays below its group."""
     return all(segment not in ("", ".", "..") for segment in level.split("/")) and not {"\\", "\0"} & set(level)
-
-
-def _parse_scale(transformations: Any, names: tuple[str, ...], *, path: str) -> tuple[float, float, float] | None:
-    """The product of the scales of a list of transformations, along z, y, x."""
-    if transformations is None:
-        return None
-    if not isinstance(transformations, list):
-        refuse(path, "'coordinateTransformations' is not a list")
-    found: tuple[float, float, float] | None = None
-    for item in transformations:
-        if not isinstance(item, dict):
-            refuse(path, "a coordinate transformation is not an object")
-        if item.get("type") != "scale" or "scale" not in item:
-            continue
-        scale = item["scale"]
-        if (
-            not isinstance(scale, list)
-            or len(scale) < 3
-            or not all(isinstance(value, int | float) and 0 < value <= _MOST_SCALE for value in scale)
-        ):
-            refuse(path, f"a scale is {scale!r}, not positive numbers, one per axis")
-        if names and len(names) != len(scale):
-            refuse(path, f"a scale has {len(scale)} numbers for {len(names)} axes")
-        z, y, x = (float(scale[index]) for index in spatial_axes(names, len(scale), path=path))
-        found = (z, y, x) if found is None else (found[0] * z, found[1] * y, found[2] * x)
-    return found
 
 
 def spatial_axes(names: tuple[str, ...], ndim: int, *, path: str) -> tuple[int, int, int]:
@@ -232,12 +206,16 @@ def spatial_axes(names: tuple[str, ...], ndim: int, *, path: str) -> tuple[int, 
     Raises
     ------
     FormatError
-        The array has fewer than three axes, or another number of axes than the group names.
+        The array has fewer than three axes.
     """
     if ndim < 3:
         refuse(path, f"a volume has at least 3 axes, this one {ndim}")
-    if names and len(names) != ndim:
-        refuse(path, f"the group names {len(names)} axes, its arrays have {ndim}")
-    if not all(axis in names for axis in SPATIAL):
-        return (ndim - 3, ndim - 2, ndim - 1)
-    return (names.index("z"), names.index("y"), names.index("x"))
+    return _positions(names, ndim)
+
+
+def _positions(names: tuple[str, ...], ndim: int) -> tuple[int, int, int]:
+    # Where the group names more or fewer axes than there are, they are those at the end: leading ones are left out.
+    shift = ndim - len(names)
+    if all(axis in names and names.index(axis) + shift >= 0 for axis in SPATIAL):
+        return (names.index("z") + shift, names.index("y") + shift, names.index("x") + shift)
+    return (ndim - 3, ndim - 2, ndim - 1)

@@ -38,6 +38,8 @@ class ArrayMetadata:
         In native byte order.
     document : dict
         The metadata itself, checked.
+    notes : tuple of str
+        A sentence for each description that was left out of `document` because it is nonsense.
     """
 
     zarr_format: int
@@ -46,6 +48,7 @@ class ArrayMetadata:
     inner_chunks: tuple[int, ...]
     dtype: np.dtype[Any]
     document: dict[str, Any]
+    notes: tuple[str, ...] = ()
 
     @property
     def ndim(self) -> int:
@@ -139,14 +142,32 @@ def _parse_v3(document: dict[str, Any], *, path: str) -> ArrayMetadata:
     for name, configuration in named(codecs, path=path):
         if name == "sharding_indexed":
             inner = _extents(configuration.get("chunk_shape"), "chunk_shape of shards", 1, path=path)
+    shape = _extents(document.get("shape"), "shape", 0, path=path)
+    document, notes = _described(document, len(shape))
     return ArrayMetadata(
         zarr_format=3,
-        shape=_extents(document.get("shape"), "shape", 0, path=path),
+        shape=shape,
         chunks=chunks,
         inner_chunks=inner,
         dtype=np.dtype(dtype),
         document=document,
+        notes=notes,
     )
+
+
+def _described(document: dict[str, Any], ndim: int) -> tuple[dict[str, Any], tuple[str, ...]]:
+    """The document without descriptions of the voxels that zarr refuses."""
+    notes = []
+    names = document.get("dimension_names")
+    if names is not None and not (
+        isinstance(names, list) and len(names) == ndim and all(name is None or isinstance(name, str) for name in names)
+    ):
+        notes.append("'dimension_names' is not a name, or null, per axis")
+        document = {key: value for key, value in document.items() if key != "dimension_names"}
+    if not isinstance(document.get("attributes") or {}, dict):
+        notes.append("'attributes' is not an object")
+        document = document | {"attributes": {}}
+    return document, tuple(notes)
 
 
 def _extents(value: Any, what: str, least: int, *, path: str) -> tuple[int, ...]:

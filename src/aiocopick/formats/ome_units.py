@@ -57,7 +57,7 @@ def angstrom_per(unit: str | None) -> float | None:
     Parameters
     ----------
     unit : str, optional
-        As the axis of an OME-Zarr group states it; an axis without unit is in angstrom, as CoPick reads it.
+        Of an axis of an OME-Zarr group; an axis without unit is in angstrom, as CoPick reads it.
 
     Returns
     -------
@@ -66,6 +66,9 @@ def angstrom_per(unit: str | None) -> float | None:
     """
     if unit is None or unit == "":
         return 1.0
-    name = unit.strip().casefold()
-    name = _SYMBOLS.get(name, name)
-    return ANGSTROM_PER_UNIT.get(name) or ANGSTROM_PER_UNIT.get(name.removesuffix("s").replace("metre", "meter"))
+    name = unit.strip().casefold().replace("metre", "meter")
+    for spelling in (name, name.removesuffix("s") if len(name) > 3 else name):
+        known = ANGSTROM_PER_UNIT.get(_SYMBOLS.get(spelling, spelling))
+        if known is not None:
+            return known
+    return None

@@ -1,18 +1,27 @@
-"""Coarser levels of a volume: half as many voxels along z, y and x, shapes rounded up.
+"""Coarser levels of a volume. Those that we write have half as many voxels along z, y and x, shapes rounded up.
 
-Tomograms by local mean, labels by taking the voxel at even positions. A voxel at the end of an odd axis is the mean of
+Tomograms by local mean, labels by taking the first voxel of each block. A voxel at the end of an odd axis is the mean of
 the voxels that exist; CoPick's ``downscale_local_mean`` averages them with zeros.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, TypeAlias
+from math import prod
+from typing import Any, Protocol, TypeAlias
 
 import numpy as np
 
 Array: TypeAlias = np.ndarray[Any, Any]
-Downsample: TypeAlias = Callable[[Array], Array]
+Factors: TypeAlias = tuple[int, ...]
+"""Voxels that become one voxel of the coarser level, along each axis of an array."""
+
+
+class Downsample(Protocol):
+    """A way to make a volume coarser."""
+
+    def __call__(self, data: Array, factors: Factors | None = None) -> Array:
+        """As :func:`downsample_mean`."""
+        ...
 
 
 def coarser_shape(shape: tuple[int, ...]) -> tuple[int, ...]:
@@ -28,27 +37,58 @@ def level_shapes(shape: tuple[int, ...], levels: int) -> list[tuple[int, ...]]:
     return shapes
 
 
-def downsample_mean(data: Array) -> Array:
-    """Halve the last three axes by local mean.
+def factor_between(fine: int, coarse: int, stated: float | None = None) -> int | None:
+    """Return the whole number of voxels of a level that make one of the coarser level.
+
+    Parameters
+    ----------
+    fine, coarse : int
+        Voxels along an axis; the coarser level may have been rounded up or down.
+    stated : float, optional
+        Ratio of the scales of the two levels: chooses where rounding allows several factors.
+
+    Returns
+    -------
+    int or None
+        None if no factor gives that shape.
+    """
+    if coarse < 1 or coarse > fine:
+        return 1 if fine == coarse else None
+    ratio = fine / coarse
+    wanted: list[int] = [round(stated)] if stated is not None and 1 <= stated <= fine + 1 else []
+    for factor in (*wanted, 1 if fine == coarse else round(ratio), int(ratio), int(ratio) + 1):
+        if factor >= 1 and coarse in (fine // factor, -(-fine // factor)):
+            return factor
+    return None
+
+
+def downsample_mean(data: Array, factors: Factors | None = None) -> Array:
+    """Make a volume coarser by local mean.
 
     Parameters
     ----------
     data : ndarray, shape (..., Z, Y, X)
-        Any number type; cut at even positions of the volume, so that no pair of voxels is split.
+        Any number type; cut so that no block of voxels that become one is split.
+    factors : tuple of int, optional
+        Voxels that become one, along each axis of the array; by default 2 along the last three.
 
     Returns
     -------
     ndarray
         Of the same type, shapes rounded up. Means of integers are rounded to the nearest.
     """
+    factors = factors or halves(data.ndim)
+    if all(factor == 1 for factor in factors):
+        return data
     if data.dtype.kind in "fc":
         work = np.dtype(np.float32) if data.dtype == np.float16 else data.dtype
     else:
-        # Sums of eight small integers are exact in single precision.
-        work = np.dtype(np.float32) if data.dtype.itemsize <= 2 else np.dtype(np.float64)
+        # Sums of a few small integers are exact in single precision.
+        work = np.dtype(np.float32) if data.dtype.itemsize <= 2 and prod(factors) <= 256 else np.dtype(np.float64)
     result = data
-    for axis in (-3, -2, -1):
-        result = _halve(result, axis, work)
+    for axis, factor in enumerate(factors):
+        if factor > 1:
+            result = _averaged(result, axis, factor, work)
     if data.dtype.kind in "iu":
         return _to_integers(result, data.dtype)
     if data.dtype.kind == "b":
@@ -56,21 +96,28 @@ def downsample_mean(data: Array) -> Array:
     return result.astype(data.dtype, copy=False)
 
 
-def _halve(data: Array, axis: int, work: np.dtype[Any]) -> Array:
+def halves(ndim: int) -> Factors:
+    """Return the factors of the pyramids that we write: 2 along the last three axes."""
+    return (1,) * (ndim - 3) + (2, 2, 2)
+
+
+def _averaged(data: Array, axis: int, factor: int, work: np.dtype[Any]) -> Array:
     size = data.shape[axis]
-    pairs = size // 2
-    before = (slice(None),) * (data.ndim + axis)
+    whole = size // factor
+    before = (slice(None),) * axis
     shape = list(data.shape)
-    shape[axis] = size - pairs
+    shape[axis] = -(-size // factor)
     result = np.empty(shape, work)
-    if pairs:
-        low = data[(*before, slice(0, 2 * pairs, 2))]
-        high = data[(*before, slice(1, 2 * pairs, 2))]
-        mean = result[(*before, slice(0, pairs))]
-        np.add(low, high, out=mean, dtype=work, casting="unsafe")
-        mean *= work.type(0.5)
-    if size % 2:
-        result[(*before, slice(pairs, None))] = data[(*before, slice(size - 1, None))]
+    if whole:
+        parts = [data[(*before, slice(at, whole * factor, factor))] for at in range(factor)]
+        mean = result[(*before, slice(0, whole))]
+        np.add(parts[0], parts[1], out=mean, dtype=work, casting="unsafe")
+        for part in parts[2:]:
+            np.add(mean, part, out=mean, dtype=work, casting="unsafe")
+        mean /= work.type(factor)
+    if size % factor:
+        rest = data[(*before, slice(whole * factor, None))]
+        result[(*before, slice(whole, None))] = rest.mean(axis=axis, keepdims=True, dtype=work)
     return result
 
 
@@ -82,15 +129,17 @@ def _to_integers(mean: Array, dtype: np.dtype[Any]) -> Array:
     return rounded.astype(dtype)
 
 
-def downsample_nearest(data: Array) -> Array:
-    """Halve the last three axes by taking the voxels at even positions.
+def downsample_nearest(data: Array, factors: Factors | None = None) -> Array:
+    """Make a volume coarser by taking the first voxel of each block.
 
     Parameters
     ----------
     data : ndarray, shape (..., Z, Y, X)
         Labels; channels are taken at the same voxels, so that label and instance stay together.
+    factors : tuple of int, optional
+        As for :func:`downsample_mean`.
     """
-    return data[..., ::2, ::2, ::2]
+    return data[tuple(slice(None, None, factor) for factor in factors or halves(data.ndim))]
 
 
 def even_edges(edges: tuple[int, ...], shape: tuple[int, ...]) -> tuple[int, ...]:

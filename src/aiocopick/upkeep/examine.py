@@ -37,7 +37,8 @@ async def examine(
     """Read everything in a project and say what is wrong with it.
 
     Names that cannot be parsed; temporary files of writes that were killed; picks, meshes, filaments and ``.meta`` files
-    that cannot be understood; volumes without levels, or with metadata that cannot be understood; feature maps without
+    that cannot be understood; volumes without levels, or with metadata that cannot be understood, is ignored because it
+    is nonsense, or contradicts the path (voxel size, origin) or the arrays (ratios of levels); feature maps without
     their tomogram; annotations of objects that the configuration does not name (when it names any); points whose
     coordinates are no finite numbers, or that lie outside every tomogram of their run. In a stack of layers that holds
     for every layer: for what another layer hides as well.
@@ -135,17 +136,22 @@ def _places(item: AsyncEntity) -> Iterator[Any]:
 
 async def _volumes(volumes: Sequence[Any], run: str | None) -> list[Finding]:
     findings = []
-    for volume, result in zip(volumes, await gather_results(_levels, volumes, limit=_VOLUMES_AT_ONCE), strict=True):
+    for volume, result in zip(volumes, await gather_results(_doubts, volumes, limit=_VOLUMES_AT_ONCE), strict=True):
         if isinstance(result, NotFoundError):
             detail = f"created and not written, or its writing was interrupted ({result})"
             findings.append(Finding(problem="unfinished volume", run=run, path=volume.path, detail=detail))
         elif isinstance(result, CopickError):
             findings.append(Finding(problem="broken volume", run=run, path=volume.path, detail=str(result)))
+        else:
+            for problem, sentences in zip(("nonsense in metadata", "contradicting metadata"), result, strict=True):
+                if sentences:
+                    detail = "; ".join(sentences)
+                    findings.append(Finding(problem=problem, run=run, path=volume.path, detail=detail))
     return findings
 
 
-async def _levels(volume: AsyncVolume) -> Any:
-    return await volume.levels()
+async def _doubts(volume: AsyncVolume) -> tuple[list[str], list[str]]:
+    return await volume._doubts()
 
 
 def _unknown_objects(run: AsyncRun, files: Iterable[AsyncFile]) -> Iterator[Finding]:

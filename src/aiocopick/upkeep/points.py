@@ -23,11 +23,15 @@ _VOLUMES_AT_ONCE = 16
 async def extent_of(tomograms: Sequence[AsyncTomogram]) -> NDArray[np.float64] | None:
     """The far corner (x, y, z in angstrom) of all tomograms together; None when none can be measured."""
     corners = []
-    for result in await gather_results(AsyncTomogram.levels, tomograms, limit=_VOLUMES_AT_ONCE):
+    for result in await gather_results(_far_corner, tomograms, limit=_VOLUMES_AT_ONCE):
         if not isinstance(result, CopickError):
-            finest = result[0]
-            corners.append(np.array(finest.shape[-3:]) * np.array(finest.voxel_size))
+            corners.append(result)
     return np.max(corners, axis=0)[::-1] if corners else None
+
+
+async def _far_corner(tomogram: AsyncTomogram) -> NDArray[np.float64]:
+    finest = (await tomogram.levels())[0]
+    return np.array([finest.shape[axis] for axis in await tomogram._spatial_axes(finest.path)]) * finest.voxel_size
 
 
 async def misplaced(item: AsyncPicks | AsyncFilaments, extent: NDArray[np.float64] | None) -> list[Finding]:
