@@ -236,11 +236,19 @@ class FilesystemLayer:
 
     async def ensure(self, *, create: bool = False) -> bool:
         """Whether there is a directory of runs; an object store needs a file in it for that."""
-        if await self.storage.exists(RUNS):
+        if await self._has_runs():
             return True
         if create:
             await self.storage.write(meta_key(RUNS), b"{}")
         return create
+
+    async def _has_runs(self) -> bool:
+        try:
+            entry = await self.storage.stat(RUNS)
+        except NotFoundError:
+            return False
+        # Some web servers do not tell a folder from a file before it is listed, others answer everything alike.
+        return entry.is_prefix or bool(await self.storage.list(RUNS))
 
     async def load(self, located: Located) -> Loaded:
         """Read and decode one file: one request."""

@@ -51,6 +51,24 @@ class TruncatedError(OSError):
     """Fewer bytes arrived than were promised, or their number cannot be known."""
 
 
+class AnswerError(Exception):
+    """An answer that is not what was asked for. The text says what came instead; asking again does not help."""
+
+
+def not_a_listing(what: str) -> AnswerError:
+    """Return the error for an answer to a listing that does not list anything.
+
+    Parameters
+    ----------
+    what : str
+        What came instead, such as ``"a page of text/html"``.
+    """
+    return AnswerError(
+        f"the server answered with {what}, which is not a listing, so it cannot be seen what is stored there; "
+        "check the address, and if the server has no listings, open the project with a catalogue (catalog=)"
+    )
+
+
 MISSING = "nothing is stored there"
 DENIED = "access denied; check the credentials and their rights"
 
@@ -61,6 +79,9 @@ def status_fault(status: int, reason: str = "", headers: Mapping[str, str] | Non
         return Fault(NotFoundError, MISSING)
     if status in (401, 403, 407):
         return Fault(AccessDeniedError, DENIED)
+    if 300 <= status < 400 and status != 304:
+        text = f"the server answered {status}, a redirect, which is not followed; give the address that it leads to"
+        return Fault(StorageError, text)
     text = f"the server answered {status} {reason}".rstrip()
     return Fault(StorageError, text, status in RETRIED_STATUS, retry_after(headers or {}))
 
@@ -91,6 +112,8 @@ _PASSING_ERRNOS = frozenset({errno.EAGAIN, errno.EINTR, errno.EMFILE, errno.ENFI
 
 def common_fault(error: BaseException) -> Fault:
     """What an exception means that every backend may raise: of the system, asyncio, aiohttp or ssl."""
+    if isinstance(error, AnswerError):
+        return Fault(StorageError, str(error))
     if isinstance(error, TruncatedError):
         return Fault(StorageError, f"the answer was cut short ({error})", retry=True)
     if type(error).__name__ == "ClientPayloadError":

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from aiocopick.testing.awaited import Awaited
 from aiocopick.testing.contents import CONTENTS, HOSTILE_KEYS
-from aiocopick.testing.faults import FaultServer
+from aiocopick.testing.faults import Answer, FaultServer, Request
 from aiocopick.testing.wrappers import CountingStorage, FaultStorage, LatencyStorage, WrappedStorage
 
 if TYPE_CHECKING:
@@ -20,12 +20,14 @@ __all__ = [
     "CONTENTS",
     "CONTRACT_OBJECTS",
     "HOSTILE_KEYS",
+    "Answer",
     "Awaited",
     "CountingStorage",
     "FaultServer",
     "FaultStorage",
     "LatencyStorage",
     "ReadContract",
+    "Request",
     "RootContract",
     "StorageContract",
     "WrappedStorage",

@@ -7,10 +7,10 @@ import contextlib
 import hashlib
 import threading
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import TracebackType
-from typing import Self
+from typing import Self, TypeAlias
 from urllib.parse import unquote, urlsplit
 
 
@@ -31,7 +31,10 @@ class Request:
 
 @dataclass(slots=True)
 class Answer:
-    """An answer before it is spoiled."""
+    """An answer before it is spoiled; in a plan, the answer that is given as it is.
+
+    With the header ``transfer-encoding`` the length is left out, and with the status 204 or 304.
+    """
 
     status: int = 200
     headers: dict[str, str] = field(default_factory=dict)
@@ -41,9 +44,13 @@ class Answer:
         """Status line and headers."""
         lines = [f"HTTP/1.1 {self.status} Scripted"]
         lines += [f"{name}: {value}" for name, value in self.headers.items() if name != "content-length"]
-        if length:
+        if length and self.status not in (204, 304) and "transfer-encoding" not in self.headers:
             lines.append(f"content-length: {self.headers.get('content-length', len(self.body))}")
         return ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1")
+
+
+Action: TypeAlias = str | Answer | Callable[[Request], Answer]
+"""What happens to a request: see :class:`FaultServer`."""
 
 
 class FaultServer:
@@ -59,7 +66,8 @@ class FaultServer:
     - ``"truncate"``: half of the body, then the connection is cut. ``"short"``: half of it, without saying how long
     it is. - ``"no-length"``: all of it, without saying how long it is. - ``"whole"``: all of it, whatever range was
     asked for. - ``"stall"``: nothing, until the client gives up. ``"hang"``: the head and half of the body, and then
-    nothing. - ``"redirect URL"``: a redirect.
+    nothing. - ``"redirect URL"``: a redirect; ``"redirect URL 307"``: one with this status. - An :class:`Answer`, or a
+    function from the :class:`Request` to one: that answer.
 
     Parameters
     ----------
@@ -83,8 +91,8 @@ class FaultServer:
         self.requests: list[Request] = []
         self.peak = 0
         self._in_flight = 0
-        self._plans: dict[str, list[str]] = {}
-        self._always: str | None = None
+        self._plans: dict[str, list[Action]] = {}
+        self._always: Action | None = None
         self._server: asyncio.Server | None = None
         self._connections: set[asyncio.Task[None]] = set()
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -92,11 +100,11 @@ class FaultServer:
         self._stop = asyncio.Event()
         self._thread = threading.Thread(target=lambda: asyncio.run(self._serve()), daemon=True)
 
-    def plan(self, path: str, actions: Sequence[str]) -> None:
+    def plan(self, path: str, actions: Sequence[Action]) -> None:
         """Say what happens to the next requests whose path ends in `path`."""
         self._plans[path] = list(actions)
 
-    def always(self, action: str | None) -> None:
+    def always(self, action: Action | None) -> None:
         """Say what happens to every request that has no plan."""
         self._always = action
 
@@ -165,7 +173,7 @@ class FaultServer:
             self._connections.discard(task)
             writer.transport.abort()
 
-    def _action(self, request: Request) -> str:
+    def _action(self, request: Request) -> Action:
         for path, actions in self._plans.items():
             if request.path.endswith(path) and actions:
                 return actions.pop(0)
@@ -173,7 +181,13 @@ class FaultServer:
 
     async def _answer(self, request: Request, writer: asyncio.StreamWriter) -> bool:
         """Answer as the plan says; whether the connection stays open."""
-        action, _, extra = self._action(request).partition(" ")
+        planned = self._action(request)
+        if not isinstance(planned, str):
+            answer = planned if isinstance(planned, Answer) else planned(request)
+            writer.write(answer.head() + (b"" if request.method == "HEAD" else answer.body))
+            await writer.drain()
+            return True
+        action, _, extra = planned.partition(" ")
         if action == "reset":
             return False
         if action == "stall":
@@ -184,7 +198,8 @@ class FaultServer:
             headers = {"retry-after": extra} if extra else {}
             answer = Answer(int(action), headers, b"<Error><Code>Scripted</Code></Error>")
         elif action == "redirect":
-            answer = Answer(302, {"location": extra})
+            target, _, status = extra.partition(" ")
+            answer = Answer(int(status or 302), {"location": target})
         else:
             answer = await self._honest(request, ignore_range=action == "whole")
         if action == "lost":

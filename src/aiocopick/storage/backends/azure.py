@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
+from email.utils import parsedate_to_datetime
 from typing import Any
+from urllib.parse import quote, unquote, urlencode
 
 from aiocopick._version import __version__
 from aiocopick.errors import AccessDeniedError, NotFoundError, StorageError, StorageTimeoutError
@@ -23,10 +25,18 @@ from aiocopick.storage.backends.base import (
     close_sockets,
     connections,
 )
-from aiocopick.storage.backends.bodies import StatusError, check_encoding, complete, header_map, range_header
+from aiocopick.storage.backends.bodies import (
+    StatusError,
+    beyond,
+    check_encoding,
+    complete,
+    header_map,
+    range_header,
+)
 from aiocopick.storage.backends.objects import Listed, children_page, find_entry, root_entry
+from aiocopick.storage.backends.sessions import Proxies, without_repeats
 from aiocopick.storage.base import Buffer, Capabilities, Entry, Range
-from aiocopick.storage.faults import Fault, TruncatedError, common_fault, status_fault
+from aiocopick.storage.faults import AnswerError, Fault, TruncatedError, common_fault, not_a_listing, status_fault
 from aiocopick.storage.keys import Root
 from aiocopick.storage.limits import in_thread
 from aiocopick.storage.settings import Settings
@@ -35,6 +45,8 @@ from aiocopick.storage.settings import Settings
 _WRITE_ID = "aiocopick_write"
 # Up to this size an upload is one request.
 _SINGLE_PUT = 5000 * 1024 * 1024
+# A listing that takes longer to parse than a hop into a thread.
+_LARGE = 64 * 1024
 
 
 class AzureBackend(Backend):
@@ -55,11 +67,23 @@ class AzureBackend(Backend):
         import aiohttp
         from azure.core.pipeline.transport import AioHttpTransport
 
-        self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=connections()),
-            auto_decompress=False,
-            cookie_jar=aiohttp.DummyCookieJar(),
+        self._session = without_repeats(
+            aiohttp.ClientSession(
+                connector=aiohttp.TCPConnector(limit=connections()),
+                auto_decompress=False,
+                cookie_jar=aiohttp.DummyCookieJar(),
+            )
         )
+        proxies = Proxies()
+
+        class Transport(AioHttpTransport):  # type: ignore[misc]
+            """Azure's own, which asks the environment for proxies only in sessions that it made itself."""
+
+            async def send(self, request: Any, **config: Any) -> Any:
+                if not config.get("proxies"):
+                    config.setdefault("proxy", proxies.of(request.url))
+                return await super().send(request, **config)
+
         arguments = dict(self.settings.fs_args)
         if self._account and not arguments.get("connection_string"):
             arguments.setdefault("account_name", self._account)
@@ -67,9 +91,11 @@ class AzureBackend(Backend):
             _client,
             arguments,
             {
-                "transport": AioHttpTransport(session=self._session, session_owner=False),
+                "transport": Transport(session=self._session, session_owner=False),
                 # One layer of retries, and it is ours.
                 "retry_total": 0,
+                # A redirect would take credentials and contents to another host.
+                "permit_redirects": False,
                 "connection_timeout": CONNECT_TIMEOUT,
                 "read_timeout": READ_TIMEOUT,
                 "max_single_put_size": _SINGLE_PUT,
@@ -123,35 +149,35 @@ class AzureBackend(Backend):
         return await self._list(f"{directory}/" if directory else "", delimiter, token)
 
     async def _list(self, prefix: str, delimiter: str | None, token: object | None = None, limit: int = 5000) -> Page:
-        arguments: dict[str, Any] = {"name_starts_with": prefix, "include": ["metadata"], "results_per_page": limit}
-        if delimiter is None:
-            listing = self._container.list_blobs(**arguments)
-        else:
-            listing = self._container.walk_blobs(**arguments, delimiter=delimiter)
-        pages = listing.by_page(continuation_token=token)
-        objects: list[Listed] = []
-        prefixes: list[str] = []
-        try:
-            found = await anext(pages)
-        except StopAsyncIteration:
-            return Page()
-        async for item in found:
-            if not hasattr(item, "etag"):
-                prefixes.append(item.name)
-                continue
-            # Accounts with a hierarchical namespace list directories as blobs of this kind.
-            folder = (item.metadata or {}).get("hdi_isfolder") == "true"
-            name = item.name + "/" if folder and not item.name.endswith("/") else item.name
-            modified = None if item.last_modified is None else item.last_modified.timestamp()
-            objects.append((name, item.size, _bare(item.etag), modified))
-        return children_page(self.root.prefix, prefix, objects, prefixes, delimiter, pages.continuation_token or None)
+        query = {"restype": "container", "comp": "list", "include": "metadata", "maxresults": str(limit)}
+        query |= {"prefix": prefix} if prefix else {}
+        query |= {"delimiter": delimiter} if delimiter is not None else {}
+        query |= {"marker": str(token)} if token else {}
+        url = self._container.url
+        url += ("&" if "?" in url else "?") + urlencode(query, quote_via=quote)
+        # Through the client's pipeline, but not by its listing: that takes any answer for an empty one, and parses
+        # thousands of names on the event loop.
+        status, found, data = await self._get(self._container, url, {})
+        page = complete(data, 200, found, None)
+        names = await in_thread(_listed, page, status, found) if len(page) > _LARGE else _listed(page, status, found)
+        objects, prefixes, marker = names
+        return children_page(self.root.prefix, prefix, objects, prefixes, delimiter, marker)
+
+    async def _get(self, client: Any, url: str, headers: dict[str, str]) -> tuple[int, dict[str, str], bytes]:
+        headers = {"x-ms-version": client.api_version, "Accept": "application/xml", **headers}
+        request = self._azure.HttpRequest("GET", url, headers=headers)
+        async with await client._client._client.send_request(request, stream=True) as answer:
+            found = header_map(answer.headers)
+            if answer.status_code >= 300:
+                raise StatusError(answer.status_code, found.get("x-ms-error-code", ""), found)
+            return answer.status_code, found, await answer.read()
 
     async def stat(self, key: str) -> Entry:
         """One listing: it tells blobs from directories."""
         name = self.absolute(key)
         if not key:
             return root_entry(await self._list(f"{name}/" if name else "", "/", limit=2), bool(name))
-        return await find_entry(key, lambda _start_after, token: self._list(name, "/", token, limit=10))
+        return await find_entry(key, lambda _start_after, token: self._list(name, "/", token, limit=10), resumes=False)
 
     # --- contents -----------------------------------------------------------------------------------------------------
 
@@ -162,12 +188,13 @@ class AzureBackend(Backend):
         empty blob, and stumbles over a server that ignores ranges.
         """
         blob = self._container.get_blob_client(self.absolute(key))
-        headers = {"x-ms-version": blob.api_version, "Accept": "application/xml"}
+        headers: dict[str, str] = {}
         start, stop = span or (0, None)
         if start < 0:
             properties = await blob.get_blob_properties()
             if properties.size is None:
                 raise TruncatedError("the server did not say how long it is")
+            _version(properties.etag)
             start = max(0, properties.size + start)
             stop = properties.size if stop is None else min(stop, properties.size)
             if start >= stop:
@@ -177,18 +204,16 @@ class AzureBackend(Backend):
         if span is not None:
             # What the client signs: it knows no plain Range.
             headers["x-ms-range"] = range_header(span)
-        request = self._azure.HttpRequest("GET", blob.url, headers=headers)
-        async with await blob._client._client.send_request(request, stream=True) as answer:
-            found = header_map(answer.headers)
-            if answer.status_code == 416 and span is not None:
-                return Content(b"")
-            if answer.status_code == 412:
-                raise TruncatedError("it changed while it was read")
-            if answer.status_code >= 400:
-                raise StatusError(answer.status_code, found.get("x-ms-error-code", ""), found)
-            data = await answer.read()
+        try:
+            status, found, data = await self._get(blob, blob.url, headers)
+        except StatusError as error:
+            if error.status == 416 and span is not None:
+                return Content(beyond(error.headers, span))
+            if error.status == 412:
+                raise TruncatedError("it changed while it was read") from None
+            raise
         check_encoding(found, f"{self.root.url}/{key}")
-        return Content(complete(data, answer.status_code, found, span), _bare(found.get("etag")))
+        return Content(complete(data, status, found, span), _version(found.get("etag")))
 
     async def write(self, key: str, data: Buffer, condition: Condition | None) -> str | None:
         """One upload; the properties afterwards when a condition does not hold, in case it was our own write."""
@@ -208,7 +233,7 @@ class AzureBackend(Backend):
             if condition is None or not _is_condition(error):
                 raise
             return await self._own_write(blob, condition)
-        return _bare(answer.get("etag"))
+        return _version(answer.get("etag"))
 
     async def _own_write(self, blob: Any, condition: Condition) -> str | None:
         try:
@@ -217,7 +242,7 @@ class AzureBackend(Backend):
             raise ConditionError from None
         if (properties.metadata or {}).get(_WRITE_ID) != condition.write_id:
             raise ConditionError
-        return _bare(properties.etag)
+        return _version(properties.etag)
 
     async def delete(self, keys: Sequence[str]) -> None:
         """One DELETE for each."""
@@ -251,6 +276,53 @@ def _status(status: int, code: str, headers: Mapping[str, str]) -> Fault:
     if "ContainerNotFound" in code or "ContainerBeingDeleted" in code:
         return Fault(NotFoundError, "the container does not exist; check its name, or create it")
     return status_fault(status, code, headers)
+
+
+def _listed(page: bytes, status: int, headers: Mapping[str, str]) -> tuple[list[Listed], list[str], str | None]:
+    """Read a listing: blobs, common prefixes, and the marker of the next page.
+
+    Raises
+    ------
+    AnswerError
+        It is not a listing.
+    """
+    from xml.etree import ElementTree
+
+    what = f"the status {status}" if status != 200 else "nothing" if not page.strip() else None
+    try:
+        root = ElementTree.fromstring(page) if what is None else None
+    except ElementTree.ParseError:
+        root = None
+    if root is None or root.tag != "EnumerationResults":
+        kind = headers.get("content-type", "an unknown type").partition(";")[0]
+        raise not_a_listing(what or f"a page of {kind}")
+    objects: list[Listed] = []
+    try:
+        for blob in root.iterfind("Blobs/Blob"):
+            name = _name(blob)
+            # Accounts with a hierarchical namespace list directories as blobs of this kind.
+            if blob.findtext("Metadata/hdi_isfolder") == "true" and not name.endswith("/"):
+                name += "/"
+            size, modified = blob.findtext("Properties/Content-Length"), blob.findtext("Properties/Last-Modified")
+            objects.append(
+                (
+                    name,
+                    int(size) if size else None,
+                    _bare(blob.findtext("Properties/Etag")),
+                    parsedate_to_datetime(modified).timestamp() if modified else None,
+                )
+            )
+        prefixes = [_name(prefix) for prefix in root.iterfind("Blobs/BlobPrefix")]
+    except ValueError:
+        raise not_a_listing("XML that names no blobs") from None
+    return objects, prefixes, root.findtext("NextMarker") or None
+
+
+def _name(item: Any) -> str:
+    name = item.find("Name")
+    if name is None or not name.text:
+        raise ValueError
+    return unquote(name.text) if name.get("Encoded") == "true" else str(name.text)
 
 
 def _import() -> Any:
@@ -304,6 +376,12 @@ def _token_credential(given: Any) -> Any:
 def _is_condition(error: Any) -> bool:
     code = str(getattr(error, "error_code", "") or "")
     return error.status_code == 412 or "BlobAlreadyExists" in code
+
+
+def _version(etag: str | None) -> str:
+    if not etag:
+        raise AnswerError("the server answered without an ETag, which Azure does not; check the address")
+    return etag.strip('"')
 
 
 def _bare(etag: str | None) -> str | None:

@@ -13,6 +13,9 @@ from aiocopick.storage.faults import Fault, common_fault
 from aiocopick.storage.keys import Root
 from aiocopick.storage.settings import Settings
 
+MOST_IDLE_PAGES = 100
+"""Pages that a listing may have one after the other without anything new. Servers send a few, after many deletions."""
+
 
 @dataclass(slots=True)
 class Page:

@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING
 
 from aiocopick.errors import StorageError
 from aiocopick.storage.base import Range
-from aiocopick.storage.faults import TruncatedError
+from aiocopick.storage.faults import AnswerError, TruncatedError
 
 if TYPE_CHECKING:
     import aiohttp
 
 _LARGE = 2**20
-_CONTENT_RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+|\*)")
+_CONTENT_RANGE = re.compile(r"bytes (\d{1,20})-(\d{1,20})/(\d{1,20}|\*)")
+_UNSATISFIED = re.compile(r"bytes \*/(\d{1,20})")
 
 
 class StatusError(Exception):
@@ -55,25 +56,51 @@ def check_encoding(headers: Mapping[str, str], path: str) -> None:
         raise StorageError(f"{path}: the server compresses what should come as it is stored", path=path)
 
 
-async def whole_body(answer: aiohttp.ClientResponse) -> bytes:
+async def whole_body(answer: aiohttp.ClientResponse, most: int | None = None) -> bytes:
     """Receive a body; a large one without holding its pieces beside the whole, as aiohttp would.
+
+    Parameters
+    ----------
+    answer : aiohttp.ClientResponse
+        The answer, its body not read.
+    most : int, optional
+        Bytes that it may have.
 
     Raises
     ------
     aiohttp.ClientError
         The connection broke.
+    AnswerError
+        There are more bytes than `most`.
     """
-    if (answer.content_length or 0) < _LARGE:
+    if most is None and (answer.content_length or 0) < _LARGE:
         return await answer.read()
     body = BytesIO()
     try:
         async for piece in answer.content.iter_any():
             body.write(piece)
+            if most is not None and body.tell() > most:
+                raise AnswerError(f"the answer has more than {most} bytes")
     except BaseException:
         answer.close()
         raise
     # No copy is made: the buffer has been cut to size.
     return body.getvalue()
+
+
+def check_page(data: bytes, headers: Mapping[str, str], key: str) -> None:
+    """Refuse a page for readers (a login, a welcome) in the place of a file, as some servers answer everything.
+
+    Raises
+    ------
+    AnswerError
+        It is such a page, and the key is not that of one.
+    """
+    kind = headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind in ("text/html", "application/xhtml+xml") and not key.lower().endswith((".html", ".htm", ".xhtml")):
+        start = data[:512].lstrip(b"\xef\xbb\xbf \t\r\n").lower()
+        if start.startswith((b"<!doctype html", b"<html", b"<head", b"<?xml")):
+            raise AnswerError("the server answered with a page of HTML, perhaps to log in, instead of the file")
 
 
 def range_header(span: Range) -> str:
@@ -103,7 +130,11 @@ def complete(data: bytes, status: int, headers: Mapping[str, str], span: Range |
     ------
     TruncatedError
         Bytes are missing, or it cannot be known whether some are.
+    AnswerError
+        The status is not that of a content, or the server sent another part, or does not say which part it sent.
     """
+    if status not in (200, 206):
+        raise AnswerError(f"the server answered {status} instead of a content")
     length = headers.get("content-length")
     if length is not None:
         if int(length) != len(data):
@@ -112,37 +143,36 @@ def complete(data: bytes, status: int, headers: Mapping[str, str], span: Range |
         raise TruncatedError("the server did not say how long it is")
     if span is None:
         if status == 206:
-            raise TruncatedError("the server sent a part of it")
+            raise AnswerError("the server sent a part of it, which was not asked for")
         return data
     start, stop = span
     if status != 206:
         # The range was ignored: this is everything.
         return data[start:stop]
     told = _CONTENT_RANGE.fullmatch(headers.get("content-range", "").strip())
-    if told is None:
-        return _as_asked(data, start, stop)
-    first, last = int(told[1]), int(told[2])
+    if told is None or told[3] == "*":
+        raise AnswerError("the server sent a part of it without saying which part of how much (Content-Range)")
+    first, last, size = int(told[1]), int(told[2]), int(told[3])
     if last - first + 1 != len(data):
         raise TruncatedError(f"{len(data)} of {last - first + 1} bytes arrived")
-    size = None if told[3] == "*" else int(told[3])
-    if start >= 0:
-        wanted = last + 1 if stop is None else stop
-        if first != start or last >= wanted:
-            raise TruncatedError("the server sent another part of it")
-        if last + 1 < wanted and last + 1 != size:
-            raise TruncatedError("the server sent less than the part that was asked for")
-        return data
-    if size is None:
-        return _as_asked(data, start, stop)
-    begin = max(0, size + start)
-    if first != begin or last != size - 1:
-        raise TruncatedError("the server sent another part of it")
-    return data if stop is None else data[: max(0, min(stop, size) - begin)]
+    begin = start if start >= 0 else max(0, size + start)
+    end = size if stop is None or start < 0 else min(stop, size)
+    if first != begin or last + 1 > end:
+        raise AnswerError("the server sent another part of it than was asked for")
+    if last + 1 < end:
+        raise TruncatedError("the server sent less than the part that was asked for")
+    return data if stop is None or start >= 0 else data[: max(0, min(stop, size) - begin)]
 
 
-def _as_asked(data: bytes, start: int, stop: int | None) -> bytes:
-    # The server did not say which part it is; at least it must not be more than the part asked for.
-    wanted = -start if start < 0 else None if stop is None else stop - start
-    if wanted is not None and len(data) > wanted:
-        raise TruncatedError("the server sent more than was asked for")
-    return data
+def beyond(headers: Mapping[str, str], span: Range) -> bytes:
+    """Return what a range holds that the server calls unsatisfiable (416): nothing.
+
+    Raises
+    ------
+    AnswerError
+        By the size that the server tells with it, the range holds something.
+    """
+    told = _UNSATISFIED.fullmatch(headers.get("content-range", "").strip())
+    if told is not None and int(told[1]) > max(0, span[0]):
+        raise AnswerError(f"the server refused a range inside of the {told[1]} bytes that it has")
+    return b""

@@ -27,6 +27,7 @@ from aiocopick.storage.backends.base import (
 )
 from aiocopick.storage.backends.bodies import (
     StatusError,
+    beyond,
     check_encoding,
     complete,
     header_map,
@@ -34,13 +35,19 @@ from aiocopick.storage.backends.bodies import (
     whole_body,
 )
 from aiocopick.storage.backends.objects import children_page, find_entry, root_entry
+from aiocopick.storage.backends.sessions import Proxies, without_repeats
 from aiocopick.storage.base import Buffer, Capabilities, Entry, Range
-from aiocopick.storage.faults import Fault, common_fault, status_fault
+from aiocopick.storage.faults import AnswerError, Fault, common_fault, not_a_listing, status_fault
 from aiocopick.storage.limits import in_thread
 from aiocopick.storage.settings import merge
 
 _WRITE_ID = "aiocopick-write"
-_FIELDS = "items(name,size,generation,updated),prefixes,nextPageToken"
+_OBJECT, _OBJECTS, _REWRITE = "storage#object", "storage#objects", "storage#rewriteResponse"
+_MOST_JSON = 16 * 1024 * 1024
+_MOST_ERROR = 64 * 1024
+# What is larger is parsed in a thread; a thousand common names are less.
+_LARGE = 512 * 1024
+_FIELDS = "kind,items(name,size,generation,updated),prefixes,nextPageToken"
 
 
 class GCSBackend(Backend):
@@ -63,7 +70,8 @@ class GCSBackend(Backend):
         fixed = {"asynchronous": True, "skip_instance_cache": True, "use_listings_cache": False}
         # Looking for credentials reads files and may ask the network.
         self._filesystem = await in_thread(_make, {**arguments, **fixed})
-        self._session = await self._filesystem._set_session()
+        self._session = without_repeats(await self._filesystem._set_session())
+        self._proxies, self._proxied = Proxies(), "proxy" in arguments["session_kwargs"]
 
     async def close(self) -> None:
         """Close the session."""
@@ -111,20 +119,40 @@ class GCSBackend(Backend):
             await in_thread(credentials.maybe_refresh)
         sent = filesystem._get_headers(sent)
         url = yarl.URL(base + path, encoded=True).extend_query(query)
-        async with self._session.request(method, url, headers=sent, data=data) as answer:
+        # A redirect would take credentials and contents to another host.
+        proxy: dict[str, Any] = {} if self._proxied else {"proxy": self._proxies.of(base)}
+        async with self._session.request(
+            method, url, headers=sent, data=data, allow_redirects=False, **proxy
+        ) as answer:
             found = header_map(answer.headers)
-            body = await whole_body(answer)
-            if answer.status >= 400:
+            if answer.status >= 300:
+                body = await answer.content.read(_MOST_ERROR)
                 raise StatusError(answer.status, _reason(body) or answer.reason or "", found)
-            if answer.status != 206 and "content-length" in found:
+            body = await whole_body(answer)
+            if answer.status not in (204, 206) and "content-length" in found:
                 body = complete(body, 200, found, None)
             return answer.status, found, body
 
     async def _ask_json(
-        self, method: str, path: str, parameters: Mapping[str, str] | None = None, **kwargs: Any
-    ) -> Any:
-        _, _, body = await self._ask(method, path, parameters, **kwargs)
-        return json.loads(body)
+        self, method: str, path: str, kind: str, parameters: Mapping[str, str] | None = None, **kwargs: Any
+    ) -> dict[str, Any]:
+        status, found, body = await self._ask(method, path, parameters, **kwargs)
+        if len(body) > _MOST_JSON:
+            raise AnswerError(f"the server answered with more than {_MOST_JSON} bytes of JSON")
+        try:
+            answer = await in_thread(json.loads, body) if len(body) > _LARGE else json.loads(body)
+        except (ValueError, RecursionError):
+            answer = None
+        if isinstance(answer, dict) and answer.get("kind") == kind:
+            return answer
+        page = f"a page of {found.get('content-type', 'an unknown type').partition(';')[0]}" if body else "nothing"
+        what = page if status == 200 else f"the status {status}"
+        if kind == _OBJECTS:
+            raise not_a_listing(what)
+        raise AnswerError(
+            f"the server answered with {what}, which Google Cloud Storage does not: nothing shows that it was done; "
+            "check the address"
+        )
 
     def _object(self, key: str) -> str:
         return f"b/{quote(self.root.container, safe='')}/o/{quote(self.absolute(key), safe='')}"
@@ -150,13 +178,16 @@ class GCSBackend(Backend):
             # Inclusive, unlike S3's: what comes twice is dropped by the caller.
             parameters["startOffset"] = self.absolute(start_after)
         try:
-            answer = await self._ask_json("GET", f"b/{quote(self.root.container, safe='')}/o", parameters)
+            answer = await self._ask_json("GET", f"b/{quote(self.root.container, safe='')}/o", _OBJECTS, parameters)
         except StatusError as error:
             raise (_of_bucket(error) if error.status == 404 else error) from None
-        objects = [
-            (item["name"], int(item.get("size", 0)), item.get("generation"), _seconds(item.get("updated")))
-            for item in answer.get("items") or ()
-        ]
+        try:
+            objects = [
+                (item["name"], int(item.get("size", 0)), item.get("generation"), _seconds(item.get("updated")))
+                for item in answer.get("items") or ()
+            ]
+        except (AttributeError, KeyError, TypeError, ValueError):
+            raise not_a_listing("JSON that names no objects") from None
         token = answer.get("nextPageToken") or None
         return children_page(self.root.prefix, prefix, objects, answer.get("prefixes") or (), delimiter, token)
 
@@ -165,7 +196,7 @@ class GCSBackend(Backend):
         name = self.absolute(key)
         if not key:
             return root_entry(await self._list(f"{name}/" if name else "", "/", limit=2), bool(name))
-        return await find_entry(key, lambda start_after, _token: self._list(name, "/", start_after, limit=10))
+        return await find_entry(key, lambda start_after, token: self._list(name, "/", start_after, token, limit=10))
 
     # --- contents -----------------------------------------------------------------------------------------------------
 
@@ -176,10 +207,15 @@ class GCSBackend(Backend):
             status, found, body = await self._ask("GET", self._object(key), {"alt": "media"}, headers=headers)
         except StatusError as error:
             if error.status == 416 and span is not None:
-                return Content(b"")
+                return Content(beyond(error.headers, span))
             raise
         check_encoding(found, f"{self.root.url}/{key}")
-        return Content(complete(body, status, found, span), found.get("x-goog-generation"))
+        body = complete(body, status, found, span)
+        if "x-goog-generation" not in found:
+            raise AnswerError(
+                "the server answered with a content without its generation, which no object is; check the address"
+            )
+        return Content(body, found["x-goog-generation"])
 
     async def write(self, key: str, data: Buffer, condition: Condition | None) -> str | None:
         """One upload; one GET of the metadata more when a condition does not hold, in case it was our own write."""
@@ -192,7 +228,7 @@ class GCSBackend(Backend):
         path = f"b/{quote(self.root.container, safe='')}/o"
         headers = {"Content-Type": kind}
         try:
-            answer = await self._ask_json("POST", path, parameters, headers=headers, data=body, upload=True)
+            answer = await self._ask_json("POST", path, _OBJECT, parameters, headers=headers, data=body, upload=True)
         except StatusError as error:
             if error.status == 404 and (condition is None or condition.if_match is None):
                 # An object that is to be made anew cannot be what is missing.
@@ -200,24 +236,26 @@ class GCSBackend(Backend):
             if condition is None or error.status not in (412, 404) or _is_of_bucket(error):
                 raise
             return await self._own_write(key, condition)
-        return _text(answer.get("generation"))
+        return _version(answer)
 
     async def _own_write(self, key: str, condition: Condition) -> str | None:
         try:
-            found = await self._ask_json("GET", self._object(key))
+            found = await self._ask_json("GET", self._object(key), _OBJECT)
         except StatusError as error:
             if error.status == 404:
                 raise ConditionError from None
             raise
         if (found.get("metadata") or {}).get(_WRITE_ID) != condition.write_id:
             raise ConditionError
-        return _text(found.get("generation"))
+        return _version(found)
 
     async def delete(self, keys: Sequence[str]) -> None:
         """One DELETE for each."""
         for key in keys:
             try:
-                await self._ask("DELETE", self._object(key))
+                status, _, body = await self._ask("DELETE", self._object(key))
+                if status not in (200, 204) or body.strip():
+                    raise AnswerError("the server answered to a deletion with a page: nothing shows that it was done")
             except StatusError as error:
                 if error.status != 404:
                     raise
@@ -227,8 +265,8 @@ class GCSBackend(Backend):
         path = f"{self._object(source)}/rewriteTo/{self._object(target)}"
         parameters: dict[str, str] = {}
         while True:
-            answer = await self._ask_json("POST", path, parameters)
-            if answer.get("done", True):
+            answer = await self._ask_json("POST", path, _REWRITE, parameters)
+            if answer.get("done"):
                 return
             if not answer.get("rewriteToken"):
                 raise StorageError(
@@ -272,8 +310,10 @@ def _reason(body: bytes) -> str:
         return body[:200].decode(errors="replace")
 
 
-def _text(value: Any) -> str | None:
-    return None if value is None else str(value)
+def _version(answer: Mapping[str, Any]) -> str:
+    if not answer.get("generation"):
+        raise AnswerError("the server answered without a generation: nothing shows that the object was stored")
+    return str(answer["generation"])
 
 
 def _seconds(moment: str | None) -> float | None:

@@ -9,7 +9,6 @@ import base64
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from email.utils import parsedate_to_datetime
-from html.parser import HTMLParser
 from typing import Any
 from urllib.parse import quote, unquote, urljoin, urlsplit
 
@@ -26,20 +25,26 @@ from aiocopick.storage.backends.base import (
 )
 from aiocopick.storage.backends.bodies import (
     StatusError,
+    beyond,
     check_encoding,
+    check_page,
     complete,
     header_map,
     range_header,
     whole_body,
 )
+from aiocopick.storage.backends.index_pages import MOST_BYTES, read_index
+from aiocopick.storage.backends.sessions import Proxies, without_repeats
 from aiocopick.storage.base import Capabilities, Entry, Range
-from aiocopick.storage.faults import Fault, common_fault, status_fault
+from aiocopick.storage.faults import AnswerError, Fault, common_fault, not_a_listing, status_fault
 from aiocopick.storage.keys import Root
+from aiocopick.storage.limits import in_thread
 from aiocopick.storage.settings import Settings, merge
 
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _MOST_REDIRECTS = 5
-_MOST_INDEX_BYTES = 64 * 1024 * 1024
+# A page that takes longer to read than a hop into a thread.
+_LARGE_PAGE = 8192
 
 
 class HTTPBackend(Backend):
@@ -70,7 +75,8 @@ class HTTPBackend(Backend):
         arguments = merge({"client_kwargs": client}, self.settings.fs_args)
         fixed = {"asynchronous": True, "skip_instance_cache": True, "use_listings_cache": False}
         self._filesystem = HTTPFileSystem(**{**arguments, **fixed})
-        self._session = await self._filesystem.set_session()
+        self._session = without_repeats(await self._filesystem.set_session())
+        self._proxies = Proxies()
         self._arguments = dict(self._filesystem.kwargs)
         own = self._arguments.pop("headers", {})
         self._headers = {"User-Agent": f"aiocopick/{__version__}", "Accept-Encoding": "identity", **own}
@@ -112,7 +118,8 @@ class HTTPBackend(Backend):
         headers = {**self._headers, **headers}
         for _ in range(_MOST_REDIRECTS + 1):
             target = yarl.URL(url, encoded=True)
-            async with session.request(method, target, headers=headers, allow_redirects=False, **arguments) as answer:
+            fixed = {"proxy": self._proxies.of(url), **arguments, "headers": headers, "allow_redirects": False}
+            async with session.request(method, target, **fixed) as answer:
                 if answer.status not in _REDIRECTS or "Location" not in answer.headers:
                     if answer.status >= 400:
                         raise StatusError(answer.status, answer.reason or "", header_map(answer.headers))
@@ -131,7 +138,7 @@ class HTTPBackend(Backend):
 
         if self._stranger is None:
             timeout = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_TIMEOUT, sock_read=READ_TIMEOUT)
-            self._stranger = aiohttp.ClientSession(timeout=timeout, auto_decompress=False)
+            self._stranger = without_repeats(aiohttp.ClientSession(timeout=timeout, auto_decompress=False))
         return self._stranger
 
     # --- operations ---------------------------------------------------------------------------------------------------
@@ -139,39 +146,41 @@ class HTTPBackend(Backend):
     async def list_page(
         self, prefix: str, delimiter: str | None, *, start_after: str = "", token: object | None = None
     ) -> Page:
-        """The links of an index page that lead one level down."""
+        """The entries of an index page that are one level down."""
         url = self._url(f"{prefix}/" if prefix else "")
         try:
             async with self._ask("GET", url, {}) as answer:
-                if not urlsplit(str(answer.url)).path.endswith("/"):
-                    # Redirected to a file, or the root is one.
-                    return Page()
-                if answer.content_type != "text/html":
-                    return Page()
-                if int(answer.headers.get("Content-Length") or 0) > _MOST_INDEX_BYTES:
-                    raise StorageError(f"{self.root.url}/{prefix}: the index page is too large", path=prefix)
-                data = complete(await answer.read(), answer.status, header_map(answer.headers), None)
+                if answer.status != 200:
+                    raise not_a_listing(f"the status {answer.status}")
                 base = str(answer.url)
-                text = data.decode(answer.charset or "utf-8", errors="replace")
+                path = urlsplit(base).path
+                if not path.endswith("/"):
+                    # Some servers have the pages of folders under their names without a slash.
+                    if path != urlsplit(url).path.removesuffix("/"):
+                        raise not_a_listing("a redirect to another page")
+                    base = urljoin(base, f"{path}/")
+                headers = header_map(answer.headers)
+                data = complete(await whole_body(answer, MOST_BYTES), answer.status, headers, None)
         except StatusError as error:
             if error.status in (404, 410):
                 return Page()
             raise
-        return Page(index_entries(text, base, prefix))
+        if len(data) <= _LARGE_PAGE and "content-encoding" not in headers:
+            return Page(read_index(data, headers, base, prefix))
+        return Page(await in_thread(read_index, data, headers, base, prefix))
 
     async def stat(self, key: str) -> Entry:
-        """One HEAD; web servers send those who ask for a directory to its name with a slash."""
+        """One HEAD; web servers send those who ask for a directory to its name with a slash, and then its page is read."""
         async with self._ask("HEAD", self._url(key), {}) as answer:
-            if not key or urlsplit(str(answer.url)).path.endswith("/"):
-                return Entry(key, is_prefix=True)
-            length = answer.headers.get("Content-Length")
-            modified = answer.headers.get("Last-Modified")
-            return Entry(
-                key,
-                size=None if length is None else int(length),
-                etag=_etag(answer),
-                modified=None if modified is None else parsedate_to_datetime(modified).timestamp(),
-            )
+            if key and not urlsplit(str(answer.url)).path.endswith("/"):
+                length = answer.headers.get("Content-Length")
+                if answer.status != 200 or length is None:
+                    what = "without a length" if answer.status == 200 else str(answer.status)
+                    raise AnswerError(f"the server answered a question for the length (HEAD) {what}")
+                return Entry(key, size=int(length), etag=_etag(answer), modified=_modified(answer))
+        # A server that answers everything in the same way must not pass for one that has this folder.
+        await self.list_page(key, None)
+        return Entry(key, is_prefix=True)
 
     async def read(self, key: str, span: Range | None) -> Content:
         """One GET, checked for completeness."""
@@ -182,10 +191,12 @@ class HTTPBackend(Backend):
                     raise IsADirectoryError(key)
                 found = header_map(answer.headers)
                 check_encoding(found, f"{self.root.url}/{key}")
-                return Content(complete(await whole_body(answer), answer.status, found, span), _etag(answer))
+                body = await whole_body(answer)
+                check_page(body, found, key)
+                return Content(complete(body, answer.status, found, span), _etag(answer))
         except StatusError as error:
             if error.status == 416 and span is not None:
-                return Content(b"")
+                return Content(beyond(error.headers, span))
             raise
 
 
@@ -202,42 +213,8 @@ def _etag(answer: Any) -> str | None:
     return None if etag is None else str(etag).removeprefix("W/").strip('"')
 
 
-class _Links(HTMLParser):
-    def __init__(self) -> None:
-        super().__init__()
-        self.found: list[str] = []
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        if tag == "a":
-            self.found.extend(value for name, value in attrs if name == "href" and value)
-
-
-def index_entries(text: str, base: str, prefix: str) -> list[Entry]:
-    """What an index page links to, one level below itself.
-
-    Parameters
-    ----------
-    text : str
-        The page.
-    base : str
-        Its address, which ends in ``/``.
-    prefix : str
-        The key of the directory.
-    """
-    links = _Links()
-    links.feed(text)
-    links.close()
-    here = urlsplit(base)
-    start = f"{prefix}/" if prefix else ""
-    found: dict[str, Entry] = {}
-    for link in links.found:
-        target = urlsplit(urljoin(base, link))
-        # Links with a query sort the page, and others lead up or away.
-        if target.query or target.netloc != here.netloc or not target.path.startswith(here.path):
-            continue
-        rest = target.path[len(here.path) :]
-        # What is no UTF-8 must not become another name, under which nothing is stored: it stays what no key can be.
-        name = unquote(rest.removesuffix("/"), errors="surrogateescape")
-        if name and "/" not in name:
-            found.setdefault(name, Entry(start + name, is_prefix=rest.endswith("/")))
-    return list(found.values())
+def _modified(answer: Any) -> float | None:
+    try:
+        return parsedate_to_datetime(answer.headers.get("Last-Modified", "")).timestamp()
+    except ValueError:
+        return None

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable
 
-from aiocopick.storage.backends.base import Page
+from aiocopick.storage.backends.base import MOST_IDLE_PAGES, Page
 from aiocopick.storage.base import Entry
+from aiocopick.storage.faults import AnswerError
 
 Listed = tuple[str, int | None, str | None, float | None]
 """Name, size, etag, time of change of one object."""
@@ -32,10 +33,19 @@ def children_page(
         As the server named them. An object whose name ends in ``/`` marks a directory, and becomes a prefix.
     delimiter, token
         As asked for, and as answered.
+
+    Raises
+    ------
+    AnswerError
+        The server named something else than was asked for.
     """
     skipped = len(root) + 1 if root else 0
     entries: list[Entry] = []
     marked = cut = False
+    objects, prefixes = list(objects), list(prefixes)
+    strange = next((name for name in [*(item[0] for item in objects), *prefixes] if not name.startswith(prefix)), None)
+    if strange is not None:
+        raise AnswerError(f"the server listed {strange[:200]!r} when it was asked for what begins with {prefix!r}")
     for name, size, etag, modified in objects:
         if name.endswith("/"):
             if name == prefix:
@@ -65,7 +75,9 @@ def root_entry(page: Page, has_prefix: bool) -> Entry:
     return Entry("", is_prefix=True)
 
 
-async def find_entry(key: str, fetch: Callable[[str, object | None], Awaitable[Page]]) -> Entry:
+async def find_entry(
+    key: str, fetch: Callable[[str, object | None], Awaitable[Page]], *, resumes: bool = True
+) -> Entry:
     """The object of a key, or what is below it, out of a listing of everything that begins with it.
 
     Parameters
@@ -74,21 +86,27 @@ async def find_entry(key: str, fetch: Callable[[str, object | None], Awaitable[P
         Relative to the root.
     fetch : callable
         Gets a page of what begins with the key, by where to start after or by the token of the page before.
+    resumes : bool
+        If the server can start after a key, so that a token is needed only after a page that got no further.
 
     Raises
     ------
     FileNotFoundError
         There is neither.
+    AnswerError
+        The server goes on without getting there.
     """
     reached = ""
     token: object | None = None
-    while True:
+    for _ in range(MOST_IDLE_PAGES):
         page = await fetch(reached, token)
         for entry in page.entries:
             if entry.key == key:
                 return entry
         # Names like "key.json" sort between "key" and "key/".
         position = max((entry.key + "/" if entry.is_prefix else entry.key for entry in page.entries), default="")
-        if page.token is None or position > f"{key}/" or position <= reached:
+        if page.token is None or position > f"{key}/":
             raise FileNotFoundError(key)
-        reached, token = position, page.token
+        token = None if resumes and position > reached else page.token
+        reached = max(reached, position)
+    raise AnswerError(f"the server sent {MOST_IDLE_PAGES} pages that do not get to it")

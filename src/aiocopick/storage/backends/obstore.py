@@ -19,7 +19,7 @@ from aiocopick.storage.backends.base import CONNECT_TIMEOUT, READ_TIMEOUT, Condi
 from aiocopick.storage.backends.s3 import S3Backend
 from aiocopick.storage.backends.s3_errors import code_fault, s3_fault
 from aiocopick.storage.base import Buffer, Range
-from aiocopick.storage.faults import Fault, TruncatedError
+from aiocopick.storage.faults import AnswerError, Fault, TruncatedError
 from aiocopick.storage.limits import in_thread
 
 # The process whose threads obstore has started.
@@ -65,21 +65,24 @@ class ObstoreBackend(S3Backend):
             # What s3fs was told to add to each request (a payer, a customer's key), obstore cannot.
             return await super().read(key, span)
         store = await self._reach()
-        options = None if span is None else {"range": _asked(span)}
+        # A range for the whole as well: only then does obstore look at which part it was sent.
+        options = {"range": _asked(span or (0, None))}
         try:
             answer = await self._obstore.get_async(store, self.absolute(key), options=options)
             data = bytes(await answer.bytes_async())
         except Exception as error:
             text = str(error)
-            if span is not None and _status(text) == 416:
-                return Content(b"")
-            if _REFUSED.search(text):
+            # An empty object has no first byte; others may be refused in error.
+            if _status(text) == 416 or _REFUSED.search(text):
                 return await super().read(key, span)
             raise
         first, last = answer.range
         if len(data) != last - first:
             raise TruncatedError(f"{len(data)} of {last - first} bytes arrived")
+        if span is None and (first, last) != (0, answer.meta["size"]):
+            raise AnswerError("the server sent a part of it, which was not asked for")
         etag = answer.meta["e_tag"]
+        self._check_version(etag)
         if span is not None and span[0] < 0 and span[1] is not None:
             # A tail cannot be given an end as well: it is cut afterwards.
             data = data[: max(0, min(span[1], answer.meta["size"]) - first)]

@@ -25,7 +25,7 @@ from aiocopick.storage.backends.base import (
     close_sockets,
     connections,
 )
-from aiocopick.storage.backends.bodies import complete, range_header
+from aiocopick.storage.backends.bodies import beyond, complete, range_header
 from aiocopick.storage.backends.objects import children_page, find_entry, root_entry
 from aiocopick.storage.backends.s3_direct import DirectReads
 from aiocopick.storage.backends.s3_errors import KeyFailure, s3_fault
@@ -54,6 +54,11 @@ class S3Backend(Backend):
         self._filesystem = await in_thread(_filesystem, arguments_of(self.settings))
         self._client = await self._filesystem.set_session()
         _send_bodies_at_once(self._client)
+        # The import is done by now, in the thread above.
+        from aiocopick.storage.backends.s3_answers import check_answer, check_version
+
+        self._client.meta.events.register_last("before-parse.s3", check_answer)
+        self._check_version = check_version
         # A session of the user's own may have handlers that every request has to pass.
         self._direct = DirectReads(self._client, usable=self.settings.fs_args.get("session") is None)
         extra = {**self._filesystem.s3_additional_kwargs, **self._filesystem.req_kw}
@@ -123,7 +128,7 @@ class S3Backend(Backend):
         name = self.absolute(key)
         if not key:
             return root_entry(await self._list(f"{name}/" if name else "", "/", limit=2), bool(name))
-        return await find_entry(key, lambda start_after, _token: self._list(name, "/", start_after, limit=10))
+        return await find_entry(key, lambda start_after, token: self._list(name, "/", start_after, token, limit=10))
 
     # --- contents -----------------------------------------------------------------------------------------------------
 
@@ -134,9 +139,11 @@ class S3Backend(Backend):
             data, status, headers = await self._get_directly(name, part) or await self._get(name, part)
         except Exception as error:
             if span is not None and _code(error) == "InvalidRange":
-                return Content(b"")
+                return Content(beyond(_headers(error), span))
             raise
-        return Content(complete(data, status, headers, span), _bare(headers.get("etag")))
+        data = complete(data, status, headers, span)
+        self._check_version(headers.get("etag"))
+        return Content(data, _bare(headers.get("etag")))
 
     async def _get_directly(self, name: str, part: str | None) -> tuple[bytes, int, Mapping[str, str]] | None:
         return await self._direct.get(name, part) if self._direct.ready else None
@@ -241,9 +248,12 @@ _OF_FSSPEC = frozenset(
 def _filesystem(arguments: dict[str, Any]) -> Any:
     import s3fs
 
+    from aiocopick.storage.backends.s3_answers import OneRequestSession
+
     with _loading:
         read_models()
         redact_logs()
+    arguments = merge({"config_kwargs": {"http_session_cls": OneRequestSession}}, arguments)
     if arguments.get("session") is None:
         known = inspect.signature(s3fs.S3FileSystem.__init__).parameters.keys() | _OF_FSSPEC
         own = {name: value for name, value in arguments.items() if name not in known}
@@ -255,8 +265,11 @@ def _filesystem(arguments: dict[str, Any]) -> Any:
 def _session(arguments: dict[str, Any]) -> Any:
     from aiobotocore.session import AioSession
 
+    from aiocopick.storage.backends.s3_answers import PatientParsers
+
     session = AioSession(**arguments)
     session.register_component("data_loader", loader())
+    session.register_component("response_parser_factory", PatientParsers())
     # Read now, in a thread: the client would do it on the event loop.
     _ = session.full_config
     # Three quarters of the time for a listing are dateutil's otherwise.
@@ -288,3 +301,9 @@ def _bare(etag: str | None) -> str | None:
 def _code(error: BaseException) -> str:
     response = getattr(error, "response", None)
     return str(response.get("Error", {}).get("Code", "")) if isinstance(response, dict) else ""
+
+
+def _headers(error: BaseException) -> Mapping[str, str]:
+    response = getattr(error, "response", None)
+    found = response.get("ResponseMetadata", {}).get("HTTPHeaders", {}) if isinstance(response, dict) else {}
+    return dict(found)

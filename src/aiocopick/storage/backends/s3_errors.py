@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from aiocopick.errors import AccessDeniedError, NotFoundError, StorageError, StorageTimeoutError
-from aiocopick.storage.faults import DENIED, MISSING, Fault, common_fault, retry_after, status_fault
+from aiocopick.storage.faults import DENIED, MISSING, Fault, common_fault, not_a_listing, retry_after, status_fault
 
 _DENIED = frozenset(
     {
@@ -69,6 +69,8 @@ def s3_fault(error: BaseException, bucket: str | None) -> Fault:
         fault = code_fault(code, int(metadata.get("HTTPStatusCode", 0)), bucket)
         return Fault(fault.error, fault.reason, fault.retry, retry_after(metadata.get("HTTPHeaders", {})))
     names = {kind.__name__ for kind in type(error).__mro__}
+    if "ResponseParserError" in names:
+        return Fault(StorageError, str(not_a_listing("text that is not XML")))
     if names & _CREDENTIALS:
         reason = "no credentials were found; give key and secret in fs_args, or anon=True for public data"
         return Fault(AccessDeniedError, reason)
