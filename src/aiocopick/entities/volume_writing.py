@@ -136,6 +136,10 @@ async def make_empty(store: Store, zarr_format: int) -> None:
     zarr_format : int
         Of the bare group.
     """
+    # Nothing is removed through a link: the listing would follow it, and so would the removal of what it found.
+    delete_linked = getattr(store, "delete_linked", None)
+    if delete_linked is not None:
+        await delete_linked()
     keys = [key async for key in store.list_prefix("")]
     # Without the metadata of its finest level a volume reads as empty, whatever else is there.
     finest = set(FINEST) & set(keys)

@@ -63,6 +63,7 @@ async def _copy_volume(source: Source, target: Layer, located: Located) -> None:
         async def write(name: str, data: bytes) -> None:
             await storage.write(f"{located.key}/{name}", data)
 
+        await storage.delete_linked(located.key)
         # What an earlier attempt left would be read together with what is copied now.
         there = {f"{located.key}/{name}" for name in await _names_in(storage, located.key)}
         await storage.delete_many(sorted(there - {f"{located.key}/{name}" for name in names}))

@@ -344,6 +344,8 @@ class FilesystemLayer:
             return
         # A local disk takes all of it away at once; and it may be a link, or hold some: what they lead to stays as it is.
         if not self.storage.capabilities.nested:
+            if await self.storage.delete_linked(located.key):
+                return
             await self._hide_volumes(located)
         await self.storage.delete_tree(located.key)
 

@@ -232,7 +232,17 @@ class Storage(Protocol):
         """Delete objects; what is missing already is no error."""
 
     async def delete_tree(self, prefix: str) -> int:
-        """Delete everything below a directory, and the directory; returns how many objects there were."""
+        """Delete everything below a directory, and the directory; returns how many objects there were.
+
+        Links on a disk are removed as links: what they lead to stays.
+        """
+
+    async def delete_linked(self, prefix: str) -> bool:
+        """Delete a directory that is a link or has links in it, as :meth:`delete_tree` does.
+
+        What is written there afterwards belongs to this directory, not to another one. False, and nothing is done, if it
+        has no links; object stores have none and are not asked.
+        """
 
     async def copy(self, source: str, target: str) -> None:
         """Copy one object inside this storage, by the server where it can."""

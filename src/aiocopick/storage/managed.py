@@ -133,6 +133,14 @@ class ManagedStorage(ManagedListing, ManagedReading):
             await self._delete([marker])
         return count
 
+    async def delete_linked(self, prefix: str) -> bool:
+        """Delete a directory that is a link or has links in it; False, and nothing is done, if it has none."""
+        self._check_writable(prefix)
+        prefix = check_key(prefix.removesuffix("/"))
+        if not self._core.capabilities.directories:
+            return False
+        return await self._run("delete", prefix, lambda backend: backend.delete_linked(prefix))
+
     async def copy(self, source: str, target: str) -> None:
         """Copy one object inside this storage, by the server where it can."""
         self._check_writable(target)

@@ -287,6 +287,11 @@ class StorageStore(Store):
         self._check_writable()
         await self.storage.delete_tree(self._directory(prefix))
 
+    async def delete_linked(self) -> bool:
+        """Delete the hierarchy if it is a link or has links in it: it is about to be replaced, what they lead to is not."""
+        self._check_writable()
+        return bool(self.prefix) and await self.storage.delete_linked(self.prefix)
+
     async def clear(self) -> None:
         """Delete everything."""
         await self.delete_dir("")

@@ -183,6 +183,12 @@ class WrappedStorage:
         await self.around("delete", prefix, lambda: self.inner.delete_tree(prefix))
         return count
 
+    async def delete_linked(self, prefix: str) -> bool:
+        """One request, where there can be links."""
+        if not self.capabilities.directories:
+            return False
+        return await self.around("delete", prefix, lambda: self.inner.delete_linked(prefix))
+
     async def copy(self, source: str, target: str) -> None:
         """One request."""
         await self.around("copy", source, lambda: self.inner.copy(source, target))

@@ -83,6 +83,9 @@ class Transfer:
         wanted = [key for key, needed in zip(entries, missing, strict=True) if needed]
         if not self._dry_run and there and (others or wanted):
             # What is replaced must not be read as a mixture of both in the meantime: without documents it is empty.
+            if await self._target.delete_linked(prefix):
+                # Nothing is written or removed through a link: the copy becomes a volume of its own.
+                there, others, wanted = {}, [], list(entries)
             replaced = bool(others) or any(key in there for key in wanted)
             documents = [key for key in there if _is_document(key)] if replaced else []
             await self._target.delete_many(documents)

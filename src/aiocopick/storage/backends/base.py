@@ -178,6 +178,10 @@ class Backend(ABC):
         """Delete a directory with everything below."""
         raise NotImplementedError
 
+    async def delete_linked(self, prefix: str) -> bool:
+        """Delete a directory that is a link or has links in it, links as links; False, and nothing is done, if not."""
+        return False
+
     async def copy(self, source: str, target: str) -> None:
         """Copy an object."""
         raise NotImplementedError

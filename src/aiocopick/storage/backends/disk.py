@@ -12,7 +12,7 @@ import time
 from collections.abc import Iterator
 from typing import Any, TypeVar
 
-from aiocopick.errors import StorageError
+from aiocopick.errors import AccessDeniedError, StorageError
 from aiocopick.storage.backends.base import Condition, ConditionError, Content, Some, Use
 from aiocopick.storage.backends.disk_tree import DiskTree, etag_of
 from aiocopick.storage.backends.temporary import is_temporary, temporary_name
@@ -31,6 +31,14 @@ Value = TypeVar("Value")
 _turns = threading.Lock()
 
 _ATTEMPTS = 8
+
+_RELATIVE = os.name == "posix"
+"""Whether the system has operations relative to an open directory (Windows has none)."""
+
+_DIRECTORY = os.O_RDONLY | getattr(os, "O_DIRECTORY", 0) | getattr(os, "O_CLOEXEC", 0)
+# Holding a directory takes no permission to list it.
+_HELD = _DIRECTORY | getattr(os, "O_PATH", 0)
+_MOUNT_POINT = getattr(stat, "IO_REPARSE_TAG_MOUNT_POINT", -1)
 
 
 class Disk(DiskTree):
@@ -159,42 +167,198 @@ class Disk(DiskTree):
             folder = folder.rpartition("/")[0]
 
     def delete_tree(self, prefix: str) -> int:
-        """Delete a directory and everything in it, links themselves rather than what they point to."""
+        """Delete a directory and everything in it; a link is removed as a link, never what it leads to."""
+        with self._parent(prefix) as (parent, name):
+            return _delete_tree(parent, name, self.path(prefix))
+
+    def delete_linked(self, prefix: str) -> bool:
+        """Delete a directory that is a link or has links in it, as :meth:`delete_tree` does; False if it has none."""
+        with self._parent(prefix) as (parent, name):
+            if not _has_links(parent, name):
+                return False
+            _delete_tree(parent, name, self.path(prefix))
+            return True
+
+    @contextlib.contextmanager
+    def _parent(self, prefix: str) -> Iterator[tuple[int | None, str]]:
+        """Hold the directory above one that is removed, and give its name there.
+
+        Held by descriptor, it stays the same directory whatever is renamed meanwhile. Where the system has no operations
+        relative to a descriptor, the name is the whole path.
+
+        Raises
+        ------
+        AccessDeniedError
+            The way there leads through a link inside a zarr tree: that tree is another one's.
+        """
         path = self.path(prefix)
-        if os.path.islink(path):
-            os.unlink(path)
-            return 1
-        # Under a name that nobody lists it is gone at once and as a whole, whatever stops its removal.
-        unseen = os.path.join(os.path.dirname(path), temporary_name())
+        if not _RELATIVE:
+            self._refuse_links(prefix)
+            yield None, path
+            return
+        above, _, name = prefix.rpartition("/")
+        outside, inside = _split_tree(above)
+        handle = -1
         try:
-            os.rename(path, unseen)
-        except FileNotFoundError:
-            return 0
-        except OSError:
-            # A place where something is mounted, or a system that renames no directories in use: where it is, then.
-            pass
-        else:
-            path = unseen
-        count = 0
-        for _ in range(_ATTEMPTS):
-            try:
-                for directory, names, files in os.walk(path, topdown=False, onerror=_raise_unless_missing):
-                    for name in files:
-                        with contextlib.suppress(FileNotFoundError):
-                            os.unlink(os.path.join(directory, name))
-                            count += not is_temporary(name)
-                    for name in names:
-                        _remove_directory(os.path.join(directory, name))
-                _remove_directory(path)
-            except OSError as error:
-                # Somebody wrote into it meanwhile.
-                if error.errno != errno.ENOTEMPTY:
+            handle = os.open(self.path(outside), _HELD)
+            for part in inside:
+                try:
+                    inner = os.open(part, _HELD | os.O_NOFOLLOW, dir_fd=handle)
+                except OSError:
+                    if _is_link(handle, part):
+                        raise self._through_link(prefix) from None
                     raise
-            else:
-                break
+                handle, outer = inner, handle
+                os.close(outer)
+        except (FileNotFoundError, NotADirectoryError):
+            # There is nothing to remove.
+            if handle >= 0:
+                os.close(handle)
+            yield None, path
+            return
+        except BaseException:
+            if handle >= 0:
+                os.close(handle)
+            raise
+        try:
+            yield handle, name
+        finally:
+            os.close(handle)
+
+    def _refuse_links(self, prefix: str) -> None:
+        key, inside = _split_tree(prefix.rpartition("/")[0])
+        for part in inside:
+            key = f"{key}/{part}" if key else part
+            if _is_link(None, self.path(key)):
+                raise self._through_link(prefix)
+
+    def _through_link(self, prefix: str) -> AccessDeniedError:
+        path = self.path(prefix)
+        return AccessDeniedError(
+            f"{path} is reached through a symbolic link inside of a zarr tree, so it belongs to another one and stays; "
+            "write the whole volume to replace the link by a volume of its own",
+            path=path,
+        )
+
+
+def _split_tree(key: str) -> tuple[str, list[str]]:
+    """A key cut above the outermost zarr tree: what is before, and its names from the tree on."""
+    names = key.split("/") if key else []
+    first = next((index for index, name in enumerate(names) if name.endswith(".zarr")), len(names))
+    return "/".join(names[:first]), names[first:]
+
+
+def _is_link(parent: int | None, name: str) -> bool:
+    try:
+        status = os.lstat(name) if parent is None else os.lstat(name, dir_fd=parent)
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    # Windows links directories by mount points, too.
+    return stat.S_ISLNK(status.st_mode) or getattr(status, "st_reparse_tag", 0) == _MOUNT_POINT
+
+
+@contextlib.contextmanager
+def _items(parent: int | None, name: str) -> Iterator[tuple[int | None, list[os.DirEntry[str]]]]:
+    """Open a directory without following a link, and list it."""
+    if parent is None and not _RELATIVE:
+        if _is_link(None, name):
+            raise NotADirectoryError(errno.ENOTDIR, "a link", name)
+        with os.scandir(name) as items:
+            found = list(items)
+        yield None, found
+        return
+    handle = os.open(name, _DIRECTORY | os.O_NOFOLLOW, dir_fd=parent)
+    try:
+        with os.scandir(handle) as items:
+            found = list(items)
+        yield handle, found
+    finally:
+        os.close(handle)
+
+
+def _has_links(parent: int | None, name: str) -> bool:
+    if _is_link(parent, name):
+        return True
+    try:
+        with _items(parent, name) as (handle, found):
+            for item in found:
+                inner = item.path if handle is None else item.name
+                if _is_directory(item):
+                    if _has_links(handle, inner):
+                        return True
+                elif item.is_symlink() or _is_link(handle, inner):
+                    return True
+    except (FileNotFoundError, NotADirectoryError):
+        pass
+    return False
+
+
+def _is_directory(item: os.DirEntry[str]) -> bool:
+    """Whether an entry is a directory itself, rather than a link to one (or what Windows uses as one)."""
+    return item.is_dir(follow_symlinks=False) and not getattr(item, "is_junction", bool)()
+
+
+def _delete_tree(parent: int | None, name: str, path: str) -> int:
+    with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+        if stat.S_ISREG(os.stat(name, dir_fd=parent, follow_symlinks=False).st_mode):
+            # A file is not below itself.
+            return 0
+    # Under a name that is not listed it is gone at once and as a whole, whatever stops its removal.
+    unseen = temporary_name() if parent is not None else os.path.join(os.path.dirname(name), temporary_name())
+    try:
+        os.rename(name, unseen, src_dir_fd=parent, dst_dir_fd=parent)
+    except (FileNotFoundError, NotADirectoryError):
+        return 0
+    except OSError:
+        # A place where something is mounted, or a system that renames no directories in use: where it is, then.
+        unseen = name
+    count = 0
+    for _ in range(_ATTEMPTS):
+        try:
+            count += _remove(parent, unseen)
+        except OSError as error:
+            # Another process wrote into it meanwhile.
+            if error.errno != errno.ENOTEMPTY:
+                raise
         else:
-            raise StorageError(f"{path} is being written to and could not be deleted completely", path=path)
+            return count
+    raise StorageError(f"{path} is being written to and could not be deleted completely", path=path)
+
+
+def _remove(parent: int | None, name: str) -> int:
+    """Remove a directory with what is in it, or a link or file; return how many files and links there were."""
+    count = 0
+    try:
+        with _items(parent, name) as (handle, found):
+            for item in found:
+                inner = item.path if handle is None else item.name
+                if _is_directory(item):
+                    count += _remove(handle, inner)
+                else:
+                    count += _unlink(handle, inner) and not is_temporary(item.name)
+    except FileNotFoundError:
         return count
+    except OSError as error:
+        # A link or a file, by now at least: opening one as a directory is refused with one of these.
+        if error.errno not in (errno.ENOTDIR, errno.ELOOP, errno.EMLINK):
+            raise
+        return count + _unlink(parent, name)
+    with contextlib.suppress(FileNotFoundError):
+        os.rmdir(name, dir_fd=parent)
+    return count
+
+
+def _unlink(parent: int | None, name: str) -> bool:
+    try:
+        os.unlink(name, dir_fd=parent)
+    except FileNotFoundError:
+        return False
+    except PermissionError:
+        # Windows removes a link to a directory as a directory.
+        if os.name != "nt":
+            raise
+        os.rmdir(name)
+    return True
 
 
 def _put(temporary: str, path: str, condition: Condition | None) -> None:
@@ -220,46 +384,39 @@ def _present_etag(path: str) -> str | None:
         return None
 
 
-def _raise_unless_missing(error: OSError) -> None:
-    if not isinstance(error, (FileNotFoundError, NotADirectoryError)):
-        raise error
-
-
-def _remove_directory(path: str) -> None:
-    try:
-        os.rmdir(path)
-    except FileNotFoundError:
-        pass
-    except NotADirectoryError:
-        # A link to a directory.
-        if os.path.islink(path):
-            os.unlink(path)
-
-
 def _create(temporary: str, directory: str) -> int:
     flags = os.O_CREAT | os.O_EXCL | os.O_RDWR | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
     for _ in range(_ATTEMPTS):
         try:
             return os.open(temporary, flags, 0o666)
         except FileNotFoundError:
-            # The directory is missing; it may vanish again when somebody deletes it just then.
-            with _nothing_in_the_way(directory), contextlib.suppress(FileNotFoundError):
-                os.makedirs(directory, exist_ok=True)
+            # The directory is missing; it may vanish again when it is deleted just then.
+            with contextlib.suppress(FileNotFoundError):
+                _make_directories(directory)
         except NotADirectoryError:
-            with _nothing_in_the_way(directory):
-                raise
+            raise _in_the_way(directory) from None
+        except OSError as error:
+            if error.errno == errno.ELOOP:
+                raise _in_the_way(directory) from None
+            raise
     return os.open(temporary, flags, 0o666)
 
 
-@contextlib.contextmanager
-def _nothing_in_the_way(directory: str) -> Iterator[None]:
-    """A file where a directory has to be is not "missing", which is what the system's error would be taken for."""
+def _make_directories(directory: str) -> None:
     try:
-        yield
-    except (FileExistsError, NotADirectoryError) as error:
+        os.makedirs(directory, exist_ok=True)
+    except NotADirectoryError:
+        raise _in_the_way(directory) from None
+    except FileExistsError:
         # A directory that was deleted again in between is not meant.
-        if isinstance(error, NotADirectoryError) or os.path.isfile(directory):
-            raise StorageError(f"{directory} cannot be a directory; a file is in the way", path=directory) from None
+        if os.path.lexists(directory) and not os.path.isdir(directory):
+            raise _in_the_way(directory) from None
+
+
+def _in_the_way(directory: str) -> StorageError:
+    """A file where a directory has to be is not "missing", which is what the system's error would be taken for."""
+    what = "a link that leads nowhere" if os.path.islink(directory) else "a file"
+    return StorageError(f"{directory} cannot be a directory; {what} is in the way", path=directory)
 
 
 @contextlib.contextmanager

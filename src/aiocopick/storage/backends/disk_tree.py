@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import functools
 import os
 import stat
@@ -188,6 +189,8 @@ class DiskTree:
                     name = item.name
                     if (name[0] == "." and is_temporary(name)) or (chosen and self._is_left_out(item, low)):
                         continue
+                    if _leads_round(item):
+                        continue
                     if item.is_dir():
                         found.append((name + "/", item))
                     elif item.is_file():
@@ -200,6 +203,16 @@ class DiskTree:
                 raise StorageError(f"{self.root} is a file; the root must be a directory", path=self.root) from None
             return []
         return found
+
+
+def _leads_round(item: os.DirEntry[str]) -> bool:
+    """Whether an entry is a link that leads to itself in the end, and so to nothing, as one whose target is missing."""
+    if item.is_symlink():
+        try:
+            item.stat()
+        except OSError as error:
+            return error.errno == errno.ELOOP
+    return False
 
 
 class _Folder:

@@ -219,12 +219,28 @@ class GenericBackend(Backend):
     async def delete_tree(self, prefix: str) -> int:
         """Delete a directory."""
         path = self._path(prefix)
+        if await self.delete_linked(prefix):
+            return 1
         count = len(await self._call("find", path))
         try:
             await self._call("rm", path, recursive=True)
         except FileNotFoundError:
             return 0
         return count
+
+    async def delete_linked(self, prefix: str) -> bool:
+        """Remove a directory that is a link. Links below one are files here: they are not followed."""
+        path = self._path(prefix)
+        try:
+            beside = await self._call("ls", path.rpartition("/")[0] or self._filesystem.root_marker, detail=True)
+        except (FileNotFoundError, NotADirectoryError):
+            return False
+        name = path.rpartition("/")[2]
+        for info in beside:
+            if info.get("type") == "link" and str(info["name"]).rstrip("/").rpartition("/")[2] == name:
+                await self._call("rm_file", path)
+                return True
+        return False
 
     async def copy(self, source: str, target: str) -> None:
         """Read and write: what a server does itself, it does here by a shell that many of them refuse."""

@@ -122,6 +122,10 @@ class LocalBackend(Backend):
         """Delete a directory."""
         return await self._change(self.disk.delete_tree, prefix)
 
+    async def delete_linked(self, prefix: str) -> bool:
+        """Delete a directory that is a link or has links in it."""
+        return await self._change(self.disk.delete_linked, prefix)
+
     async def copy(self, source: str, target: str) -> None:
         """Copy a file."""
         await self._change(self.disk.copy, source, target)
