@@ -19,7 +19,7 @@ from aiocopick.formats.pyramid import (
     downsample_mean,
     downsample_nearest,
     even_edges,
-    factor_between,
+    factors_between,
     level_shapes,
 )
 
@@ -218,13 +218,21 @@ def test_panoptic_values_must_mean_something() -> None:
         check_panoptic(labels, np.array([1, 5, 0]), [1, 2])
 
 
-def test_factors_that_rounding_explains() -> None:
-    assert [factor_between(33, size) for size in (33, 17, 16, 11, 1)] == [1, 2, 2, 3, 33]
-    assert factor_between(30, 20) is None
-    assert factor_between(8, 9) is None
-    assert factor_between(3, 1) == 3
-    assert factor_between(3, 1, stated=2.0) == 2
-    assert factor_between(8, 0) is None
+@pytest.mark.parametrize(
+    ("fine", "coarse", "stated", "expected"),
+    [
+        ((33,) * 5, (33, 17, 16, 11, 1), None, [1, 2, 2, 3, 33]),
+        ((30, 8, 8, 0), (20, 9, 0, 0), None, [None, None, None, 1]),
+        ((3, 3, 3), (1, 1, 1), None, [3, 3, 3]),
+        ((3, 3, 3), (1, 1, 1), (2.0, 2.0, 2.0), [2, 2, 2]),
+        ((5, 15, 14), (2, 4, 4), None, [4, 4, 4]),
+        ((5, 16, 16), (5, 8, 8), None, [1, 2, 2]),
+        ((2, 32, 32), (1, 8, 8), None, [2, 4, 4]),
+        ((1, 32, 32), (1, 16, 16), (float("inf"), float("nan"), 2.0), [1, 2, 2]),
+    ],
+)
+def test_factors_that_rounding_explains(fine: Any, coarse: Any, stated: Any, expected: Any) -> None:
+    assert factors_between(fine, coarse, stated) == expected
 
 
 @pytest.mark.parametrize("factors", [(1, 2, 2), (3, 1, 4), (1, 1, 1), (2, 2, 2)])

@@ -13,14 +13,14 @@ from aiocopick.entities.base import AsyncEntity
 from aiocopick.entities.volume_array import LevelArray, Limits
 from aiocopick.entities.volume_boxes import extract_boxes
 from aiocopick.entities.volume_data import in_memory
-from aiocopick.entities.volume_regions import fit_region, on_data, read_region, update_coarser, write_region
+from aiocopick.entities.volume_regions import Cast, fit_region, on_data, plan_changes, read_region, write_region
 from aiocopick.entities.volume_slabs import Slabs
 from aiocopick.entities.volume_state import Level, VolumeState
-from aiocopick.entities.volume_writing import Plan, Progress, hide, write_volume
+from aiocopick.entities.volume_writing import Plan, Progress, describe_volume, hide, write_volume
 from aiocopick.formats.chunk_plan import select
 from aiocopick.formats.ome import MAX_LEVELS
 from aiocopick.formats.ome_writing import axis_names
-from aiocopick.formats.pyramid import Downsample
+from aiocopick.formats.pyramid import Downsample, Factors
 from aiocopick.formats.whole_number import whole_number
 from aiocopick.layers.copying import unfinished
 
@@ -267,28 +267,49 @@ class AsyncVolume(AsyncEntity):
 
     # --- writing ------------------------------------------------------------------------------------------------------
 
+    async def _check_writable(self) -> None:
+        """Refuse what cannot be changed, before anything is looked at or copied.
+
+        Raises
+        ------
+        ReadOnlyError
+            No layer can be written to.
+        LayerError
+            A read-only layer of higher priority would hide the change.
+        """
+        self._stack.writer()
+        self._stack.target(self.ref, await self._resolve())
+
     async def _write_region(
         self,
         zarr_group: str | None,
         items: Sequence[Any],
         data: Any,
-        cast: Any,
+        cast: Cast,
         downsample: Downsample,
+        cast_coarser: Cast,
         update_pyramid: bool,
     ) -> None:
-        await self._writable_twin()
+        await self._check_writable()
         state = self._state_of_volume()
         level = await state.array(zarr_group)
         selection, dropped = select(items, level.metadata.shape)
         data = await in_memory(data)
-        region = await on_data(lambda block: cast(block, level.metadata.dtype), fit_region(data, selection, dropped))
-        arrays = await state.arrays() if update_pyramid else []
-        if update_pyramid and level.path != arrays[0].path:
-            raise ValueError("update_pyramid=True needs a region of the finest level; leave zarr_group out")
-        limits = self._limits()
-        await write_region(level, selection, region, limits)
+        region = await on_data(
+            lambda block: cast(block, dtype=level.metadata.dtype), fit_region(data, selection, dropped)
+        )
+        arrays, factors = [level], list[Factors]()
         if update_pyramid:
-            await update_coarser(arrays, selection, downsample, limits)
+            arrays = await state.arrays()
+            if level.path != arrays[0].path:
+                raise ValueError("update_pyramid=True needs a region of the finest level; leave zarr_group out")
+            factors = await state.factors()
+        # All that can be refused is, and all coarser levels are computed, before anything is written.
+        changes = await plan_changes(arrays, factors, selection, region, downsample, cast_coarser, self._limits())
+        await self._writable_twin()
+        state, limits = self._state_of_volume(), self._limits()
+        for array, part, values in changes:
+            await write_region(await state.array(array.path), part, values, limits)
 
     async def _write(
         self,
@@ -323,21 +344,23 @@ class AsyncVolume(AsyncEntity):
             shards=shards,
             metadata=metadata,
         )
+        written = describe_volume(state.store, plan, where=target.path)
+        await self._make_place(target)
         empty = getattr(self, "_empty", False)
         # Whatever comes of it, there may be something now.
         self.refresh()
         is_new = bool(self._sources) and target not in self._sources
         async with unfinished(layer, target.located) if is_new else nullcontext():
-            group, arrays = await write_volume(
-                state.store, plan, where=target.path, empty=empty, limits=state.limits, progress=progress
-            )
+            await write_volume(state.store, plan, written, empty=empty, limits=state.limits, progress=progress)
         if is_new:
             self._stored_in(target)
-        state.remember(group, arrays)
+        state.remember(written.group, written.arrays)
         self._volume = (target, state)
 
     async def _write_target(self) -> Source:
-        """Where a new content goes. What lies in a lower layer is not copied, and is seen until all of it is written.
+        """Where a new content goes; nothing is written yet.
+
+        What lies in a lower layer is not copied, and is seen until all of it is written.
 
         Raises
         ------
@@ -349,3 +372,6 @@ class AsyncVolume(AsyncEntity):
         self._stack.writer()
         sources = await self._resolve()
         return self._stack.target(self.ref, sources)
+
+    async def _make_place(self, target: Source) -> None:
+        """Create what must exist before a new content is written."""

@@ -90,3 +90,21 @@ def cast_numbers(data: np.ndarray[Any, Any], dtype: np.dtype[Any]) -> np.ndarray
     """
     _check_numbers(data.dtype)
     return data.astype(dtype, copy=False)
+
+
+def cast_means(data: np.ndarray[Any, Any], dtype: np.dtype[Any]) -> np.ndarray[Any, Any]:
+    """Local means as the type of a coarser level, which others may have chosen otherwise than that of the finer one.
+
+    Raises
+    ------
+    ValueError
+        An integer type that cannot hold them.
+    """
+    if data.dtype == dtype:
+        return data
+    if dtype.kind in "iu" and data.size:
+        data = np.rint(data) if data.dtype.kind == "f" else data
+        limits, low, high = np.iinfo(dtype), data.min(), data.max()
+        if not (np.isfinite(low) and np.isfinite(high) and limits.min <= int(low) and int(high) <= limits.max):
+            raise ValueError(f"means in [{low}, {high}] do not fit {dtype}, the type of a coarser level")
+    return data.astype(dtype)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from aiocopick.entities.volume import AsyncVolume
-from aiocopick.entities.volume_data import array_like, cast_numbers, stored_type
+from aiocopick.entities.volume_data import array_like, cast_means, cast_numbers, stored_type
 from aiocopick.entities.volume_writing import Progress
 from aiocopick.formats.pyramid import downsample_mean
 
@@ -64,7 +64,8 @@ class AsyncDensity(AsyncVolume):
     ) -> None:
         """Change a region of a level. Chunks that lie in it only in part are read, changed and written back.
 
-        A failure on the way leaves some chunks changed and others not. Two calls at once must not touch one chunk.
+        All that can be refused is refused before anything is written. A failure after that leaves some chunks changed and
+        others not. Two calls at once must not touch one chunk.
 
         Parameters
         ----------
@@ -75,7 +76,8 @@ class AsyncDensity(AsyncVolume):
         x, y, z : slice or int
             Along the axis of that name.
         update_pyramid : bool
-            Compute the coarser levels of the region anew; the other levels are not touched without.
+            Compute the coarser levels of the region anew, by the factors that their shapes and scales give along each
+            axis; the other levels are not touched without.
 
         Raises
         ------
@@ -85,10 +87,12 @@ class AsyncDensity(AsyncVolume):
             No layer can be written to.
         ValueError
             The data does not fit the region.
+        FormatError
+            `update_pyramid`, and a level does not follow from the finer one by whole numbers of voxels.
         """
-        await self._writable_twin()
+        await self._check_writable()
         items = await self._by_axis(zarr_group, x, y, z)
-        await self._write_region(zarr_group, items, data, cast_numbers, downsample_mean, update_pyramid)
+        await self._write_region(zarr_group, items, data, cast_numbers, downsample_mean, cast_means, update_pyramid)
 
     async def _write_density(
         self,

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from aiocopick.entities.volume import AsyncVolume
-from aiocopick.entities.volume_data import array_like, cast_numbers, stored_type
+from aiocopick.entities.volume_data import array_like, cast_means, cast_numbers, stored_type
 from aiocopick.entities.volume_writing import Progress
 from aiocopick.errors import AlreadyExistsError, NotFoundError
 from aiocopick.formats.pyramid import downsample_mean
@@ -82,9 +82,9 @@ class AsyncFeaturesVolume(AsyncVolume):
         ValueError
             The data does not fit the region.
         """
-        await self._writable_twin()
+        await self._check_writable()
         items = await self._in_order(zarr_group, slices)
-        await self._write_region(zarr_group, items, data, cast_numbers, downsample_mean, update_pyramid)
+        await self._write_region(zarr_group, items, data, cast_numbers, downsample_mean, cast_means, update_pyramid)
 
     async def _in_order(self, zarr_group: str | None, slices: Sequence[slice | int] | None) -> list[Any]:
         await self._resolve()

@@ -121,14 +121,14 @@ class AsyncLabelVolume(AsyncVolume):
             The data does not fit the region, labels do not fit the type, or panoptic values mean nothing.
         """
         index = self._channel(channel)
-        await self._writable_twin()
+        await self._check_writable()
         items = await self._by_axis(zarr_group, x, y, z)
         if self.is_panoptic:
             level = await self._level_of_channels(zarr_group)
             items[0] = index
             data = await in_memory(data)
             await self._check_region(data, level, items)
-        await self._write_region(zarr_group, items, data, cast_labels, downsample_nearest, update_pyramid)
+        await self._write_region(zarr_group, items, data, cast_labels, downsample_nearest, cast_labels, update_pyramid)
 
     async def _check_region(self, data: Array, level: LevelArray, items: list[Any]) -> None:
         channel, *region = items

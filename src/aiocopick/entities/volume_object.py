@@ -58,9 +58,11 @@ class AsyncMapVolume(AsyncDensity):
             return await super()._write_target()
         except NotFoundError:
             # An object may have no map yet, unlike volumes that were created or listed.
-            target = self._stack.target(self.ref, ())
+            return self._stack.target(self.ref, ())
+
+    async def _make_place(self, target: Source) -> None:
+        if not self._sources:
             self._stored_in(Source(target.layer, await target.layer.create(self.ref)))
-            return target
 
     async def has_density_map(self) -> bool:
         """Whether there is a density map: nothing is sent when it was opened before, else as for its first read."""

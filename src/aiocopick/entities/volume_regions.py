@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
-from itertools import pairwise
 from math import prod
-from typing import Any, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 import numpy as np
 
@@ -14,10 +13,18 @@ from aiocopick.entities.volume_array import INLINE_BYTES, LevelArray, Limits
 from aiocopick.entities.volume_shards import Shards, needs_parts, parts_of_shards
 from aiocopick.errors import FormatError
 from aiocopick.formats.chunk_plan import Piece, Selection, pieces, shape_of
-from aiocopick.formats.pyramid import Downsample
+from aiocopick.formats.pyramid import Downsample, Factors
 from aiocopick.storage.limits import gather, in_thread
 
 Array: TypeAlias = np.ndarray[Any, Any]
+
+
+class Cast(Protocol):
+    """A way to turn values into another type."""
+
+    def __call__(self, data: Array, dtype: np.dtype[Any]) -> Array:
+        """Raise ValueError if a value does not fit."""
+        ...
 
 
 async def read_region(level: LevelArray, selection: Selection, limits: Limits) -> Array:
@@ -157,61 +164,82 @@ def fit_region(data: Any, selection: Selection, dropped: tuple[int, ...]) -> Arr
         raise ValueError(f"data of shape {array.shape} does not fit a region of shape {seen}") from None
 
 
-async def update_coarser(
-    arrays: list[LevelArray], selection: Selection, downsample: Downsample, limits: Limits
-) -> None:
-    """Compute the coarser levels anew where a region of the finest one has changed.
+Change: TypeAlias = tuple[LevelArray, Selection, Array]
+"""A level, a region of it, and what to write there."""
+
+
+async def plan_changes(
+    arrays: Sequence[LevelArray],
+    factors: Sequence[Factors],
+    selection: Selection,
+    data: Array,
+    downsample: Downsample,
+    cast: Cast,
+    limits: Limits,
+) -> list[Change]:
+    """Compute what a change of the finest level changes in each coarser level. Nothing is written.
 
     Parameters
     ----------
-    arrays : list of LevelArray
-        All levels, finest first, each a factor 2 coarser than the one before.
+    arrays : sequence of LevelArray
+        All levels, finest first.
+    factors : sequence of tuple of int
+        From each level to the next one.
     selection : Selection
         The region of the finest level.
+    data : ndarray
+        New values of the region.
     downsample : callable
         How a level follows from the finer one.
+    cast : callable
+        Turns values into the type of a level, which may differ from that of the finer one; refuses those that would
+        change.
     limits : Limits
         Of the layer.
 
-    Raises
-    ------
-    FormatError
-        The levels are not a factor 2 apart.
+    Returns
+    -------
+    list
+        Level, region and values of each level that changes, finest first.
     """
-    touched = [(item.start, item[-1] + 1) if len(item) else (0, 0) for item in selection]
-    for finer, coarser in pairwise(arrays):
-        leading = len(touched) - 3
-        fine, coarse = finer.metadata.shape, coarser.metadata.shape
-        if fine[:leading] != coarse[:leading] or any(
-            size not in (above // 2, -(-above // 2))
-            for size, above in zip(coarse[leading:], fine[leading:], strict=True)
-        ):
-            path = f"{coarser.where}/{coarser.path}"
-            raise FormatError(f"{path}: shape {coarse} is not half of {fine}; it cannot be updated", path=path)
+    changes: list[Change] = [(arrays[0], selection, data)]
+    for finer, coarser, ratio in zip(arrays, arrays[1:], factors, strict=False):
         source, target = [], []
-        for axis, ((start, stop), size, above) in enumerate(zip(touched, coarse, fine, strict=True)):
-            if axis < leading:
-                target.append(range(start, stop))
-                source.append(range(start, stop))
-                continue
+        sizes = zip(selection, finer.metadata.shape, coarser.metadata.shape, ratio, strict=True)
+        for item, above, size, factor in sizes:
+            start, stop = (item.start, item[-1] + 1) if len(item) else (0, 0)
             # Others round odd sizes down: their last voxels are in no coarser one.
-            first, last = min(start // 2, size), min(-(-stop // 2), size)
+            first, last = min(start // factor, size), min(-(-stop // factor), size)
             target.append(range(first, last))
-            source.append(range(2 * first, min(2 * last, above)))
+            source.append(range(factor * first, min(factor * last, above)))
         if not all(len(item) for item in target):
-            return
-        data = await read_region(finer, tuple(source), limits)
-        data = await on_data(partial(_coarsened, downsample, coarser.metadata.dtype), data)
-        await write_region(coarser, tuple(target), data, limits)
-        touched = [(item.start, item.stop) for item in target]
+            break
+        block = data if tuple(source) == selection else await _changed(finer, tuple(source), selection, data, limits)
+        coarse = await on_data(partial(downsample, factors=ratio), block)
+        data = await on_data(partial(cast, dtype=coarser.metadata.dtype), coarse)
+        selection = tuple(target)
+        changes.append((coarser, selection, data))
+    return changes
 
 
-def _coarsened(downsample: Downsample, dtype: np.dtype[Any], data: Array) -> Array:
-    """What a coarser level holds, in its own type, which others may have chosen otherwise than that of the finer one."""
-    coarse = downsample(data)
-    if coarse.dtype == dtype:
-        return coarse
-    return (np.rint(coarse) if dtype.kind in "iu" and coarse.dtype.kind == "f" else coarse).astype(dtype)
+async def _changed(level: LevelArray, source: Selection, selection: Selection, data: Array, limits: Limits) -> Array:
+    """A contiguous region of a level as it will be once a selection in it holds other data."""
+    block = await read_region(level, source, limits)
+    # What the coarser level leaves out may be selected as well.
+    kept = tuple(
+        slice(0, len(range(item.start, min(item.stop, part.stop), item.step)))
+        for item, part in zip(selection, source, strict=True)
+    )
+    inside = tuple(
+        slice(item.start - part.start, min(item.stop, part.stop) - part.start, item.step)
+        for item, part in zip(selection, source, strict=True)
+    )
+
+    def put(block: Array) -> Array:
+        block[inside] = data[kept]
+        return block
+
+    return await on_data(put, block)
 
 
 async def on_data(function: Callable[[Array], Array], data: Array) -> Array:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import pairwise
 from math import prod
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from aiocopick.entities.volume_array import LevelArray, Limits
-from aiocopick.errors import NotFoundError
+from aiocopick.errors import FormatError, NotFoundError
 from aiocopick.formats.ome import (
     GROUP_DOCUMENTS,
     PLAIN_LEVELS,
@@ -22,7 +23,15 @@ from aiocopick.formats.ome import (
 )
 from aiocopick.formats.ome_arrays import ARRAY_DOCUMENT, parse_array
 from aiocopick.formats.ome_transforms import Triple
-from aiocopick.formats.voxel_sizes import Voxels, contradictions, needs_shapes, ratio_of_shapes, voxel_sizes
+from aiocopick.formats.pyramid import Factors, factors_between
+from aiocopick.formats.voxel_sizes import (
+    Voxels,
+    contradictions,
+    needs_shapes,
+    ratio_of_scales,
+    ratio_of_shapes,
+    voxel_sizes,
+)
 from aiocopick.storage.limits import gather
 
 if TYPE_CHECKING:
@@ -238,6 +247,40 @@ class VolumeState:
         group, arrays = await self.group(), await self.arrays()
         sizes = dict(zip([item.path for item in group.datasets], self._sizes(group, finest, arrays), strict=True))
         return tuple(describe(array, sizes[array.path]) for array in arrays)
+
+    async def factors(self) -> list[Factors]:
+        """Voxels that become one, along each axis of the arrays, from each level to the next one.
+
+        Raises
+        ------
+        FormatError
+            A level does not follow from the one before by whole numbers of voxels.
+        """
+        group, arrays = await self.group(), await self.arrays()
+        scales = {dataset.path: dataset.transform.scale for dataset in group.datasets}
+        found = []
+        for finer, coarser in pairwise(arrays):
+            fine, coarse = finer.metadata.shape, coarser.metadata.shape
+            where = spatial_axes(group.axes, len(fine), path=f"{self.where}/{finer.path}")
+            ratio: list[int | None] = [None] * len(fine)
+            if len(fine) == len(coarse):
+                stated = ratio_of_scales(scales[finer.path], scales[coarser.path])
+                # Other axes are not made coarser.
+                ratio = [1 if above == size else None for above, size in zip(fine, coarse, strict=True)]
+                above, size = (tuple(shape[axis] for axis in where) for shape in (fine, coarse))
+                spatial = factors_between(above, size, stated)
+                for axis, factor in zip(where, spatial, strict=True):
+                    ratio[axis] = factor
+            factors = tuple(factor for factor in ratio if factor is not None)
+            if len(factors) != len(fine):
+                path = f"{self.where}/{coarser.path}"
+                raise FormatError(
+                    f"{path}: shape {coarse} does not follow from {fine} by whole numbers of voxels, so it cannot be "
+                    "brought up to date; nothing was changed. Without update_pyramid only one level is changed",
+                    path=path,
+                )
+            found.append(factors)
+        return found
 
     async def doubts(self, finest: float | None) -> tuple[list[str], list[str]]:
         """Descriptions that are nonsense and were ignored, and those that contradict the path or the arrays.

@@ -68,9 +68,62 @@ class Plan:
     metadata: dict[str, Any] | None = None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Described:
+    """The metadata of a volume that is to be written.
+
+    Parameters
+    ----------
+    group : OmeGroup
+        Its group.
+    arrays : list of LevelArray
+        Its levels, finest first.
+    documents : dict
+        Name below the group -> content.
+    """
+
+    group: OmeGroup
+    arrays: list[LevelArray]
+    documents: dict[str, bytes]
+
+
+def describe_volume(store: Store, plan: Plan, *, where: str) -> Described:
+    """Make the metadata of a volume. Whatever can be refused is refused here, before anything is changed.
+
+    Parameters
+    ----------
+    store : zarr.abc.store.Store
+        Of the volume.
+    plan : Plan
+        What to write.
+    where : str
+        Path of the volume, for messages.
+
+    Raises
+    ------
+    ValueError
+        Chunks or shards that cannot be, or metadata that JSON cannot hold.
+    """
+    arrays = []
+    for index, shape in enumerate(level_shapes(tuple(plan.source.shape), plan.levels)):
+        chunks, shards = chunking(plan.zarr_format, shape, chunks=plan.chunks, shards=plan.shards)
+        metadata = describe_array(plan.zarr_format, shape, plan.dtype, chunks=chunks, shards=shards, axes=plan.axes)
+        arrays.append(LevelArray(store, str(index), metadata, where))
+    documents = group_documents(
+        plan.zarr_format,
+        [array.path for array in arrays],
+        plan.voxel_size,
+        axes=plan.axes,
+        metadata=plan.metadata,
+    )
+    group = parse_group(documents, path=where)
+    assert group is not None
+    return Described(group=group, arrays=arrays, documents=documents)
+
+
 async def write_volume(
-    store: Store, plan: Plan, *, where: str, empty: bool, limits: Limits, progress: Progress | None = None
-) -> tuple[OmeGroup, list[LevelArray]]:
+    store: Store, plan: Plan, described: Described, *, empty: bool, limits: Limits, progress: Progress | None = None
+) -> None:
     """Write a volume, in the place of whatever is there.
 
     Until the last request has succeeded, whoever opens the volume finds it empty.
@@ -81,45 +134,25 @@ async def write_volume(
         Of the volume, writable.
     plan : Plan
         What to write.
-    where : str
-        Path of the volume, for messages.
+    described : Described
+        Its metadata.
     empty : bool
         Whether it is known to be a bare group in the format of the plan, so that there is nothing to remove.
     limits : Limits
         Of the layer.
     progress : callable, optional
         Told of each chunk.
-
-    Returns
-    -------
-    tuple
-        What is stored now.
     """
-    arrays = []
-    for index, shape in enumerate(level_shapes(tuple(plan.source.shape), plan.levels)):
-        chunks, shards = chunking(plan.zarr_format, shape, chunks=plan.chunks, shards=plan.shards)
-        metadata = describe_array(plan.zarr_format, shape, plan.dtype, chunks=chunks, shards=shards, axes=plan.axes)
-        arrays.append(LevelArray(store, str(index), metadata, where))
-    # All that can be refused is, before anything is removed.
-    group = group_documents(
-        plan.zarr_format,
-        [array.path for array in arrays],
-        plan.voxel_size,
-        axes=plan.axes,
-        metadata=plan.metadata,
-    )
-    described = parse_group(group, path=where)
-    assert described is not None
+    arrays = described.arrays
     if not empty:
         await make_empty(store, plan.zarr_format)
     await _write_levels(arrays, plan, limits, progress)
     # The finest level's metadata comes last of all: without it a volume is empty, also for whoever opens that level by
     # its name. A zarr 2 group was made before.
     others = [item for array in arrays[1:] for item in _documents_of(array)]
-    others += [item for item in group.items() if item[0] != ".zgroup"]
+    others += [item for item in described.documents.items() if item[0] != ".zgroup"]
     await _set_all(store, others, limits)
     await _set_all(store, _documents_of(arrays[0]), limits)
-    return described, arrays
 
 
 def _documents_of(array: LevelArray) -> list[tuple[str, bytes]]:

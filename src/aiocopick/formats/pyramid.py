@@ -37,26 +37,36 @@ def level_shapes(shape: tuple[int, ...], levels: int) -> list[tuple[int, ...]]:
     return shapes
 
 
-def factor_between(fine: int, coarse: int, stated: float | None = None) -> int | None:
-    """Return the whole number of voxels of a level that make one of the coarser level.
+def factors_between(
+    fine: tuple[int, ...], coarse: tuple[int, ...], stated: tuple[float, ...] | None = None
+) -> list[int | None]:
+    """Return the whole numbers of voxels of a level that make one of the coarser level.
 
     Parameters
     ----------
-    fine, coarse : int
-        Voxels along an axis; the coarser level may have been rounded up or down.
-    stated : float, optional
-        Ratio of the scales of the two levels: chooses where rounding allows several factors.
+    fine, coarse : tuple of int
+        Voxels along the axes of space; the coarser level may have been rounded up or down.
+    stated : tuple of float, optional
+        Ratios of the scales of the two levels: they choose where rounding allows several factors. Without them, an axis
+        that does not divide follows the longest one.
 
     Returns
     -------
-    int or None
-        None if no factor gives that shape.
+    list of int
+        None for an axis where no factor gives that shape.
     """
-    if coarse < 1 or coarse > fine:
+    wanted = stated or (0.0,) * len(fine)
+    longest = fine.index(max(fine))
+    common = _factor(fine[longest], coarse[longest], wanted[longest])
+    return [_factor(*sizes, common) for sizes in zip(fine, coarse, wanted, strict=True)]
+
+
+def _factor(fine: int, coarse: int, stated: float, common: int | None = None) -> int | None:
+    if not 0 < coarse <= fine:
         return 1 if fine == coarse else None
     ratio = fine / coarse
-    wanted: list[int] = [round(stated)] if stated is not None and 1 <= stated <= fine + 1 else []
-    for factor in (*wanted, 1 if fine == coarse else round(ratio), int(ratio), int(ratio) + 1):
+    likely = int(ratio) if fine % coarse == 0 else common or round(ratio)
+    for factor in (round(stated) if 1 <= stated <= fine + 1 else 0, likely, round(ratio), int(ratio), int(ratio) + 1):
         if factor >= 1 and coarse in (fine // factor, -(-fine // factor)):
             return factor
     return None

@@ -19,7 +19,7 @@ from typing import TypeAlias
 from aiocopick.formats.ome import SPATIAL, OmeGroup
 from aiocopick.formats.ome_transforms import Triple
 from aiocopick.formats.ome_units import angstrom_per
-from aiocopick.formats.pyramid import factor_between
+from aiocopick.formats.pyramid import factors_between
 
 Voxels: TypeAlias = tuple[int, int, int]
 """Voxels of a level along z, y, x."""
@@ -32,7 +32,7 @@ _ROUNDING = 0.000501
 def needs_shapes(group: OmeGroup, index: int) -> bool:
     """Return True if the voxel size of a level follows from the shapes of the levels up to it."""
     first, scale = group.datasets[0].transform.scale, group.datasets[index].transform.scale
-    return index > 0 and _ratio_of_scales(first, scale) is None
+    return index > 0 and ratio_of_scales(first, scale) is None
 
 
 def voxel_sizes(group: OmeGroup, finest: float | None, shapes: Sequence[Voxels | None]) -> list[Triple]:
@@ -51,7 +51,7 @@ def voxel_sizes(group: OmeGroup, finest: float | None, shapes: Sequence[Voxels |
     first = (finest,) * 3 if finest is not None else stated_size(group) or (1.0, 1.0, 1.0)
     sizes: list[Triple] = [first]
     for index in range(1, len(datasets)):
-        ratio = _ratio_of_scales(datasets[0].transform.scale, datasets[index].transform.scale)
+        ratio = ratio_of_scales(datasets[0].transform.scale, datasets[index].transform.scale)
         origin = first
         if ratio is None:
             # The next finer level whose shape is known.
@@ -68,8 +68,8 @@ def voxel_sizes(group: OmeGroup, finest: float | None, shapes: Sequence[Voxels |
 def ratio_of_shapes(fine: Voxels, coarse: Voxels) -> Triple:
     """Return how much coarser a level is along z, y, x: a whole number if rounding the shape explains the difference."""
     z, y, x = (
-        float(factor_between(above, size) or max(1, above) / max(1, size))
-        for above, size in zip(fine, coarse, strict=True)
+        float(factor or max(1, above) / max(1, size))
+        for factor, above, size in zip(factors_between(fine, coarse), fine, coarse, strict=True)
     )
     return z, y, x
 
@@ -126,7 +126,7 @@ def contradictions(group: OmeGroup, finest: float | None, shapes: Sequence[Voxel
         if shape is not None
     ]
     for (_, finer, fine), (path, coarser, coarse) in pairwise(known):
-        ratio = _ratio_of_scales(finer, coarser)
+        ratio = ratio_of_scales(finer, coarser)
         # A shape that was rounded is off by less than a voxel of the coarser level.
         if ratio is not None and any(
             abs(size * factor - above) > 1.001 * factor for above, size, factor in zip(fine, coarse, ratio, strict=True)
@@ -134,7 +134,8 @@ def contradictions(group: OmeGroup, finest: float | None, shapes: Sequence[Voxel
             yield f"the scales make level {path!r} coarser by {_shown(ratio)} along z, y, x, its shape is {coarse} of {fine}"
 
 
-def _ratio_of_scales(first: Triple | None, scale: Triple | None) -> Triple | None:
+def ratio_of_scales(first: Triple | None, scale: Triple | None) -> Triple | None:
+    """Return how much coarser one scale is than another along z, y, x; None if one of them is not usable."""
     if first is None or scale is None:
         return None
     if not all(_LEAST <= value <= _MOST for value in (*first, *scale)):
