@@ -110,7 +110,7 @@ class CopickObjectFS(Volume[AsyncObject], CopickObject):
 
     @property
     def voxel_size(self) -> float:
-        """Not known before the map is opened: :meth:`levels` tells. Counts where the map does not say."""
+        """Not known before the map is opened: :meth:`levels` tells. 1 where the map does not say."""
         return self.aio.voxel_size
 
     def has_density_map(self) -> bool:
