@@ -95,8 +95,8 @@ async def test_what_is_not_a_listing_is_an_error(opened: tuple[FaultServer, Stor
         await scan(storage)
 
 
-async def scan(storage: Storage) -> None:
-    async with storage.scan("") as pages:
+async def scan(storage: Storage, prefix: str = "", **arguments: Any) -> None:
+    async with storage.scan(prefix, **arguments) as pages:
         async for _ in pages:
             pass
 
@@ -274,3 +274,61 @@ async def test_a_size_is_not_guessed(opened: tuple[FaultServer, Storage], kind: 
     server.always(Answer(200, VERSION | {"transfer-encoding": "chunked"}))
     with pytest.raises(StorageError, match=r"length|how long"):
         await (storage.stat("object") if kind == "http" else storage.read("object", (-3, None)))
+
+
+def endless(kind: str, way: str) -> Callable[[Any], Answer]:
+    """Return a server whose listings do not end."""
+    count = 0
+
+    def answer(request: Any) -> Answer:
+        nonlocal count
+        if request.method == "DELETE":
+            return Answer(202 if kind == "az" else 204)
+        if request.method == "POST":
+            return Answer(200, {"content-type": "application/xml"}, b"<DeleteResult></DeleteResult>")
+        count += 1
+        if way == "empty pages":
+            return listing(kind, "", f"token{count}")
+        if way == "one token":
+            return listing(kind, "", "token")
+        if way == "one page":
+            return listing(kind, "p/dir/a", f"token{count}")
+        if way == "a folder":
+            return listing(kind, "p/dir/a/", f"token{count}")
+        return listing(kind, f"p/dir/{'abc'[count % 3]}", f"token{count % 3}")
+
+    return answer
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind != "http"])
+@pytest.mark.parametrize("way", ["empty pages", "one token", "one page", "a folder", "a cycle"])
+async def test_a_listing_that_gets_nowhere_ends(opened: tuple[FaultServer, Storage], kind: str, way: str) -> None:
+    server, storage = opened
+    for operation in (
+        lambda: storage.list("dir"),
+        lambda: scan(storage, "dir"),
+        lambda: scan(storage, "dir", start_after="dir/0", stop_before="dir/z"),
+        lambda: scan(storage, "dir", collapse=None),
+        lambda: storage.delete_tree("dir"),
+    ):
+        server.requests.clear()
+        server.always(endless(kind, way))
+        with pytest.raises(StorageError, match="anything new"):
+            await operation()
+        assert len([request for request in server.requests if request.method == "GET"]) <= 500
+    server.always(endless(kind, way))
+    if way in ("empty pages", "one token"):
+        for key in ("dir/x", "dir"):
+            with pytest.raises(StorageError, match="pages"):
+                await storage.stat(key)
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind != "http"])
+async def test_a_few_empty_pages_are_passed_over(opened: tuple[FaultServer, Storage], kind: str) -> None:
+    server, storage = opened
+    server.plan("", [listing(kind, "", f"token{number}") for number in range(5)] + [listing(kind, "p/dir/a")])
+    assert [entry.key for entry in await storage.list("dir")] == ["dir/a"]
+    server.plan("", [listing(kind, "", f"token{number}") for number in range(5)] + [listing(kind, "p/dir/a")])
+    assert (await storage.stat("dir/a")).key == "dir/a"

@@ -21,7 +21,7 @@ from aiocopick.storage.limits import gather
 from aiocopick.storage.managed_base import ManagedCore
 from aiocopick.storage.managed_listing import ManagedListing
 from aiocopick.storage.managed_reading import ManagedReading
-from aiocopick.storage.scan import follow
+from aiocopick.storage.scan import UnfitError, follow
 from aiocopick.storage.settings import Settings
 
 _VIEWED = frozenset({"max_concurrency", "max_bytes_in_flight", "timeout", "retries", "read_only"})
@@ -121,13 +121,16 @@ class ManagedStorage(ManagedListing, ManagedReading):
                 markers.add(f"{prefix}/")
             return page
 
-        async with aclosing(follow(fetch, prefix, None, resumes=resumes)) as pages:
-            async for entries in pages:
-                # Names that could not be asked for are deleted as well.
-                keys = [entry.key for entry in entries if not entry.is_prefix]
-                markers.update(entry.key + "/" for entry in entries if entry.is_prefix)
-                await self._delete(keys)
-                count += len(keys)
+        try:
+            async with aclosing(follow(fetch, prefix, None, resumes=resumes)) as pages:
+                async for entries in pages:
+                    # Names that could not be asked for are deleted as well.
+                    keys = [entry.key for entry in entries if not entry.is_prefix]
+                    markers.update(entry.key + "/" for entry in entries if entry.is_prefix)
+                    await self._delete(keys)
+                    count += len(keys)
+        except UnfitError:
+            raise self._endless(prefix) from None
         # A directory, where it is an object of its own, may have to be empty first: the deepest ones go first.
         for marker in sorted(markers, reverse=True):
             await self._delete([marker])

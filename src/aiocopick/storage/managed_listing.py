@@ -29,10 +29,12 @@ class ManagedListing(ManagedBase):
                 async for page in pages:
                     found.extend(page)
         except UnfitError:
-            raise StorageError(
-                f"Cannot list {self.path_of(prefix)}: the server repeats a page for ever", path=self.path_of(prefix)
-            ) from None
+            raise self._endless(prefix) from None
         return children(found)
+
+    def _endless(self, prefix: str) -> StorageError:
+        path = self.path_of(prefix)
+        return StorageError(f"Cannot list {path}: the server goes on without listing anything new", path=path)
 
     def scan(
         self, prefix: str, collapse: str | None = ".zarr/", *, start_after: str = "", stop_before: str | None = None

@@ -17,7 +17,7 @@ import anyio
 from anyio.streams.memory import MemoryObjectReceiveStream
 
 from aiocopick.errors import CopickError
-from aiocopick.storage.backends.base import Page
+from aiocopick.storage.backends.base import MOST_IDLE_PAGES, Page
 from aiocopick.storage.base import Entry, FirstPage
 from aiocopick.storage.keys import is_key
 from aiocopick.storage.limits import Backlog, bare, gather, gather_results, stream, unwrap
@@ -95,11 +95,15 @@ async def follow(
     Raises
     ------
     UnfitError
-        Common prefixes are cut, or the chain does not advance; or the first page of several holds next to nothing.
+        Common prefixes are cut, or the server goes on without anything new; or the first page of several holds next to
+        nothing.
     """
     reached = start_after
     token: object | None = None
     seen: set[str] = set()
+    # Without an order, a page that came before is known by its ends.
+    pages: set[tuple[int, str, str]] = set()
+    idle = 0
     while True:
         page = await fetch(prefix, delimiter, reached if resumes or ordered else "", token)
         if page.cut:
@@ -113,6 +117,15 @@ async def follow(
             fresh = [entry for entry in _once(entries) if position(entry) not in seen and position(entry) > start_after]
             # Without an order, only prefixes can come twice: pages that cut a collapsed tree in two.
             seen.update(position(entry) for entry in fresh if entry.is_prefix)
+        if not ordered and not resumes and entries:
+            page_seen = (len(entries), position(entries[0]), position(entries[-1]))
+            progress = page_seen not in pages
+            pages.add(page_seen)
+        else:
+            progress = bool(fresh)
+        idle = 0 if progress else idle + 1
+        if idle >= MOST_IDLE_PAGES:
+            raise UnfitError(reached, always=True)
         wanted = fresh
         if stop_before is not None:
             wanted = (

@@ -1,7 +1,8 @@
 """S3 with its contents moved by obstore, whose client is native: a fifth of the processor time for each small object.
 
 Listings, deletions and writes with a condition stay with s3fs's client: obstore knows no delimiter but ``/``. It gets
-its endpoint and credentials from that client, so that both speak to the same place as the same user. It starts threads
+its endpoint and credentials from that client, so that both speak to the same place as the same user; where a proxy is
+between, everything stays with that client. It starts threads
 that do not survive a fork, and would wait for them for ever in a child: there it is refused.
 """
 
@@ -12,15 +13,19 @@ import re
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, NamedTuple
+from urllib.parse import urlsplit
 
 from aiocopick._version import __version__
 from aiocopick.errors import StorageError, StorageTimeoutError
 from aiocopick.storage.backends.base import CONNECT_TIMEOUT, READ_TIMEOUT, Condition, Content
 from aiocopick.storage.backends.s3 import S3Backend
 from aiocopick.storage.backends.s3_errors import code_fault, s3_fault
+from aiocopick.storage.backends.sessions import Proxies
 from aiocopick.storage.base import Buffer, Range
 from aiocopick.storage.faults import AnswerError, Fault, TruncatedError
 from aiocopick.storage.limits import in_thread
+
+_NOWHERE = "http://127.0.0.1:0"
 
 # The process whose threads obstore has started.
 _started_in: int | None = None
@@ -47,6 +52,7 @@ class ObstoreBackend(S3Backend):
         await super().connect()
         _started_in = os.getpid()
         self._options = await in_thread(_client_options, self._filesystem, self._endpoint)
+        self._proxied = _has_proxy(self._filesystem, self._endpoint)
         self._store: Any = None
         self._credentials: _Credentials | None = None
 
@@ -61,7 +67,7 @@ class ObstoreBackend(S3Backend):
 
     async def read(self, key: str, span: Range | None) -> Content:
         """One GetObject, checked for completeness."""
-        if self._extra["get_object"]:
+        if self._extra["get_object"] or self._proxied:
             # What s3fs was told to add to each request (a payer, a customer's key), obstore cannot.
             return await super().read(key, span)
         store = await self._reach()
@@ -90,7 +96,7 @@ class ObstoreBackend(S3Backend):
 
     async def write(self, key: str, data: Buffer, condition: Condition | None) -> str | None:
         """One PutObject; what s3fs's client does when there is a condition."""
-        if condition is not None or self._extra["put_object"]:
+        if condition is not None or self._extra["put_object"] or self._proxied:
             return await super().write(key, data, condition)
         store = await self._reach()
         answer = await self._obstore.put_async(store, self.absolute(key), data, use_multipart=False)
@@ -171,8 +177,17 @@ def _client_options(filesystem: Any, endpoint: str) -> dict[str, Any]:
         options["allow_invalid_certificates"] = True
     elif isinstance(verify, str):
         options["root_certificate"] = Path(verify).read_bytes()
-    proxy = (filesystem.config_kwargs.get("proxies") or {}).get(scheme)
-    return options if proxy is None else {**options, "proxy_url": proxy}
+    # obstore follows redirects, with the session token, and has no option against it: all hosts but the endpoint are
+    # given a proxy where nothing can listen.
+    return {**options, "proxy_url": _NOWHERE, "proxy_excludes": urlsplit(endpoint).hostname or ""}
+
+
+def _has_proxy(filesystem: Any, endpoint: str) -> bool:
+    """Return if requests to the endpoint go through a proxy of the configuration or the environment."""
+    configured = filesystem.config_kwargs.get("proxies")
+    if configured is not None:
+        return urlsplit(endpoint).scheme in configured
+    return Proxies().of(endpoint) is not None
 
 
 def _asked(span: Range) -> Any:
@@ -205,6 +220,8 @@ def _fault(error: BaseException, bucket: str | None) -> Fault:
     kind = _KIND.search(text)
     if kind and kind[1] == "Timeout":
         return Fault(StorageTimeoutError, "the storage did not answer in time", retry=True)
+    if kind and kind[1] == "Connect" and _NOWHERE.removeprefix("http://") in text:
+        return Fault(StorageError, "the server redirects to another host, which is not followed; check the address")
     if kind and kind[1] == "Connect":
         if "certificate" in text.lower():
             return Fault(StorageError, "no secure connection could be made; check the endpoint and its certificate")

@@ -1,0 +1,171 @@
+"""What is sent, how often and where to: one request for each attempt, to no other host, by the proxy of the environment."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+import pytest_asyncio
+
+from aiocopick.errors import StorageError
+from aiocopick.storage import Storage, open_storage, retries as retry_layer
+from aiocopick.storage.settings import Settings
+from aiocopick.testing import Answer, FaultServer, Request
+from tests.storage.test_answers import KINDS, fields, listing
+
+CUSTOMER_KEY = "01234567890123456789012345678901"
+
+
+@pytest.fixture(params=KINDS)
+def kind(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture(autouse=True)
+def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Repeat at once."""
+    monkeypatch.setattr(retry_layer, "pause", lambda attempt: 0.0)
+
+
+@pytest_asyncio.fixture
+async def opened(kind: str) -> AsyncIterator[tuple[FaultServer, Storage]]:
+    async with FaultServer() as server:
+        storage = open_storage(Settings(**fields(kind, server.url), retries=2))
+        yield server, storage
+        await storage.aclose()
+
+
+def honest(request: Request) -> Answer:
+    """Answer as each of the servers would to the little that is asked here."""
+    headers = {"etag": '"1"', "x-goog-generation": "1", "last-modified": "Tue, 01 Jan 2030 00:00:00 GMT"}
+    if request.method == "GET" and "range" in request.headers:
+        return Answer(206, headers | {"content-range": "bytes 0-6/7"}, b"content")
+    if request.method == "GET" and not request.path.endswith("dir/"):
+        return Answer(200, headers, b"content")
+    return Answer(200, {**headers, "content-type": "text/html"}, b'<h1>Index of</h1><a href="a">a</a>')
+
+
+@pytest.mark.asyncio
+async def test_a_kept_connection_that_breaks_is_counted(opened: tuple[FaultServer, Storage]) -> None:
+    server, storage = opened
+    server.always(honest)
+    assert await storage.read("object") == b"content"
+    for _ in range(3):
+        server.requests.clear()
+        before = storage.stats.requests["read"]
+        server.plan("object", ["reset", "reset"])
+        assert await storage.read("object") == b"content"
+        assert len(server.requests) == 3
+        assert storage.stats.requests["read"] - before == 3
+    server.requests.clear()
+    server.plan("object", ["reset"] * 10)
+    with pytest.raises(StorageError):
+        await storage.read("object")
+    assert len(server.requests) == 3
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("fault", ["reset", "503"])
+async def test_every_request_is_counted(opened: tuple[FaultServer, Storage], kind: str, fault: str) -> None:
+    server, storage = opened
+    server.always(honest)
+    await storage.read("object")
+    operations = {"list": lambda: storage.list("dir"), "read": lambda: storage.read("object")}
+    if kind != "http":
+        operations |= {
+            "write": lambda: storage.write("object", b"1"),
+            "delete": lambda: storage.delete_many(["object"]),
+            "copy": lambda: storage.copy("object", "other"),
+        }
+    server.always(fault)
+    for operation in operations.values():
+        server.requests.clear()
+        with pytest.raises(StorageError):
+            await operation()
+        assert len(server.requests) == 3
+
+
+def keyed(kind: str, address: str) -> dict[str, Any]:
+    """Return a config with every secret that its kind of storage can send."""
+    config = fields(kind, address)
+    if kind in ("s3", "obstore"):
+        config["fs_args"] |= {
+            "token": "canary-token",
+            "s3_additional_kwargs": {"SSECustomerAlgorithm": "AES256", "SSECustomerKey": CUSTOMER_KEY},
+        }
+    elif kind == "gs":
+        config["fs_args"]["session_kwargs"] = {"headers": {"Authorization": "canary", "X-Key": "canary"}}
+    elif kind == "http":
+        config["root"] = config["root"].replace("http://", "http://user:canary@") + "?token=canary"
+        config["fs_args"] = {"headers": {"X-Key": "canary"}}
+    return config
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("status", ["301", "302", "303", "307", "308"])
+@pytest.mark.parametrize("given", [False, True])
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind != "http"])
+async def test_no_redirect_takes_anything_to_another_host(kind: str, status: str, given: bool) -> None:
+    async with FaultServer() as other, FaultServer() as server:
+        other.always(honest)
+        config = (keyed if given else fields)(kind, server.url)
+        storage = open_storage(Settings(**config, retries=0))
+        server.always(honest if kind not in ("gs", "az") else "404")
+        try:
+            # S3 reads differently once the first one has succeeded.
+            await storage.read("object")
+        except StorageError:
+            assert kind in ("gs", "az") or given
+        except FileNotFoundError:
+            assert kind in ("gs", "az")
+        # obstore can be kept from other hosts, though not from other ports.
+        target = other.url.replace("127.0.0.1", "localhost") if kind == "obstore" else other.url
+        server.always(f"redirect {target}/elsewhere {status}")
+        for operation in (
+            lambda: storage.read("object"),
+            lambda: storage.read("object", (0, 3)),
+            lambda: storage.list("dir"),
+            lambda: storage.stat("object"),
+            lambda: storage.write("object", b"canary"),
+            lambda: storage.write("object", b"canary", create=True),
+            lambda: storage.delete_many(["object"]),
+            lambda: storage.copy("object", "other"),
+        ):
+            with pytest.raises(StorageError):
+                await operation()
+        assert other.requests == []
+        await storage.aclose()
+
+
+@pytest.mark.asyncio
+async def test_http_follows_a_redirect_with_nothing_secret() -> None:
+    async with FaultServer(contents={"/elsewhere": b"content"}) as other, FaultServer() as server:
+        server.always(f"redirect {other.url}/elsewhere 307")
+        storage = open_storage(Settings(**keyed("http", server.url)))
+        assert await storage.read("object") == b"content"
+        [request] = other.requests
+        assert "canary" not in f"{request.target} {request.headers}"
+        await storage.aclose()
+
+
+@pytest.mark.asyncio
+async def test_the_environment_names_the_proxy(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with FaultServer() as proxy:
+        page = Answer(200, {"content-type": "text/html"}, b'<h1>Index of</h1><a href="a">a</a>')
+        proxy.always(page if kind == "http" else listing("s3" if kind == "obstore" else kind, "p/dir/a"))
+        for name in ("no_proxy", "NO_PROXY"):
+            monkeypatch.setenv(name, "elsewhere.test,.internal.test")
+        for name in ("http_proxy", "HTTP_PROXY"):
+            monkeypatch.setenv(name, proxy.url.replace("http://", "http://user:pass@"))
+        storage = open_storage(Settings(**fields(kind, "http://storage.test:8080"), retries=0))
+        assert [entry.key for entry in await storage.list("dir")] == ["dir/a"]
+        [request] = proxy.requests
+        assert "storage.test" in request.target + request.headers["host"]
+        assert request.headers["proxy-authorization"] == "Basic dXNlcjpwYXNz"
+        await storage.aclose()
+        own = open_storage(Settings(**fields(kind, "http://storage.elsewhere.test:8080"), retries=0, timeout=5))
+        with pytest.raises(StorageError):
+            await own.list("dir")
+        assert len(proxy.requests) == 1
+        await own.aclose()
