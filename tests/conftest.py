@@ -78,11 +78,19 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> int | None:
     return None
 
 
+def _asked_for_by_name(item: pytest.Item) -> set[str]:
+    """Fixtures that a test gets by ``request.getfixturevalue``, built from a value that it is parametrised with."""
+    callspec = getattr(item, "callspec", None)
+    values = [] if callspec is None else [value for value in callspec.params.values() if isinstance(value, str | int)]
+    forms = ("{}", "{}_server", "{}_python", "copick{}_python")
+    return {form.format(value) for value in values for form in forms}
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark tests by the fixtures they use, so that `-m "not minio"` means what it says."""
     for item in items:
-        names = set(getattr(item, "fixturenames", ()))
+        names = set(getattr(item, "fixturenames", ())) | _asked_for_by_name(item)
         for mark in {MARKS[name] for name in names & MARKS.keys()}:
             item.add_marker(mark)
             if mark == "interop" and item.get_closest_marker("timeout") is None:

@@ -100,3 +100,23 @@ async def test_missing_and_broken_files(counted: Counted) -> None:
     made = AsyncFilaments(run, CopickFilamentsFile(pickable_object_name="actin", user_id="me", session_id="1"))
     await made.from_numpy(LINES)
     assert made in await run.query_filaments()
+
+
+@pytest.mark.asyncio
+async def test_metadata_that_lines_are_made_with_is_stored(counted: Counted) -> None:
+    run = await write_run(counted.root, volumes=False)
+    names = {"pickable_object_name": "actin", "user_id": "new", "session_id": "1"}
+    line = CopickFilament(instance_id=3, points=[(0, 0, 0), (1, 2, 3)])
+    file = CopickFilamentsFile.model_validate(names | {"voxel_spacing": 5.0, "by": "me", "filaments": [line]})
+    made = AsyncFilaments(run, file)
+    assert made.voxel_spacing == 5.0
+    await made.store()
+    content = json.loads(await counted.storage.read(made.key))
+    assert (content["voxel_spacing"], content["by"], len(content["filaments"])) == (5.0, "me", 1)
+    # What is told of an existing file, before anybody read it.
+    other = AsyncFilaments(run, CopickFilamentsFile.model_validate(names))
+    other.meta.voxel_spacing = 6.0
+    other.filaments = [line, line.model_copy(update={"instance_id": 4})]
+    await other.store()
+    content = json.loads(await counted.storage.read(made.key))
+    assert (content["voxel_spacing"], content["by"], len(content["filaments"])) == (6.0, "me", 2)

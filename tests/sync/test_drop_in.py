@@ -247,6 +247,32 @@ def test_meshes_load_store_and_stay(run: CopickRunFS) -> None:
     assert points.points is mine
 
 
+def test_metadata_that_is_assigned_is_stored_over_the_version_that_was_read(run: CopickRunFS) -> None:
+    filaments = run.new_filaments("actin", "1")
+    filaments.from_numpy([[[0, 0, 0], [1, 2, 3]]], voxel_spacing=5.0)
+    listed = run.filaments[0]
+    filaments.meta = filaments.meta.model_copy(update={"unit": "nanometer", "by": "me"})
+    filaments.store()
+    stored = json.loads(Path(filaments.path).read_text())
+    assert (stored["voxel_spacing"], stored["unit"], stored["by"], len(stored["filaments"])) == (
+        5,
+        "nanometer",
+        "me",
+        1,
+    )
+    assert run.filaments[0] == listed
+    picks = run.new_picks("ribosome", "1")
+    picks.from_numpy([[1, 2, 3]])
+    picks.meta = picks.meta.model_copy(update={"voxel_spacing": 6.0})
+    picks.store()
+    stored = json.loads(Path(picks.path).read_text())
+    assert (stored["voxel_spacing"], len(stored["points"])) == (6.0, 1)
+    # Another name is another file.
+    picks.meta = picks.meta.model_copy(update={"session_id": "2", "points": []})
+    picks.store()
+    assert [len(item.points) for item in run.query_picks()] == [1]
+
+
 # --- segmentations ----------------------------------------------------------------------------------------------------
 
 

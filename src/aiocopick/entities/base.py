@@ -69,6 +69,10 @@ class AsyncEntity:
     def _reset(self) -> None:
         """Forget what was read."""
 
+    def _assign(self, meta: Any) -> None:
+        """Take metadata of the same names, and the data in it."""
+        self._meta = meta
+
     @property
     def root(self) -> AsyncRoot:
         """The project."""

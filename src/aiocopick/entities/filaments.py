@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 
     from aiocopick.entities.run import AsyncRun
 
+_NAMED_BY_THE_FILE = frozenset({"pickable_object_name", "user_id", "session_id", "run_name", "filaments"})
+"""What the place of the file says, or is set by itself."""
+
 
 class AsyncFilaments(AsyncFile):
     """The filaments of an object in a run, by one user or tool in one session.
@@ -29,13 +32,12 @@ class AsyncFilaments(AsyncFile):
         Its names; filaments in it count as set.
     """
 
-    __slots__ = ("_file", "_lines", "_spacing")
+    __slots__ = ("_file", "_lines")
 
     noun: ClassVar[str] = "filaments"
     ref: FilamentsRef
     _file: CopickFilamentsFile | None
     _lines: list[CopickFilament] | None
-    _spacing: float | None
 
     def __init__(self, run: AsyncRun, file: CopickFilamentsFile) -> None:
         self.run = run
@@ -60,12 +62,27 @@ class AsyncFilaments(AsyncFile):
             self._meta = None
         self._file = None
         self._lines = None
-        self._spacing = None
 
     def _accept(self, payload: CopickFilamentsFile) -> None:
         self._file = self._meta = payload
         self._lines = None
-        self._spacing = None
+
+    def _assign(self, meta: CopickFilamentsFile) -> None:
+        if self._file is not None:
+            self._accept(meta)
+            return
+        super()._assign(meta)
+        if "filaments" in meta.model_fields_set:
+            self._lines = meta.filaments
+
+    def _told(self) -> dict[str, Any]:
+        """What of the envelope was set on :attr:`meta` before the file was read."""
+        meta = self._meta
+        if meta is None:
+            return {}
+        names = meta.model_fields_set - _NAMED_BY_THE_FILE
+        told = {name: getattr(meta, name) for name in names} | (meta.model_extra or {})
+        return {name: value for name, value in told.items() if value is not None}
 
     def _blank(self) -> None:
         self._accept(self._make_meta())
@@ -81,9 +98,10 @@ class AsyncFilaments(AsyncFile):
 
     def _accept_base(self, payload: CopickFilamentsFile | None) -> None:
         base = self._make_meta() if payload is None else payload
+        told = self._told()
         base.filaments = self._lines or []
-        if self._spacing is not None:
-            base.voxel_spacing = self._spacing
+        for name, value in told.items():
+            setattr(base, name, value)
         self._accept(base)
 
     async def _payload(self) -> CopickFilamentsFile | None:
@@ -98,12 +116,12 @@ class AsyncFilaments(AsyncFile):
 
     def _state(self) -> Any:
         return (
-            None if self._file is None and self._lines is None else (self._file, self._lines, self._spacing, self._etag)
+            None if self._file is None and self._lines is None else (self._file, self._lines, self._told(), self._etag)
         )
 
     def _restore(self, state: Any) -> None:
-        self._file, self._lines, self._spacing, self._etag = state
-        self._meta = self._file
+        self._file, self._lines, told, self._etag = state
+        self._meta = self._file or CopickFilamentsFile.model_validate(told | self._identity)
 
     @property
     def filaments(self) -> list[CopickFilament]:
@@ -133,7 +151,7 @@ class AsyncFilaments(AsyncFile):
     @property
     def voxel_spacing(self) -> float | None:
         """Voxel size of what they were traced in, in angstrom; None when not loaded or not known."""
-        return self._spacing if self._file is None else self._file.voxel_spacing
+        return None if self._meta is None else self._meta.voxel_spacing
 
     async def load(self) -> CopickFilamentsFile:
         """Read the file: one request.
@@ -240,10 +258,7 @@ class AsyncFilaments(AsyncFile):
             )
         self.filaments = lines
         if voxel_spacing is not None:
-            if self._file is None:
-                self._spacing = float(voxel_spacing)
-            else:
-                self._file.voxel_spacing = float(voxel_spacing)
+            self.meta.voxel_spacing = float(voxel_spacing)
         if store:
             await self.store()
 

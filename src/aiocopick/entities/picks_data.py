@@ -49,6 +49,11 @@ class PicksData(AsyncFile):
         self._header = payload.header
         self._points = None
 
+    def _assign(self, meta: CopickPicksFile) -> None:
+        super()._assign(meta)
+        if "points" in meta.model_fields_set:
+            self.points = meta.points
+
     def _model(self, header: dict[str, Any]) -> CopickPicksFile:
         """CoPick's model of the file, over the points as they are when somebody looks at them."""
         try:

@@ -46,7 +46,7 @@ class LoadedPicksFile(CopickPicksFile):
         self._materialise()
         if isinstance(other, CopickPicksFile):
             return dict(self) == dict(other) and self.model_extra == other.model_extra
-        return NotImplemented
+        return super().__eq__(other)
 
     __hash__ = None  # type: ignore[assignment]
 

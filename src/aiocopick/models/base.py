@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict, Field
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 FIRST_ERROR = Field(fail_fast=True)
 """For lists in files of strangers: told of each bad item, a few megabytes of them would take a gigabyte."""
@@ -13,3 +15,23 @@ class Model(BaseModel):
 
     # Between each model and pydantic's own class lies this one, so that `aiocopick.compat` can put copick's beside it.
     model_config = ConfigDict(extra="allow")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _take_copicks_own(cls, value: Any) -> Any:
+        # Methods inherited from copick's models, and tools, make copick's own class of the same name.
+        if isinstance(value, BaseModel) and not isinstance(value, cls) and _is_copicks_own(value, cls):
+            return value.model_dump()
+        return value
+
+    def __eq__(self, other: object) -> bool:
+        if isinstance(other, BaseModel) and not isinstance(other, Model) and _is_copicks_own(other, type(self)):
+            return dict(self) == dict(other)
+        return super().__eq__(other)
+
+    __hash__ = None  # type: ignore[assignment]
+
+
+def _is_copicks_own(value: BaseModel, cls: type[BaseModel]) -> bool:
+    """Whether a value is what copick calls one of our models: a base of it, once ``aiocopick.compat`` is imported."""
+    return issubclass(cls, type(value))

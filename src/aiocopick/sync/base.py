@@ -252,8 +252,11 @@ class BlockingEntity(Blocking[Entity]):
 
     @meta.setter
     def meta(self, value: Any) -> None:
-        self._given = value
-        self._twin = None
+        known, self._given, self._twin = self._twin, value, None
+        if known is not None and self.aio.ref == known.ref:
+            # The same entity: what is known of its place, and the version that was read, stay.
+            known._assign(value)
+            self._twin = known
 
     def __lt__(self, other: Self) -> bool:
         return self.aio < other.aio if isinstance(other, BlockingEntity) else NotImplemented
