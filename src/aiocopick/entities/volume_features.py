@@ -141,7 +141,7 @@ class AsyncFeaturesVolume(AsyncVolume):
             raise ValueError(f"Features are a (Z, Y, X) or (feature, Z, Y, X) array, not {tuple(source.shape)}")
         kind = stored_type(source, dtype)
         if not overwrite and await self._holds_data():
-            raise NotEmptyError(f"{self.path} is not empty; pass overwrite=True to replace it", path=self.path)
+            raise NotEmptyError(f"{self.path} is not empty; what is there was kept", path=self.path)
         await self._write(
             source,
             dtype=kind,

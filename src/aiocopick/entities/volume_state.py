@@ -124,7 +124,7 @@ class VolumeState:
                 self._take(level, zarr_format, content)
                 return OmeGroup(zarr_format=zarr_format, datasets=(Dataset(path=level),))
         raise NotFoundError(
-            f"{self.where}: there is no volume, or none was written to it yet; write one with from_numpy()",
+            f"{self.where}: there is no volume, or none was written to it yet",
             path=self.where,
         )
 
@@ -174,7 +174,7 @@ class VolumeState:
             # Its writer has not finished, or never will: somebody else may look again later.
             self._group = None
             return NotFoundError(
-                f"{self.where}: the volume is not complete, level {path!r} is missing; write it with from_numpy()",
+                f"{self.where}: the volume is not complete, level {path!r} is missing",
                 path=self.where,
             )
         return NotFoundError(f"{self.where}: there is no level {path!r}, only {', '.join(known)}", path=self.where)

@@ -1,4 +1,5 @@
-"""What a GLB file may ask for before trimesh sees it: nothing outside the file, and no more memory than it justifies.
+"""What a GLB file may ask for before trimesh sees it: nothing outside the file, no more memory than it justifies, and
+nothing that would be lost.
 
 Source: glTF 2.0 specification, sections 3.6 (buffers), 3.9 (images) and 4.4 (GLB container).
 """
@@ -10,6 +11,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from aiocopick.errors import FormatError
+from aiocopick.formats.glb_features import undecoded_features
 from aiocopick.formats.json_bytes import parse_json
 
 _MAGIC = 0x46546C67
@@ -28,7 +30,8 @@ _NODE_BYTES = 600
 
 
 def check_glb(data: bytes, *, path: str) -> None:
-    """Refuse what is no binary glTF 2, refers to something outside itself, or would unfold far beyond its size.
+    """Refuse what is no binary glTF 2, refers to something outside itself, would unfold far beyond its size, or cannot
+    be decoded in full.
 
     Raises
     ------
@@ -49,12 +52,19 @@ def check_glb(data: bytes, *, path: str) -> None:
     try:
         expanded = _expanded_bytes(header)
         is_tree = _is_tree(header)
+        features = undecoded_features(header, memoryview(data)[_HEADER.size + length :])
     except (TypeError, KeyError, IndexError, AttributeError, ValueError, OverflowError) as error:
         raise FormatError(f"{path} is a broken GLB file ({type(error).__name__}: {error}).", path=path) from None
     if expanded > _ALWAYS_ALLOWED + _EXPANSION * len(data):
         raise FormatError(f"{path} is refused: {len(data)} bytes describe a scene of {expanded} bytes.", path=path)
     if not is_tree:
         raise FormatError(f"{path} is a broken GLB file: its nodes are no tree.", path=path)
+    if features:
+        raise FormatError(
+            f"{path} cannot be read in full: {', '.join(features)} cannot be decoded here. Export the mesh as plain "
+            "triangles, without compression and extensions.",
+            path=path,
+        )
 
 
 def _check_uris(header: dict[str, Any], path: str) -> None:

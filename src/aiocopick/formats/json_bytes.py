@@ -63,7 +63,7 @@ def parse_json(data: bytes, *, path: str) -> Any:
             return json.loads(data)
         except (ValueError, RecursionError) as error:
             failure = error
-    raise FormatError(f"{path} is no valid JSON ({failure}); restore it from a copy or delete it.", path=path) from None
+    raise FormatError(f"{path} is no valid JSON ({failure}).", path=path) from None
 
 
 def dump_json(value: Any) -> bytes:

@@ -31,7 +31,8 @@ def decode_mesh(data: bytes, *, path: str) -> Geometry:
     Raises
     ------
     FormatError
-        It is no GLB file, broken, or refers to something outside itself.
+        It is no GLB file, broken, refers to something outside itself, or needs a feature that is not decoded; the
+        message names it.
     """
     check_glb(data, path=path)
     import trimesh
@@ -40,9 +41,7 @@ def decode_mesh(data: bytes, *, path: str) -> Geometry:
         return trimesh.load_scene(io.BytesIO(data), file_type="glb")
     # trimesh meets broken files with whatever the broken part happens to raise.
     except Exception as error:
-        raise FormatError(
-            f"{path} is a broken GLB file ({type(error).__name__}: {error}); store the mesh again.", path=path
-        ) from error
+        raise FormatError(f"{path} is a broken GLB file ({type(error).__name__}: {error}).", path=path) from error
 
 
 def encode_mesh(geometry: Geometry | None) -> bytes:

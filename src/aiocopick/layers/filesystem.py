@@ -300,7 +300,7 @@ class FilesystemLayer:
             entry = await self.storage.stat(key)
         except NotFoundError:
             if if_match is not None:
-                raise ConflictError(f"{path} was deleted since it was read; store it anew.", path=path) from None
+                raise ConflictError(f"{path} was deleted since it was read.", path=path) from None
             return
         if create:
             raise AlreadyExistsError(f"{path} exists already; it was not replaced.", path=path)

@@ -132,7 +132,7 @@ class Transfer:
 
     def _taken(self, key: str) -> AlreadyExistsError:
         path = self._target.path_of(key)
-        return AlreadyExistsError(f"{path} is different from the source; pass overwrite=True to replace it.", path=path)
+        return AlreadyExistsError(f"{path} is different from the source; what is there was kept.", path=path)
 
     async def _write(self, entry: Entry) -> None:
         self.files += 1
