@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from importlib import import_module
 from typing import Any
 
 from aiocopick.storage.backends.base import Backend
 from aiocopick.storage.base import Storage
+from aiocopick.storage.fsspec_config import configured
 from aiocopick.storage.keys import parse_root
 from aiocopick.storage.managed import ManagedStorage
 from aiocopick.storage.settings import Settings
@@ -29,7 +31,8 @@ def open_storage(config: Any) -> Storage:
     Parameters
     ----------
     config : CopickConfigFS
-        ``root``, ``fs_args`` and the limits are taken from it.
+        ``root``, ``fs_args`` and the limits are taken from it. What fsspec's own configuration says of the protocol
+        holds where `fs_args` says nothing.
 
     Raises
     ------
@@ -37,7 +40,9 @@ def open_storage(config: Any) -> Storage:
         The root is empty or chains protocols.
     """
     settings = Settings.of(config)
-    return ManagedStorage.make(settings, backend_of(parse_root(settings.root).protocol, settings.engine))
+    protocol = parse_root(settings.root).protocol
+    settings = replace(settings, fs_args=configured(protocol, settings.fs_args))
+    return ManagedStorage.make(settings, backend_of(protocol, settings.engine))
 
 
 def backend_of(protocol: str, engine: str = "s3fs") -> type[Backend]:

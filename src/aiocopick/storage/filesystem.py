@@ -6,6 +6,7 @@ process: one that is dropped inside somebody's event loop cannot close its conne
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import inspect
 import os
@@ -15,6 +16,7 @@ from typing import Any
 
 from aiocopick.errors import ReadOnlyError
 from aiocopick.storage.backends.generic import forget_listings
+from aiocopick.storage.fsspec_config import configured
 from aiocopick.storage.keys import parse_root
 from aiocopick.storage.settings import Settings, merge
 
@@ -56,6 +58,8 @@ def make_filesystem(config: Any) -> Any:
         Synchronous. Paths are given with or without protocol, as fsspec has it.
     """
     settings = Settings.of(config)
+    protocol = parse_root(settings.root).protocol
+    settings = dataclasses.replace(settings, fs_args=configured(protocol, settings.fs_args))
     # A forked child must not use its parent's connections.
     key = (os.getpid(), settings.connection_key, settings.read_only, settings.timeout)
     with _lock:
@@ -80,13 +84,19 @@ def _make(settings: Settings) -> Any:
 def _tuning(protocol: str, settings: Settings) -> dict[str, Any]:
     if protocol == "s3":
         from aiocopick.storage.backends.s3 import arguments_of
+        from aiocopick.storage.backends.s3_answers import OneRequestSession
 
         tuned = arguments_of(settings)
         del tuned["asynchronous"]
         # Here s3fs makes the requests: its retries and timeouts are all there are.
         del tuned["config_kwargs"]["retries"]
         given = settings.fs_args.get("config_kwargs") or {}
-        tuned["config_kwargs"] |= {"read_timeout": settings.timeout, **given}
+        # And no redirect may take credentials to another host.
+        tuned["config_kwargs"] |= {
+            "read_timeout": settings.timeout,
+            "http_session_cls": OneRequestSession,
+            **given,
+        }
         return tuned
     if protocol == "file":
         return {"auto_mkdir": True}
