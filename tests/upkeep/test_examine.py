@@ -111,12 +111,12 @@ async def test_a_volume_that_was_not_finished_is_named(sample: AsyncRoot) -> Non
 
 
 @pytest.mark.asyncio
-async def test_what_an_unfinished_volume_lacks_is_said(sample: AsyncRoot) -> None:
+async def test_what_a_volume_lacks_that_is_there_in_part_is_said(sample: AsyncRoot) -> None:
     storage = sample.layers[0].storage  # type: ignore[attr-defined]
     await storage.delete_tree(f"{RUN}/VoxelSpacing10.000/wbp.zarr/0")
     (finding,) = await examine(sample)
-    assert finding.problem == "unfinished volume"
-    assert "level '0' is missing" in finding.detail
+    assert finding.problem == "missing level"
+    assert "level '0' is missing; there is 1" in finding.detail
 
 
 @pytest.mark.asyncio

@@ -142,7 +142,7 @@ def test_documents_that_are_no_objects_are_refused(content: bytes) -> None:
             parse_group({name: content}, path="v.zarr")
 
 
-@pytest.mark.parametrize("document", [{"zarr_format": 2}, {"zarr_format": 3, "node_type": "array"}, {}])
+@pytest.mark.parametrize("document", [{"zarr_format": 2}, {"zarr_format": 3, "node_type": "file"}, {}])
 def test_a_zarr_json_that_is_no_group_is_refused(document: Any) -> None:
     with pytest.raises(FormatError, match=r"zarr\.json"):
         parse_group({"zarr.json": json.dumps(document).encode()}, path="v.zarr")

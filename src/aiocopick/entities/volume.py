@@ -57,8 +57,8 @@ class AsyncVolume(AsyncEntity):
         """Voxel size that the path states, in angstrom; None if it states none."""
         return self.voxel_size
 
-    async def _doubts(self) -> tuple[list[str], list[str]]:
-        """Sentences about descriptions that are nonsense, and about those that contradict the path or the arrays."""
+    async def _doubts(self) -> tuple[list[str], list[str], list[str]]:
+        """Sentences about descriptions that are nonsense, those that contradict the path or the arrays, missing levels."""
         await self._resolve()
         return await self._state_of_volume().doubts(self._finest_voxel_size())
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -104,7 +104,7 @@ class LevelArray:
         self.path = path
         self.metadata = metadata
         self.where = where
-        self.array = _make_array(store, path, metadata, f"{where}/{path}")
+        self.array = _make_array(store, path, metadata, f"{where}/{path}" if path else where)
         fill = self.array.metadata.fill_value
         self.fill = np.zeros((), metadata.dtype)[()] if fill is None else fill
         self.spec = ArraySpec(
@@ -228,6 +228,10 @@ class LevelArray:
             chunk = await in_thread(_padded, chunk, self.metadata.chunks, self.fill)
         buffer = self.spec.prototype.nd_buffer.from_numpy_array(chunk)
         (encoded,) = await self.array.codec_pipeline.encode([(buffer, self.spec)])
+        if encoded is None and not any(coordinates):
+            # One is there in each level that was written: without, an unfinished level looks like one that was left out.
+            config = replace(self.spec.config, write_empty_chunks=True)
+            (encoded,) = await self.array.codec_pipeline.encode([(buffer, replace(self.spec, config=config))])
         key = self.key(coordinates)
         if encoded is None:
             await self.store.delete(key)

@@ -11,11 +11,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from aiocopick.entities.volume_array import LevelArray, Limits
+from aiocopick.entities.volume_discovery import discover
 from aiocopick.errors import FormatError, NotFoundError
 from aiocopick.formats.ome import (
     GROUP_DOCUMENTS,
-    PLAIN_LEVELS,
-    Dataset,
     OmeGroup,
     is_level_path,
     parse_group,
@@ -84,14 +83,19 @@ class VolumeState:
         Of its layer.
     """
 
-    __slots__ = ("_arrays", "_group", "limits", "store", "where")
+    __slots__ = ("_arrays", "_documents", "_finest", "_group", "limits", "store", "where")
 
     def __init__(self, store: Store, where: str, limits: Limits) -> None:
         self.store = store
         self.where = where
         self.limits = limits
+        self._forget()
+
+    def _forget(self) -> None:
         self._group: OmeGroup | None = None
+        self._documents: dict[str, bytes | None] = {}
         self._arrays: dict[str, LevelArray] = {}
+        self._finest: str | None = None
 
     def remember(self, group: OmeGroup, arrays: Iterable[LevelArray]) -> None:
         """Take what was just written as known."""
@@ -99,7 +103,9 @@ class VolumeState:
         self._arrays = {array.path: array for array in arrays}
 
     async def group(self) -> OmeGroup:
-        """The group: 2 requests in one round trip, 2 more for one without OME metadata; then none.
+        """The group: 2 requests in one round trip; then none.
+
+        One that does not name its levels is listed, and each of its children asked for.
 
         Raises
         ------
@@ -109,24 +115,22 @@ class VolumeState:
             Its metadata cannot be understood.
         """
         if self._group is None:
-            contents = await gather(self._get, GROUP_DOCUMENTS, limit=len(GROUP_DOCUMENTS))
-            group = parse_group(dict(zip(GROUP_DOCUMENTS, contents, strict=True)), path=self.where)
+            documents = await self._group_documents()
+            group = parse_group(documents, path=self.where)
             if group is None or not group.datasets:
-                group = await self._plain_group(3 if contents[0] is not None else 2)
+                found = await discover(
+                    self.store, self._get, documents, where=self.where, max_bytes=self.limits.max_array_bytes
+                )
+                group = found.group
+                for level, content in found.documents.items():
+                    self._take(level, group.zarr_format, content)
+            self._documents = documents
             self._group = group
         return self._group
 
-    async def _plain_group(self, zarr_format: int) -> OmeGroup:
-        name = ARRAY_DOCUMENT[zarr_format]
-        contents = await gather(self._get, [f"{level}/{name}" for level in PLAIN_LEVELS], limit=2)
-        for level, content in zip(PLAIN_LEVELS, contents, strict=True):
-            if content is not None:
-                self._take(level, zarr_format, content)
-                return OmeGroup(zarr_format=zarr_format, datasets=(Dataset(path=level),))
-        raise NotFoundError(
-            f"{self.where}: there is no volume, or none was written to it yet",
-            path=self.where,
-        )
+    async def _group_documents(self) -> dict[str, bytes | None]:
+        contents = await gather(self._get, GROUP_DOCUMENTS, limit=len(GROUP_DOCUMENTS))
+        return dict(zip(GROUP_DOCUMENTS, contents, strict=True))
 
     async def _get(self, key: str) -> bytes | None:
         from zarr.core.buffer import default_buffer_prototype
@@ -135,10 +139,11 @@ class VolumeState:
         return None if value is None else value.to_bytes()
 
     def _take(self, level: str, zarr_format: int, content: bytes) -> LevelArray:
+        name = ARRAY_DOCUMENT[zarr_format]
         metadata = parse_array(
             content,
             zarr_format,
-            path=f"{self.where}/{level}/{ARRAY_DOCUMENT[zarr_format]}",
+            path=f"{self.where}/{level}/{name}" if level else f"{self.where}/{name}",
             max_bytes=self.limits.max_array_bytes,
         )
         array = self._arrays[level] = LevelArray(self.store, level, metadata, self.where)
@@ -150,7 +155,7 @@ class VolumeState:
         Parameters
         ----------
         level : str, optional
-            Its path; None is the finest.
+            Its path; None is the finest one that is there.
 
         Raises
         ------
@@ -158,26 +163,35 @@ class VolumeState:
             There is no such level.
         """
         group = await self.group()
-        path = group.datasets[0].path if level is None else str(level).strip("/")
+        if level is not None:
+            path = str(level).strip("/")
+            array = await self._find(path)
+            if array is None:
+                raise await self._missing(path, group)
+            return array
+        array = await self._find(group.datasets[0].path if self._finest is None else self._finest)
+        return (await self.arrays())[0] if array is None else array
+
+    async def _find(self, path: str) -> LevelArray | None:
         if path in self._arrays:
             return self._arrays[path]
-        content = None
-        if is_level_path(path):
-            content = await self._get(f"{path}/{ARRAY_DOCUMENT[group.zarr_format]}")
-        if content is None:
-            raise self._missing(path, group)
-        return self._take(path, group.zarr_format, content)
+        group = await self.group()
+        if not is_level_path(path):
+            return None
+        content = await self._get(f"{path}/{ARRAY_DOCUMENT[group.zarr_format]}")
+        return None if content is None else self._take(path, group.zarr_format, content)
 
-    def _missing(self, path: str, group: OmeGroup) -> NotFoundError:
+    async def _missing(self, path: str, group: OmeGroup) -> NotFoundError:
         known = [dataset.path for dataset in group.datasets]
-        if path in known:
-            # Its writer has not finished, or never will: somebody else may look again later.
-            self._group = None
-            return NotFoundError(
-                f"{self.where}: the volume is not complete, level {path!r} is missing",
-                path=self.where,
-            )
-        return NotFoundError(f"{self.where}: there is no level {path!r}, only {', '.join(known)}", path=self.where)
+        if path not in known:
+            names = ", ".join(name or "'' (the volume is a single array)" for name in known)
+            return NotFoundError(f"{self.where}: there is no level {path!r}, only {names}", path=self.where)
+        there = ", ".join(array.path for array in await self.arrays())
+        # Its writer has not finished, or never will: somebody else may look again later.
+        self._group = self._finest = None
+        return NotFoundError(
+            f"{self.where}: the volume is not complete, level {path!r} is missing; there is {there}", path=self.where
+        )
 
     async def level(self, level: str | None, finest: float | None) -> tuple[LevelArray, Level]:
         """One level's array, and its record; the other levels are looked at where the file gives no scales.
@@ -232,9 +246,41 @@ class VolumeState:
         return spatial_axes(group.axes, array.metadata.ndim, path=f"{self.where}/{array.path}")
 
     async def arrays(self) -> list[LevelArray]:
-        """The arrays of all levels, finest first: a request for each that was not asked for before, side by side."""
+        """The arrays of all levels that are there, finest first: a request for each that is not known, side by side.
+
+        Raises
+        ------
+        NotFoundError
+            There is none, or the finest one was not written to the end.
+        """
         group = await self.group()
-        return await gather(self.array, [dataset.path for dataset in group.datasets], limit=self.limits.max_concurrency)
+        paths = [dataset.path for dataset in group.datasets]
+        found = await gather(self._find, paths, limit=self.limits.max_concurrency)
+        arrays = [array for array in found if array is not None]
+        if found[0] is None and self._finest is None:
+            if await self._group_documents() != self._documents:
+                # It is being replaced.
+                self._forget()
+                return await self.arrays()
+            await self._check_left_out(paths, arrays)
+            self._finest = arrays[0].path
+        return arrays
+
+    async def _check_left_out(self, paths: list[str], arrays: list[LevelArray]) -> None:
+        """Refuse a volume whose finest level is not just absent from a copy of it."""
+        if not arrays:
+            named = ", ".join(map(repr, paths))
+            error = f"the volume is not complete, level {named} is missing and there is no other"
+        elif await self.store.exists(_first_chunk(arrays[0], paths[0])):
+            there = ", ".join(array.path for array in arrays)
+            error = (
+                f"the volume is not complete: level {paths[0]!r} has chunks and no metadata, which is written last; "
+                f"there is {there}"
+            )
+        else:
+            return
+        self._forget()
+        raise NotFoundError(f"{self.where}: {error}", path=self.where)
 
     async def levels(self, finest: float | None) -> tuple[Level, ...]:
         """All levels, finest first.
@@ -244,7 +290,7 @@ class VolumeState:
         finest : float, optional
             Voxel size of the finest level that the path states, in angstrom; None if it states none.
         """
-        group, arrays = await self.group(), await self.arrays()
+        arrays, group = await self.arrays(), await self.group()
         sizes = dict(zip([item.path for item in group.datasets], self._sizes(group, finest, arrays), strict=True))
         return tuple(describe(array, sizes[array.path]) for array in arrays)
 
@@ -256,7 +302,7 @@ class VolumeState:
         FormatError
             A level does not follow from the one before by whole numbers of voxels.
         """
-        group, arrays = await self.group(), await self.arrays()
+        arrays, group = await self.arrays(), await self.group()
         scales = {dataset.path: dataset.transform.scale for dataset in group.datasets}
         found = []
         for finer, coarser in pairwise(arrays):
@@ -282,20 +328,31 @@ class VolumeState:
             found.append(factors)
         return found
 
-    async def doubts(self, finest: float | None) -> tuple[list[str], list[str]]:
-        """Descriptions that are nonsense and were ignored, and those that contradict the path or the arrays.
+    async def doubts(self, finest: float | None) -> tuple[list[str], list[str], list[str]]:
+        """Nonsense in descriptions that was ignored, contradictions to the path or the arrays, and missing levels.
 
         Parameters
         ----------
         finest : float, optional
             As for :meth:`levels`.
         """
-        group, arrays = await self.group(), await self.arrays()
+        arrays, group = await self.arrays(), await self.group()
         notes = [*group.notes, *(f"level {array.path!r}: {note}" for array in arrays for note in array.metadata.notes)]
         ndims = {array.metadata.ndim for array in arrays}
         if group.axes and ndims != {len(group.axes)}:
             notes.append(f"the group names the axes {', '.join(group.axes)}, its arrays have {sorted(ndims)} axes")
-        return notes, list(contradictions(group, finest, self._shapes(group, arrays)))
+        there = [array.path for array in arrays]
+        missing = [
+            f"level {dataset.path!r} is missing; there is {', '.join(there)}"
+            for dataset in group.datasets
+            if dataset.path not in there
+        ]
+        return notes, list(contradictions(group, finest, self._shapes(group, arrays))), missing
+
+
+def _first_chunk(array: LevelArray, path: str) -> str:
+    """Key of the first chunk of another level, whose chunks are named like those of an array."""
+    return f"{path}/{array.array.metadata.encode_chunk_key((0,) * array.metadata.ndim)}"
 
 
 def describe(array: LevelArray, voxel_size: tuple[float, float, float]) -> Level:

@@ -14,7 +14,7 @@ from aiocopick.formats.chunk_plan import Slices, blocks, count_pieces, pieces
 from aiocopick.formats.ome import OmeGroup, parse_group
 from aiocopick.formats.ome_arrays import array_documents, describe_array
 from aiocopick.formats.ome_visibility import FINEST, SHOWN_BY
-from aiocopick.formats.ome_writing import empty_group_documents, group_documents
+from aiocopick.formats.ome_writing import empty_group_documents, group_documents, hiding_document
 from aiocopick.formats.pyramid import Downsample, coarse_block, even_edges, level_shapes
 from aiocopick.formats.volume_layout import chunking
 from aiocopick.storage.limits import gather, in_thread
@@ -160,36 +160,39 @@ def _documents_of(array: LevelArray) -> list[tuple[str, bytes]]:
 
 
 async def make_empty(store: Store, zarr_format: int) -> None:
-    """Turn whatever is there into a bare group, in an order that shows the old volume whole or not at all.
+    """Turn whatever is there into a group without levels, in an order that shows the old volume whole or not at all.
 
     Parameters
     ----------
     store : zarr.abc.store.Store
         Of the volume, writable.
     zarr_format : int
-        Of the bare group.
+        Of the group.
     """
     # Nothing is removed through a link: the listing would follow it, and so would the removal of what it found.
     delete_linked = getattr(store, "delete_linked", None)
     if delete_linked is not None:
         await delete_linked()
     keys = [key async for key in store.list_prefix("")]
-    # Without the metadata of its finest level a volume reads as empty, whatever else is there.
+    # One request hides all levels, whatever they are called. Where both formats are, zarr.json wins.
+    hiding = ".zattrs" if zarr_format == 2 and "zarr.json" not in keys else "zarr.json"
+    await store.set(hiding, _buffer(hiding_document(2 if hiding == ".zattrs" else 3)))
+    # Who opens the finest level by its name reads no group.
     finest = set(FINEST) & set(keys)
     await _delete_all(store, sorted(finest))
-    bare = empty_group_documents(zarr_format)
-    # The new format's metadata before the old one's goes: zarr.json wins, and zarr 2's are read once it is gone.
-    for name, content in bare.items():
-        await store.set(name, _buffer(content))
-    stale = [key for key in keys if key not in bare and key not in finest]
-    hidden = [key for key in stale if key.rpartition("/")[2] in _METADATA]
-    await _delete_all(store, sorted(hidden, key=lambda key: key.count("/")))
-    await _delete_all(store, [key for key in stale if key.rpartition("/")[2] not in _METADATA])
+    kept = finest | {hiding} | ({".zgroup"} if zarr_format == 2 else set())
+    await _delete_all(store, [key for key in keys if key.rpartition("/")[2] in _METADATA and key not in kept])
+    if zarr_format == 2:
+        await store.set(".zgroup", _buffer(empty_group_documents(2)[".zgroup"]))
+        if hiding != ".zattrs":
+            await _delete_all(store, [hiding])
+    await _delete_all(store, [key for key in keys if key.rpartition("/")[2] not in _METADATA])
 
 
 async def hide(store: Store) -> None:
     """Remove the metadata that shows a volume, so that it reads as empty while the rest of it is removed."""
-    await _delete_all(store, list(SHOWN_BY))
+    for names in SHOWN_BY:
+        await _delete_all(store, list(names))
 
 
 _METADATA = frozenset({"zarr.json", ".zattrs", ".zgroup", ".zarray", ".zmetadata"})

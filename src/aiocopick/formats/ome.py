@@ -20,8 +20,6 @@ from aiocopick.formats.ome_transforms import UNKNOWN, Transform, parse_transform
 SPATIAL = ("z", "y", "x")
 GROUP_DOCUMENTS = ("zarr.json", ".zattrs")
 """What must be read to know a group; ``.zgroup`` says nothing more."""
-PLAIN_LEVELS = ("0", "s0")
-"""What the finest level of a group without multiscale metadata is called."""
 MAX_LEVELS = 64
 
 Units: TypeAlias = tuple[str | None, str | None, str | None]
@@ -97,6 +95,9 @@ def parse_group(documents: Mapping[str, bytes | None], *, path: str) -> OmeGroup
         document = parse_document(newer, path=where)
         if document.get("zarr_format") != 3:
             refuse(where, f"zarr_format is {document.get('zarr_format')!r}, not 3")
+        if document.get("node_type") == "array":
+            # An array without a group around it.
+            return OmeGroup(zarr_format=3)
         if document.get("node_type") != "group":
             refuse(where, f"node_type is {document.get('node_type')!r}; a volume is a group of levels")
         attributes = document.get("attributes") or {}

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from aiocopick.errors import FormatError
 from aiocopick.formats.codec_rules import check_codecs_v2, check_codecs_v3, named
 from aiocopick.formats.ome_documents import encode_document, parse_document, refuse
 
@@ -69,6 +70,14 @@ class ArrayMetadata:
     def sharded(self) -> bool:
         """Whether a stored object holds several chunks."""
         return self.chunks != self.inner_chunks
+
+
+def is_array_document(data: bytes) -> bool:
+    """Whether a ``zarr.json`` describes an array rather than a group; False also for what cannot be understood."""
+    try:
+        return parse_document(data, path="zarr.json").get("node_type") == "array"
+    except FormatError:
+        return False
 
 
 def parse_array(data: bytes, zarr_format: int, *, path: str, max_bytes: int) -> ArrayMetadata:

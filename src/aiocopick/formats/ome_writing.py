@@ -28,6 +28,20 @@ def empty_group_documents(zarr_format: int) -> dict[str, bytes]:
     return {"zarr.json": encode_document({"zarr_format": 3, "node_type": "group", "attributes": {}})}
 
 
+def hiding_document(zarr_format: int) -> bytes:
+    """Metadata of a group that names one level that does not exist, so that nothing in it is taken for a volume.
+
+    Parameters
+    ----------
+    zarr_format : int
+        2 for ``.zattrs``, 3 for ``zarr.json``.
+    """
+    entry = {"multiscales": [{"datasets": [{"path": "unfinished"}]}]}
+    if zarr_format == 2:
+        return encode_document(entry)
+    return encode_document({"zarr_format": 3, "node_type": "group", "attributes": {"ome": entry}})
+
+
 def axis_names(zarr_format: int, ndim: int, *, channels: bool = False) -> tuple[str, ...]:
     """Names of the axes of the arrays that we write.
 

@@ -103,7 +103,8 @@ async def _copy_into(write: Write, read: Read, names: list[str], limit: int) -> 
     async def copy(name: str) -> None:
         await write(name, await read(name))
 
-    documents = sorted((name for name in names if _is_document(name)), key=lambda name: (-name.count("/"), name))
+    # The finest level after the coarser ones, which are no volume without it.
+    documents = sorted(filter(_is_document, names), key=lambda name: (name.count("/"), name), reverse=True)
     await gather(copy, [name for name in names if not _is_document(name)], limit=limit)
     for name in documents:
         await copy(name)

@@ -357,7 +357,8 @@ class FilesystemLayer:
         if located.ref.kind in ("run", "voxel_spacing"):
             async with self.storage.scan(located.key) as pages:
                 volumes = [entry.key async for page in pages for entry in page if entry.is_prefix]
-        await self.storage.delete_many([f"{volume}/{name}" for volume in volumes for name in SHOWN_BY])
+        for names in SHOWN_BY:
+            await self.storage.delete_many([f"{volume}/{name}" for volume in volumes for name in names])
 
     async def copy_from(self, source: Source) -> Located:
         """Copy an entity out of another layer: what a change of it goes to."""

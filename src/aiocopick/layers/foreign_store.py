@@ -36,7 +36,7 @@ class _Opened:
             if self._store is None:
                 store = self._open()
                 if store is None:
-                    raise NotFoundError("There is no volume there; create it with from_numpy.")
+                    raise NotFoundError("There is no volume there.")
                 self._store = store
             return self._store
 

@@ -143,14 +143,17 @@ async def _volumes(volumes: Sequence[Any], run: str | None) -> list[Finding]:
         elif isinstance(result, CopickError):
             findings.append(Finding(problem="broken volume", run=run, path=volume.path, detail=str(result)))
         else:
-            for problem, sentences in zip(("nonsense in metadata", "contradicting metadata"), result, strict=True):
+            for problem, sentences in zip(_DOUBTS, result, strict=True):
                 if sentences:
                     detail = "; ".join(sentences)
                     findings.append(Finding(problem=problem, run=run, path=volume.path, detail=detail))
     return findings
 
 
-async def _doubts(volume: AsyncVolume) -> tuple[list[str], list[str]]:
+_DOUBTS = ("nonsense in metadata", "contradicting metadata", "missing level")
+
+
+async def _doubts(volume: AsyncVolume) -> tuple[list[str], list[str], list[str]]:
     return await volume._doubts()
 
 

@@ -15,8 +15,8 @@ class Finding:
     problem : str
         ``"unreadable run"``, ``"unparsable name"``, ``"leftover temporary file"``, ``"broken file"``,
         ``"broken metadata"``, ``"unfinished volume"``, ``"broken volume"``, ``"nonsense in metadata"``,
-        ``"contradicting metadata"``, ``"features without tomogram"``, ``"unknown object"``, ``"not finite"`` or
-        ``"outside tomogram"``.
+        ``"contradicting metadata"``, ``"missing level"``, ``"features without tomogram"``, ``"unknown object"``,
+        ``"not finite"`` or ``"outside tomogram"``.
     run : str, optional
         Name of the run; None for what belongs to the project.
     path : str

@@ -7,6 +7,7 @@ import re
 from typing import TYPE_CHECKING
 
 from aiocopick.errors import AlreadyExistsError, ConflictError, NotFoundError, StorageError
+from aiocopick.formats.ome_visibility import FINEST
 from aiocopick.storage.limits import gather, in_thread
 
 if TYPE_CHECKING:
@@ -88,11 +89,13 @@ class Transfer:
                 there, others, wanted = {}, [], list(entries)
             replaced = bool(others) or any(key in there for key in wanted)
             documents = [key for key in there if _is_document(key)] if replaced else []
+            await self._target.delete_many([key for key in documents if key[len(prefix) + 1 :] in FINEST])
             await self._target.delete_many(documents)
             await self._target.delete_many(others)
             wanted += [key for key in documents if key in entries and key not in wanted]
         await gather(self._write, [entries[key] for key in wanted if not _is_document(key)], limit=_FILES_AT_ONCE)
-        for key in sorted(filter(_is_document, wanted), key=lambda key: (-key.count("/"), key)):
+        # The finest level after the coarser ones, which are no volume without it, and the group at the very end.
+        for key in sorted(filter(_is_document, wanted), key=lambda key: (key.count("/"), key), reverse=True):
             await self._write(entries[key])
 
     async def _is_there(self, entry: Entry, existing: Entry | None) -> bool:
