@@ -491,3 +491,12 @@ async def test_picks_are_measured_against_tomograms_whose_axes_are_in_another_or
         assert await examine(root) == []
         await picks.from_numpy([[120, 80, 160]])
         assert [finding.problem for finding in await examine(root)] == ["outside tomogram"]
+
+
+async def test_doctor_reports_levels_that_are_not_finest_first(memory: Place) -> None:
+    async with project(memory) as root:
+        tomogram = await volume_of(root, "tomogram")
+        await describe(tomogram, {"path": "1"}, {"path": "0"}, axes=axes())
+        assert await sizes(tomogram) == [(10.0,) * 3, (5.0,) * 3]
+        [detail] = await found_by_doctor(root, "contradicting metadata")
+        assert "'0' is listed after a coarser one" in detail

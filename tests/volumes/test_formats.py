@@ -100,6 +100,27 @@ def test_axes_of_another_number_are_those_at_the_end(names: str, ndim: int, expe
     assert spatial_axes(tuple(names), ndim, path="v.zarr") == expected
 
 
+@pytest.mark.parametrize(
+    ("scales", "shapes", "expected"),
+    [
+        ([1, 2, 8], [None, (8, 8, 8), (2, 2, 2)], [10, 20, 80]),
+        ([None] * 3, [None, (8, 8, 8), (2, 2, 2)], [10, 20, 80]),
+        ([None] * 3, [(16, 16, 16), None, (2, 2, 2)], [10, 20, 80]),
+        ([None] * 3, [None, None, None], [10, 20, 40]),
+        ([1, None, 8], [(16, 16, 16), (4, 4, 4), (2, 2, 2)], [10, 40, 80]),
+        ([None, 2, 4], [(16, 16, 16), (4, 4, 4), (1, 1, 1)], [10, 40, 160]),
+    ],
+)
+def test_the_first_level_that_is_listed_has_the_size_of_the_path(scales: Any, shapes: Any, expected: Any) -> None:
+    datasets: list[dict[str, Any]] = [{"path": str(index)} for index in range(3)]
+    for dataset, scale in zip(datasets, scales, strict=True):
+        if scale is not None:
+            dataset["coordinateTransformations"] = [{"type": "scale", "scale": [scale] * 3}]
+    group = parse_v2({"multiscales": [{"datasets": datasets}]})
+    assert group is not None
+    assert voxel_sizes(group, 10.0, shapes) == [(size,) * 3 for size in expected]
+
+
 def test_plain_axis_names_of_old_versions() -> None:
     group = parse_v2({"multiscales": [{"axes": ["t", "c", "z", "y", "x"], "datasets": [{"path": "0"}]}]})
     assert group is not None

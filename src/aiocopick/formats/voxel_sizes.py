@@ -126,6 +126,8 @@ def contradictions(group: OmeGroup, finest: float | None, shapes: Sequence[Voxel
         if shape is not None
     ]
     for (_, finer, fine), (path, coarser, coarse) in pairwise(known):
+        if any(size > above for above, size in zip(fine, coarse, strict=True)):
+            yield f"level {path!r} is listed after a coarser one: its shape is {coarse}, that of the other {fine}"
         ratio = ratio_of_scales(finer, coarser)
         # A shape that was rounded is off by less than a voxel of the coarser level.
         if ratio is not None and any(
