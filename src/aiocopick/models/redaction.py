@@ -5,20 +5,72 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from typing import Any
+from urllib.parse import unquote
 
 HIDDEN = "***"
 
-# Credentials before the host, also in chained URLs (simplecache::s3://key:secret@host/...).
-_USERINFO = re.compile(r"(?<=://)[^/?#\s]*@")
-# Signed URLs carry their secret in the query.
-_QUERY = re.compile(r"(?<=\?)\S+")
+# A URL in a text, also one of several that are chained (simplecache::s3://key:secret@host/...).
+_URL = re.compile(r"""(?<=://)[^\s'"<>]*""")
+_HOST_AND_PORT = re.compile(r"(?:\[[^\]]*\]|[^:]*)(?::\d*)?")
+_END_OF_HOST = re.compile(r"[/?#]")
+# Names in a query behind which a secret stands, of signed URLs and SAS tokens too.
+_TELLING = re.compile(r"sig|token|credential|key|pass|secret|auth", re.IGNORECASE)
+
+
+def split_userinfo(rest: str) -> tuple[str, str]:
+    """Return user and password, if there are any, and what follows them.
+
+    Parameters
+    ----------
+    rest : str
+        A URL after its ``://``. A password may hold ``/``, ``#``, ``?`` and ``@`` that should have been quoted: what
+        cannot be a host and a port begins with credentials.
+    """
+    end = _END_OF_HOST.search(rest)
+    head = rest[: end.start()] if end else rest
+    if "@" in head:
+        user, _, host = head.rpartition("@")
+        return user, host + rest[len(head) :]
+    if "@" in rest and not _HOST_AND_PORT.fullmatch(head):
+        user, _, host = rest.rpartition("@")
+        return user, host
+    return "", rest
 
 
 def redact_url(url: str) -> str:
     """A URL without the credentials and the query in it; any other text unchanged."""
-    if "://" not in url:
-        return url
-    return _QUERY.sub(HIDDEN, _USERINFO.sub("", url))
+    return _URL.sub(lambda found: _without(found[0], every_query=True), url) if "://" in url else url
+
+
+def redact_text(text: str) -> str:
+    """A message without the credentials and the telling queries of the URLs in it."""
+    return _URL.sub(lambda found: _without(found[0], every_query=False), text) if "://" in text else text
+
+
+def _without(rest: str, *, every_query: bool) -> str:
+    address, mark, query = split_userinfo(rest)[1].partition("?")
+    if not mark:
+        return address
+    if every_query:
+        return f"{address}?{HIDDEN}"
+    return address if _TELLING.search(query) else f"{address}?{query}"
+
+
+def secrets_in_url(url: str) -> set[str]:
+    """Every text in a URL that a message must not repeat: its credentials and its telling query, whole and in parts."""
+    scheme, _, rest = url.partition("://")
+    user, rest = split_userinfo(rest)
+    query = rest.partition("?")[2]
+    found: set[str] = set()
+    name, colon, password = user.partition(":")
+    # The container of az://container@account is not a secret, and a short name may be a word.
+    if colon or not scheme.lower().startswith(("az", "abfs")):
+        found |= {user, unquote(user), password, unquote(password), *re.split(r"[/?#@]", password)}
+        found |= {name} if len(name) >= 8 else set()
+    if _TELLING.search(query):
+        found |= {query, *(value for pair in query.split("&") for value in pair.split("=", 1)[1:])}
+        found |= {unquote(value) for value in found}
+    return {text for text in found if len(text) >= 4}
 
 
 def redact(value: Any, *, key: str = "") -> Any:

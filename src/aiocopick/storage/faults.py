@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import re
 import socket
 import ssl
 from collections.abc import Iterator, Mapping
@@ -20,6 +19,7 @@ from aiocopick.errors import (
     StorageError,
     StorageTimeoutError,
 )
+from aiocopick.models.redaction import redact_text
 
 RETRIED_STATUS = frozenset({408, 425, 429, 500, 502, 503, 504})
 """HTTP statuses that may be another after a while."""
@@ -161,10 +161,6 @@ def _system_fault(error: OSError) -> Fault:
     return Fault(StorageError, reason, retry=error.errno in _PASSING_ERRNOS)
 
 
-_USERINFO = re.compile(r"://[^/\s@]*@")
-_QUERY = re.compile(
-    r"""(\w://[^\s?'"]*)\?[^\s'")]*(?:sig|token|credential|key|pass|secret|auth)[^\s'")]*""", re.IGNORECASE
-)
 _PLAIN = frozenset(
     {"endpoint_url", "region_name", "project", "account_name", "host", "port", "protocol", "account_host"}
 )
@@ -188,7 +184,7 @@ def scrub(text: str, secrets: tuple[str, ...]) -> str:
     """A message without the secrets, and without user and telling query of any URL in it."""
     for secret in secrets:
         text = text.replace(secret, "***")
-    return _QUERY.sub(r"\1", _USERINFO.sub("://", text))
+    return redact_text(text)
 
 
 def shows_secret(error: BaseException, secrets: tuple[str, ...]) -> bool:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 import re
 from dataclasses import dataclass, field
-from urllib.parse import urlsplit
 
 from aiocopick.errors import InvalidNameError
+from aiocopick.models.redaction import split_userinfo
 
 # An empty, "." or ".." segment (so also a leading or trailing slash), a backslash or a NUL.
 _REFUSED = re.compile(r"(?:^|/)\.{0,2}(?:/|$)|[\\\x00]")
@@ -127,7 +127,8 @@ def parse_root(root: str | os.PathLike[str]) -> Root:
     Raises
     ------
     InvalidNameError
-        The root is empty, or chains protocols (``a::b``), which would let a root reach into another one.
+        The root is empty, or chains protocols (``a::b``), which would let a root reach into another one, or names
+        credentials before a bucket.
     """
     text = os.fspath(root)
     if not text:
@@ -149,14 +150,22 @@ def parse_root(root: str | os.PathLike[str]) -> Root:
     if protocol == "memory":
         location = rest.strip("/")
         return Root(protocol=protocol, location=location, url=f"memory://{location}")
+    user, rest = split_userinfo(rest)
+    if user and protocol in ("s3", "gs"):
+        shown = display_url(text)
+        raise InvalidNameError(
+            f"{shown}: the URL of a bucket holds no credentials; give them in fs_args (key and secret for S3, token for "
+            "Google Cloud)",
+            path=shown,
+        )
     location, _, query = rest.partition("?")
+    location = f"{user}@{location}" if user else location
     return Root(protocol=protocol, location=location.rstrip("/"), url=display_url(text), query=query)
 
 
 def display_url(url: str) -> str:
     """A URL without user, password, query and fragment, which may hold secrets; without a trailing slash."""
-    parts = urlsplit(url)
-    if not parts.scheme:
+    scheme, mark, rest = url.partition("://")
+    if not mark:
         return url.rstrip("/")
-    host = parts.netloc.rpartition("@")[2]
-    return f"{parts.scheme}://{host}{parts.path}".rstrip("/")
+    return f"{scheme.lower()}://{re.split('[?#]', split_userinfo(rest)[1], maxsplit=1)[0]}".rstrip("/")

@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 from aiocopick.errors import CopickError
+from aiocopick.models.redaction import secrets_in_url
 from aiocopick.storage import loops
 from aiocopick.storage.backends.base import Backend
 from aiocopick.storage.base import Capabilities
@@ -27,7 +28,8 @@ class ManagedCore:
         self.backend = backend
         self.capabilities = backend.capabilities_of(settings)
         self.key = (backend, settings.connection_key)
-        self.secrets = tuple(sorted(set(secrets_of(settings.fs_args)), key=len, reverse=True))
+        secrets = {*secrets_of(settings.fs_args), *secrets_in_url(settings.root)}
+        self.secrets = tuple(sorted(secrets, key=len, reverse=True))
         self.stats = StorageStats()
 
     def make(self) -> Backend:
@@ -126,9 +128,10 @@ class ManagedBase:
             )
         except Failure as failure:
             error = self._error(failure, verb, key)
-            raise error from error.__cause__
         finally:
             gate.leave(held)
+        # Outside of the handler, or the failure would stay with the error as its context, secrets and all.
+        raise error from error.__cause__
 
     def _error(self, failure: Failure, verb: str, key: str) -> CopickError:
         path = self.path_of(key)

@@ -14,6 +14,7 @@ from urllib.parse import quote, unquote, urljoin, urlsplit
 
 from aiocopick._version import __version__
 from aiocopick.errors import StorageError
+from aiocopick.models.redaction import split_userinfo
 from aiocopick.storage.backends.base import (
     CONNECT_TIMEOUT,
     READ_TIMEOUT,
@@ -55,9 +56,8 @@ class HTTPBackend(Backend):
     def __init__(self, settings: Settings, root: Root) -> None:
         super().__init__(settings, root)
         # Credentials in the URL go into a header: never into a request line, nor to another host.
-        user, _, host = root.location.partition("/")[0].rpartition("@")
-        self._user = user
-        path = root.location.partition("/")[2]
+        self._user, address = split_userinfo(root.location)
+        host, _, path = address.partition("/")
         self._base = f"{root.protocol}://{host}/{path}".rstrip("/") + "/"
         self._stranger: Any = None
 

@@ -6,17 +6,25 @@ import functools
 import logging
 import re
 
-_LOGGERS = ("botocore.auth", "botocore.endpoint", "botocore.httpsession")
-_SECRETS = re.compile(
-    r"""(x-amz-security-token['"]?\s*[:=]\s*b?['"]?|Credential=|Signature=|X-Amz-\w+=)[^'"\s,;&/]+""", re.IGNORECASE
+_LOGGERS = (
+    "botocore.auth", "botocore.client", "botocore.endpoint", "botocore.handlers", "botocore.hooks",
+    "botocore.httpsession", "botocore.parsers", "botocore.regions", "botocore.utils", "s3fs",
+)  # fmt: skip
+# Session tokens and keys of customers (SSE-C), as headers and as arguments, bytes and text, quoted or not.
+_NAMED = re.compile(
+    r"""((?:x-amz-security-token|x-amz-(?:copy-source-)?server-side-encryption-customer-key(?:-md5)?"""
+    r"""|(?:CopySource)?SSECustomerKey(?:MD5)?|aws_secret_access_key|aws_session_token)['"]?\s*+[:=]\s*+)"""
+    r"""(?:b?'(?:[^'\\]|\\.)*+'|b?"(?:[^"\\]|\\.)*+"|[^\s,;&'"}]++)""",
+    re.IGNORECASE,
 )
+_IN_SIGNATURES = re.compile(r"""(Credential=|Signature=|X-Amz-\w++=)[^'"\s,;&/]++""", re.IGNORECASE)
 
 
 class _Redacting(logging.Filter):
     def filter(self, record: logging.LogRecord) -> bool:
         """Let the record pass, without what is secret in it."""
         text = record.getMessage()
-        redacted = _SECRETS.sub(r"\1***", text)
+        redacted = _IN_SIGNATURES.sub(r"\1***", _NAMED.sub(r"\1***", text))
         if redacted != text:
             record.msg, record.args = redacted, ()
         return True
