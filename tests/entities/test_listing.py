@@ -220,7 +220,8 @@ async def test_a_voxel_spacing_that_was_looked_up_lists_itself(counted: Counted)
     with counted.requests(list=1):
         assert len(await spacing.tomograms()) == 2
         assert await (await spacing.tomograms())[0].features() == []
-    assert "voxel_spacings" not in run._children
+    assert not run._children["voxel_spacings"].complete
+    assert (await run.voxel_spacings())[0] is spacing
 
 
 @pytest.mark.asyncio

@@ -72,7 +72,7 @@ async def test_a_run_by_name_is_one_request_and_fills_no_list(counted: Counted) 
     with counted.requests(stat=1):
         run = await fresh.get_run("TS_1")
     assert run is not None
-    assert fresh._runs is None
+    assert not fresh._runs.complete
     with counted.requests(stat=1):
         assert await fresh.get_run("TS_2") is None
     await fresh.runs()

@@ -118,7 +118,7 @@ async def test_a_closed_or_reconnected_root_connects_again(root: AsyncRoot) -> N
         await write_run(root, volumes=False)
     assert await look(root) == FOUND
     await root.reconnect()
-    assert root._runs is None
+    assert not root._runs.complete
     assert await look(root) == FOUND
     await root.aclose()
 

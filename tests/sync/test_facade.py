@@ -40,8 +40,8 @@ NOUNS = ("voxel_spacings", "picks", "meshes", "segmentations", "filaments")
 
 @pytest.fixture
 def run(root: CopickRootFS) -> CopickRunFS:
-    """A run with something of each kind."""
-    fill_run(root.new_run("TS_1"))
+    """A run with something of each kind, nothing of it looked at yet."""
+    fill_run(CopickRootFS(root.config).new_run("TS_1"))
     found = root.get_run("TS_1")
     assert found is not None
     return found

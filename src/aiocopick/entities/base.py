@@ -9,12 +9,16 @@ from aiocopick.errors import NotFoundError, ReadOnlyError
 from aiocopick.layers import Merged
 from aiocopick.layers.base import Source
 from aiocopick.layout.listing import Located
+from aiocopick.layout.refs import NOUNS
 from aiocopick.layout.uris import format_uri
 
 if TYPE_CHECKING:
+    from aiocopick.entities.lists import Children
     from aiocopick.entities.root import AsyncRoot
     from aiocopick.layers import Layer, Placed, Stack
     from aiocopick.layout.refs import Ref
+
+_NOUN_OF = {kind: noun for noun, kind in NOUNS.items()}
 
 
 class AsyncEntity:
@@ -53,6 +57,10 @@ class AsyncEntity:
         entity._meta = None
         entity._reset()
         return entity
+
+    def _found_again(self, item: Placed) -> None:
+        """Take what another listing says of it; what was loaded or set stays."""
+        self._place = item if type(item) is Located else item.sources  # type: ignore[union-attr]
 
     @property
     def _sources(self) -> tuple[Source, ...]:
@@ -214,9 +222,14 @@ class AsyncEntity:
                     path=source.path,
                 )
 
-    def _at_hand(self, noun: str) -> list[Any] | None:
-        """The children of a plural noun as last queried; None when they were not yet, or it has none of them."""
+    def _known(self, noun: str) -> Children[Any] | None:
+        """The children of a plural noun that are known; None when it has none of that noun."""
         return None
+
+    def _at_hand(self, noun: str) -> list[Any] | None:
+        """All children of a plural noun, as last queried; None when they were not yet. Not to be changed."""
+        known = self._known(noun)
+        return known.items if known is not None and known.complete else None
 
     _holds_others: ClassVar[bool] = False
     """Whether other entities lie below it, so that deleting it in one layer is not deleting it."""
@@ -253,6 +266,13 @@ class AsyncEntity:
         shown = ", ".join(f"{name}={value!r}" for name, value in names.items())
         return f"{type(self).__name__}({shown})"
 
+    def _join(self) -> None:
+        """Be the child of its parent, after pickling; a copy of a known child stays a copy."""
+        parent = self._parent
+        known = parent._known(_NOUN_OF[self.kind]) if isinstance(parent, AsyncEntity) else None
+        if known is not None and not known.complete:
+            known.put(self)
+
     def _state(self) -> Any:
         """What travels with it besides its ref: data that was loaded or set."""
         return None
@@ -272,4 +292,5 @@ def _rebuild(
     entity = cls._of(parent, ref, tuple(Source(layers[name], located) for name, located in places))
     if state is not None:
         entity._restore(state)
+    entity._join()
     return entity

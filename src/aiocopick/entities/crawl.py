@@ -11,6 +11,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from aiocopick.entities.bulk import load as load_entities
+from aiocopick.entities.lists import moment
 from aiocopick.entities.run_base import closed
 from aiocopick.errors import CopickError, NotFoundError
 from aiocopick.layers import Merged
@@ -88,6 +89,7 @@ class Crawl:
         self._listed_runs: deque[AsyncRun] = deque()
         self._ready: deque[AsyncRun] = deque()
         self._step = 1
+        self._since = 0
         self._exits: AsyncExitStack | None = None
 
     # --- step by step -------------------------------------------------------------------------------------------------
@@ -111,6 +113,7 @@ class Crawl:
         """List and read a few runs more. What was listed when it is cancelled is not listed again."""
         if not self._listed_runs:
             batch = [pending[index] for index in range(min(size, len(pending)))]
+            self._since = moment()
             async with self._root._stack.scan(batch, self._nouns, details=self._details) as answers:
                 async for answer in answers:
                     run = await self._listed(answer)
@@ -125,6 +128,7 @@ class Crawl:
     # --- reading ahead ------------------------------------------------------------------------------------------------
 
     async def __aenter__(self) -> AsyncIterator[AsyncRun]:
+        self._since = moment()
         runs, pages = await self._begin()
         async with AsyncExitStack() as exits:
             scan = self._root._stack.scan(runs, self._nouns, details=self._details, first_pages=pages)
@@ -168,8 +172,11 @@ class Crawl:
         if names is not None and root._stack.single and not any(_is_glob(name) for name in names):
             refs = [RunRef(run=name) for name in sorted(set(names))]
             return [Merged(ref, root._stack.assumed(ref)) for ref in refs]
+        since = moment()
         found = await root._list_runs(beginning=_beginning(names or ()))
         if names is None:
+            if root._runs.complete:
+                root._runs.take(found, root._run_of, since)
             return found
         chosen = {item.ref: item for item in found if any(_matches(item, name) for name in names)}
         for name in names:
@@ -180,16 +187,16 @@ class Crawl:
 
     async def _listed(self, answer: tuple[Merged, Found[Placed] | CopickError]) -> AsyncRun:
         """A run with its lists filled, or with its error."""
-        from aiocopick.entities.run import AsyncRun
-
         item, found = answer
-        run = AsyncRun._found(self._root, item)
+        run = self._root._run_of(item)
+        run.error = None
         if isinstance(found, CopickError):
             run.error = found
         elif not found and self._names is not None and not await self._is_there(run):
             run.error = NotFoundError(f"There is no run at {run.path}; check its name.", path=run.path)
         else:
-            run._take(found, self._nouns)
+            run._take(found, self._nouns, self._since, again=True)
+            self._root._crawled(run)
         return run
 
     async def _is_there(self, run: AsyncRun) -> bool:
@@ -267,11 +274,13 @@ async def _load_all(runs: list[AsyncRun], kinds: frozenset[str]) -> None:
     files: list[Any] = []
     for run in sound:
         for noun in sorted(kinds - {"meta"}):
-            files += run._children[noun]
-            owners += [run] * len(run._children[noun])
+            # What was set and not stored is not read again.
+            unchanged = [item for item in run._children[noun] if not await item._is_edited()]
+            files += unchanged
+            owners += [run] * len(unchanged)
     if "meta" in kinds:
         for run in sound:
-            with_meta = [run, *run._children.get("voxel_spacings", ())]
+            with_meta = [run, *run._children["voxel_spacings"]]
             files += with_meta
             owners += [run] * len(with_meta)
     failures: dict[int, list[CopickError]] = {}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
-from aiocopick.entities.lists import discard
 from aiocopick.entities.volume_features import AsyncFeaturesVolume
 from aiocopick.layout.refs import FeaturesRef
 from aiocopick.models.metadata import CopickFeaturesMeta
@@ -63,4 +62,4 @@ class AsyncFeatures(AsyncFeaturesVolume):
     async def delete(self) -> None:
         """Delete the feature map."""
         await self._delete_data()
-        discard(self.tomogram._features, self)
+        self.tomogram._features.drop(self)

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 _NAMED_BY_THE_FILE = frozenset({"pickable_object_name", "user_id", "session_id", "run_name", "filaments"})
 """What the place of the file says, or is set by itself."""
 
+_SET = -1
+"""Instead of the hash of what was loaded: filaments were set. No hash is -1."""
+
 
 class AsyncFilaments(AsyncFile):
     """The filaments of an object in a run, by one user or tool in one session.
@@ -32,12 +35,14 @@ class AsyncFilaments(AsyncFile):
         Its names; filaments in it count as set.
     """
 
-    __slots__ = ("_file", "_lines")
+    __slots__ = ("_file", "_lines", "_print")
 
     noun: ClassVar[str] = "filaments"
     ref: FilamentsRef
     _file: CopickFilamentsFile | None
     _lines: list[CopickFilament] | None
+    _print: int | None
+    """What tells if the file that was loaded or stored has changed since it was handed out; None before that."""
 
     def __init__(self, run: AsyncRun, file: CopickFilamentsFile) -> None:
         self.run = run
@@ -62,14 +67,29 @@ class AsyncFilaments(AsyncFile):
             self._meta = None
         self._file = None
         self._lines = None
+        self._print = None
 
     def _accept(self, payload: CopickFilamentsFile) -> None:
         self._file = self._meta = payload
         self._lines = None
+        self._print = None
+
+    def _fingerprint(self) -> int:
+        assert self._file is not None
+        return hash(self._file.model_dump_json(warnings=False))
+
+    def _written(self, payload: CopickFilamentsFile) -> None:
+        self._print = self._fingerprint()
+
+    async def _is_edited(self) -> bool:
+        if self._file is None:
+            return self._lines is not None
+        return self._print is not None and self._fingerprint() != self._print
 
     def _assign(self, meta: CopickFilamentsFile) -> None:
         if self._file is not None:
             self._accept(meta)
+            self._print = _SET
             return
         super()._assign(meta)
         if "filaments" in meta.model_fields_set:
@@ -103,6 +123,7 @@ class AsyncFilaments(AsyncFile):
         for name, value in told.items():
             setattr(base, name, value)
         self._accept(base)
+        self._print = _SET
 
     async def _payload(self) -> CopickFilamentsFile | None:
         return None if self._file is None else self._file.model_copy(update=self._identity)
@@ -116,11 +137,13 @@ class AsyncFilaments(AsyncFile):
 
     def _state(self) -> Any:
         return (
-            None if self._file is None and self._lines is None else (self._file, self._lines, self._told(), self._etag)
+            None
+            if self._file is None and self._lines is None
+            else (self._file, self._lines, self._print, self._told(), self._etag)
         )
 
     def _restore(self, state: Any) -> None:
-        self._file, self._lines, told, self._etag = state
+        self._file, self._lines, self._print, told, self._etag = state
         self._meta = self._file or CopickFilamentsFile.model_validate(told | self._identity)
 
     @property
@@ -133,6 +156,8 @@ class AsyncFilaments(AsyncFile):
             ``load()`` was not awaited yet, and nothing was set.
         """
         if self._file is not None:
+            if self._print is None:
+                self._print = self._fingerprint()
             return self._file.filaments
         if self._lines is None:
             raise NotLoadedError(f"{self.path} is not loaded: await load() first.", path=self.path)
@@ -143,10 +168,12 @@ class AsyncFilaments(AsyncFile):
         lines = [line if hasattr(line, "model_dump") else CopickFilament.model_validate(line) for line in value or ()]
         # Two filaments of one id are refused here rather than when they are stored.
         CopickFilamentsFile.model_validate(self._identity | {"filaments": [_plain(line) for line in lines]})
+        self._pin()
         if self._file is None:
             self._lines = lines
         else:
             self._file.filaments = lines
+            self._print = _SET
 
     @property
     def voxel_spacing(self) -> float | None:
@@ -164,6 +191,7 @@ class AsyncFilaments(AsyncFile):
             The file cannot be understood; the message names the path.
         """
         file: CopickFilamentsFile = await super().load()
+        self._print = self._fingerprint()
         return file
 
     async def _load(self) -> list[CopickFilament]:
@@ -175,8 +203,7 @@ class AsyncFilaments(AsyncFile):
         return self.filaments
 
     async def _loaded(self) -> list[CopickFilament]:
-        if self._file is None and self._lines is None:
-            await self.load()
+        await self._look()
         return self.filaments
 
     async def get(self, instance_id: int) -> CopickFilament | None:

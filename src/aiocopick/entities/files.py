@@ -5,19 +5,31 @@ from __future__ import annotations
 import inspect
 import random
 from collections.abc import Awaitable, Callable
+from copy import deepcopy
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import anyio
 
 from aiocopick.entities.base import AsyncEntity
-from aiocopick.entities.lists import discard
-from aiocopick.errors import AlreadyExistsError, ConflictError, FormatError, NotFoundError, UnknownObjectError
+from aiocopick.errors import (
+    AlreadyExistsError,
+    ConflictError,
+    FormatError,
+    NotFoundError,
+    StorageError,
+    UnknownObjectError,
+)
 from aiocopick.layers.base import Source
+from aiocopick.layers.codecs import decode, encode
 from aiocopick.layout.refs import AnnotationRef
 
 if TYPE_CHECKING:
     from aiocopick.entities.run import AsyncRun
-    from aiocopick.layers import Loaded, Payload
+    from aiocopick.layers import Loaded, Payload, Placed
+    from aiocopick.layout.listing import Located
+
+ABSENT = "\0absent"
+"""In the place of the version of a file that is not there."""
 
 _FIRST_PAUSE = 0.01
 _LONGEST_PAUSE = 0.5
@@ -26,7 +38,7 @@ _LONGEST_PAUSE = 0.5
 class AsyncFile(AsyncEntity):
     """An entity of a run that is one file."""
 
-    __slots__ = ("_etag", "run")
+    __slots__ = ("_attempt", "_etag", "_outdated", "run")
 
     parent_slot: ClassVar[str] = "run"
     noun: ClassVar[str] = ""
@@ -35,11 +47,33 @@ class AsyncFile(AsyncEntity):
     run: AsyncRun
     ref: AnnotationRef
     _etag: str | None
-    """Version of the file that was loaded or written last, in the place where it is seen."""
+    """Version of the file that the data was loaded from, set over or written as, in the place where it is seen; ABSENT
+    when it was known not to be there."""
+    _attempt: Payload | None
+    """What an interrupted store may have written."""
+    _outdated: bool
+    """Whether a crawl may have found another version than was loaded."""
 
     def _reset(self) -> None:
         self._etag = None
+        self._attempt = None
+        self._outdated = False
         self._forget()
+
+    def _found_again(self, item: Placed) -> None:
+        super()._found_again(item)
+        self._outdated = self._etag is None or self._listed_etag() != self._etag
+
+    def _listed_etag(self) -> str | None:
+        """Version of the file when it was listed; None when that is not known, or comes out of a catalogue."""
+        if not self._sources or getattr(self._sources[0].layer, "from_catalog", False):
+            return None
+        return self._sources[0].located.etag
+
+    def _pin(self) -> None:
+        """Before data is set without loading the file: it is meant for the version that was listed."""
+        if self._etag is None:
+            self._etag = self._listed_etag()
 
     def _forget(self) -> None:
         """Drop the data."""
@@ -65,6 +99,19 @@ class AsyncFile(AsyncEntity):
     def loaded(self) -> bool:
         """Whether there is data in memory, read or set."""
         raise NotImplementedError
+
+    async def _is_edited(self) -> bool:
+        """Whether there is data in memory that was set or changed, and not stored."""
+        raise NotImplementedError
+
+    def _written(self, payload: Payload) -> None:
+        """Note that this is stored now."""
+
+    async def _look(self) -> None:
+        """Load what is not in memory, or what a crawl found to be older than the file."""
+        if not self.loaded or (self._outdated and not await self._is_edited()):
+            await self.load()
+        self._outdated = False
 
     @property
     def _lacks_base(self) -> bool:
@@ -152,6 +199,8 @@ class AsyncFile(AsyncEntity):
     def _take(self, loaded: Loaded) -> None:
         self._accept(loaded.payload)
         self._etag = loaded.etag
+        self._attempt = None
+        self._outdated = False
 
     def refresh(self) -> None:
         """Forget the data, so that it must be loaded again."""
@@ -159,35 +208,47 @@ class AsyncFile(AsyncEntity):
 
     # --- writing ------------------------------------------------------------------------------------------------------
 
-    async def store(self) -> None:
+    async def store(self, *, overwrite: bool = False) -> None:
         """Write the file: one request, and one to read it first when data was set without loading it.
 
         Nothing happens when nothing was loaded or set. In a stack of layers, the file goes to the write layer.
 
+        Parameters
+        ----------
+        overwrite : bool
+            Replace the file even if it changed in the meantime, as CoPick does.
+
         Raises
         ------
         ConflictError
-            Somebody else changed the file since it was loaded (on storages that can tell).
+            Another program changed, created or deleted the file since it was loaded, or since it was listed if the data
+            was set without loading it (where the storage has versions, and the listing told them).
         ReadOnlyError
             No layer can be written to.
         """
         self._stack.writer()
-        create = await self._find_base() if self._lacks_base else False
+        create = await self._find_base(overwrite) if self._lacks_base else False
         payload = await self._payload()
         if payload is not None:
-            await self._write(payload, create=create)
+            await self._write(payload, create=create, overwrite=overwrite)
 
     async def _store(self) -> None:
         await self.store()
 
-    async def _find_base(self) -> bool:
+    async def _find_base(self, overwrite: bool) -> bool:
         """Read what the new data goes into; returns whether there was nothing."""
+        expected = self._etag
         try:
             source = (await self._resolve())[0]
             loaded = await source.layer.load(source.located)
+            if not overwrite and expected is not None and loaded.etag not in (None, expected):
+                raise self._changed(source.path)
             self._accept_base(loaded.payload)
         except NotFoundError:
+            if not overwrite and expected not in (None, ABSENT):
+                raise self._changed(self.path) from None
             self._accept_base(None)
+            self._etag = ABSENT
             return True
         except FormatError:
             # What cannot be understood is replaced as a whole.
@@ -196,7 +257,15 @@ class AsyncFile(AsyncEntity):
         self._etag = loaded.etag
         return False
 
-    async def _write(self, payload: Payload, *, create: bool = False) -> None:
+    @staticmethod
+    def _changed(path: str) -> ConflictError:
+        return ConflictError(
+            f"{path} was changed, created or deleted by another program since it was read or listed: load it and repeat "
+            "the change, or keep this version of it with store(overwrite=True).",
+            path=path,
+        )
+
+    async def _write(self, payload: Payload, *, create: bool = False, overwrite: bool = False) -> None:
         sources = self._sources
         if not sources and not self._stack.single:
             found = await self._stack.find(self.ref)
@@ -204,17 +273,44 @@ class AsyncFile(AsyncEntity):
         target = self._stack.target(self.ref, sources)
         seen = not sources or target is sources[0]
         # A first write to a layer must not replace what somebody else put there unseen.
-        create = create or (bool(sources) and target not in sources)
+        create = create or (bool(sources) and target not in sources) or (seen and self._etag == ABSENT)
         match = self._etag if seen and not create else None
-        try:
-            located = await target.layer.save(target.located, payload, if_match=match, create=create)
-        except AlreadyExistsError as error:
-            raise ConflictError(
-                f"{target.path} was created by somebody else in between; load it and repeat the change.",
-                path=target.path,
-            ) from error
+        if overwrite:
+            create, match = False, None
+        located = await self._save(target, payload, match, create)
         self._etag = located.etag
+        self._attempt = None
+        self._outdated = False
+        self._written(payload)
         self._stored_in(Source(target.layer, located))
+
+    async def _save(self, target: Source, payload: Payload, match: str | None, create: bool) -> Located:
+        try:
+            return await target.layer.save(target.located, payload, if_match=match, create=create)
+        except (AlreadyExistsError, ConflictError) as error:
+            own = await self._own_version(target)
+            if own is None:
+                raise self._changed(target.path) from error
+            return await target.layer.save(target.located, payload, if_match=own)
+        except BaseException as error:
+            # If it was written is not known: the next store must not take it for a change of another program.
+            if isinstance(error, StorageError) or not isinstance(error, Exception):
+                self._attempt = deepcopy(payload)
+            raise
+
+    async def _own_version(self, target: Source) -> str | None:
+        """The version of the file, if it is what an interrupted store wrote."""
+        attempt, self._attempt = self._attempt, None
+        if attempt is None:
+            return None
+        try:
+            loaded = await target.layer.load(target.located)
+        except NotFoundError:
+            return None
+        kind, path = self.kind, target.path
+        # Read back before they are compared: not all that is written reads as it was.
+        sent = await encode(kind, await decode(kind, await encode(kind, attempt), path=path))
+        return loaded.etag if await encode(kind, loaded.payload) == sent else None
 
     async def _retry(self, edit: Callable[[], Awaitable[None]]) -> None:
         """Load, edit and store, again and again until nobody else was faster."""
@@ -251,8 +347,8 @@ class AsyncFile(AsyncEntity):
             It lies in a read-only layer.
         """
         await self._delete_data()
-        self._etag = None
-        discard(self.run._children.get(self.noun), self)
+        self._etag = ABSENT
+        self.run._children[self.noun].drop(self)
 
 
 async def edited(function: Callable[[list[Any]], Any], items: list[Any]) -> list[Any]:

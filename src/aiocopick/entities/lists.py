@@ -1,10 +1,12 @@
-"""The cached lists of children: found in listings, added to by ``new_*``, taken from by ``delete``."""
+"""The children that an entity knows: found in listings, added to by ``new_*``, taken out by ``delete``."""
 
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Awaitable, Callable, Iterable, Sequence
-from typing import TYPE_CHECKING, Any, TypeVar
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from functools import partial
+from itertools import count
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from aiocopick.errors import AlreadyExistsError
 from aiocopick.layers.base import Source
@@ -21,27 +23,108 @@ Entity = TypeVar("Entity", bound="AsyncEntity")
 Volume = TypeVar("Volume", bound="AsyncVolume")
 
 
-def add(cached: list[Entity] | None, entity: Entity) -> None:
-    """Put an entity in its place in a cached list, if there is one; in the place of an equal one, too."""
-    if cached is None:
-        return
-    index = bisect_left(cached, entity.ref.sort_key, key=lambda other: other.ref.sort_key)
-    if index < len(cached) and cached[index].ref == entity.ref:
-        cached[index] = entity
-    else:
-        cached.insert(index, entity)
+_TICKS = count(1)
 
 
-def discard(cached: list[Entity] | None, entity: Entity) -> None:
-    """Take a deleted entity out of a cached list; what a lower layer still holds of it stays visible."""
-    if cached is None or entity not in cached:
-        return
-    left = tuple(source for source in entity._sources if source.layer.read_only)
-    index = cached.index(entity)
-    if left:
-        cached[index] = type(entity)._of(entity._parent, entity.ref, left)
-    else:
-        del cached[index]
+def moment() -> int:
+    """A point in time of this process; a later one is larger."""
+    return next(_TICKS)
+
+
+class Children(Generic[Entity]):
+    """The children of one kind that an entity knows: all that there are, or some of them.
+
+    Attributes
+    ----------
+    items : list
+        Sorted by ref, one for each ref. It is replaced and never changed, as somebody may be going through it.
+    complete : bool
+        Whether they are all that there are; if not, the storage is asked when they are looked at.
+    """
+
+    __slots__ = ("_changes", "complete", "items")
+
+    def __init__(self, *, complete: bool = False) -> None:
+        self.items: list[Entity] = []
+        self.complete = complete
+        # When a ref was put in or taken out by this process: a listing that began before does not know of it.
+        self._changes: dict[Ref, int] | None = None
+
+    def __iter__(self) -> Iterator[Entity]:
+        return iter(self.items)
+
+    def forget(self) -> None:
+        """Know none of them, so that the next look asks the storage and gives other objects."""
+        self.items = []
+        self.complete = False
+        self._changes = None
+
+    def _index(self, ref: Ref) -> int:
+        return bisect_left(self.items, ref.sort_key, key=lambda other: other.ref.sort_key)
+
+    def get(self, ref: Ref) -> Entity | None:
+        """The child of a ref, if it is known."""
+        index = self._index(ref)
+        return self.items[index] if index < len(self.items) and self.items[index].ref == ref else None
+
+    def put(self, entity: Entity) -> Entity:
+        """Add a child; returns the one of that ref that was known before, if there is one."""
+        known = self.get(entity.ref)
+        if known is not None:
+            return known
+        items = self.items.copy()
+        items.insert(self._index(entity.ref), entity)
+        self._change(entity.ref, items)
+        return entity
+
+    def drop(self, entity: Entity) -> None:
+        """Take a deleted child out; what a lower layer still holds of it stays, as another object."""
+        items = [other for other in self.items if other.ref != entity.ref]
+        left = tuple(source for source in entity._sources if source.layer.read_only)
+        if left and len(items) < len(self.items):
+            items.insert(self._index(entity.ref), type(entity)._of(entity._parent, entity.ref, left))
+        self._change(entity.ref, items)
+
+    def _change(self, ref: Ref, items: list[Entity]) -> None:
+        self.items = items
+        if self._changes is None:
+            self._changes = {}
+        self._changes[ref] = moment()
+
+    def take(self, found: Sequence[Placed], make: Callable[[Placed], Entity], since: int, *, keep: bool = True) -> None:
+        """Become what a listing found.
+
+        Parameters
+        ----------
+        found : sequence of Placed
+            All of the kind, sorted by ref.
+        make : callable
+            Makes the entity of one.
+        since : int
+            When the listing began: what was put in or taken out later stays so.
+        keep : bool
+            Whether known children stay the same objects.
+        """
+        later = {ref for ref, at in self._changes.items() if at > since} if self._changes else set()
+        if later or (keep and self.items):
+            known = {item.ref: item for item in self.items if keep or item.ref in later}
+            items = [known[ref] for ref in later if ref in known]
+            for place in found:
+                if place.ref in later:
+                    continue
+                entity = known.get(place.ref)
+                if entity is None:
+                    entity = make(place)
+                else:
+                    entity._found_again(place)
+                items.append(entity)
+            items.sort(key=lambda item: item.ref.sort_key)
+            self.items = items
+        else:
+            self.items = [make(place) for place in found]
+        self.complete = True
+        if self._changes:
+            self._changes = {ref: at for ref, at in self._changes.items() if at > since}
 
 
 def select(entities: Iterable[Entity], **accepted: Callable[[Any], bool]) -> list[Entity]:
@@ -49,8 +132,10 @@ def select(entities: Iterable[Entity], **accepted: Callable[[Any], bool]) -> lis
     return [entity for entity in entities if all(accept(getattr(entity, name)) for name, accept in accepted.items())]
 
 
-def attach_features(tomograms: Iterable[AsyncTomogram], found: Iterable[Placed]) -> None:
-    """Give tomograms the feature maps that a listing holds, unless they know theirs."""
+def attach_features(
+    tomograms: Iterable[AsyncTomogram], found: Iterable[Placed], since: int, *, again: bool = False
+) -> None:
+    """Give tomograms the feature maps that a listing holds; `again` also those that know theirs."""
     from aiocopick.entities.features import AsyncFeatures
 
     by_tomogram: dict[tuple[float, str], list[Placed]] = {}
@@ -58,11 +143,10 @@ def attach_features(tomograms: Iterable[AsyncTomogram], found: Iterable[Placed])
         feature = item.ref
         if isinstance(feature, FeaturesRef):
             by_tomogram.setdefault((feature.voxel_size, feature.tomo_type), []).append(item)
-    make = AsyncFeatures._found
     for tomogram in tomograms:
-        if tomogram._features is None:
-            own = by_tomogram.get((tomogram.ref.voxel_size, tomogram.ref.tomo_type))
-            tomogram._features = [make(tomogram, item) for item in own] if own else []
+        if again or not tomogram._features.complete:
+            own = by_tomogram.get((tomogram.ref.voxel_size, tomogram.ref.tomo_type), ())
+            tomogram._features.take(own, partial(AsyncFeatures._found, tomogram), since)
 
 
 def taken(entity: AsyncEntity) -> AlreadyExistsError:
@@ -79,7 +163,7 @@ async def create_volume(
     parent: AsyncEntity,
     cls: type[Volume],
     ref: Ref,
-    listed: Callable[[], Awaitable[Sequence[Volume]]],
+    listed: Callable[[], Awaitable[Children[Volume]]],
     exist_ok: bool,
 ) -> tuple[Volume, bool]:
     """A new volume as a bare group, or the one that is there, ready to be written.
@@ -91,7 +175,8 @@ async def create_volume(
     """
     writer = parent._stack.writer()
     writer.locate(ref)
-    existing = next((entity for entity in await listed() if entity.ref == ref), None)
+    children = await listed()
+    existing = children.get(ref)
     if existing is not None:
         if not exist_ok:
             raise taken(existing)
@@ -99,4 +184,4 @@ async def create_volume(
     entity = cls._of(parent, ref)
     entity._stored_in(Source(writer, await writer.create(ref)))
     entity._created()
-    return entity, True
+    return children.put(entity), True

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 
     from aiocopick.entities.run import AsyncRun
 
+_SET = -1
+"""Instead of the hash of what was loaded: a mesh was set. No hash is -1."""
+
 
 class AsyncMesh(AsyncFile):
     """The mesh of an object in a run, by one user or tool in one session.
@@ -31,11 +34,13 @@ class AsyncMesh(AsyncFile):
         Counts as set.
     """
 
-    __slots__ = ("_mesh",)
+    __slots__ = ("_mesh", "_print")
 
     noun: ClassVar[str] = "meshes"
     ref: MeshRef
     _mesh: Geometry | None
+    _print: int | None
+    """What tells if the mesh that was loaded or stored has changed since it was handed out; None before that."""
 
     def __init__(self, run: AsyncRun, meta: CopickMeshMeta, mesh: Geometry | None = None) -> None:
         self.run = run
@@ -48,13 +53,22 @@ class AsyncMesh(AsyncFile):
         self._sources = ()
         self._meta = meta
         self._reset()
-        self._mesh = mesh
+        if mesh is not None:
+            self.mesh = mesh
 
     def _forget(self) -> None:
         self._mesh = None
+        self._print = None
 
     def _accept(self, payload: Geometry) -> None:
         self._mesh = payload
+        self._print = None
+
+    def _written(self, payload: Geometry) -> None:
+        self._print = hash(payload)
+
+    async def _is_edited(self) -> bool:
+        return self._mesh is not None and self._print is not None and hash(self._mesh) != self._print
 
     def _content(self) -> Geometry:
         return self.mesh
@@ -71,10 +85,10 @@ class AsyncMesh(AsyncFile):
         return CopickMeshMeta(**self._identity)
 
     def _state(self) -> Any:
-        return None if self._mesh is None else (self._mesh, self._etag)
+        return None if self._mesh is None else (self._mesh, self._print, self._etag)
 
     def _restore(self, state: Any) -> None:
-        self._mesh, self._etag = state
+        self._mesh, self._print, self._etag = state
 
     @property
     def mesh(self) -> Geometry:
@@ -87,11 +101,15 @@ class AsyncMesh(AsyncFile):
         """
         if self._mesh is None:
             raise NotLoadedError(f"{self.path} is not loaded: await load() first.", path=self.path)
+        if self._print is None:
+            self._print = hash(self._mesh)
         return self._mesh
 
     @mesh.setter
     def mesh(self, value: Geometry | None) -> None:
+        self._pin()
         self._mesh = value
+        self._print = _SET
 
     async def load(self) -> Geometry:
         """Read the file: one request.
@@ -128,8 +146,7 @@ class AsyncMesh(AsyncFile):
         faces : ndarray
             (F, 3) int64.
         """
-        if self._mesh is None:
-            await self.load()
+        await self._look()
         return await in_thread(_to_napari, self.mesh)
 
     async def from_napari(self, vertices: ArrayLike, faces: ArrayLike) -> None:
@@ -142,7 +159,7 @@ class AsyncMesh(AsyncFile):
         faces : array_like
             (F, 3) indices of vertices.
         """
-        self._mesh = await in_thread(_from_napari, vertices, faces)
+        self.mesh = await in_thread(_from_napari, vertices, faces)
 
 
 def empty_scene() -> Geometry:

@@ -127,6 +127,7 @@ class AsyncPicks(PicksData):
         finite = np.isfinite(table.positions).all(axis=1)
         if not finite.all():
             raise ValueError(f"positions must be finite; the one at index {int(np.argmin(finite))} is not.")
+        self._pin()
         self._table = table
         self._points = None
         self._meta = self._model((self._header or {}) | self._told())

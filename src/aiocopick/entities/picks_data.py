@@ -11,6 +11,7 @@ from aiocopick.entities.files import AsyncFile, edited
 from aiocopick.entities.picks_file import LoadedPicksFile
 from aiocopick.errors import FormatError, NotFoundError, NotLoadedError
 from aiocopick.formats.picks_table import PicksTable
+from aiocopick.layers.codecs import encode
 from aiocopick.layout.refs import PicksRef
 from aiocopick.models.points import CopickPicksFile, CopickPoint
 from aiocopick.storage.limits import in_thread
@@ -25,10 +26,12 @@ _MANY = 2000
 class PicksData(AsyncFile):
     """Picks as they are held in memory, loaded and stored."""
 
-    __slots__ = ("_header", "_points", "_table")
+    __slots__ = ("_base", "_header", "_points", "_table")
 
     noun: ClassVar[str] = "picks"
     ref: PicksRef
+    _base: PicksTable | None
+    """What the file held when it was loaded or stored."""
     _header: dict[str, Any] | None
     _points: list[CopickPoint] | None
     _table: PicksTable | None
@@ -40,12 +43,13 @@ class PicksData(AsyncFile):
         self._table = None
         self._points = None
         self._header = None
+        self._base = None
         if isinstance(self._meta, LoadedPicksFile):
             self._meta = None
 
     def _accept(self, payload: PicksTable) -> None:
         self._meta = self._model(payload.header)
-        self._table = payload
+        self._table = self._base = payload
         self._header = payload.header
         self._points = None
 
@@ -91,6 +95,19 @@ class PicksData(AsyncFile):
             self._table.header = header
         return self._table
 
+    def _written(self, payload: PicksTable) -> None:
+        self._base = payload
+
+    async def _is_edited(self) -> bool:
+        told = self._told()
+        base = self._base
+        if base is None or any(base.header.get(name) != value for name, value in told.items()):
+            return self.loaded or bool(told)
+        if self._points is None:
+            return self._table is not base
+        now = await _as_columns(self._points, base.header)
+        return await encode("picks", now) != await encode("picks", base)
+
     def _content(self) -> CopickPicksFile:
         file: CopickPicksFile = self.meta
         return file
@@ -106,16 +123,15 @@ class PicksData(AsyncFile):
     def _state(self) -> Any:
         if self._table is None and self._points is None:
             return None
-        return (self._table, self._points, self._header, self._told(), self._etag)
+        return (self._table, self._points, self._header, self._base, self._told(), self._etag)
 
     def _restore(self, state: Any) -> None:
-        self._table, self._points, self._header, told, self._etag = state
+        self._table, self._points, self._header, self._base, told, self._etag = state
         self._meta = self._model((self._header or {}) | told)
 
     async def _columns(self) -> PicksTable:
         """The data as columns, loaded when it is not yet."""
-        if not self.loaded:
-            await self.load()
+        await self._look()
         table, points = self._held()
         if points is not None:
             return await _as_columns(points, self._header or {})
@@ -128,7 +144,9 @@ class PicksData(AsyncFile):
         return table, self._points
 
     def _columns_at_hand(self) -> PicksTable | None:
-        """The data as columns, for callers outside the loop; None when it is not loaded."""
+        """The data as columns, for callers outside the loop; None when it has to be loaded."""
+        if self._outdated:
+            return None
         table, points = self._held()
         return table if points is None else PicksTable.from_points(points, self._header or {})
 
@@ -150,6 +168,7 @@ class PicksData(AsyncFile):
 
     @points.setter
     def points(self, value: list[CopickPoint] | None) -> None:
+        self._pin()
         self._points = [] if value is None else value
         self._table = None
         # The model of the file shows them as well; not by assignment, as points of other programs are taken too.

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from aiocopick.entities.crawl import Crawl, _load_all
+from aiocopick.entities.lists import moment
 from aiocopick.entities.run_base import CHILDREN
 from aiocopick.errors import CopickError
 from aiocopick.layers import Merged
@@ -33,12 +34,13 @@ async def prefetch(runs: Sequence[AsyncRun], kinds: Iterable[str] | None = None,
     unknown = {run.ref: run for run in runs if not _knows(run, plan._nouns)}
     listed = [run for run in runs if run.ref not in unknown]
     if unknown:
+        since = moment()
         places = [Merged(run.ref, run._places()) for run in unknown.values()]
         async with runs[0]._stack.scan(places, plan._nouns, details=False) as answers:
             async for item, found in answers:
                 if not isinstance(found, CopickError):
                     run = unknown[item.ref]  # type: ignore[index]
-                    run._take(found, plan._nouns)
+                    run._take(found, plan._nouns, since)
                     listed.append(run)
     if plan._load:
         await _load_all(listed, plan._load)
@@ -47,5 +49,5 @@ async def prefetch(runs: Sequence[AsyncRun], kinds: Iterable[str] | None = None,
 def _knows(run: AsyncRun, nouns: Nouns) -> bool:
     """Whether a listing of these nouns would tell a run nothing."""
     wanted = CHILDREN.keys() | {"tomograms"} if nouns is None else nouns
-    lists_known = all(noun in run._children for noun in CHILDREN if noun in wanted)
+    lists_known = all(run._children[noun].complete for noun in CHILDREN if noun in wanted)
     return lists_known and (run._deep or "tomograms" not in wanted)

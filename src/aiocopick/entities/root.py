@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any, Self
+from weakref import WeakValueDictionary
 
 from aiocopick.entities.crawl import Crawl
 from aiocopick.entities.flight import alone
-from aiocopick.entities.lists import add, taken
+from aiocopick.entities.lists import moment, taken
 from aiocopick.entities.root_objects import ObjectVerbs, name_of
 from aiocopick.entities.run import AsyncRun
 from aiocopick.layers.stacking import stack_of
@@ -18,7 +20,8 @@ from aiocopick.models.metadata import CopickRunMeta
 
 if TYPE_CHECKING:
     from aiocopick.entities.base import AsyncEntity
-    from aiocopick.layers import Merged
+    from aiocopick.entities.lists import Children
+    from aiocopick.layers import Merged, Placed
     from aiocopick.layers.stack import OnLayerError
     from aiocopick.models.config import CopickConfig
 
@@ -88,10 +91,43 @@ class AsyncRoot(ObjectVerbs):
         AccessDeniedError
             The project cannot be listed. That is never an empty project.
         """
-        runs = [AsyncRun._found(self, item) for item in await self._list_runs(layers)]
-        if layers is None:
-            self._runs = runs
-        return list(runs)
+        since = moment()
+        found = await self._list_runs(layers)
+        make = partial(AsyncRun._found, self)
+        if layers is not None:
+            return [make(item) for item in found]
+        self._runs.take(found, make, since, keep=False)
+        self._named_runs = WeakValueDictionary()
+        return list(self._runs)
+
+    def _known(self, noun: str) -> Children[Any] | None:
+        return self._runs if noun == "runs" else None
+
+    def _at_hand(self, noun: str) -> list[Any] | None:
+        """All runs or objects, as last queried; None when they were not yet. Not to be changed."""
+        if noun == "objects":
+            return None if self._maps is None else self._listed_objects(self._maps)
+        return self._runs.items if self._runs.complete else None
+
+    def _run_of(self, item: Placed) -> AsyncRun:
+        """The run that a listing found: the one that is known, or a new one."""
+        run = self._runs.get(item.ref) or self._named_runs.get(item.ref)
+        if run is None:
+            run = AsyncRun._found(self, item)
+        else:
+            run._found_again(item)
+            return run
+        self._named_runs[item.ref] = run
+        return run
+
+    def _crawled(self, run: AsyncRun) -> None:
+        """Note that a crawl found a run: if all runs are known, it is one of them."""
+        if self._runs.complete:
+            self._runs.put(run)
+
+    def _forget_run(self, run: AsyncRun) -> None:
+        self._runs.drop(run)
+        self._named_runs.pop(run.ref, None)
 
     async def _list_runs(self, layers: Iterable[str] | None = None, beginning: str = "") -> list[Merged]:
         found = await self._stack.list_runs(layers, beginning)
@@ -102,14 +138,19 @@ class AsyncRoot(ObjectVerbs):
 
     async def runs(self) -> list[AsyncRun]:
         """The runs, as last queried."""
-        if self._runs is None:
+        if not self._runs.complete:
             async with alone(self):
-                if self._runs is None:
-                    await self.query()
-        return list(self._runs or ())
+                if not self._runs.complete:
+                    await self._fill()
+        return list(self._runs)
+
+    async def _fill(self) -> None:
+        since = moment()
+        self._runs.take(await self._list_runs(), self._run_of, since)
+        self._named_runs = WeakValueDictionary()
 
     async def get_run(self, name: str, **kwargs: Any) -> AsyncRun | None:
-        """The run of a name, or None: one request per layer, unless the runs are known; nothing is cached.
+        """The run of a name, or None: one request per layer, unless the runs are known; no list is cached.
 
         Parameters
         ----------
@@ -118,15 +159,15 @@ class AsyncRoot(ObjectVerbs):
         **kwargs
             Further fields of its metadata.
         """
-        if self._runs is not None:
-            return next((run for run in self._runs if run.name == name), None)
+        ref = RunRef(run=name)
+        if self._runs.complete:
+            return self._runs.get(ref)
         if self.config.runs is not None and name not in self.config.runs:
             return None
-        ref = RunRef(run=name)
         found = await self._stack.find(ref)
         if found is None:
             return None
-        run = AsyncRun._of(self, ref, found.sources)
+        run = self._run_of(found)
         run._extend_meta(kwargs)
         return run
 
@@ -161,7 +202,7 @@ class AsyncRoot(ObjectVerbs):
         run = AsyncRun(self, CopickRunMeta(name=name, **kwargs))
         await run._create()
         run._know_empty()
-        add(self._runs, run)
+        run = self._named_runs[run.ref] = self._runs.put(run)
         return run
 
     async def delete_run(self, name: str) -> None:
@@ -225,7 +266,9 @@ class AsyncRoot(ObjectVerbs):
         Returns
         -------
         Crawl
-            A run that cannot be read, or something of it that was to be loaded, has its ``error`` set.
+            A run that cannot be read, or something of it that was to be loaded, has its ``error`` set. Runs and
+            children that are known already are the same objects, their lists made anew; points, meshes and filaments
+            that were set and not stored stay.
         """
         return Crawl(self, runs, kinds, load)
 
@@ -284,7 +327,7 @@ class AsyncRoot(ObjectVerbs):
             A run cannot be listed.
         """
         names = {name_of(item) for item in await self._stack.list_objects()}
-        async with self.crawl(kinds=("picks", "meshes", "filaments", "segmentations")) as runs:
+        async with self._apart().crawl(kinds=("picks", "meshes", "filaments", "segmentations")) as runs:
             async for run in runs:
                 if run.error is not None:
                     raise run.error

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Self
+from weakref import WeakValueDictionary
 
 import anyio
 
+from aiocopick.entities.lists import Children
 from aiocopick.layers.build import make_stack
 
 if TYPE_CHECKING:
@@ -15,6 +17,7 @@ if TYPE_CHECKING:
     from aiocopick.entities.run import AsyncRun
     from aiocopick.errors import CopickError
     from aiocopick.layers import Layer, Merged, Stack
+    from aiocopick.layout.refs import Ref
     from aiocopick.models.config import CopickConfig
     from aiocopick.storage.stats import StorageStats
 
@@ -22,7 +25,7 @@ if TYPE_CHECKING:
 class RootBase:
     """The layers and caches of a root."""
 
-    __slots__ = ("_lock", "_maps", "_objects", "_runs", "_stack", "config")
+    __slots__ = ("_lock", "_maps", "_named_runs", "_object_list", "_objects", "_runs", "_stack", "config")
 
     def __init__(self, config: CopickConfig) -> None:
         self._begin(config, make_stack(config))
@@ -30,8 +33,11 @@ class RootBase:
     def _begin(self, config: CopickConfig, stack: Stack) -> None:
         self.config = config
         self._stack = stack
-        self._runs: list[AsyncRun] | None = None
+        self._runs: Children[AsyncRun] = Children()
+        # Runs that were looked up or crawled, as long as somebody has them: all of them may be too many to keep.
+        self._named_runs: WeakValueDictionary[Ref, AsyncRun] = WeakValueDictionary()
         self._objects: dict[str, AsyncObject] = {}
+        self._object_list: list[AsyncObject] = []
         self._maps: dict[str, Merged] | None = None
         self._lock: tuple[object, anyio.Lock] | None = None
 
@@ -138,18 +144,25 @@ class RootBase:
 
     def refresh(self) -> None:
         """Forget the runs and objects, so that the next look asks the storage."""
-        self._runs = None
+        self._runs.forget()
+        self._named_runs = WeakValueDictionary()
         self._maps = None
         self._objects = {}
 
     def options(self, **changes: Any) -> Self:
         """A view of the same project with other limits: ``root.options(timeout=5, max_concurrency=8)``.
 
-        Connections and :attr:`stats` are shared, what was listed is not.
+        Connections and :attr:`stats` are shared, what was listed is not: a view has entities of its own, which are
+        equal to those of this root but not the same objects. What one of the two writes, the other sees when it lists
+        or loads again, and it refuses to store over a file that it knows in an older version.
         """
         config = self.config
         known = {name: value for name, value in changes.items() if name in type(config).model_fields}
         return type(self)._over(config.model_copy(update=known), self._stack.options(**changes))
+
+    def _apart(self) -> Self:
+        """The same project, the same connections, and entities of its own: to go through without touching these."""
+        return type(self)._over(self.config, self._stack)
 
     async def reconnect(self) -> None:
         """Close the connections of this event loop and forget what was listed; the next request connects again."""

@@ -36,7 +36,7 @@ class ObjectVerbs(RootBase):
         if layers is None:
             self._maps = found
             self._objects = {}
-        return self._listed_objects(found)
+        return list(self._listed_objects(found))
 
     async def pickable_objects(self) -> list[AsyncObject]:
         """The pickable objects, as last queried; what is appended to the config is among them at once."""
@@ -44,7 +44,7 @@ class ObjectVerbs(RootBase):
             async with alone(self):
                 if self._maps is None:
                     await self.query_objects()
-        return self._listed_objects(self._maps or {})
+        return list(self._listed_objects(self._maps or {}))
 
     def _listed_objects(self, maps: Mapping[str, Merged]) -> list[AsyncObject]:
         known = {item.name: item for item in self.config.pickable_objects}
@@ -58,7 +58,10 @@ class ObjectVerbs(RootBase):
                 if known:
                     entity._meta = known[name]
             objects.append(entity)
-        return objects
+        # The same list as long as it holds the same: callers outside the loop see by it that nothing changed.
+        if [id(item) for item in objects] != [id(item) for item in self._object_list]:
+            self._object_list = objects
+        return self._object_list
 
     def _forget_map(self, name: str) -> None:
         if self._maps is not None:

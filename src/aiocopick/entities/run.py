@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from aiocopick.entities.lists import discard
 from aiocopick.entities.run_annotations import AnnotationVerbs
 from aiocopick.entities.run_volumes import VolumeVerbs
 from aiocopick.layout.refs import RunRef
@@ -93,4 +92,4 @@ class AsyncRun(AnnotationVerbs, VolumeVerbs):
         await self._resolve()
         await self._delete_data()
         self._know_empty()
-        discard(self.root._runs, self)
+        self.root._forget_run(self)

@@ -9,7 +9,7 @@ from aiocopick.entities.creation import annotation_names
 from aiocopick.entities.filaments import AsyncFilaments
 from aiocopick.entities.files import AsyncFile
 from aiocopick.entities.filters import OneOrMany, accepts
-from aiocopick.entities.lists import add, select, taken
+from aiocopick.entities.lists import Children, select, taken
 from aiocopick.entities.mesh import AsyncMesh, empty_scene
 from aiocopick.entities.picks import AsyncPicks
 from aiocopick.entities.run_base import RunBase
@@ -209,9 +209,9 @@ class AnnotationVerbs(RunBase):
         """Write a new entity, or find the one that is there; a name nobody listed yet costs no listing."""
         writer = self._stack.writer()
         place = Source(writer, writer.locate(entity.ref))
-        noun = type(entity).noun
-        existing = next((other for other in self._children.get(noun, ()) if other == entity), None)
-        if existing is None and not self._stack.single and noun not in self._children:
+        children: Children[File] = self._children[type(entity).noun]
+        existing = children.get(entity.ref)
+        if existing is None and not self._stack.single and not children.complete:
             found = await self._stack.find(entity.ref)
             existing = None if found is None else type(entity)._of(self, entity.ref, found.sources)
         if existing is None:
@@ -223,14 +223,17 @@ class AnnotationVerbs(RunBase):
             try:
                 await entity._write(payload, create=True)
             except ConflictError:
-                existing = type(entity)._of(self, entity.ref, (place,))
+                existing = children.get(entity.ref) or type(entity)._of(self, entity.ref, (place,))
         if existing is not None:
             if not exist_ok:
                 raise taken(existing)
             entity = await existing._writable_twin()
         self._stored_here(entity)
-        add(self._children.get(noun), entity)
-        return entity
+        known = children.put(entity)
+        if known is not entity and not known.loaded and entity.loaded:
+            # Another task asked for the same name at the same time, and was told first that it is taken.
+            known._restore(entity._state())
+        return known
 
 
 def _select(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import anyio
@@ -10,7 +11,7 @@ import anyio
 from aiocopick.entities.base import AsyncEntity
 from aiocopick.entities.filaments import AsyncFilaments
 from aiocopick.entities.flight import alone
-from aiocopick.entities.lists import attach_features
+from aiocopick.entities.lists import Children, attach_features, moment
 from aiocopick.entities.mesh import AsyncMesh
 from aiocopick.entities.metadata import MetadataMixin
 from aiocopick.entities.picks import AsyncPicks
@@ -61,7 +62,7 @@ def closed(kinds: Iterable[str] | None) -> Nouns:
 class RunBase(MetadataMixin):
     """A run and the lists of its children."""
 
-    __slots__ = ("_children", "_deep", "_lock", "_renewed", "error", "root", "skipped_layers")
+    __slots__ = ("__weakref__", "_children", "_deep", "_lock", "_renewed", "error", "root", "skipped_layers")
 
     parent_slot: ClassVar[str] = "root"
     _holds_others: ClassVar[bool] = True
@@ -71,7 +72,7 @@ class RunBase(MetadataMixin):
     """Why a crawl could not read the run; None otherwise."""
     skipped_layers: dict[str, CopickError]
     """Layers that were left out when it was last listed, and why: what they hold of it is not seen."""
-    _children: dict[str, list[Any]]
+    _children: dict[str, Children[Any]]
     _deep: bool
     _renewed: bool
     _lock: tuple[object, anyio.Lock] | None
@@ -79,7 +80,7 @@ class RunBase(MetadataMixin):
     def _reset(self) -> None:
         self.error = None
         self.skipped_layers = {}
-        self._children = {}
+        self._children = {noun: Children() for noun in CHILDREN}
         # Whether the voxel spacings know their tomograms, and these their features.
         self._deep = False
         # Whether the next listing asks layers that did not hold the run before.
@@ -95,9 +96,12 @@ class RunBase(MetadataMixin):
         """Name of the run."""
         return self.ref.run
 
+    def _join(self) -> None:
+        self.root._named_runs.setdefault(self.ref, self)  # type: ignore[arg-type]
+
     def _know_empty(self) -> None:
         """Note that the run was just created, so that nothing needs to be listed."""
-        self._children = {noun: [] for noun in CHILDREN}
+        self._children = {noun: Children(complete=True) for noun in CHILDREN}
         self._deep = True
 
     def _stored_here(self, child: AsyncEntity) -> None:
@@ -107,40 +111,41 @@ class RunBase(MetadataMixin):
             if self._sources and source.layer.name not in known:
                 self._stored_in(Source(source.layer, source.layer.locate(self.ref)))
 
-    def _at_hand(self, noun: str) -> list[Any] | None:
-        """The children of a plural noun as last queried; None when they were not yet."""
-        found = self._children.get(noun)
-        return None if found is None else list(found)
+    def _known(self, noun: str) -> Children[Any] | None:
+        return self._children.get(noun)
 
     # --- asking -------------------------------------------------------------------------------------------------------
 
     async def _query(self, noun: str, layers: Iterable[str] | None) -> list[Any]:
         """New entities of one noun, asked of the storage."""
+        since = moment()
         found = await self._stack.list_run(self._everywhere(layers), frozenset({noun}))
-        entities = self._made(noun, _by_kind(found))
         self.skipped_layers = dict(found.skipped)
-        if layers is None:
-            self._children[noun] = entities
-            if noun == "voxel_spacings":
-                self._deep = False
-        return list(entities)
+        items, make = _by_kind(found).get(NOUNS[noun], ()), partial(CHILDREN[noun]._found, self)
+        if layers is not None:
+            return [make(item) for item in items]
+        children = self._children[noun]
+        children.take(items, make, since, keep=False)
+        if noun == "voxel_spacings":
+            self._deep = False
+        return list(children)
 
     async def _cached(self, noun: str) -> list[Any]:
-        if noun not in self._children:
+        if not self._children[noun].complete:
             await self._fill()
-        if noun not in self._children:
+        if not self._children[noun].complete:
             # A layer that cannot list it says so.
             return await self._query(noun, None)
         return list(self._children[noun])
 
     def _lists(self, spacing: AsyncVoxelSpacing) -> bool:
         """Whether a listing of the run would tell a voxel spacing its tomograms."""
-        return not self._deep and any(spacing is known for known in self._children.get("voxel_spacings", ()))
+        return not self._deep and any(spacing is known for known in self._children["voxel_spacings"])
 
     async def _fill(self) -> None:
         """List whatever is not known yet, in one go."""
         async with alone(self):
-            wanted = set(CHILDREN) - self._children.keys()
+            wanted = {noun for noun, children in self._children.items() if not children.complete}
             if not self._deep or "voxel_spacings" in wanted:
                 wanted |= DEEP
             known = self._stack.nouns
@@ -150,42 +155,39 @@ class RunBase(MetadataMixin):
                 return
             nouns = None if wanted == NOUNS.keys() else frozenset(wanted)
             places = self._everywhere() if self._renewed else self._places()
-            self._take(await self._stack.list_run(places, nouns), nouns)
+            since = moment()
+            self._take(await self._stack.list_run(places, nouns), nouns, since)
             self._renewed = False
 
-    def _take(self, found: Found[Placed], nouns: Nouns) -> None:
-        """Fill the lists that are not known yet from a listing of these nouns."""
+    def _take(self, found: Found[Placed], nouns: Nouns, since: int, *, again: bool = False) -> None:
+        """Fill the lists that are not complete from a listing of these nouns; `again` those that are, too."""
         self.skipped_layers = dict(found.skipped)
         by_kind = _by_kind(found)
-        for noun in CHILDREN:
-            if (nouns is None or noun in nouns) and noun not in self._children:
-                self._children[noun] = self._made(noun, by_kind)
+        for noun, cls in CHILDREN.items():
+            children = self._children[noun]
+            if (nouns is None or noun in nouns) and (again or not children.complete):
+                children.take(by_kind.get(NOUNS[noun], ()), partial(cls._found, self), since)
         if nouns is None or "tomograms" in nouns:
-            self._take_tomograms(by_kind)
+            self._take_tomograms(by_kind, since, again)
 
-    def _take_tomograms(self, by_kind: dict[str, list[Placed]]) -> None:
+    def _take_tomograms(self, by_kind: dict[str, list[Placed]], since: int, again: bool) -> None:
         by_size: dict[float, list[Placed]] = {}
         for item in by_kind.get("tomogram", ()):
             assert isinstance(item.ref, TomogramRef)
             by_size.setdefault(item.ref.voxel_size, []).append(item)
-        spacings = self._children.get("voxel_spacings", ())
+        spacings = self._children["voxel_spacings"].items
         for spacing in spacings:
-            if spacing._tomograms is None:
-                make, found = AsyncTomogram._found, by_size.get(spacing.ref.voxel_size, ())
-                spacing._tomograms = [make(spacing, item) for item in found]
-        attach_features(
-            [tomogram for spacing in spacings for tomogram in spacing._tomograms], by_kind.get("features", ())
-        )
+            if again or not spacing._tomograms.complete:
+                found = by_size.get(spacing.ref.voxel_size, ())
+                spacing._tomograms.take(found, partial(AsyncTomogram._found, spacing), since)
+        tomograms = [tomogram for spacing in spacings for tomogram in spacing._tomograms]
+        attach_features(tomograms, by_kind.get("features", ()), since, again=again)
         self._deep = True
-
-    def _made(self, noun: str, by_kind: dict[str, list[Placed]]) -> list[Any]:
-        make = CHILDREN[noun]._found
-        return [make(self, item) for item in by_kind.get(NOUNS[noun], ())]
 
     # --- forgetting ---------------------------------------------------------------------------------------------------
 
     def _drop(self, noun: str) -> None:
-        self._children.pop(noun, None)
+        self._children[noun].forget()
         self._renewed = True
         if noun == "voxel_spacings":
             self._deep = False
@@ -212,7 +214,8 @@ class RunBase(MetadataMixin):
 
     def refresh(self) -> None:
         """Forget all children, so that the next look asks the storage."""
-        self._children = {}
+        for children in self._children.values():
+            children.forget()
         self._deep = False
         self._renewed = True
 

@@ -8,7 +8,7 @@ from typing import Any
 from aiocopick.entities.creation import known_object, session_names
 from aiocopick.entities.filters import OneOrMany, accepts, accepts_flag, accepts_size
 from aiocopick.entities.flight import alone
-from aiocopick.entities.lists import add, create_volume, select, taken
+from aiocopick.entities.lists import Children, create_volume, select, taken
 from aiocopick.entities.run_base import RunBase
 from aiocopick.entities.segmentation import AsyncSegmentation
 from aiocopick.entities.voxel_spacing import AsyncVoxelSpacing
@@ -40,13 +40,20 @@ class VolumeVerbs(RunBase):
     async def get_voxel_spacing(self, voxel_size: float, **kwargs: Any) -> AsyncVoxelSpacing | None:
         """The voxel spacing of a size in angstrom, compared at three decimals; None when there is none.
 
-        From the cached list where there is one; else one request per layer, and nothing is cached.
+        From the cached list where there is one; else one request per layer, and no list is cached.
         """
         ref = VoxelSpacingRef(run=self.name, voxel_size=voxel_size)
-        if "voxel_spacings" in self._children:
-            return next((spacing for spacing in await self.voxel_spacings() if spacing.ref == ref), None)
+        children: Children[AsyncVoxelSpacing] = self._children["voxel_spacings"]
+        if children.complete:
+            return children.get(ref)
         found = await self._stack.find(ref)
-        return None if found is None else AsyncVoxelSpacing._of(self, ref, found.sources)
+        if found is None:
+            return None
+        known = children.get(ref)
+        if known is not None:
+            known._found_again(found)
+            return known
+        return children.put(AsyncVoxelSpacing._of(self, ref, found.sources))
 
     async def new_voxel_spacing(self, voxel_size: float, exist_ok: bool = False, **kwargs: Any) -> AsyncVoxelSpacing:
         """Create a voxel spacing.
@@ -80,10 +87,10 @@ class VolumeVerbs(RunBase):
         spacing = AsyncVoxelSpacing._of(self, ref)
         spacing._extend_meta(kwargs)
         await spacing._create()
-        spacing._tomograms = []
+        spacing._tomograms.complete = True
         self._stored_here(spacing)
-        add(self._children.get("voxel_spacings"), spacing)
-        return spacing
+        children: Children[AsyncVoxelSpacing] = self._children["voxel_spacings"]
+        return children.put(spacing)
 
     async def delete_voxel_spacings(self, voxel_size: OneOrMany[float] = None) -> None:
         """Delete the voxel spacings of these sizes, or all; none when one of them is read-only."""
@@ -214,15 +221,15 @@ class VolumeVerbs(RunBase):
         if created:
             segmentation._extend_meta(kwargs)
             self._stored_here(segmentation)
-            add(self._children.get("segmentations"), segmentation)
         return segmentation
 
-    async def _listed_segmentations(self) -> list[AsyncSegmentation]:
+    async def _listed_segmentations(self) -> Children[AsyncSegmentation]:
         """As :meth:`segmentations`, but the first time only their folders are listed."""
+        children = self._children["segmentations"]
         async with alone(self):
-            if "segmentations" not in self._children:
+            if not children.complete:
                 await self.query_segmentations()
-        return await self.segmentations()
+        return children
 
     async def delete_segmentations(
         self,

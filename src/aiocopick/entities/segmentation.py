@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from aiocopick.entities.lists import discard
 from aiocopick.entities.volume_labels import AsyncLabelVolume
 from aiocopick.layout.paths import segmentation_folder
 from aiocopick.layout.refs import SegmentationRef
@@ -125,4 +124,4 @@ class AsyncSegmentation(AsyncLabelVolume):
     async def delete(self) -> None:
         """Delete the segmentation."""
         await self._delete_data()
-        discard(self.run._children.get("segmentations"), self)
+        self.run._children["segmentations"].drop(self)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import anyio
 
 from aiocopick.entities.features import AsyncFeatures
 from aiocopick.entities.filters import OneOrMany, accepts
-from aiocopick.entities.lists import add, create_volume, discard, select
+from aiocopick.entities.lists import Children, create_volume, moment, select
 from aiocopick.entities.volume_density import AsyncTomogramVolume
 from aiocopick.layout.names import clean_name
 from aiocopick.layout.refs import FeaturesRef, TomogramRef
@@ -39,7 +40,7 @@ class AsyncTomogram(AsyncTomogramVolume):
     voxel_spacing: AsyncVoxelSpacing
     ref: TomogramRef
     _lock: tuple[object, anyio.Lock] | None
-    _features: list[AsyncFeatures] | None
+    _features: Children[AsyncFeatures]
 
     def __init__(self, voxel_spacing: AsyncVoxelSpacing, meta: CopickTomogramMeta, config: Any = None) -> None:
         self.voxel_spacing = voxel_spacing
@@ -52,7 +53,7 @@ class AsyncTomogram(AsyncTomogramVolume):
 
     def _reset(self) -> None:
         self._lock = None
-        self._features = None
+        self._features = Children()
 
     def _make_meta(self) -> CopickTomogramMeta:
         return CopickTomogramMeta(tomo_type=self.tomo_type)
@@ -75,23 +76,26 @@ class AsyncTomogram(AsyncTomogramVolume):
         layers : iterable of str, optional
             Names of the layers to ask; what a part of them says is not cached.
         """
+        since = moment()
         found = await self._stack.list_voxel_spacing(self.voxel_spacing._everywhere(layers))
-        features = [AsyncFeatures._found(self, item) for item in found if item.ref.parent == self.ref]
-        if layers is None:
-            self._features = features
-        return list(features)
+        children = self._features if layers is None else Children[AsyncFeatures]()
+        items = [item for item in found if item.ref.parent == self.ref]
+        children.take(items, partial(AsyncFeatures._found, self), since, keep=False)
+        return list(children)
 
     async def features(self) -> list[AsyncFeatures]:
         """The feature maps, as last queried; the first time, the run is listed as a whole."""
-        if self._features is None:
-            await self.voxel_spacing.tomograms()
-        if self._features is None:
-            await self.query_features()
-        return list(self._features or ())
+        return list(await self._listed_features())
 
-    def _at_hand(self, noun: str) -> list[Any] | None:
-        """The feature maps as last queried; None when they were not yet."""
-        return None if self._features is None else list(self._features)
+    async def _listed_features(self) -> Children[AsyncFeatures]:
+        if not self._features.complete:
+            await self.voxel_spacing.tomograms()
+        if not self._features.complete:
+            await self.query_features()
+        return self._features
+
+    def _known(self, noun: str) -> Children[Any] | None:
+        return self._features
 
     async def get_features(self, feature_type: OneOrMany[str] = None) -> Any:
         """The feature map of a type, or None; the list of those of several types, or of all, when asked so.
@@ -131,10 +135,9 @@ class AsyncTomogram(AsyncTomogramVolume):
             tomo_type=self.tomo_type,
             feature_type=clean_name(feature_type, "feature type"),
         )
-        features, created = await create_volume(self, AsyncFeatures, ref, self.features, exist_ok)
+        features, created = await create_volume(self, AsyncFeatures, ref, self._listed_features, exist_ok)
         if created:
             features._extend_meta(kwargs)
-            add(self._features, features)
         return features
 
     async def delete_features(self, feature_type: OneOrMany[str] = None) -> None:
@@ -146,7 +149,7 @@ class AsyncTomogram(AsyncTomogramVolume):
 
     def refresh_features(self) -> None:
         """Forget the feature maps, so that the next look asks the storage."""
-        self._features = None
+        self._features.forget()
 
     def refresh(self) -> None:
         """Forget what was listed and learnt, so that the next look asks the storage."""
@@ -163,4 +166,4 @@ class AsyncTomogram(AsyncTomogramVolume):
         await self._check_deletion_of_all()
         await self.delete_features()
         await self._delete_data()
-        discard(self.voxel_spacing._tomograms, self)
+        self.voxel_spacing._tomograms.drop(self)

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from zarr import AsyncArray
     from zarr.abc.store import Store
 
+    from aiocopick.layers import Placed
     from aiocopick.layers.base import Source
 
 Chunks = Sequence[int]
@@ -93,6 +94,11 @@ class AsyncVolume(AsyncEntity):
         """Forget format and levels, so that the next look asks the storage."""
         self._volume = None
         self._empty = False
+
+    def _found_again(self, item: Placed) -> None:
+        super()._found_again(item)
+        # Another program may have written it since.
+        AsyncVolume.refresh(self)
 
     def _created(self) -> None:
         """Note that it was just made, as a bare group: there is nothing to remove before it is written."""

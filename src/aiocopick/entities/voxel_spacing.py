@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import anyio
 
 from aiocopick.entities.filters import OneOrMany, accepts
 from aiocopick.entities.flight import alone
-from aiocopick.entities.lists import add, create_volume, discard, select
+from aiocopick.entities.lists import Children, attach_features, create_volume, moment, select
 from aiocopick.entities.metadata import MetadataMixin
 from aiocopick.entities.tomogram import AsyncTomogram
 from aiocopick.layout.names import clean_name
@@ -19,7 +20,6 @@ from aiocopick.storage.limits import gather
 
 if TYPE_CHECKING:
     from aiocopick.entities.run import AsyncRun
-    from aiocopick.layers import Placed
 
 
 class AsyncVoxelSpacing(MetadataMixin):
@@ -42,7 +42,7 @@ class AsyncVoxelSpacing(MetadataMixin):
     run: AsyncRun
     ref: VoxelSpacingRef
     _lock: tuple[object, anyio.Lock] | None
-    _tomograms: list[AsyncTomogram] | None
+    _tomograms: Children[AsyncTomogram]
 
     def __init__(self, run: AsyncRun, meta: CopickVoxelSpacingMeta, config: Any = None) -> None:
         self.run = run
@@ -53,7 +53,7 @@ class AsyncVoxelSpacing(MetadataMixin):
 
     def _reset(self) -> None:
         self._lock = None
-        self._tomograms = None
+        self._tomograms = Children()
 
     def _make_meta(self) -> CopickVoxelSpacingMeta:
         return CopickVoxelSpacingMeta(voxel_size=self.voxel_size)
@@ -71,24 +71,29 @@ class AsyncVoxelSpacing(MetadataMixin):
         layers : iterable of str, optional
             Names of the layers to ask; what a part of them says is not cached.
         """
-        tomograms = _with_features(self, await self._stack.list_voxel_spacing(self._everywhere(layers)))
-        if layers is None:
-            self._tomograms = tomograms
-        return list(tomograms)
+        since = moment()
+        found = await self._stack.list_voxel_spacing(self._everywhere(layers))
+        children = self._tomograms if layers is None else Children[AsyncTomogram]()
+        items = [item for item in found if item.ref.kind == "tomogram"]
+        children.take(items, partial(AsyncTomogram._found, self), since, keep=False)
+        attach_features(children, found, since)
+        return list(children)
 
     async def tomograms(self) -> list[AsyncTomogram]:
         """The tomograms, as last queried; the first time, the run is listed as a whole."""
-        if self._tomograms is None and self.run._lists(self):
-            await self.run._fill()
-        if self._tomograms is None:
-            async with alone(self):
-                if self._tomograms is None:
-                    await self.query_tomograms()
-        return list(self._tomograms or ())
+        return list(await self._listed_tomograms())
 
-    def _at_hand(self, noun: str) -> list[Any] | None:
-        """The tomograms as last queried; None when they were not yet."""
-        return None if self._tomograms is None else list(self._tomograms)
+    async def _listed_tomograms(self) -> Children[AsyncTomogram]:
+        if not self._tomograms.complete and self.run._lists(self):
+            await self.run._fill()
+        if not self._tomograms.complete:
+            async with alone(self):
+                if not self._tomograms.complete:
+                    await self.query_tomograms()
+        return self._tomograms
+
+    def _known(self, noun: str) -> Children[Any] | None:
+        return self._tomograms
 
     async def get_tomograms(self, tomo_type: OneOrMany[str] = None, **kwargs: Any) -> list[AsyncTomogram]:
         """The tomograms of a type, or of several; all of them without one."""
@@ -120,11 +125,10 @@ class AsyncVoxelSpacing(MetadataMixin):
             No layer can be written to.
         """
         ref = TomogramRef(run=self.run.name, voxel_size=self.voxel_size, tomo_type=clean_name(tomo_type, "tomo type"))
-        tomogram, created = await create_volume(self, AsyncTomogram, ref, self.tomograms, exist_ok)
+        tomogram, created = await create_volume(self, AsyncTomogram, ref, self._listed_tomograms, exist_ok)
         if created:
-            tomogram._features = []
+            tomogram._features.complete = True
             tomogram._extend_meta(kwargs)
-            add(self._tomograms, tomogram)
         return tomogram
 
     async def delete_tomograms(self, tomo_type: OneOrMany[str] = None) -> None:
@@ -136,7 +140,7 @@ class AsyncVoxelSpacing(MetadataMixin):
 
     def refresh_tomograms(self) -> None:
         """Forget the tomograms, so that the next look asks the storage."""
-        self._tomograms = None
+        self._tomograms.forget()
 
     def refresh(self) -> None:
         """Forget what was listed, so that the next look asks the storage."""
@@ -160,14 +164,5 @@ class AsyncVoxelSpacing(MetadataMixin):
     async def delete(self) -> None:
         """Delete the voxel spacing with all its tomograms and feature maps."""
         await self._delete_data()
-        self._tomograms = []
-        discard(self.run._children.get("voxel_spacings"), self)
-
-
-def _with_features(spacing: AsyncVoxelSpacing, found: tuple[Placed, ...]) -> list[AsyncTomogram]:
-    """Tomograms of a voxel spacing from its listing, their feature maps attached."""
-    from aiocopick.entities.lists import attach_features
-
-    tomograms = [AsyncTomogram._found(spacing, item) for item in found if item.ref.kind == "tomogram"]
-    attach_features(tomograms, found)
-    return tomograms
+        self._tomograms = Children(complete=True)
+        self.run._children["voxel_spacings"].drop(self)

@@ -51,13 +51,13 @@ class Annotation(BlockingEntity[File]):
         """Whether a user made it."""
         return self.aio.from_user
 
-    def store(self) -> None:
+    def store(self, *, overwrite: bool = False) -> None:
         """Write the file: one request, and one to read it first when data was set without loading it.
 
         See :meth:`aiocopick.AsyncPicks.store`.
         """
         self._refuse_static()
-        self._call(self.aio.store)
+        self._call(self.aio.store, overwrite=overwrite)
 
     def _refuse_static(self) -> None:
         # The async twin writes to the overlay; code written for copick counts on the refusal.

@@ -59,6 +59,13 @@ def keeps_names(init: Init) -> Init:
 
 _END: Any = object()
 
+_LEFT_BEHIND = frozenset({"_known", "_mirrored", "_guard", "_cohort"})
+"""What does not travel when a facade object is pickled."""
+
+
+def _same(items: list[Any], others: list[Any]) -> bool:
+    return len(items) == len(others) and all(item is other for item, other in zip(items, others, strict=True))
+
 
 async def _next(steps: AsyncIterator[T]) -> T:
     return await anext(steps, _END)
@@ -143,50 +150,79 @@ class Blocking(Generic[Twin]):
         child._twin = twin
         return child
 
-    def _ask(self, noun: str) -> Any:
-        """The children of a noun, as the twin knows them."""
-        return self._call(getattr(self.aio, "pickable_objects" if noun == "objects" else noun))
+    _mirrored: dict[str, tuple[list[Any], list[Any]]] | None = None
+    """Lists of the twin, and what this object made of them, by noun. A list that other code assigned is not among them."""
+
+    def _mirrors(self, noun: str) -> tuple[list[Any] | None, list[Any] | None]:
+        """The cached list of a noun, and the twin's list that it was made of."""
+        cached: list[Any] | None = getattr(self, f"_{noun}")
+        twins, own = (self._mirrored or {}).get(noun, (None, None))
+        return cached, twins if own is cached else None
 
     def _listed(self, noun: str, ask: Callable[[], Coroutine[Any, Any, Any]]) -> list[Any]:
         """The cached list of a noun, asked for the first time it is looked at."""
-        cached: list[Any] | None = getattr(self, f"_{noun}")
-        if cached is None:
-            # What the twin knows needs no turn of the loop: listings are made ahead, and then looked at one by one.
-            twins = self._at_hand(noun)
-            if twins is None:
-                twins = self._call(ask)
-            with self._root._guard:
-                cached = getattr(self, f"_{noun}")
-                if cached is None:
-                    cached = self._keep(noun, twins)
-        return cached
+        cached, mirrored = self._mirrors(noun)
+        if cached is not None and mirrored is None:
+            return cached
+        # What the twin knows needs no turn of the loop: listings are made ahead, and then looked at one by one.
+        twins = self.aio._at_hand(noun)
+        if cached is not None and twins is mirrored:
+            return cached
+        self._root._check_open()
+        if twins is None:
+            asked = self._call(ask)
+            twins = self.aio._at_hand(noun)
+            twins = asked if twins is None else twins
+        with self._root._guard:
+            cached, mirrored = self._mirrors(noun)
+            return cached if cached is not None and mirrored is twins else self._keep(noun, twins)
 
-    def _at_hand(self, noun: str) -> list[Any] | None:
-        """The children of a noun, if the twin knows them."""
-        return None
-
-    def _keep(self, noun: str, twins: Iterable[AsyncEntity]) -> list[Any]:
+    def _keep(self, noun: str, twins: list[Any]) -> list[Any]:
         """Make these the cached list of a noun."""
         children = self._wrap_all(twins)
-        setattr(self, f"_{noun}", children)
+        self._mirror(noun, twins, children)
         return children
+
+    def _mirror(self, noun: str, twins: list[Any], children: list[Any]) -> None:
+        if self._mirrored is None:
+            self._mirrored = {}
+        self._mirrored[noun] = (twins, children)
+        setattr(self, f"_{noun}", children)
+
+    def _twins(self, noun: str) -> list[Any]:
+        """The children of a noun that the twin knows: all, or some."""
+        twins, known = self.aio._at_hand(noun), self.aio._known(noun)
+        return twins if twins is not None else [] if known is None else known.items
 
     def _queried(self, noun: str, twins: Iterable[AsyncEntity], layers: Iterable[str] | None) -> list[Any]:
         """What a query found; it becomes the cached list, unless only some layers were asked."""
-        return self._wrap_all(twins) if layers is not None else list(self._keep(noun, twins))
+        return self._wrap_all(twins) if layers is not None else list(self._keep(noun, self._twins(noun)))
 
     def _created(self, noun: str, twin: AsyncEntity) -> Any:
         """The facade object of a new child, in the cached list as well."""
-        child = self._wrap(twin)
-        cached: list[Any] | None = getattr(self, f"_{noun}")
-        if cached is not None:
-            cached[:] = self._wrap_all(self._ask(noun))
+        with self._root._guard:
+            child = self._wrap(twin)
+            cached, mirrored = self._mirrors(noun)
+            twins = self._twins(noun)
+            if cached is None:
+                self._keep(noun, twins)
+            elif mirrored is None:
+                if all(item is not child for item in cached):
+                    cached.append(child)
+            else:
+                # The list that is there, as CoPick's tools go on looking at it.
+                index = next((at for at, item in enumerate(twins) if item is twin), 0)
+                if _same(twins[:index] + twins[index + 1 :], mirrored):
+                    cached.insert(index, child)
+                else:
+                    cached[:] = self._wrap_all(twins)
+                self._mirror(noun, twins, cached)
         return child
 
     def _deleted(self, noun: str) -> None:
         """After children were deleted: another list, as somebody may be going through the one there was."""
         if getattr(self, f"_{noun}") is not None:
-            self._keep(noun, self._ask(noun))
+            self._keep(noun, self._twins(noun))
 
     # --- what every entity has ----------------------------------------------------------------------------------------
 
@@ -224,7 +260,7 @@ class Blocking(Generic[Twin]):
 
     def __getstate__(self) -> dict[str, Any]:
         # What travels is names, twins and what was loaded; lists are asked for again where it arrives.
-        state = {name: value for name, value in self.__dict__.items() if name not in ("_known", "_guard", "_cohort")}
+        state = {name: value for name, value in self.__dict__.items() if name not in _LEFT_BEHIND}
         return state | {f"_{noun}": None for noun in self.lists}
 
 
@@ -241,9 +277,13 @@ class BlockingEntity(Blocking[Entity]):
         for noun in self.lists:
             setattr(self, f"_{noun}", None)
 
-    def _at_hand(self, noun: str) -> list[Any] | None:
-        self._root._check_open()
-        return self.aio._at_hand(noun)
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__ |= state
+        # The child of its parent, so that the parent gives this object and not another one.
+        parent = state[self.parent_name]
+        if self._twin is not None and parent is not None:
+            known = parent.__dict__.setdefault("_known", {})
+            known.setdefault(self._twin.ref, weakref.ref(self))
 
     @property
     def meta(self) -> Any:
@@ -257,6 +297,8 @@ class BlockingEntity(Blocking[Entity]):
             # The same entity: what is known of its place, and the version that was read, stay.
             known._assign(value)
             self._twin = known
+        else:
+            self._mirrored = None
 
     def __lt__(self, other: Self) -> bool:
         return self.aio < other.aio if isinstance(other, BlockingEntity) else NotImplemented

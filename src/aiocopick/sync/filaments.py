@@ -50,8 +50,8 @@ class CopickFilamentsFS(Annotation[AsyncFilaments], CopickFilaments):
     @property
     def filaments(self) -> list[CopickFilament]:
         """The filaments, in the order of the file; the file is read the first time."""
-        if not self.aio.loaded:
-            self._call(self.aio.load)
+        if not self.aio.loaded or self.aio._outdated:
+            self._call(self.aio._look)
         return self.aio.filaments
 
     @filaments.setter

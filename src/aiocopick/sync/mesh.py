@@ -54,8 +54,8 @@ class CopickMeshFS(Annotation[AsyncMesh], CopickMesh):
     @property
     def mesh(self) -> Geometry:
         """The geometry, vertices xyz in angstrom; the file is read the first time. What is assigned stays as it is."""
-        if not self.aio.loaded:
-            self._call(self.aio.load)
+        if not self.aio.loaded or self.aio._outdated:
+            self._call(self.aio._look)
         return self.aio.mesh
 
     @mesh.setter

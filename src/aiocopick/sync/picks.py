@@ -57,8 +57,8 @@ class CopickPicksFS(Annotation[AsyncPicks], CopickPicks):
     @property
     def points(self) -> list[CopickPoint]:
         """The points as objects; the file is read the first time. From then on they are what is stored."""
-        if not self.aio.loaded:
-            self._call(self.aio.load)
+        if not self.aio.loaded or self.aio._outdated:
+            self._call(self.aio._look)
         with self._root._guard:
             return self.aio.points
 

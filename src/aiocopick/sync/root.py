@@ -216,10 +216,11 @@ class CopickRootFS(Blocking[AsyncRoot], CopickRoot):
         """
         return self._listed("runs", self.aio.runs)
 
-    def _keep(self, noun: str, twins: Iterable[AsyncEntity]) -> list[Any]:
+    def _keep(self, noun: str, twins: list[Any]) -> list[Any]:
         children = super()._keep(noun, twins)
-        if noun == "runs":
-            assign_cohorts(children)
+        if noun == "runs" and self.aio._runs.complete:
+            # Those that a cohort has already were listed with it, or with others.
+            assign_cohorts([run for run in children if run._cohort is None])
         return children
 
     def query(self, *, layers: Iterable[str] | None = None) -> list[CopickRunFS]:
@@ -233,10 +234,10 @@ class CopickRootFS(Blocking[AsyncRoot], CopickRoot):
         """Ask for the runs again, at once; the objects are asked for when they are looked at."""
         self.aio.refresh()
         self._objects = None
-        self._keep("runs", self._call(self.aio.query))
+        self.query()
 
     def get_run(self, name: str, **kwargs: Any) -> CopickRunFS | None:
-        """The run of a name, or None: one request per layer, unless the runs are known; nothing is cached.
+        """The run of a name, or None: one request per layer, unless the runs are known; no list is cached.
 
         See :meth:`aiocopick.AsyncRoot.get_run`.
         """

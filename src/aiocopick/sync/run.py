@@ -115,7 +115,8 @@ class CopickRunFS(AnnotationVerbs, VolumeVerbs):
         """Ask for all children again, at once."""
         self.aio.refresh()
         for noun in self.lists:
-            self._keep(noun, self._ask(noun))
+            self._call(getattr(self.aio, noun))
+            self._keep(noun, self._twins(noun))
 
     def _invalidate_caches(self) -> None:
         self.aio.refresh()

@@ -85,7 +85,7 @@ async def catalog(
 
     # The crawl is entered here and not in `_rows`: the readers below take turns to draw from that generator, and a task
     # group has to be left by the task that entered it.
-    async with Crawl(root, scope.runs, scope.nouns, details=True) as found:
+    async with Crawl(root._apart(), scope.runs, scope.nouns, details=True) as found:
         rows = _rows(root if with_objects else None, found, scope, progress)
         if stats:
             async with stream(fill, rows, limit=_READS_AT_ONCE, ordered=True) as filled:

@@ -47,7 +47,7 @@ async def held(run: AsyncRun, nouns: Collection[str] | None = None) -> list[Asyn
 
 def is_listed(run: AsyncRun) -> bool:
     """Whether a crawl listed the run: one with an error may lack only some of the files that were to be loaded."""
-    return bool(run._children)
+    return any(children.complete for children in run._children.values())
 
 
 async def stored_objects(root: AsyncRoot) -> list[AsyncObject]:

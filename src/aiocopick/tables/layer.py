@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from aiocopick.errors import ConflictError, CopickError, LayerError
 from aiocopick.layers.base import Layer, Loaded, Nouns, Payload, Source
@@ -77,6 +77,9 @@ class CatalogLayer:
     """
 
     __slots__ = ("_gone", "_index", "_layer", "_made", "_verify")
+
+    from_catalog: ClassVar[bool] = True
+    """That versions in its listings may be of any age, so that a store does not insist on them."""
 
     def __init__(self, layer: Layer, index: CatalogIndex, verify: Verify = None) -> None:
         self._layer = layer

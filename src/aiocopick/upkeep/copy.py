@@ -117,7 +117,7 @@ async def copy(
 
     chosen = select(source, uri, runs, kinds=kinds)
     with_objects = uri is None and runs is None and kinds is None
-    async with source.crawl(runs=chosen.scope.runs, kinds=chosen.scope.nouns) as found:
+    async with source._apart().crawl(runs=chosen.scope.runs, kinds=chosen.scope.nouns) as found:
         entities = _entities(source if with_objects else None, found, chosen, report)
         async with stream(copy_one, entities, limit=_ENTITIES_AT_ONCE, ordered=True) as copied:
             async for entity, result in copied:

@@ -79,7 +79,7 @@ async def examine(
         return await _run(run, nouns, chosen)
 
     async with (
-        root.crawl(runs=scope.runs, kinds=nouns) as found,
+        root._apart().crawl(runs=scope.runs, kinds=nouns) as found,
         stream(check, found, limit=_RUNS_AT_ONCE, ordered=True) as results,
     ):
         async for run, result in results:
