@@ -111,7 +111,7 @@ async def test_uris_and_exist_ok_give_the_known_objects(root: AsyncRoot) -> None
             names = (entity.pickable_object_name, entity.session_id, entity.user_id)
             assert await new(*names, exist_ok=True) is entity
         spacing = (await run.voxel_spacings())[0]
-        tomogram = next(item for item in await spacing.tomograms() if await item.features())
+        [tomogram] = [item for item in await spacing.tomograms() if await item.features()]
         features = (await tomogram.features())[0]
         assert await run.new_voxel_spacing(spacing.voxel_size, exist_ok=True) is spacing
         assert await run.get_voxel_spacing(spacing.voxel_size) is spacing

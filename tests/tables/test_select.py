@@ -78,7 +78,7 @@ async def test_only_what_is_selected_is_loaded(s3_sample: AsyncRoot) -> None:
         async for picks in found:
             assert len(picks.points) >= 3
     assert s3_sample.stats.requests["read"] == before + 3
-    async for picks in select(s3_sample, "ribosome:curator"):
+    async for picks in select(s3_sample.options(), "ribosome:curator"):
         with pytest.raises(NotLoadedError):
             _ = picks.points
 

@@ -140,7 +140,8 @@ class RunBase(MetadataMixin):
 
     def _lists(self, spacing: AsyncVoxelSpacing) -> bool:
         """Whether a listing of the run would tell a voxel spacing its tomograms."""
-        return not self._deep and any(spacing is known for known in self._children["voxel_spacings"])
+        children = self._children["voxel_spacings"]
+        return not self._deep and children.complete and any(spacing is known for known in children)
 
     async def _fill(self) -> None:
         """List whatever is not known yet, in one go."""

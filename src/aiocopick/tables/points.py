@@ -62,7 +62,8 @@ async def points(
     FormatError
         `since` is no table of points; or a file cannot be understood.
     """
-    selection = select(root, uri, runs, kinds="picks", on_error=on_error)
+    # What is stored, whatever was set in memory since.
+    selection = select(root._apart(), uri, runs, kinds="picks", on_error=on_error)
     earlier = _Earlier(since)
     if since is not None:
         warn_of_other_project(since, root.url, "The earlier table of points")
