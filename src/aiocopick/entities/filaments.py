@@ -93,6 +93,7 @@ class AsyncFilaments(AsyncFile):
             return
         super()._assign(meta)
         if "filaments" in meta.model_fields_set:
+            self._pin()
             self._lines = meta.filaments
 
     def _told(self) -> dict[str, Any]:
