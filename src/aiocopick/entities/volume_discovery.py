@@ -96,10 +96,17 @@ class _Search:
 
     async def below(self, prefix: str, documents: dict[str, bytes | None], depth: int) -> Found | None:
         """Look for a volume in a directory, and in the directories in it."""
+        from zarr.core.buffer import default_buffer_prototype
+
         newer, older = (documents.get(name) for name in GROUP_DOCUMENTS)
         if newer is not None and is_array_document(newer):
             return Found(OmeGroup(zarr_format=3, datasets=(Dataset(path=prefix),)), {prefix: newer})
         names = await self._names(prefix)
+        if not prefix:
+            for name in set(names or ()) & set(GROUP_DOCUMENTS):
+                if documents.get(name) is None:
+                    # It is there, and may not be read: that is said.
+                    await self.store.get(name, default_buffer_prototype())
         if newer is None and (names is None or ".zarray" in names):
             content = await self.get(_join(prefix, ".zarray"))
             if content is not None:

@@ -12,7 +12,7 @@ import numpy as np
 
 from aiocopick.entities.volume_array import LevelArray, Limits
 from aiocopick.entities.volume_discovery import discover
-from aiocopick.errors import FormatError, NotFoundError
+from aiocopick.errors import AccessDeniedError, FormatError, NotFoundError
 from aiocopick.formats.ome import (
     GROUP_DOCUMENTS,
     OmeGroup,
@@ -34,7 +34,7 @@ from aiocopick.formats.voxel_sizes import (
 from aiocopick.storage.limits import gather
 
 if TYPE_CHECKING:
-    from zarr.abc.store import Store
+    from zarr.abc.store import ByteRequest, Store
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,7 +83,7 @@ class VolumeState:
         Of its layer.
     """
 
-    __slots__ = ("_arrays", "_documents", "_finest", "_group", "limits", "store", "where")
+    __slots__ = ("_arrays", "_denied", "_documents", "_finest", "_group", "limits", "store", "where")
 
     def __init__(self, store: Store, where: str, limits: Limits) -> None:
         self.store = store
@@ -94,6 +94,8 @@ class VolumeState:
     def _forget(self) -> None:
         self._group: OmeGroup | None = None
         self._documents: dict[str, bytes | None] = {}
+        # What the storage refuses to tell. Some answer so for what is absent: it is, where another document is there.
+        self._denied: dict[str, AccessDeniedError] = {}
         self._arrays: dict[str, LevelArray] = {}
         self._finest: str | None = None
 
@@ -118,9 +120,14 @@ class VolumeState:
             documents = await self._group_documents()
             group = parse_group(documents, path=self.where)
             if group is None or not group.datasets:
-                found = await discover(
-                    self.store, self._get, documents, where=self.where, max_bytes=self.limits.max_array_bytes
-                )
+                try:
+                    found = await discover(
+                        self.store, self._get, documents, where=self.where, max_bytes=self.limits.max_array_bytes
+                    )
+                except NotFoundError:
+                    known = any(content is not None for content in documents.values())
+                    self._refuse_denied(GROUP_DOCUMENTS if known else ())
+                    raise
                 group = found.group
                 for level, content in found.documents.items():
                     self._take(level, group.zarr_format, content)
@@ -132,11 +139,23 @@ class VolumeState:
         contents = await gather(self._get, GROUP_DOCUMENTS, limit=len(GROUP_DOCUMENTS))
         return dict(zip(GROUP_DOCUMENTS, contents, strict=True))
 
-    async def _get(self, key: str) -> bytes | None:
+    async def _get(self, key: str, part: ByteRequest | None = None) -> bytes | None:
         from zarr.core.buffer import default_buffer_prototype
 
-        value = await self.store.get(key, default_buffer_prototype())
+        try:
+            value = await self.store.get(key, default_buffer_prototype(), part)
+        except AccessDeniedError as error:
+            self._denied[key] = error
+            return None
+        self._denied.pop(key, None)
         return None if value is None else value.to_bytes()
+
+    def _refuse_denied(self, absent: Iterable[str] = ()) -> None:
+        """Raise what was denied, other than what is known to be absent: denied is not the same as empty."""
+        denied, self._denied = self._denied, {}
+        for key, error in denied.items():
+            if key not in absent:
+                raise error
 
     def _take(self, level: str, zarr_format: int, content: bytes) -> LevelArray:
         name = ARRAY_DOCUMENT[zarr_format]
@@ -181,11 +200,14 @@ class VolumeState:
         content = await self._get(f"{path}/{ARRAY_DOCUMENT[group.zarr_format]}")
         return None if content is None else self._take(path, group.zarr_format, content)
 
-    async def _missing(self, path: str, group: OmeGroup) -> NotFoundError:
+    async def _missing(self, path: str, group: OmeGroup) -> NotFoundError | AccessDeniedError:
         known = [dataset.path for dataset in group.datasets]
         if path not in known:
             names = ", ".join(name or "'' (the volume is a single array)" for name in known)
             return NotFoundError(f"{self.where}: there is no level {path!r}, only {names}", path=self.where)
+        denied = self._denied.get(f"{path}/{ARRAY_DOCUMENT[group.zarr_format]}")
+        if denied is not None:
+            return denied
         there = ", ".join(array.path for array in await self.arrays())
         # Its writer has not finished, or never will: somebody else may look again later.
         self._group = self._finest = None
@@ -268,10 +290,13 @@ class VolumeState:
 
     async def _check_left_out(self, paths: list[str], arrays: list[LevelArray]) -> None:
         """Refuse a volume whose finest level is not just absent from a copy of it."""
+        from zarr.abc.store import RangeByteRequest
+
         if not arrays:
+            self._refuse_denied(GROUP_DOCUMENTS)
             named = ", ".join(map(repr, paths))
             error = f"the volume is not complete, level {named} is missing and there is no other"
-        elif await self.store.exists(_first_chunk(arrays[0], paths[0])):
+        elif await self._get(_first_chunk(arrays[0], paths[0]), RangeByteRequest(0, 1)) is not None:
             there = ", ".join(array.path for array in arrays)
             error = (
                 f"the volume is not complete: level {paths[0]!r} has chunks and no metadata, which is written last; "

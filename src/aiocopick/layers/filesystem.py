@@ -8,7 +8,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from aiocopick.errors import AlreadyExistsError, ConflictError, CopickError, NotFoundError
+from aiocopick.errors import AccessDeniedError, AlreadyExistsError, ConflictError, CopickError, NotFoundError
 from aiocopick.layers.base import Layer, Loaded, Nouns, Payload, Source
 from aiocopick.layers.blocks import Answer, cut, in_blocks
 from aiocopick.layers.codecs import decode, decode_here, encode
@@ -313,6 +313,11 @@ class FilesystemLayer:
         try:
             data: bytes | None = await self.storage.read(key)
         except NotFoundError:
+            data = None
+        except AccessDeniedError:
+            # Nothing needs it. Where it can be written, what it holds must not be lost.
+            if not self.read_only:
+                raise
             data = None
         content: dict[str, Any] = decode_here("meta", data, path=self.path_of(key))
         return content

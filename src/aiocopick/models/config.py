@@ -139,6 +139,9 @@ class StorageOptions(BaseModel):
         Whether a directory is a run only when it has a ``.meta`` file.
     follow_symlinks : bool
         Whether links that leave the root of a local project are followed.
+    forbidden_is_absent : bool
+        Whether an object that the server answers 403 for does not exist. S3 without the right to list answers so, and some
+        web servers do. A chunk that is absent reads as the fill value, so a chunk that is denied then does, too.
     read_only : bool
         Whether every change is refused.
     engine : {"s3fs", "obstore"}
@@ -154,6 +157,7 @@ class StorageOptions(BaseModel):
     zarr_format: Literal[2, 3] = 2
     require_meta: bool = False
     follow_symlinks: bool = True
+    forbidden_is_absent: bool = False
     read_only: bool = False
     engine: Literal["s3fs", "obstore"] = "s3fs"
 

@@ -39,12 +39,15 @@ class Fault:
         Whether the same request may succeed later.
     after : float, optional
         Seconds the server asked to wait before that.
+    forbidden : bool
+        Whether the server answered 403, which some also answer for what is absent.
     """
 
     error: type[CopickError]
     reason: str
     retry: bool = False
     after: float | None = None
+    forbidden: bool = False
 
 
 class TruncatedError(OSError):
@@ -78,7 +81,7 @@ def status_fault(status: int, reason: str = "", headers: Mapping[str, str] | Non
     if status in (404, 410):
         return Fault(NotFoundError, MISSING)
     if status in (401, 403, 407):
-        return Fault(AccessDeniedError, DENIED)
+        return Fault(AccessDeniedError, DENIED, forbidden=status == 403)
     if 300 <= status < 400 and status != 304:
         text = f"the server answered {status}, a redirect, which is not followed; give the address that it leads to"
         return Fault(StorageError, text)

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from typing import TypeVar
 
-from aiocopick.errors import CopickError
+from aiocopick.errors import CopickError, NotFoundError
 from aiocopick.models.redaction import secrets_in_url
 from aiocopick.storage import loops
 from aiocopick.storage.backends.base import Backend
 from aiocopick.storage.base import Capabilities
-from aiocopick.storage.faults import scrub, secrets_of, shows_secret
+from aiocopick.storage.faults import MISSING, Fault, scrub, secrets_of, shows_secret
 from aiocopick.storage.keys import display_key, parse_root
 from aiocopick.storage.retries import Failure, attempt_until
 from aiocopick.storage.settings import Settings
@@ -135,9 +136,16 @@ class ManagedBase:
 
     def _error(self, failure: Failure, verb: str, key: str) -> CopickError:
         path = self.path_of(key)
-        reason = scrub(failure.fault.reason, self._core.secrets)
+        fault = failure.fault
+        # A listing that is denied is never an empty one.
+        if fault.forbidden and (verb == "read" or (verb == "stat" and not self._core.backend.stat_lists)):
+            if self._settings.forbidden_is_absent:
+                fault = Fault(NotFoundError, MISSING)
+            else:
+                fault = replace(fault, reason=f"{fault.reason}, or set forbidden_is_absent=True if nothing is there")
+        reason = scrub(fault.reason, self._core.secrets)
         attempts = f" (after {failure.attempts} attempts)" if failure.attempts > 1 else ""
-        error = failure.fault.error(f"Cannot {verb} {path}: {reason}{attempts}", path=path)
+        error = fault.error(f"Cannot {verb} {path}: {reason}{attempts}", path=path)
         # A cause that shows a secret must not reach a traceback.
         error.__cause__ = None if shows_secret(failure.cause, self._core.secrets) else failure.cause
         return error

@@ -20,7 +20,7 @@ class Settings:
         URL or path.
     fs_args : dict
         The user's arguments for the filesystem; they win over our tuning. Never shown.
-    read_only, max_concurrency, max_bytes_in_flight, timeout, retries, follow_symlinks, engine
+    read_only, max_concurrency, max_bytes_in_flight, timeout, retries, follow_symlinks, forbidden_is_absent, engine
         As in ``CopickConfigFS``.
     """
 
@@ -32,6 +32,7 @@ class Settings:
     timeout: float = 60.0
     retries: int = 4
     follow_symlinks: bool = True
+    forbidden_is_absent: bool = False
     engine: str = "s3fs"
 
     @classmethod

@@ -106,6 +106,9 @@ class Backend(ABC):
     reads_in_threads: ClassVar[bool] = False
     """Whether :meth:`read_some` gives contents to `use` in a thread, where it may take its time."""
 
+    stat_lists: ClassVar[bool] = True
+    """Whether :meth:`stat` is a listing, so that what it is denied says nothing of an object."""
+
     delete_batch: ClassVar[int] = 1
     """Objects that :meth:`delete` takes at a time."""
 

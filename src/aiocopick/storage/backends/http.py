@@ -52,6 +52,7 @@ class HTTPBackend(Backend):
     """Files below a URL."""
 
     capabilities = Capabilities(writable=False, directories=True)
+    stat_lists = False
 
     def __init__(self, settings: Settings, root: Root) -> None:
         super().__init__(settings, root)

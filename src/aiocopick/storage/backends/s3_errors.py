@@ -101,7 +101,7 @@ def code_fault(code: str, status: int, bucket: str | None) -> Fault:
     if code in ("RequestTimeTooSkewed",):
         return Fault(AccessDeniedError, "the clock of this machine is wrong, so the request was refused")
     if code in _DENIED:
-        return Fault(AccessDeniedError, DENIED)
+        return Fault(AccessDeniedError, DENIED, forbidden=code in ("AccessDenied", "Forbidden"))
     if code in _MISSING:
         return Fault(NotFoundError, MISSING)
     if code in ("PermanentRedirect", "IllegalLocationConstraintException"):
