@@ -19,15 +19,18 @@ from typing import Any
 
 from aiocopick import models, sync
 from aiocopick.formats.json_bytes import parse_json
+from aiocopick.sync.volume import Volume
+
+_NEEDED = "install one that can be used with: pip install --pre 'aiocopick[copick]'"
 
 try:
     import copick
     import copick.models as theirs
     import copick.ops.open as opening
-except ImportError as error:
+except Exception as error:
+    # Old releases fail in many ways beside what else is installed here.
     raise ImportError(
-        f"aiocopick.compat puts aiocopick under an installed copick 2, and this one cannot be imported ({error}): "
-        "install copick>=2.0.0a6."
+        f"aiocopick.compat puts aiocopick under an installed copick 2, and none can be imported ({error}): {_NEEDED}."
     ) from error
 
 _ENTITIES = (
@@ -58,6 +61,16 @@ _MODELS = (
     "FilamentSpec",
     "PickableObject",
 )
+
+_lacking = [
+    *(f"Copick{kind}" for kind in _ENTITIES if not hasattr(theirs, f"Copick{kind}")),
+    *(name for name in _MODELS if not hasattr(theirs, name)),
+]
+if _lacking:
+    raise ImportError(
+        f"aiocopick.compat puts aiocopick under an installed copick 2, and the one in {theirs.__file__} lacks "
+        f"{', '.join(_lacking)}: {_NEEDED}."
+    )
 
 _from_file = opening.from_file
 _from_string = opening.from_string
@@ -97,6 +110,7 @@ def enable() -> None:
     for module in (copick, opening):
         module.from_file = from_file
         module.from_string = from_string
+    Volume.ignores_shards = True
 
 
 def disable() -> None:
@@ -104,6 +118,7 @@ def disable() -> None:
     for module in (copick, opening):
         module.from_file = _from_file
         module.from_string = _from_string
+    Volume.ignores_shards = False
 
 
 enable()

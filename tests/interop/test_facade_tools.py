@@ -113,8 +113,76 @@ print(seen)
     assert run("-c", script, tmp_path / "config.json").strip() == "['string', 'file']"
 
 
+def test_features_of_other_tools_are_written_also_where_zarr_2_has_no_shards(run: Run, tmp_path: Path) -> None:
+    script = """
+import sys, warnings
+import copick, numpy as np
+import aiocopick.compat
+from copick.ops.add import add_features
+data = np.arange(2 * 4**3, dtype=np.float32).reshape(2, 4, 4, 4)
+for number, extra in enumerate(({"zarr_format": 3}, {})):
+    root = copick.from_string(open(sys.argv[1]).read().replace('"user_id"', '"zarr_format": %d, "user_id"' % (3 - number)))
+    root.new_run(f"TS_{number}").new_voxel_spacing(10.0).new_tomogram("wbp").from_numpy(np.ones((4, 4, 4)))
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        for _ in range(2):
+            features = add_features(
+                root, f"TS_{number}", 10.0, "wbp", "x", data, exist_ok=True, overwrite=True, chunks=(2, 2, 2),
+                meta={"by": "me"}, shards=(1, 4, 4, 4),
+            )
+    assert sum("shards exist in zarr 3 only" in str(item.message) for item in caught) == 2 * number, caught
+    assert np.array_equal(features.numpy(), data)
+    array = features.open_array()
+    assert (array.chunks, array.shards) == ((1, 2, 2, 2), None if number else (1, 4, 4, 4)), (array.chunks, array.shards)
+    try:
+        features.from_numpy(data, chunks=(2, 2, 2), shards=None, metadata=None, overwrite=False)
+    except FileExistsError:
+        pass
+    else:
+        raise AssertionError("overwrote")
+aiocopick.compat.disable()
+try:
+    features.from_numpy(data, shards=(1, 4, 4, 4))
+except ValueError as error:
+    print(error)
+"""
+    config = write_config(tmp_path / "config.json", str(tmp_path / "project"), {})
+    assert "shards exist in zarr 3 only" in run("-c", script, config)
+
+
 def test_without_copick_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "copick", None)
     monkeypatch.delitem(sys.modules, "aiocopick.compat", raising=False)
-    with pytest.raises(ImportError, match=r"install copick>=2"):
+    with pytest.raises(ImportError, match=r"pip install --pre 'aiocopick\[copick\]'"):
         import_module("aiocopick.compat")
+
+
+@pytest.mark.parametrize(
+    ("models", "problem"),
+    [
+        ("import a_module_that_is_missing", "a_module_that_is_missing"),
+        ("from zarr.storage import NoSuchStore", "NoSuchStore"),
+        ("FSStore = __import__('zarr').storage.FSStore", "FSStore"),
+        ("class CopickRoot: pass", "lacks CopickRun, "),
+    ],
+)
+def test_a_copick_that_cannot_be_used_is_one_clear_error(models: str, problem: str, tmp_path: Path) -> None:
+    # Releases before 2.0 are like these beside zarr 3.
+    for name, content in {"__init__": "", "models": models, "ops/__init__": "", "ops/open": OLD_OPEN}.items():
+        path = tmp_path / "copick" / f"{name}.py"
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(content)
+    done = subprocess.run(
+        [sys.executable, "-c", "import aiocopick.compat"],
+        env=os.environ | {"PYTHONPATH": os.pathsep.join((str(tmp_path), str(SOURCE)))},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    last = done.stderr.strip().splitlines()[-1]
+    assert last.startswith("ImportError: aiocopick.compat puts aiocopick under an installed copick 2"), done.stderr
+    assert problem in last
+    assert "pip install --pre 'aiocopick[copick]'" in last
+
+
+OLD_OPEN = "def from_file(path): ...\ndef from_string(data): ...\n"

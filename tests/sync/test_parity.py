@@ -200,4 +200,7 @@ def test_the_facade_adds_nothing_to_its_twin_but_what_blocking_needs(kind: str) 
     extra = members_of(facade).keys() - members_of(twin).keys()
     # Attributes of the twin are properties here.
     attributes = {"config", "error", "layer_type", "ref", "root", "skipped_layers"}
-    assert extra <= {"aio", "close", "from_file", "fs", "save_config"} | attributes
+    # CoPick's names of filesystems and paths, for code written for it.
+    places = {"directory", "fs", "fs_overlay", "fs_static", "root_overlay", "root_static", "static_is_overlay"}
+    places |= {"overlay_path", "overlay_stem", "static_path", "static_stem"}
+    assert extra <= {"aio", "close", "from_file", "save_config"} | attributes | places

@@ -53,7 +53,7 @@ def session_names(config: CopickConfig, session_id: str | None, user_id: str | N
     }
 
 
-def known_object(config: CopickConfig, name: str) -> str:
+def known_object(config: CopickConfig, name: str, why: str = "") -> str:
     """The name, when it is one of the project's objects, or when the project names none.
 
     Raises
@@ -64,8 +64,8 @@ def known_object(config: CopickConfig, name: str) -> str:
     names = [known.name for known in config.pickable_objects]
     if names and name not in names:
         raise UnknownObjectError(
-            f"Object name {name} not found in pickable objects ({', '.join(names)}); add it to the config, or with "
-            "new_object().",
+            f"Object name {name} not found in pickable objects ({', '.join(names)}); {why}add it to the config, or "
+            "with new_object().",
             path=name,
         )
     return name

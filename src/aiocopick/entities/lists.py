@@ -153,8 +153,11 @@ def taken(entity: AsyncEntity) -> AlreadyExistsError:
     """The error that a name is taken."""
     run = getattr(entity.ref, "run", None)
     where = "the project" if run is None or entity.kind == "run" else f"run {run}"
+    # The type of a segmentation is named, as CoPick's own message does.
+    kind = getattr(entity, "segmentation_type", None)
+    what = "" if kind is None else f"The {kind} segmentation "
     return AlreadyExistsError(
-        f"{entity.uri} of {where} already exists at {entity.path}; pass exist_ok=True to get it.",
+        f"{what}{entity.uri} of {where} already exists at {entity.path}; pass exist_ok=True to get it.",
         path=entity.path,
     )
 

@@ -216,7 +216,7 @@ class VolumeVerbs(RunBase):
             **session_names(self.config, session_id, user_id),
         )
         if ref.segmentation_type in ("binary", "instance"):
-            known_object(self.config, label)
+            known_object(self.config, label, f"{ref.segmentation_type} segmentations are named after one: ")
         segmentation, created = await create_volume(self, AsyncSegmentation, ref, self._listed_segmentations, exist_ok)
         if created:
             segmentation._extend_meta(kwargs)

@@ -289,7 +289,7 @@ class AsyncLabelVolume(AsyncVolume):
             found = await self._distinct(zarr_group, lambda block: np.unique(block).reshape(-1, 1))
         elif self.is_panoptic:
             if object_name is None:
-                raise ValueError("Instances of a panoptic segmentation are those of an object; pass object_name")
+                raise ValueError("Instance ids of a panoptic segmentation are per object; pass object_name")
             label = self._object_label(object_name)
             found = await self._distinct(zarr_group, lambda both: np.unique(both[1][both[0] == label]).reshape(-1, 1))
         else:

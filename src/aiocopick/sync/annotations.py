@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from aiocopick.errors import ReadOnlyError
 from aiocopick.sync.base import BlockingEntity
+from aiocopick.sync.places import stripped
 
 if TYPE_CHECKING:
     from aiocopick.entities.files import AsyncFile
@@ -40,6 +41,11 @@ class Annotation(BlockingEntity[File]):
     def session_id(self) -> str:
         """Session it was made in; ``"0"`` for tools."""
         return self.aio.session_id
+
+    @property
+    def directory(self) -> str:
+        """Folder that it lies in, as :attr:`fs` has it; with a slash at its end."""
+        return f"{stripped(self.layer, self.path).rpartition('/')[0]}/"
 
     @property
     def from_tool(self) -> bool:

@@ -18,8 +18,11 @@ from aiocopick.models.metadata import (
 from aiocopick.models.objects import PickableObject
 from aiocopick.models.points import CopickPicksFile
 from aiocopick.sync.bridge import call
+from aiocopick.sync.places import filesystem_of
 
 if TYPE_CHECKING:
+    from fsspec import AbstractFileSystem
+
     from aiocopick.entities.base import AsyncEntity
     from aiocopick.entities.root import AsyncRoot
     from aiocopick.layers import Layer, Source
@@ -355,6 +358,14 @@ class BlockingEntity(Blocking[Entity]):
     def sources(self) -> tuple[Source, ...]:
         """Every place where it is stored, the one that is seen first."""
         return self.aio.sources
+
+    @property
+    def fs(self) -> AbstractFileSystem:
+        """One fsspec filesystem of the layer that it is seen in, usable synchronously; read-only where the layer is.
+
+        It opens what :attr:`path` says.
+        """
+        return filesystem_of(self.layer)
 
     @property
     def read_only(self) -> bool:

@@ -107,7 +107,7 @@ class CopickFeaturesFS(Volume[AsyncFeatures], CopickFeatures):
             self.aio.from_numpy,
             data,
             chunks=chunks,
-            shards=shards,
+            shards=self._shards(shards),
             dtype=dtype,
             metadata=metadata,
             overwrite=overwrite,

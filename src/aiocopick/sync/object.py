@@ -13,6 +13,7 @@ import numpy as np
 from aiocopick.entities.object import AsyncObject
 from aiocopick.models.entities import CopickObject
 from aiocopick.sync.base import keeps_names
+from aiocopick.sync.places import InBothLayers
 from aiocopick.sync.volume import Volume
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from aiocopick.sync.root import CopickRootFS
 
 
-class CopickObjectFS(Volume[AsyncObject], CopickObject):
+class CopickObjectFS(InBothLayers, Volume[AsyncObject], CopickObject):
     """A pickable object.
 
     Parameters
@@ -170,7 +171,9 @@ class CopickObjectFS(Volume[AsyncObject], CopickObject):
 
         See :meth:`aiocopick.AsyncObject.from_numpy`.
         """
-        self._call(self.aio.from_numpy, data, voxel_size, dtype, chunks=chunks, shards=shards, progress=progress)
+        self._call(
+            self.aio.from_numpy, data, voxel_size, dtype, chunks=chunks, shards=self._shards(shards), progress=progress
+        )
 
     def delete(self) -> None:
         """Delete its density map; the object stays in the config.

@@ -19,6 +19,7 @@ from aiocopick.models.objects import FilamentSpec, PickableObject
 from aiocopick.sync.base import Blocking
 from aiocopick.sync.cohort import assign_cohorts
 from aiocopick.sync.object import CopickObjectFS
+from aiocopick.sync.places import filesystem_of, static_of, stripped
 from aiocopick.sync.run import CopickRunFS
 
 if TYPE_CHECKING:
@@ -135,7 +136,32 @@ class CopickRootFS(Blocking[AsyncRoot], CopickRoot):
     @property
     def fs(self) -> AbstractFileSystem:
         """One fsspec filesystem of the layer that new entities go to, usable synchronously."""
-        return self.aio.layer.config.fs()
+        return filesystem_of(self.aio.layer)
+
+    @property
+    def fs_overlay(self) -> AbstractFileSystem:
+        """As :attr:`fs`, by CoPick's name."""
+        return self.fs
+
+    @property
+    def fs_static(self) -> AbstractFileSystem:
+        """Filesystem of the static root, read-only; that of the overlay where there is none."""
+        return filesystem_of(static_of(self))
+
+    @property
+    def root_overlay(self) -> str:
+        """Path of the layer that new entities go to, as :attr:`fs_overlay` has it."""
+        return stripped(self.layer, self.layer.url)
+
+    @property
+    def root_static(self) -> str:
+        """Path of the static root, as :attr:`fs_static` has it; that of the overlay where there is none."""
+        return stripped(static_of(self), static_of(self).url)
+
+    @property
+    def static_is_overlay(self) -> bool:
+        """Whether there is no static root."""
+        return static_of(self) is self.layer
 
     @property
     def layers(self) -> tuple[Layer, ...]:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, ParamSpec, TypeVar
 from aiocopick.entities.run import AsyncRun
 from aiocopick.models.entities import CopickRun
 from aiocopick.sync.base import BlockingEntity
+from aiocopick.sync.places import InBothLayers
 
 if TYPE_CHECKING:
     from aiocopick.sync.cohort import Cohort
@@ -20,7 +21,7 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 
-class RunBase(BlockingEntity[AsyncRun], CopickRun):
+class RunBase(InBothLayers, BlockingEntity[AsyncRun], CopickRun):
     """A run and the lists of its children."""
 
     parent_name: ClassVar[str] = "root"

@@ -167,7 +167,9 @@ class CopickSegmentationFS(Volume[AsyncSegmentation], CopickSegmentation):
 
         See :meth:`aiocopick.AsyncSegmentation.from_numpy`.
         """
-        self._call(self.aio.from_numpy, data, levels, dtype, chunks=chunks, shards=shards, progress=progress)
+        self._call(
+            self.aio.from_numpy, data, levels, dtype, chunks=chunks, shards=self._shards(shards), progress=progress
+        )
 
     def instance_ids(self, zarr_group: str | None = None, object_name: str | None = None) -> np.ndarray[Any, Any]:
         """The instances that there are, read chunk by chunk.

@@ -15,6 +15,7 @@ from aiocopick.models.entities import CopickTomogram
 from aiocopick.models.metadata import CopickFeaturesMeta
 from aiocopick.sync.base import keeps_names
 from aiocopick.sync.features import CopickFeaturesFS
+from aiocopick.sync.places import InBothLayers
 from aiocopick.sync.volume import Volume
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from aiocopick.sync.voxel_spacing import CopickVoxelSpacingFS
 
 
-class CopickTomogramFS(Volume[AsyncTomogram], CopickTomogram):
+class CopickTomogramFS(InBothLayers, Volume[AsyncTomogram], CopickTomogram):
     """A tomogram.
 
     Parameters
@@ -51,6 +52,16 @@ class CopickTomogramFS(Volume[AsyncTomogram], CopickTomogram):
 
     def _make_twin(self) -> AsyncTomogram:
         return AsyncTomogram(self.voxel_spacing.aio, self._given)
+
+    @property
+    def overlay_stem(self) -> str:
+        """Its :attr:`overlay_path` without ``.zarr``: names of feature maps begin so."""
+        return self.overlay_path.removesuffix(".zarr")
+
+    @property
+    def static_stem(self) -> str:
+        """Its :attr:`static_path` without ``.zarr``: names of feature maps begin so."""
+        return self.static_path.removesuffix(".zarr")
 
     @property
     def tomo_type(self) -> str:
@@ -186,4 +197,6 @@ class CopickTomogramFS(Volume[AsyncTomogram], CopickTomogram):
 
         See :meth:`aiocopick.AsyncTomogram.from_numpy`.
         """
-        self._call(self.aio.from_numpy, data, levels, dtype, chunks=chunks, shards=shards, progress=progress)
+        self._call(
+            self.aio.from_numpy, data, levels, dtype, chunks=chunks, shards=self._shards(shards), progress=progress
+        )

@@ -5,8 +5,9 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from aiocopick.sync.base import BlockingEntity
 
@@ -23,6 +24,15 @@ Zarr = TypeVar("Zarr", bound="AsyncVolume")
 
 class Volume(BlockingEntity[Zarr]):
     """A facade object that is a zarr volume."""
+
+    ignores_shards: ClassVar[bool] = False
+    """Whether shards are left out, with a warning, where new volumes are zarr 2; ``aiocopick.compat`` sets it."""
+
+    def _shards(self, shards: Sequence[int] | None) -> Sequence[int] | None:
+        if shards is None or not Volume.ignores_shards or getattr(self.root.layer.config, "zarr_format", 2) != 2:
+            return shards
+        warnings.warn(f"shards exist in zarr 3 only, and {self.path} is written as zarr 2: left out", stacklevel=3)
+        return None
 
     @property
     def layer_type(self) -> str:

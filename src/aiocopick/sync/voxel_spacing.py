@@ -13,6 +13,7 @@ from aiocopick.entities.voxel_spacing import AsyncVoxelSpacing
 from aiocopick.models.entities import CopickVoxelSpacing
 from aiocopick.models.metadata import CopickTomogramMeta
 from aiocopick.sync.base import BlockingEntity, keeps_names
+from aiocopick.sync.places import InBothLayers
 from aiocopick.sync.tomogram import CopickTomogramFS
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from aiocopick.sync.run import CopickRunFS
 
 
-class CopickVoxelSpacingFS(BlockingEntity[AsyncVoxelSpacing], CopickVoxelSpacing):
+class CopickVoxelSpacingFS(InBothLayers, BlockingEntity[AsyncVoxelSpacing], CopickVoxelSpacing):
     """A voxel spacing at which tomograms of a run exist.
 
     Parameters
