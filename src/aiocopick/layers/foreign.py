@@ -5,12 +5,12 @@ Its methods block, so they are called in a few threads; what they cost on the wa
 
 from __future__ import annotations
 
-import threading
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import TYPE_CHECKING, Any
 
 from aiocopick.errors import CopickError, LayerError, NotFoundError, ReadOnlyError
+from aiocopick.forks import Lock
 from aiocopick.layers import foreign_files
 from aiocopick.layers.base import Layer, Loaded, Nouns, Payload, Source
 from aiocopick.layers.copying import copy_up
@@ -64,7 +64,7 @@ class ForeignLayer:
         # What was listed, so that it can be asked for its content. Refs are few bytes; so are entities without data.
         self._held: dict[Ref, Any] = {}
         # Foreign lists are changed in place, so changes take turns.
-        self._changing = threading.Lock()
+        self._changing = Lock()
 
     def __repr__(self) -> str:
         return f"ForeignLayer({self.name!r}, {self.url!r})"

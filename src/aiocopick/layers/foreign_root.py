@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import pickle
-import threading
 from typing import Any
 
 from aiocopick.errors import LayerError
+from aiocopick.forks import Lock
 
 
 class OpenedRoot:
@@ -27,7 +27,7 @@ class OpenedRoot:
             raise LayerError(
                 f"A {type(root).__name__} cannot be a layer: give a root, a config, or the URL of a project."
             )
-        self._lock = threading.Lock()
+        self._lock = Lock()
         self.name: str = type(root).__name__ if self._root is not None else getattr(root, "name", "copick")
 
     def __reduce__(self) -> tuple[Any, ...]:

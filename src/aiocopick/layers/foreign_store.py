@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from zarr.abc.store import ByteRequest, Store
 
 from aiocopick.errors import NotFoundError, ReadOnlyError
+from aiocopick.forks import Lock
 from aiocopick.storage.limits import gather
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ class _Opened:
 
     def __init__(self, open_: Callable[[], Any]) -> None:
         self._open = open_
-        self._lock = threading.Lock()
+        self._lock = Lock()
         self._store: Store | None = None
 
     def get(self) -> Store:

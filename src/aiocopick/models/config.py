@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import os
-import threading
 import weakref
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -16,6 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, SerializeAsAny, ValidationError, field_validator, model_validator
 
 from aiocopick.errors import FormatError, LayerError
+from aiocopick.forks import Lock
 from aiocopick.models.base import FIRST_ERROR
 from aiocopick.models.naming import require_clean
 from aiocopick.models.objects import PickableObject
@@ -32,7 +32,7 @@ GIB = 1024 * MIB
 
 # One filesystem per config, beside it rather than in it: the config is compared, copied and pickled without it.
 _filesystems: dict[int, AbstractFileSystem] = {}
-_filesystems_lock = threading.Lock()
+_filesystems_lock = Lock()
 
 
 class CopickConfig(BaseModel):

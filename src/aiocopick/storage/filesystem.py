@@ -10,17 +10,17 @@ import dataclasses
 import functools
 import inspect
 import os
-import threading
 from collections.abc import Callable
 from typing import Any
 
 from aiocopick.errors import ReadOnlyError
+from aiocopick.forks import Lock
 from aiocopick.storage.backends.generic import forget_listings
 from aiocopick.storage.fsspec_config import configured
 from aiocopick.storage.keys import parse_root
 from aiocopick.storage.settings import Settings, merge
 
-_lock = threading.Lock()
+_lock = Lock()
 _kept: dict[object, Any] = {}
 
 # Everything else that a filesystem offers is refused, so that a method of a later release or of a plugin cannot write.

@@ -13,13 +13,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-import threading
 import weakref
 from collections.abc import AsyncGenerator, Callable
 from typing import Any
 
 import anyio
 
+from aiocopick.forks import Lock
 from aiocopick.storage.backends.base import Backend
 from aiocopick.storage.gate import Gate
 
@@ -104,7 +104,7 @@ async def _guard(state: _Loop) -> AsyncGenerator[None, None]:
         await state.close()
 
 
-_lock = threading.Lock()
+_lock = Lock()
 _loops: dict[int, _Loop] = {}
 _of_parents: list[object] = []
 
@@ -169,8 +169,7 @@ async def release(key: object, user: object) -> None:
 
 
 def _after_fork() -> None:
-    global _lock, _loops
-    _lock = threading.Lock()
+    global _loops
     # Kept alive: a finaliser would say goodbye on the parent's sockets.
     _of_parents.append(_loops)
     _loops = {}

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import random
 from collections.abc import Awaitable, Callable
+from contextvars import ContextVar
 from typing import TypeVar
 
 import anyio
@@ -13,6 +15,9 @@ from aiocopick.storage.backends.base import ConditionError
 from aiocopick.storage.faults import Fault
 
 Value = TypeVar("Value")
+
+operation_deadline: ContextVar[float] = ContextVar("aiocopick_deadline", default=math.inf)
+"""When the operation under way ends, on the clock of its loop."""
 
 _FIRST_PAUSE = 0.1
 _LONGEST_PAUSE = 5.0
@@ -67,6 +72,8 @@ async def attempt_until(
     """
     failure: Failure | None = None
     deadline = anyio.current_time() + timeout
+    # Each operation runs in a context of its own making: it is set again by the next one of the task.
+    operation_deadline.set(deadline)
     with anyio.move_on_after(timeout):
         number = 0
         while True:

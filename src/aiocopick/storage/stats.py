@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import threading
 from collections import Counter
 from typing import Any
+
+from aiocopick.forks import Lock
 
 VERBS = ("list", "stat", "read", "write", "delete", "copy")
 """What requests are counted by."""
@@ -29,7 +30,7 @@ class StorageStats:
 
     def __init__(self) -> None:
         # Loops run in threads of their own, and `+=` is not atomic between threads.
-        self._lock = threading.Lock()
+        self._lock = Lock()
         self.requests: Counter[str] = Counter()
         self.bytes_read = 0
         self.bytes_written = 0

@@ -14,6 +14,8 @@ from collections.abc import Callable, Coroutine
 from contextvars import copy_context
 from typing import Any, ParamSpec, TypeVar
 
+from aiocopick.forks import Lock
+
 P = ParamSpec("P")
 T = TypeVar("T")
 
@@ -136,7 +138,7 @@ class _LoopThread(threading.Thread):
             self.join(CANCEL_SECONDS)
 
 
-_lock = threading.Lock()
+_lock = Lock()
 _thread: _LoopThread | None = None
 _of_parents: list[_LoopThread] = []
 
@@ -157,8 +159,7 @@ def _running_thread() -> _LoopThread:
 def _forget_after_fork() -> None:
     # Only the forking thread lives on in the child. What the parent's loop held is kept, unclosed: closing it here
     # would say goodbye on connections that the parent still uses.
-    global _lock, _thread
-    _lock = threading.Lock()
+    global _thread
     if _thread is not None:
         _of_parents.append(_thread)
         _thread = None

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from aiocopick.entities.prefetch import prefetch
+from aiocopick.forks import Lock
 
 if TYPE_CHECKING:
     from aiocopick.sync.run import CopickRunFS
@@ -24,7 +24,7 @@ class Cohort:
     def __init__(self, runs: Sequence[Any]) -> None:
         self._runs = runs
         self._asked = False
-        self._lock = threading.Lock()
+        self._lock = Lock()
 
     def list_once(self, run: RunBase) -> None:
         """List all runs of the cohort, if that was not done yet; a run that cannot be listed is left as it is."""

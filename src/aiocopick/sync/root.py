@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 from aiocopick.entities.metadata import read_metadata
 from aiocopick.entities.root import AsyncRoot
 from aiocopick.errors import ClosedError
+from aiocopick.forks import Lock
 from aiocopick.models.entities import CopickRoot
 from aiocopick.models.metadata import CopickRunMeta
 from aiocopick.models.objects import FilamentSpec, PickableObject
@@ -60,7 +61,7 @@ class CopickRootFS(Blocking[AsyncRoot], CopickRoot):
         self._runs = None
         self._objects = None
         self._closed = False
-        self._guard = threading.RLock()
+        self._guard = Lock(threading.RLock)
 
     @classmethod
     def _over(cls, twin: AsyncRoot) -> Self:
@@ -70,7 +71,7 @@ class CopickRootFS(Blocking[AsyncRoot], CopickRoot):
         return root
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__dict__ |= state | {"_guard": threading.RLock()}
+        self.__dict__ |= state | {"_guard": Lock(threading.RLock)}
 
     @classmethod
     def stack(

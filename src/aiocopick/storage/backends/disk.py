@@ -7,14 +7,16 @@ import errno
 import os
 import shutil
 import stat
-import threading
 import time
 from collections.abc import Iterator
 from typing import Any, TypeVar
 
 from aiocopick.errors import AccessDeniedError, StorageError
+from aiocopick.forks import Lock
+from aiocopick.storage.backends import durability
 from aiocopick.storage.backends.base import Condition, ConditionError, Content, Some, Use
 from aiocopick.storage.backends.disk_tree import DiskTree, etag_of
+from aiocopick.storage.backends.hops import raise_if_left
 from aiocopick.storage.backends.temporary import is_temporary, temporary_name
 from aiocopick.storage.base import Buffer, Range
 
@@ -27,18 +29,31 @@ else:
 
 Value = TypeVar("Value")
 
-# Where directories cannot be locked, writers of this process at least take turns.
-_turns = threading.Lock()
+_turns = Lock()
+_taken: set[str] = set()
+_locks_held: set[int] = set()
+
+_PATIENCE = 0.05
+"""Seconds to wait for a lock in a thread. It is held for a look and a rename."""
+_GLANCE = 0.001
 
 _ATTEMPTS = 8
 
 _RELATIVE = os.name == "posix"
 """Whether the system has operations relative to an open directory (Windows has none)."""
 
+_NO_LINKS = frozenset(
+    {errno.EPERM, errno.EACCES, errno.ENOSYS, errno.EMLINK, errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP}
+)
+
 _DIRECTORY = os.O_RDONLY | getattr(os, "O_DIRECTORY", 0) | getattr(os, "O_CLOEXEC", 0)
 # Holding a directory takes no permission to list it.
 _HELD = _DIRECTORY | getattr(os, "O_PATH", 0)
 _MOUNT_POINT = getattr(stat, "IO_REPARSE_TAG_MOUNT_POINT", -1)
+
+
+class BusyError(Exception):
+    """A directory is locked by another writer."""
 
 
 class Disk(DiskTree):
@@ -78,7 +93,7 @@ class Disk(DiskTree):
         return results, held
 
     def write(self, key: str, data: Buffer, condition: Condition | None) -> str:
-        """Replace a file atomically: a reader, or a crash, finds the old content or the new one."""
+        """Replace a file atomically and durably: a reader, a crash or a power cut finds the old content or the new one."""
         path = self.path(key)
         # Before anything is made: a refused write must not leave the directories of what was deleted.
         if condition is not None and condition.if_match is not None and not os.path.exists(path):
@@ -86,12 +101,14 @@ class Disk(DiskTree):
         for attempt in range(_ATTEMPTS):
             try:
                 with self._temporary(path, data) as (temporary, etag):
+                    raise_if_left()
                     _put(temporary, path, condition)
+                    durability.sync_names(path)
                 return etag
             except IsADirectoryError:
                 raise StorageError(f"{path} cannot be a file; a directory is in the way", path=path) from None
             except FileNotFoundError:
-                # Somebody deleted the directory, with the temporary file in it.
+                # Another process deleted the directory, with the temporary file in it.
                 if attempt == _ATTEMPTS - 1:
                     raise
         raise AssertionError(path)
@@ -106,10 +123,11 @@ class Disk(DiskTree):
                 view = memoryview(data).cast("B")
                 while view:
                     view = view[os.write(handle, view) :]
+                _keep_mode(handle, path)
                 # The system's clock ticks too slowly to tell two writes apart.
                 now = time.time_ns()
                 os.utime(handle if os.utime in os.supports_fd else temporary, ns=(now, now))
-                os.fsync(handle)
+                durability.sync(handle)
                 etag = etag_of(os.fstat(handle))
             finally:
                 os.close(handle)
@@ -128,8 +146,10 @@ class Disk(DiskTree):
                 with open(temporary, "r+b") as writer:
                     shutil.copyfileobj(reader, writer, 1024 * 1024)
                     writer.flush()
-                    os.fsync(writer.fileno())
+                    durability.sync(writer.fileno())
+                raise_if_left()
                 _put(temporary, path, None)
+                durability.sync_names(path)
 
     def delete(self, keys: list[str]) -> None:
         """Delete files; what is missing, or a directory, is left alone.
@@ -138,6 +158,7 @@ class Disk(DiskTree):
         """
         left = set()
         for key in keys:
+            raise_if_left()
             path = self.path(key)
             try:
                 os.unlink(path)
@@ -307,6 +328,7 @@ def _delete_tree(parent: int | None, name: str, path: str) -> int:
     unseen = temporary_name() if parent is not None else os.path.join(os.path.dirname(name), temporary_name())
     try:
         os.rename(name, unseen, src_dir_fd=parent, dst_dir_fd=parent)
+        durability.sync_directory(os.path.dirname(path))
     except (FileNotFoundError, NotADirectoryError):
         return 0
     except OSError:
@@ -331,6 +353,7 @@ def _remove(parent: int | None, name: str) -> int:
     try:
         with _items(parent, name) as (handle, found):
             for item in found:
+                raise_if_left()
                 inner = item.path if handle is None else item.name
                 if _is_directory(item):
                     count += _remove(handle, inner)
@@ -370,11 +393,33 @@ def _put(temporary: str, path: str, condition: Condition | None) -> None:
             os.link(temporary, path)
         except FileExistsError:
             raise ConditionError from None
+        except OSError as error:
+            if error.errno not in _NO_LINKS:
+                raise
+            _put_unlinked(temporary, path)
     else:
         with _locked(os.path.dirname(path)):
             if _present_etag(path) != condition.if_match:
                 raise ConditionError
+            raise_if_left()
             os.replace(temporary, path)
+
+
+def _put_unlinked(temporary: str, path: str) -> None:
+    """Put a new file in its place on a file system without hard links (FAT, some network and FUSE file systems)."""
+    with _locked(os.path.dirname(path)) as exclusive:
+        raise_if_left()
+        try:
+            if exclusive:
+                os.lstat(path)
+                raise ConditionError
+            # Without locks either, the name itself decides: an empty file is there for a moment.
+            os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY))
+        except FileNotFoundError:
+            pass
+        except FileExistsError:
+            raise ConditionError from None
+        os.replace(temporary, path)
 
 
 def _present_etag(path: str) -> str | None:
@@ -382,6 +427,31 @@ def _present_etag(path: str) -> str | None:
         return etag_of(os.stat(path))
     except FileNotFoundError:
         return None
+
+
+def _keep_mode(handle: int, path: str) -> None:
+    """Give a file the mode and group of the one it replaces; a new one has what the umask leaves."""
+    try:
+        old = os.lstat(path)
+    except OSError:
+        return
+    if not stat.S_ISREG(old.st_mode) or not hasattr(os, "fchown"):
+        # A link is replaced by a new file.
+        return
+    new = os.fstat(handle)
+    mode = stat.S_IMODE(old.st_mode)
+    if old.st_uid != new.st_uid:
+        with contextlib.suppress(OSError):
+            os.fchown(handle, old.st_uid, -1)
+    if old.st_gid != new.st_gid:
+        try:
+            os.fchown(handle, -1, old.st_gid)
+        except OSError:
+            # Another group gets no more than everybody does.
+            mode = (mode & ~0o070) | ((mode & 0o007) << 3)
+    if mode != stat.S_IMODE(new.st_mode):
+        with contextlib.suppress(OSError):
+            os.fchmod(handle, mode)
 
 
 def _create(temporary: str, directory: str) -> int:
@@ -404,7 +474,7 @@ def _create(temporary: str, directory: str) -> int:
 
 def _make_directories(directory: str) -> None:
     try:
-        os.makedirs(directory, exist_ok=True)
+        durability.make_directories(directory)
     except NotADirectoryError:
         raise _in_the_way(directory) from None
     except FileExistsError:
@@ -420,20 +490,88 @@ def _in_the_way(directory: str) -> StorageError:
 
 
 @contextlib.contextmanager
-def _locked(directory: str) -> Iterator[None]:
-    """Hold a directory against other conditional writers, of any process on this machine where it can be locked."""
+def _locked(directory: str) -> Iterator[bool]:
+    """Hold a directory against other conditional writers; False where only those of this process are kept out.
+
+    Raises
+    ------
+    BusyError
+        Another one holds it for longer than a write takes. Waiting on is for the caller, who has no thread to block.
+    """
+    with _in_turn(directory), contextlib.ExitStack() as stack:
+        yield fcntl is not None and stack.enter_context(_flocked(directory))
+
+
+@contextlib.contextmanager
+def _in_turn(directory: str) -> Iterator[None]:
+    """Take turns in this process: a system may not be able to lock directories."""
+    until = time.monotonic() + _PATIENCE
+    while True:
+        with _turns:
+            if directory not in _taken:
+                _taken.add(directory)
+                break
+        if time.monotonic() >= until:
+            raise BusyError(directory)
+        time.sleep(_GLANCE)
+    try:
+        yield
+    finally:
+        with _turns:
+            _taken.discard(directory)
+
+
+@contextlib.contextmanager
+def _flocked(directory: str) -> Iterator[bool]:
+    try:
+        handle = os.open(directory, _DIRECTORY)
+    except PermissionError:
+        # It can be written to, but not be read.
+        yield False
+        return
     with _turns:
-        if fcntl is None:
-            yield
-            return
-        handle = os.open(directory, os.O_RDONLY)
+        _locks_held.add(handle)
+    try:
+        locked = _flock(handle, directory)
         try:
-            # Some network file systems lock no directories.
-            with contextlib.suppress(OSError):
-                fcntl.flock(handle, fcntl.LOCK_EX)
-            yield
+            yield locked
         finally:
+            if locked:
+                # Closing is not enough: a process that was forked meanwhile has the same lock.
+                fcntl.flock(handle, fcntl.LOCK_UN)
+    finally:
+        with _turns:
+            _locks_held.discard(handle)
+        os.close(handle)
+
+
+def _flock(handle: int, directory: str) -> bool:
+    until = time.monotonic() + _PATIENCE
+    while True:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() >= until:
+                raise BusyError(directory) from None
+            time.sleep(_GLANCE)
+        except OSError:
+            # Some network file systems lock no directories.
+            return False
+        else:
+            return True
+
+
+def _forget_locks() -> None:
+    """Close the parent's locks in a forked child: they would be held as long as the child lives."""
+    for handle in _locks_held:
+        with contextlib.suppress(OSError):
             os.close(handle)
+    _locks_held.clear()
+    _taken.clear()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget_locks)
 
 
 def _bounds(span: Range | None, size: int) -> tuple[int, int]:

@@ -14,19 +14,19 @@ from itertools import islice
 from typing import Any, TypeVar
 
 import anyio
-import anyio.to_thread
 
 from aiocopick.storage.backends.base import Backend, Condition, Content, Page, Some, Use, connections
-from aiocopick.storage.backends.disk import Disk
+from aiocopick.storage.backends.disk import BusyError, Disk
+from aiocopick.storage.backends.hops import Hops
 from aiocopick.storage.base import Buffer, Capabilities, Entry, Range
 from aiocopick.storage.keys import Root
-from aiocopick.storage.limits import in_thread_to_the_end
 from aiocopick.storage.settings import Settings
 
 Value = TypeVar("Value")
 
 _THREADS = 16
 _PAGE = 1000
+_BUSY = 0.1
 _SLOW = 0.001
 """Seconds for a directory with those in it, from which on waiting for the disk is most of listing it."""
 
@@ -53,17 +53,20 @@ class LocalBackend(Backend):
 
     async def connect(self) -> None:
         """Make the limiter of the threads."""
-        self._threads = anyio.CapacityLimiter(self.parallel)
+        self._hops = Hops(self.parallel)
         self._turn = anyio.Lock()
         self._slow = False
 
     async def _look(self, function: Callable[..., Value], *args: Any) -> Value:
-        # Nothing is lost when a reading thread is left alone, and a dead network mount must not hold the deadline up.
-        return await anyio.to_thread.run_sync(function, *args, abandon_on_cancel=True, limiter=self._threads)
+        return await self._hops.look(function, *args)
 
     async def _change(self, function: Callable[..., Value], *args: Any) -> Value:
-        # What changes files is waited for: it must not go on after the call has ended.
-        return await in_thread_to_the_end(function, *args, limiter=self._threads)
+        while True:
+            try:
+                return await self._hops.change(function, *args)
+            except BusyError:
+                # The lock of another writer is waited for here, where it holds no thread up, until the deadline.
+                await anyio.sleep(_BUSY)
 
     async def list_page(
         self, prefix: str, delimiter: str | None, *, start_after: str = "", token: object | None = None
@@ -85,7 +88,13 @@ class LocalBackend(Backend):
         """
         async with nullcontext() if self._slow else self._turn:
             started = time.perf_counter()
-            found: list[list[Entry] | BaseException] = await self._look(self.disk.nested, prefixes, enter, details)
+            found: list[list[Entry] | BaseException]
+            try:
+                found = await self._look(self.disk.nested, prefixes, enter, details)
+            except BaseException:
+                # A walk that hangs must not keep the next ones waiting.
+                self._slow = True
+                raise
             self._slow = time.perf_counter() - started > _SLOW * len(prefixes)
         return found
 

@@ -6,19 +6,19 @@ objects.
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Sequence
 from typing import Any
 
 from anyio.lowlevel import checkpoint
 
+from aiocopick.forks import Lock
 from aiocopick.storage.backends.base import Backend, Condition, ConditionError, Content, Page
 from aiocopick.storage.base import Buffer, Capabilities, Entry, Range
 from aiocopick.storage.keys import Root
 from aiocopick.storage.settings import Settings
 
 # The dictionary belongs to the process, whatever thread a loop runs in.
-_lock = threading.Lock()
+_lock = Lock()
 
 
 class MemoryBackend(Backend):

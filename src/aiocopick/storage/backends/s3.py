@@ -7,13 +7,13 @@ request.
 from __future__ import annotations
 
 import inspect
-import threading
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any
 
 from aiocopick._version import __version__
+from aiocopick.forks import Lock
 from aiocopick.storage.backends.base import (
     CONNECT_TIMEOUT,
     READ_TIMEOUT,
@@ -37,7 +37,7 @@ from aiocopick.storage.limits import in_thread
 from aiocopick.storage.settings import Settings, merge
 
 _WRITE_ID = "aiocopick-write"
-_loading = threading.Lock()
+_loading = Lock()
 
 
 class S3Backend(Backend):

@@ -1,0 +1,407 @@
+"""Local disk: power cuts, forks, disks that hang, file systems that lack something, modes and groups."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import os
+import stat
+import threading
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import anyio
+import anyio.to_thread
+import pytest
+import pytest_asyncio
+
+from aiocopick.errors import AlreadyExistsError, ConflictError, StorageError, StorageTimeoutError
+from aiocopick.storage import Storage, open_storage
+from aiocopick.storage.backends import disk
+from aiocopick.storage.limits import gather
+from aiocopick.storage.settings import Settings
+from tests.storage.children import run_child
+
+fcntl = pytest.importorskip("fcntl")
+
+KEY = "ExperimentRuns/TS_1/Picks/u_s_o.json"
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    (tmp_path / "project").mkdir()
+    return tmp_path / "project"
+
+
+@pytest_asyncio.fixture
+async def storage(root: Path) -> AsyncIterator[Storage]:
+    storage = open_storage(Settings(root=str(root), timeout=1.0, retries=0))
+    yield storage
+    await storage.aclose()
+
+
+class PowerCut:
+    """What a disk holds after a power cut: only what was synced, told from the calls of the system."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, root: Path) -> None:
+        self.root = str(root)
+        self.synced: set[int] = set()
+        self.names: dict[str, int] = {}
+        """Names by path that are durable, with what they lead to."""
+        turns = threading.Lock()
+        real = {name: getattr(os, name) for name in ("fsync", "write")}
+
+        def fsync(handle: int) -> None:
+            status = os.fstat(handle)
+            if not stat.S_ISDIR(status.st_mode):
+                real["fsync"](handle)
+                self.synced.add(status.st_ino)
+                return
+            path = os.readlink(f"/proc/self/fd/{handle}")
+            with turns:
+                with os.scandir(path) as items:
+                    there = {os.path.join(path, item.name): item.inode() for item in items}
+                real["fsync"](handle)
+                others = {name: inode for name, inode in self.names.items() if os.path.dirname(name) != path}
+                self.names = others | there
+
+        def write(handle: int, data: Any) -> int:
+            self.synced.discard(os.fstat(handle).st_ino)
+            return int(real["write"](handle, data))
+
+        monkeypatch.setattr(os, "fsync", fsync)
+        monkeypatch.setattr(os, "write", write)
+
+    def keeps(self, path: Path) -> bool:
+        """Whether a file as it is now is there afterwards."""
+        if path.is_file() and path.stat().st_ino not in self.synced:
+            return False
+        above = str(path)
+        while above != self.root:
+            if self.names.get(above) != os.lstat(above).st_ino:
+                return False
+            above = os.path.dirname(above)
+        return True
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="tells directories from descriptors by /proc")
+@pytest.mark.asyncio
+async def test_what_is_acknowledged_outlasts_a_power_cut(
+    storage: Storage, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cut = PowerCut(monkeypatch, root)
+    etag = await storage.write(KEY, b"1")
+    assert cut.keeps(root / KEY)
+    etag = await storage.write(KEY, b"2", if_match=etag)
+    assert cut.keeps(root / KEY)
+    await storage.write(KEY, b"3")
+    assert cut.keeps(root / KEY)
+    await storage.write("new/.meta", b"4", create=True)
+    assert cut.keeps(root / "new/.meta")
+    await storage.copy(KEY, "other/folder/copy")
+    assert cut.keeps(root / "other/folder/copy")
+    # Each writer finds directories that another one is just making.
+    keys = [f"many/of/{number % 3}/{number}" for number in range(30)]
+
+    async def write(key: str) -> None:
+        await storage.write(key, b"5")
+        assert await anyio.to_thread.run_sync(cut.keeps, root / key), key
+
+    await gather(write, keys, limit=16)
+
+
+@pytest.mark.asyncio
+async def test_a_write_is_synced_before_it_is_shown(
+    storage: Storage, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await storage.write(KEY, b"old")
+    cut, replace, seen = PowerCut(monkeypatch, root), os.replace, []
+
+    def watched(source: str, target: str) -> None:
+        seen.append(os.stat(source).st_ino in cut.synced)
+        replace(source, target)
+
+    monkeypatch.setattr(os, "replace", watched)
+    await storage.write(KEY, b"new")
+    assert seen == [True]
+
+
+@pytest.mark.asyncio
+async def test_a_failing_sync_is_an_error_and_leaves_the_old_content(
+    storage: Storage, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await storage.write(KEY, b"old")
+
+    def failing(handle: int) -> None:
+        raise OSError(errno.EIO, "as the test asked for")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", failing)
+        with pytest.raises(StorageError):
+            await storage.write(KEY, b"new")
+    assert await storage.read(KEY) == b"old"
+    assert await storage.leftovers() == []
+
+
+# --- deadlines --------------------------------------------------------------------------------------------------------
+
+
+@contextmanager
+def hanging(monkeypatch: pytest.MonkeyPatch, name: str, concerns: Callable[[Any], bool]) -> Iterator[threading.Event]:
+    """A call of the system that does not come back until the event is set."""
+    real, woken = getattr(os, name), threading.Event()
+
+    def call(first: Any, *args: Any, **kwargs: Any) -> Any:
+        if concerns(first):
+            woken.wait(60)
+        return real(first, *args, **kwargs)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, name, call)
+        try:
+            yield woken
+        finally:
+            woken.set()
+
+
+def is_in(folder: Path) -> Callable[[Any], bool]:
+    def concerns(where: Any) -> bool:
+        path = os.readlink(f"/proc/self/fd/{where}") if isinstance(where, int) else str(where)
+        return path.startswith(str(folder))
+
+    return concerns
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="tells directories from descriptors by /proc")
+@pytest.mark.asyncio
+async def test_a_sync_that_hangs_ends_at_the_deadline_and_changes_nothing_afterwards(
+    storage: Storage, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await storage.write("dead/a", b"old")
+    with hanging(monkeypatch, "fsync", is_in(root / "dead")) as woken:
+        with anyio.fail_after(30), pytest.raises(StorageTimeoutError):
+            await storage.write("dead/a", b"late")
+        await storage.write("alive/a", b"1")
+        woken.set()
+        # The thread wakes up, and finds that its caller has gone.
+        while await storage.leftovers():
+            await anyio.sleep(0.01)
+    assert await storage.read("dead/a") == b"old"
+    await storage.write("dead/a", b"new")
+
+
+@pytest.mark.parametrize(
+    "operation", ["list", "scan", "read", "read_many", "stat", "list_nested", "delete", "delete_tree"]
+)
+@pytest.mark.asyncio
+async def test_a_dead_mount_ends_every_operation_at_the_deadline(
+    storage: Storage, root: Path, monkeypatch: pytest.MonkeyPatch, operation: str
+) -> None:
+    await storage.write("dead/a", b"1")
+    await storage.write("alive/a", b"2")
+
+    async def attempt() -> None:
+        if operation == "scan":
+            async with storage.scan("dead") as pages:
+                [page async for page in pages]
+        elif operation == "read_many":
+            async with storage.read_many(["dead/a"]) as results:
+                for result in [result async for _, result in results]:
+                    if isinstance(result, Exception):
+                        raise result
+        elif operation == "list_nested":
+            for result in await storage.list_nested(["dead"], lambda name: True):
+                if isinstance(result, Exception):
+                    raise result
+        elif operation == "delete":
+            await storage.delete_many(["dead/a"])
+        elif operation == "read":
+            await storage.read("dead/a")
+        else:
+            await getattr(storage, operation)("dead")
+
+    calls = {"read": "open", "read_many": "open", "stat": "stat", "delete": "unlink", "delete_tree": "rename"}
+    name = calls.get(operation, "scandir")
+    concerns = (lambda where: where == "dead") if operation == "delete_tree" else is_in(root / "dead")
+    with hanging(monkeypatch, name, concerns):
+        with anyio.fail_after(30), pytest.raises(StorageTimeoutError):
+            await attempt()
+        assert await storage.read("alive/a") == b"2"
+        assert len(await storage.list("alive")) == 1
+
+
+@pytest.mark.asyncio
+async def test_threads_that_hang_stay_few(storage: Storage, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    await storage.write("dead/a", b"1")
+    before = threading.active_count()
+    with hanging(monkeypatch, "scandir", is_in(root / "dead")):
+        for _ in range(2):
+            results = await asyncio.gather(*(storage.list("dead") for _ in range(40)), return_exceptions=True)
+            assert {type(result) for result in results} == {StorageTimeoutError}
+        assert threading.active_count() - before <= 20
+    with anyio.fail_after(30):
+        while True:
+            try:
+                assert len(await storage.list("dead")) == 1
+            except StorageTimeoutError:
+                continue
+            break
+
+
+@pytest.mark.asyncio
+async def test_a_lock_that_another_program_holds_is_waited_for_until_the_deadline(storage: Storage, root: Path) -> None:
+    etag = await storage.write("locked/a", b"1")
+    free = await storage.write("free/a", b"1")
+    handle = os.open(root / "locked", os.O_RDONLY)
+    fcntl.flock(handle, fcntl.LOCK_EX)
+    try:
+        with anyio.fail_after(30):
+            waiting = [asyncio.ensure_future(storage.write("locked/a", b"2", if_match=etag)) for _ in range(40)]
+            await anyio.sleep(0.3)
+            # Those who wait hold up nobody else.
+            await storage.write("free/a", b"2", if_match=free)
+            assert await storage.read("locked/a") == b"1"
+            results = await asyncio.gather(*waiting, return_exceptions=True)
+        assert {type(result) for result in results} == {StorageTimeoutError}
+    finally:
+        os.close(handle)
+    await storage.write("locked/a", b"3", if_match=etag)
+    assert await storage.read("locked/a") == b"3"
+    assert await storage.leftovers() == []
+
+
+@pytest.mark.asyncio
+async def test_a_lock_that_is_released_in_time_is_taken(storage: Storage, root: Path) -> None:
+    etag = await storage.write("locked/a", b"1")
+    handle = os.open(root / "locked", os.O_RDONLY)
+    fcntl.flock(handle, fcntl.LOCK_EX)
+    waiting = asyncio.ensure_future(storage.write("locked/a", b"2", if_match=etag))
+    await anyio.sleep(0.2)
+    os.close(handle)
+    await waiting
+    assert await storage.read("locked/a") == b"2"
+
+
+# --- file systems that lack something ---------------------------------------------------------------------------------
+
+LACKS_LINKS = [errno.EPERM, errno.ENOTSUP, errno.EMLINK, errno.ENOSYS, errno.EACCES]
+
+
+@pytest.mark.parametrize("code", LACKS_LINKS, ids=lambda code: errno.errorcode[code])
+@pytest.mark.parametrize("locks", [True, False], ids=["locks", "no locks"])
+@pytest.mark.asyncio
+async def test_without_hard_links_one_of_many_creates(
+    storage: Storage, root: Path, monkeypatch: pytest.MonkeyPatch, code: int, locks: bool
+) -> None:
+    def refused(*args: Any, **kwargs: Any) -> None:
+        raise OSError(code, os.strerror(code))
+
+    def no_locks(*args: Any) -> None:
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    monkeypatch.setattr(os, "link", refused)
+    if not locks:
+        monkeypatch.setattr(disk.fcntl, "flock", no_locks)
+    contents = [b"%d" % number for number in range(20)]
+    results = await asyncio.gather(
+        *(storage.write("a/b", content, create=True) for content in contents), return_exceptions=True
+    )
+    made = [content for content, result in zip(contents, results, strict=True) if isinstance(result, str)]
+    assert [type(result) for result in results if not isinstance(result, str)] == [AlreadyExistsError] * 19
+    assert [await storage.read("a/b")] == made
+    entry = await storage.stat("a/b")
+    await storage.write("a/b", b"changed", if_match=entry.etag)
+    with pytest.raises(ConflictError):
+        await storage.write("a/b", b"again", if_match=entry.etag)
+    (root / "a/link").symlink_to(root / "nowhere")
+    with pytest.raises(AlreadyExistsError):
+        await storage.write("a/link", b"", create=True)
+    assert await storage.leftovers() == []
+
+
+@pytest.mark.parametrize("code", [errno.EINVAL, errno.ENOTSUP, errno.EBADF])
+@pytest.mark.asyncio
+async def test_directories_that_cannot_be_synced_are_written_to(
+    storage: Storage, monkeypatch: pytest.MonkeyPatch, code: int
+) -> None:
+    fsync = os.fsync
+
+    def of_files(handle: int) -> None:
+        if stat.S_ISDIR(os.fstat(handle).st_mode):
+            raise OSError(code, os.strerror(code))
+        fsync(handle)
+
+    monkeypatch.setattr(os, "fsync", of_files)
+    await storage.write("a/b/c", b"1", create=True)
+    await storage.write("a/b/c", b"2")
+    await storage.delete_tree("a")
+
+
+# --- modes ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("mode", [0o600, 0o640, 0o664, 0o666, 0o444, 0o755])
+@pytest.mark.asyncio
+async def test_a_replaced_file_keeps_its_mode_and_group(storage: Storage, root: Path, mode: int) -> None:
+    etag = await storage.write("a/b", b"1")
+    path = root / "a/b"
+    group = next((group for group in os.getgroups() if group != os.getgid()), os.getgid())
+    if os.geteuid() == 0:
+        os.chown(path, 1234, 5678)
+    else:
+        os.chown(path, -1, group)
+    path.chmod(mode)
+    before = path.stat()
+    etag = (await storage.stat("a/b")).etag
+    etag = await storage.write("a/b", b"2", if_match=etag)
+    await storage.write("a/b", b"3")
+    await storage.write("source", b"4")
+    await storage.copy("source", "a/b")
+    after = path.stat()
+    assert (after.st_mode, after.st_gid, after.st_uid) == (before.st_mode, before.st_gid, before.st_uid)
+    assert path.read_bytes() == b"4"
+
+
+@pytest.mark.asyncio
+async def test_a_group_that_cannot_be_kept_gets_no_rights_of_another(
+    storage: Storage, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await storage.write("a", b"1")
+    lstat = os.lstat
+
+    def of_others(path: Any, **where: Any) -> Any:
+        fields = list(lstat(path, **where))
+        fields[0] = stat.S_IFREG | 0o664
+        fields[5] = fields[5] + 1
+        return os.stat_result(fields)
+
+    def refused(*args: Any) -> None:
+        raise PermissionError(errno.EPERM, "not a member")
+
+    monkeypatch.setattr(os, "fchown", refused)
+    with monkeypatch.context() as patch:
+        patch.setattr(disk.os, "lstat", of_others)
+        await storage.write("a", b"2")
+    assert stat.S_IMODE(lstat(root / "a").st_mode) == 0o644
+
+
+def test_new_files_have_what_the_umask_leaves(root: Path) -> None:
+    program = """
+        import asyncio, os, stat, sys
+        from aiocopick.storage import open_storage
+        from aiocopick.storage.settings import Settings
+
+        async def main(root, mask):
+            os.umask(mask)
+            storage = open_storage(Settings(root=root))
+            await storage.write(f"{mask:o}/a", b"1")
+            await storage.write(f"{mask:o}/b", b"1", create=True)
+            modes = [os.stat(f"{root}/{mask:o}{name}").st_mode for name in ("/a", "/b", "")]
+            print(*(f"{stat.S_IMODE(mode):o}" for mode in modes))
+
+        for mask in (0o022, 0o077, 0o002):
+            asyncio.run(main(sys.argv[1], mask))
+    """
+    assert run_child(program, str(root)).splitlines() == ["644 644 755", "600 600 700", "664 664 775"]
