@@ -81,9 +81,11 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> int | None:
 def _asked_for_by_name(item: pytest.Item) -> set[str]:
     """Fixtures that a test gets by ``request.getfixturevalue``, built from a value that it is parametrised with."""
     callspec = getattr(item, "callspec", None)
-    values = [] if callspec is None else [value for value in callspec.params.values() if isinstance(value, str | int)]
-    forms = ("{}", "{}_server", "{}_python", "copick{}_python")
-    return {form.format(value) for value in values for form in forms}
+    params = {} if callspec is None else callspec.params
+    # Other numbers (formats, counts) name no version of copick.
+    versions = {f"copick{value}_python" for name, value in params.items() if name == "version"}
+    texts = [value for value in params.values() if isinstance(value, str)]
+    return versions | {form.format(text) for text in texts for form in ("{}", "{}_server", "{}_python")}
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -137,16 +137,30 @@ async def test_ratios_are_for_each_axis_and_in_the_order_of_the_axes(memory: Pla
         assert (await tomogram.numpy(x=1, y=2, z=3)) == at(1, 2, 3)
 
 
-async def test_a_finest_level_that_is_listed_counts_even_if_its_scale_is_the_only_trace(memory: Place) -> None:
-    async with project(memory) as root:
-        tomogram = await volume_of(root, "tomogram")
+@FORMATS
+@pytest.mark.parametrize("kind", VOLUMES[:3])
+@pytest.mark.parametrize("scales", [(4, 8), (1, 2), (None, None), (0, 0)])
+async def test_a_finest_level_that_is_listed_and_absent_has_the_size_of_the_path(
+    memory: Place, kind: str, scales: Any, zarr_format: int
+) -> None:
+    async with project(memory, zarr_format=zarr_format) as root:
+        volume = await volume_of(root, kind)
+        leading = [1] if kind == "features" else []
+        given = [None if scale is None else scaled(*leading, *[scale] * 3) for scale in scales]
         await describe(
-            tomogram, {"coordinateTransformations": scaled(4, 4, 4)}, {"coordinateTransformations": scaled(8, 8, 8)}
+            volume, *({"coordinateTransformations": item} for item in given), axes=axes("c" * len(leading) + "zyx")
         )
-        await root.layers[0].storage.delete_tree(f"{tomogram.key}/0")  # type: ignore[attr-defined]
-        tomogram.refresh()
-        _, keywords, _ = await aiocopick.layer_data(tomogram, zarr_group="1")
-        assert keywords["scale"] == (20.0,) * 3
+        [_, coarse] = await volume.levels()
+        value = (await volume.extract([[60.0, 40.0, 100.0]], 1, "1")).ravel().tolist()
+        await root.layers[0].storage.delete_tree(f"{volume.key}/0")  # type: ignore[attr-defined]
+        volume.refresh()
+        assert await volume.levels() == (coarse,)
+        assert coarse.voxel_size == (20.0,) * 3
+        assert await volume.level_for(10) == coarse
+        assert (await volume.extract([[60.0, 40.0, 100.0]], 1)).ravel().tolist() == value
+        for group in (None, "1"):
+            _, keywords, _ = await aiocopick.layer_data(volume, zarr_group=group)
+            assert keywords["scale"] == (1.0,) * len(leading) + (20.0,) * 3
 
 
 @pytest.mark.parametrize(

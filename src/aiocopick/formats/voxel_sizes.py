@@ -142,7 +142,9 @@ def ratio_of_scales(first: Triple | None, scale: Triple | None) -> Triple | None
         return None
     if not all(_LEAST <= value <= _MOST for value in (*first, *scale)):
         return None
-    return scale[0] / first[0], scale[1] / first[1], scale[2] / first[2]
+    ratio = scale[0] / first[0], scale[1] / first[1], scale[2] / first[2]
+    # Beyond that, positions overflow.
+    return ratio if all(1e-50 <= value <= 1e50 for value in ratio) else None
 
 
 def _times(size: Triple, ratio: Triple) -> Triple:
