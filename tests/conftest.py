@@ -18,6 +18,7 @@ from tests.interop.fixtures import (
 )
 from tests.isolation import isolate_environment, loopback_only
 from tests.leftovers import coroutine_of, without_leftovers
+from tests.reliability.scoreboard import scoreboard
 from tests.servers.fixtures import (
     RAN,
     azure_server,
@@ -129,3 +130,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
     terminalreporter.section("servers and other copicks")
     for line in [*server_summary(config), *environment_summary(config)]:
         terminalreporter.write_line(line)
+    if rows := list(scoreboard(terminalreporter)):
+        terminalreporter.section("scoreboard of reliability")
+        for line in rows:
+            terminalreporter.write_line(line)

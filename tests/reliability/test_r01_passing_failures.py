@@ -1,0 +1,36 @@
+"""R1: a server that refuses twice and then answers costs three requests, by one layer of retries."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+import aiocopick
+from tests.entities.projects import write_run
+from tests.reliability.places import HTTP, NETWORK, Place
+
+pytestmark = [pytest.mark.asyncio, pytest.mark.usefixtures("no_pauses")]
+
+
+@pytest.mark.parametrize("place", NETWORK, indirect=True)
+@pytest.mark.parametrize("status", ["503", "500", "429"])
+async def test_every_operation_takes_three_requests(place: Place, status: str, measured: Any) -> None:
+    assert place.server is not None
+    async with aiocopick.AsyncRoot(place.writing) as writing:
+        await write_run(writing, volumes=False)
+    async with place.open() as root:
+        run = (await root.query())[0]
+        picks = (await run.query_picks())[0]
+        await picks.load()
+        operations = {"list": run.query_picks, "read": picks.load}
+        if place.kind != HTTP:
+            operations["write"] = picks.store
+        for name, operation in operations.items():
+            place.server.requests.clear()
+            before = root.stats.retries
+            place.server.plan("", [status, status])
+            await operation()
+            assert len(place.server.requests) == 3, name
+            assert root.stats.retries == before + 2
+    measured(f"{status}, {status}: 3 requests for each of {', '.join(operations)}")
