@@ -6,6 +6,7 @@ arguments are kept. The service has no ranges from the end: such a read asks for
 
 from __future__ import annotations
 
+import io
 import os
 from collections.abc import Mapping, Sequence
 from email.utils import parsedate_to_datetime
@@ -83,6 +84,11 @@ class AzureBackend(Backend):
                 if not config.get("proxies"):
                     config.setdefault("proxy", proxies.of(request.url))
                 return await super().send(request, **config)
+
+            def _get_request_data(self, request: Any) -> Any:
+                # aiohttp would send large bytes in one go, which holds up the loop; a file it sends in pieces.
+                data = super()._get_request_data(request)
+                return io.BytesIO(data) if isinstance(data, bytes) and data else data
 
         arguments = dict(self.settings.fs_args)
         if self._account and not arguments.get("connection_string"):
