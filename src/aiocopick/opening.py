@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Generator, Iterable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -17,7 +18,7 @@ from aiocopick.models.config import CopickConfig, CopickConfigFS, parse_config
 from aiocopick.models.protocols import check_protocols
 from aiocopick.storage import open_storage
 from aiocopick.storage.keys import display_url, parse_root
-from aiocopick.storage.limits import in_thread
+from aiocopick.storage.limits import in_thread, in_thread_if_large
 from aiocopick.tables.layer import Verify
 from aiocopick.tables.opened import with_catalog
 
@@ -103,7 +104,8 @@ def open(
     source : str, path, mapping or CopickConfig
         URL or path of a project root, URL or path of a config JSON, the content of one, or a config object.
     must_exist : bool
-        Raise when there is no project; one request, and one more when there is none, to say what is missing.
+        Raise when there is no project; one request, and one more when there is none, to say what is missing, or on a web
+        server, to see that it has listings.
     catalog : str, path or pyarrow.Table, optional
         A catalogue of the project (:func:`aiocopick.catalog`), or the Parquet file that holds one. Listings come from
         it and none is sent, so that a web server without listings can be crawled. What others change is not seen.
@@ -206,6 +208,11 @@ async def _read_config(source: Source, allow_protocols: Iterable[str], overrides
     if content is None:
         return parse_config({"config_type": "filesystem", "root": text, **overrides})
     path = display_url(text)
+    parse = partial(_parse_config, content, path, overrides, allow_protocols)
+    return await in_thread_if_large(len(content), parse)
+
+
+def _parse_config(content: bytes, path: str, overrides: dict[str, Any], allow_protocols: Iterable[str]) -> CopickConfig:
     try:
         document = parse_json(content, path=path)
         if not isinstance(document, dict):

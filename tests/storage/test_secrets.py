@@ -19,6 +19,7 @@ from aiocopick.storage import Storage, open_storage
 from aiocopick.storage.faults import scrub, secrets_of, shows_secret
 from aiocopick.storage.keys import display_url
 from aiocopick.storage.settings import Settings
+from aiocopick.sync.configs import from_file
 from aiocopick.testing import FaultServer
 
 CANARY = "canary-7f3a"
@@ -206,3 +207,10 @@ def test_messages_of_any_size_are_scrubbed_in_time(text: str) -> None:
     # What goes back over the text would not end within the time that a test has.
     assert len(scrub(text, ())) <= len(text)
     assert len(redact_url(text)) <= len(text) + 200_000
+
+
+@pytest.mark.parametrize("address", ADDRESSES)
+def test_a_config_that_is_not_there_is_named_without_secrets(address: str) -> None:
+    with pytest.raises(CopickError) as caught:
+        from_file(f"{address}/config.json")
+    assert not [mark for mark in ("PASS", "WORD") if mark in f"{caught.value!r} {caught.value.path}"]

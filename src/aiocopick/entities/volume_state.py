@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import partial
 from itertools import pairwise
 from math import prod
 from typing import TYPE_CHECKING, Any
@@ -31,7 +32,7 @@ from aiocopick.formats.voxel_sizes import (
     ratio_of_shapes,
     voxel_sizes,
 )
-from aiocopick.storage.limits import gather
+from aiocopick.storage.limits import gather, in_thread_if_large
 
 if TYPE_CHECKING:
     from zarr.abc.store import ByteRequest, Store
@@ -118,7 +119,8 @@ class VolumeState:
         """
         if self._group is None:
             documents = await self._group_documents()
-            group = parse_group(documents, path=self.where)
+            size = sum(len(content or b"") for content in documents.values())
+            group = await in_thread_if_large(size, partial(parse_group, documents, path=self.where))
             if group is None or not group.datasets:
                 try:
                     found = await discover(
@@ -130,7 +132,7 @@ class VolumeState:
                     raise
                 group = found.group
                 for level, content in found.documents.items():
-                    self._take(level, group.zarr_format, content)
+                    await self._take(level, group.zarr_format, content)
             self._documents = documents
             self._group = group
         return self._group
@@ -157,14 +159,11 @@ class VolumeState:
             if key not in absent:
                 raise error
 
-    def _take(self, level: str, zarr_format: int, content: bytes) -> LevelArray:
+    async def _take(self, level: str, zarr_format: int, content: bytes) -> LevelArray:
         name = ARRAY_DOCUMENT[zarr_format]
-        metadata = parse_array(
-            content,
-            zarr_format,
-            path=f"{self.where}/{level}/{name}" if level else f"{self.where}/{name}",
-            max_bytes=self.limits.max_array_bytes,
-        )
+        where = f"{self.where}/{level}/{name}" if level else f"{self.where}/{name}"
+        parse = partial(parse_array, content, zarr_format, path=where, max_bytes=self.limits.max_array_bytes)
+        metadata = await in_thread_if_large(len(content), parse)
         array = self._arrays[level] = LevelArray(self.store, level, metadata, self.where)
         return array
 
@@ -198,7 +197,7 @@ class VolumeState:
         if not is_level_path(path):
             return None
         content = await self._get(f"{path}/{ARRAY_DOCUMENT[group.zarr_format]}")
-        return None if content is None else self._take(path, group.zarr_format, content)
+        return None if content is None else await self._take(path, group.zarr_format, content)
 
     async def _missing(self, path: str, group: OmeGroup) -> NotFoundError | AccessDeniedError:
         known = [dataset.path for dataset in group.datasets]

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from aiocopick.errors import AccessDeniedError, AlreadyExistsError, ConflictError, CopickError, NotFoundError
 from aiocopick.layers.base import Layer, Loaded, Nouns, Payload, Source
 from aiocopick.layers.blocks import Answer, cut, in_blocks
-from aiocopick.layers.codecs import decode, decode_here, encode
+from aiocopick.layers.codecs import decode, encode
 from aiocopick.layers.copying import copy_up, copying_key, without_parts
 from aiocopick.layers.flat import BLOCK, FEW, scan_ranges
 from aiocopick.layers.listing import entered, list_run
@@ -319,7 +319,8 @@ class FilesystemLayer:
             if not self.read_only:
                 raise
             data = None
-        content: dict[str, Any] = decode_here("meta", data, path=self.path_of(key))
+        # Nothing at all is what an absent one says.
+        content: dict[str, Any] = await decode("meta", data or b"", path=self.path_of(key))
         return content
 
     async def save_meta(self, located: Located | None, content: dict[str, Any]) -> None:

@@ -310,6 +310,9 @@ def processors() -> int:
     return os.cpu_count() or 1
 
 
+_LARGE = 32 * 1024
+
+
 async def in_thread(function: Callable[..., Value], *args: Any) -> Value:
     """Run CPU work in one of a few threads.
 
@@ -322,6 +325,11 @@ async def in_thread(function: Callable[..., Value], *args: Any) -> Value:
         limiter = anyio.CapacityLimiter(max(2, processors()))
         _threads.set(limiter)
     return await anyio.to_thread.run_sync(function, *args, limiter=limiter)
+
+
+async def in_thread_if_large(size: int, function: Callable[..., Value], *args: Any) -> Value:
+    """Run work on so many bytes at once if they are few, in a thread if a hop there is quicker than the work."""
+    return await in_thread(function, *args) if size > _LARGE else function(*args)
 
 
 async def in_thread_to_the_end(

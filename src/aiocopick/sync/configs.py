@@ -13,6 +13,7 @@ from aiocopick.formats.json_bytes import parse_json
 from aiocopick.models.config import CopickConfig, CopickConfigFSSpec, parse_config
 from aiocopick.models.objects import PickableObject
 from aiocopick.models.protocols import check_protocols
+from aiocopick.models.redaction import redact_url
 from aiocopick.sync.root import CopickRootFS, CopickRootMultilayer
 
 if TYPE_CHECKING:
@@ -62,7 +63,8 @@ def read_file(path: str | os.PathLike[str], allow_protocols: Iterable[str] = ())
     try:
         content = Path(name).read_bytes()
     except FileNotFoundError:
-        raise NotFoundError(f"There is no configuration at {name}; check the path.", path=name) from None
+        shown = redact_url(name)
+        raise NotFoundError(f"There is no configuration at {shown}; check the path.", path=shown) from None
     return parse_text(content, path=name, allow_protocols=allow_protocols)
 
 
