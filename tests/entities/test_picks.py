@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import gzip
 import json
 import pickle
 
@@ -303,3 +304,40 @@ async def test_colors_come_from_the_config(counted: Counted) -> None:
     colors = {item.segmentation_type: item.color for item in await run.segmentations()}
     grey = [128, 128, 128, 0]
     assert colors == {"multilabel": grey, "panoptic": grey, "binary": grey, "instance": (1, 2, 3, 4)}
+
+
+@pytest.mark.asyncio
+async def test_what_a_file_leaves_open_is_still_open_after_an_edit_of_something_else(counted: Counted) -> None:
+    place = {"location": {"x": 1.0, "y": 2.0, "z": 3.0}}
+    content = {
+        "pickable_object_name": "ribosome",
+        "user_id": "someone",
+        "session_id": "1",
+        "points": [place | {"score": None, "instance_id": None}, place | {"score": 0.5}, place],
+    }
+    picks = await picks_of(counted, content)
+    assert np.array_equal(await picks.scores(), [np.nan, 0.5, 1.0], equal_nan=True)
+    assert (await picks.instance_ids()).tolist() == [0, 0, 0]
+
+    def edit(points: list[CopickPoint]) -> None:
+        assert [point.score for point in points] == [None, 0.5, 1.0]
+        points[1].score = 0.75
+
+    await picks.update(edit)
+    content["points"][1]["score"] = 0.75
+    assert await stored(counted) == content
+    await picks.load()
+    await picks.store()
+    assert await stored(counted) == content
+
+    await picks.from_numpy(*await picks.numpy(), instance_ids=await picks.instance_ids(), scores=await picks.scores())
+    assert [point["score"] for point in (await stored(counted))["points"]] == [None, 0.75, 1.0]
+    assert "voxel_spacing" not in await stored(counted)
+    assert [point.score for point in picks.points] == [None, 0.75, 1.0]
+
+
+@pytest.mark.asyncio
+async def test_picks_that_were_packed_with_gzip_are_read_and_stored(counted: Counted) -> None:
+    picks = await picks_of(counted, gzip.compress(b'{"points": [{"x": 1, "y": 2, "z": 3}], "unit": "angstrom"}'))
+    await picks.update(lambda points: points * 2)
+    assert len((await stored(counted))["points"]) == 2

@@ -63,17 +63,17 @@ def test_a_file_is_kept_as_it_is(filament: dict[str, Any]) -> None:
     assert rewritten(content) == content
 
 
-def test_defaults_are_filled_in() -> None:
+def test_defaults_are_read_and_not_written() -> None:
     content = {
         "pickable_object_name": "o",
         "user_id": "u",
         "session_id": "s",
         "filaments": [{"instance_id": 3, "points": LINE, "metadata": None}],
     }
-    written = rewritten(content)
-    assert (written["version"], written["unit"], written["run_name"]) == (1, "angstrom", None)
-    assert written["filaments"][0]["metadata"] == {}
-    assert written["filaments"][0]["score"] == 1.0
+    file = decode(content)
+    assert (file.version, file.unit, file.run_name) == (1, "angstrom", None)
+    assert (file.filaments[0].metadata, file.filaments[0].score) == ({}, 1.0)
+    assert json.loads(encode_filaments(file)) == content
 
 
 def test_a_curve_that_no_longer_fits_is_dropped_with_a_warning(caplog: pytest.LogCaptureFixture) -> None:

@@ -135,7 +135,6 @@ def test_what_is_recognised_is_what_json_says(place: int, removed: int, inserted
         '{"note": "a\\"points\\": [b", "points": %s}',
         '{"extra": {"points": %s}, "points": []}',
         '{"points": [], "extra": {"points": %s}}',
-        '{"extra": {"points": %s}}',
         '{"points": [], "points": %s}',
         '{"points": %s, "extra": [1, 2]}',
         '{"points": %s, "note": "]"}',

@@ -300,3 +300,19 @@ def test_one_filesystem_per_config(monkeypatch: pytest.MonkeyPatch) -> None:
 
     assert count == 4
     assert module._filesystems == {}
+
+
+@pytest.mark.parametrize(
+    ("config", "field"),
+    [
+        ({"root": ""}, "root"),
+        ({"root": "  "}, "root"),
+        ({"overlay_root": ""}, "overlay_root"),
+        ({"overlay_root": "/data", "static_root": ""}, "static_root"),
+    ],
+)
+def test_an_empty_place_is_refused_by_its_name(config: dict[str, Any], field: str) -> None:
+    with pytest.raises(FormatError, match=rf"{field}: .*empty"):
+        parse_config(config | {"pickable_objects": []})
+    with pytest.raises(FormatError, match=r"root: .*empty"):
+        parse_config({"config_type": "multilayer", "layers": [{"root": ""}]})

@@ -58,6 +58,21 @@ async def test_files_without_scores_have_none() -> None:
 
 
 @pytest.mark.asyncio
+async def test_what_a_file_says_to_be_null_is_null() -> None:
+    async with aiocopick.open("memory://nulls") as root:
+        await root.new_run("a")
+        storage = root.layers[0].storage  # type: ignore[attr-defined]
+        places = [
+            b'{"x": 1, "y": 2, "z": 3, "score": %b}' % said
+            for said in (b"null", b'0.5, "instance_id": null', b'"0.25"')
+        ]
+        await storage.write("ExperimentRuns/a/Picks/v_1_ribosome.json", b"[" + b",".join(places) + b"]")
+        table = await points(root)
+        assert table["score"].to_pylist() == [None, 0.5, 0.25]
+        assert table["instance_id"].to_pylist() == [0, None, 0]
+
+
+@pytest.mark.asyncio
 async def test_unchanged_picks_are_not_read_again(s3_sample: AsyncRoot, tmp_path: object) -> None:
     first = await points(s3_sample)
     await store_table(first, f"{tmp_path}/points.parquet")

@@ -67,16 +67,14 @@ class AsyncPicks(PicksData):
         positions : ndarray
             (N, 3) float64: x, y, z in angstrom.
         scores : ndarray or None
-            (N,) float64; None when no point has one.
+            (N,) float64, NaN where the file says null; None when no point has one.
         """
         table = await self._columns()
-        scores = table.scores
-        if self._points is not None and all(point.score is None for point in self._points):
-            scores = None
+        scores = table.scores if table.has_scores() else None
         return table.positions.copy(), None if scores is None else scores.copy()
 
     async def scores(self) -> NDArray[np.float64]:
-        """Scores, (N,) float64; 1 where a point has none."""
+        """Scores, (N,) float64: 1 where the file says nothing, NaN where it says null."""
         return (await self._columns()).filled_scores().copy()
 
     async def instance_ids(self) -> NDArray[np.int64]:
@@ -110,7 +108,7 @@ class AsyncPicks(PicksData):
         instance_ids : array_like, optional
             (N,) integers, 0 or more; 0 without.
         scores : array_like, optional
-            (N,), finite; 1 without.
+            (N,), finite, or NaN for null; 1 without.
         store : bool
             Whether to write the file as well.
 

@@ -76,7 +76,8 @@ class PicksData(AsyncFile):
         self._accept(PicksTable.empty(self._new_header()))
 
     def _new_header(self) -> dict[str, Any]:
-        return self._identity | {"run_name": self.run.name}
+        told = {"voxel_spacing": None, "unit": "angstrom", "trust_orientation": True}
+        return self._identity | {"run_name": self.run.name} | told
 
     @property
     def _lacks_base(self) -> bool:
@@ -89,11 +90,10 @@ class PicksData(AsyncFile):
 
     async def _payload(self) -> PicksTable | None:
         header = (self._header or self._new_header()) | self._told() | self._identity
-        if self._points is not None:
-            return await _as_columns(self._points, header)
-        if self._table is not None:
-            self._table.header = header
-        return self._table
+        table = self._table if self._points is None else await _as_columns(self._points, header)
+        if table is not None:
+            table.header, table.exact = header, True
+        return table
 
     def _written(self, payload: PicksTable) -> None:
         self._base = payload

@@ -4,11 +4,18 @@ from __future__ import annotations
 
 import json
 import re
+import zlib
 from typing import Any
 
 from pydantic_core import PydanticSerializationError, from_json, to_json
 
 from aiocopick.errors import FormatError
+
+_GZIP = b"\x1f\x8b\x08"
+_ZIP = b"PK\x03\x04"
+# Points that CoPick indents and that say nothing but zeros are packed 200 times as tight.
+_INFLATION = 256
+_INFLATED_ALWAYS = 1 << 20
 
 _BOM = b"\xef\xbb\xbf"
 
@@ -22,13 +29,36 @@ _ALWAYS_ALLOWED = 10_000
 _SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
 
 
+def inflated(data: bytes, *, path: str) -> bytes:
+    """The bytes that a file holds, also where it was stored as gzip: stores hand it out so, whatever they say it is.
+
+    Raises
+    ------
+    FormatError
+        It is gzip that is broken, or that would unfold far beyond its size.
+    """
+    if not data.startswith(_GZIP):
+        return data
+    limit = _INFLATED_ALWAYS + _INFLATION * len(data)
+    unpack = zlib.decompressobj(wbits=31)
+    try:
+        content = unpack.decompress(data, limit)
+    except zlib.error as error:
+        raise FormatError(f"{path} is a broken gzip file ({error}).", path=path) from None
+    if unpack.unconsumed_tail:
+        raise FormatError(f"{path} is refused: {len(data)} bytes of gzip hold more than {limit}.", path=path)
+    if not unpack.eof:
+        raise FormatError(f"{path} is a broken gzip file: it is truncated.", path=path)
+    return content
+
+
 def parse_json(data: bytes, *, path: str) -> Any:
     """The value of a JSON document.
 
     Parameters
     ----------
     data : bytes
-        UTF-8, with or without a byte order mark. Bare ``NaN``, ``Infinity`` and ``-Infinity`` are numbers.
+        UTF-8, with or without a byte order mark, or that as gzip. Bare ``NaN``, ``Infinity`` and ``-Infinity`` are numbers.
     path : str
         Where it came from, for messages.
 
@@ -42,6 +72,12 @@ def parse_json(data: bytes, *, path: str) -> Any:
     FormatError
         It is no JSON, nested too deeply, or made of more and smaller objects than any file of CoPick.
     """
+    data = inflated(data, path=path)
+    if data.startswith(_ZIP):
+        raise FormatError(
+            f"{path} is a ZIP archive, not JSON; unpack it, or open a project in it as zip:// with the archive as 'fo'.",
+            path=path,
+        )
     if data.startswith(_BOM):
         data = data[len(_BOM) :]
     objects, lists = data.count(b"{"), data.count(b"[")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from aiocopick.errors import FormatError
 from aiocopick.formats.glb_check import check_glb
+from aiocopick.formats.json_bytes import inflated
 
 if TYPE_CHECKING:
     from trimesh.parent import Geometry
@@ -34,6 +35,7 @@ def decode_mesh(data: bytes, *, path: str) -> Geometry:
         It is no GLB file, broken, refers to something outside itself, or needs a feature that is not decoded; the
         message names it.
     """
+    data = inflated(data, path=path)
     check_glb(data, path=path)
     import trimesh
 

@@ -7,18 +7,20 @@ The format is CoPick's: an envelope with ``points``, each with ``location``, ``t
 from __future__ import annotations
 
 import itertools
+from bisect import bisect_left
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import TypeAdapter
 from pydantic_core import from_json
 
 from aiocopick.errors import FormatError
-from aiocopick.formats.json_bytes import dump_json, parse_json
+from aiocopick.formats.json_bytes import dump_json, inflated, parse_json
 from aiocopick.formats.picks_regular import read_regular
-from aiocopick.formats.picks_table import POINT_KEYS, PicksTable, bad_transform
+from aiocopick.formats.picks_table import ABSENT, NULL, OPTIONAL, POINT_KEYS, SET, PicksTable, bad_transform
 from aiocopick.models.points import IDENTITY
 
 _POINTS = b'"points"'
@@ -29,6 +31,10 @@ _FLAT_KEYS = frozenset({"x", "y", "z"})
 _BLOCK = 1024
 
 # What every envelope says, in CoPick's order; the points come before trust_orientation.
+# Numbers that other programs wrote as text or booleans, as CoPick understands them.
+_FLOAT = TypeAdapter(float)
+_INTEGER = TypeAdapter(int)
+
 _DEFAULT_HEADER: dict[str, Any] = {"run_name": None, "voxel_spacing": None, "unit": "angstrom"}
 
 
@@ -47,6 +53,7 @@ def decode_picks(data: bytes, *, path: str) -> PicksTable:
     FormatError
         It is no JSON, or no picks file; the message names the path and the point.
     """
+    data = inflated(data, path=path)
     table = _decode_regular(data, path)
     if table is not None:
         return table
@@ -54,7 +61,9 @@ def decode_picks(data: bytes, *, path: str) -> PicksTable:
     header: dict[str, Any] = {}
     points: Any = document
     if isinstance(document, dict):
-        points = document.pop("points", None)
+        if "points" not in document:
+            raise FormatError(f"{path} is no picks file: it has no 'points'.", path=path)
+        points = document.pop("points")
         points = [] if points is None else points
         header = document
     if not isinstance(points, list):
@@ -82,7 +91,7 @@ def _decode_regular(data: bytes, path: str) -> PicksTable | None:
     if columns is None or bad_transform(columns.transforms) is not None:
         return None
     return PicksTable(
-        columns.positions, columns.transforms, columns.instance_ids, columns.scores, extras=None, header=header
+        columns.positions, columns.transforms, columns.instance_ids, columns.scores, header=header, exact=True
     )
 
 
@@ -93,21 +102,27 @@ def _decode_points(points: list[Any], header: dict[str, Any], path: str) -> Pick
     ids: dict[int, int] = {}
     scores: dict[int, float] = {}
     extras: dict[int, dict[str, Any]] = {}
+    states = np.full((count, len(OPTIONAL)), ABSENT, dtype=np.uint8)
     for i, point in enumerate(points):
         try:
             extra = _decode_point(i, point, positions, matrices, ids, scores)
+            states[i] = [ABSENT if name not in point else NULL if point[name] is None else SET for name in OPTIONAL]
         except (TypeError, ValueError, KeyError, OverflowError) as error:
             raise FormatError(f"{path}: point {i} cannot be understood ({error}).", path=path) from None
         if extra:
             extras[i] = extra
     transforms = _stack_transforms(matrices, count, path)
+    filled = np.ones(count)
+    filled[states[:, OPTIONAL.index("score")] == NULL] = np.nan
     return PicksTable(
         positions,
         transforms,
         _column(ids, np.zeros(count, dtype=np.int64)) if ids else None,
-        _column(scores, np.ones(count)) if scores else None,
+        _column(scores, filled) if scores else None,
         extras,
         header,
+        states,
+        exact=True,
     )
 
 
@@ -148,13 +163,24 @@ def _decode_point(
 
 def _number(source: dict[str, Any], name: str) -> float:
     value = source.get(name)
-    if isinstance(value, bool) or not isinstance(value, int | float):
+    if isinstance(value, str | bool):
+        return float(_understood(_FLOAT, value, name))
+    if not isinstance(value, int | float):
         raise TypeError(f"{name!r} is no number")
     return float(value)
 
 
+def _understood(adapter: TypeAdapter[Any], value: str | bool, name: str) -> Any:
+    try:
+        return adapter.validate_python(value)
+    except ValueError:
+        raise TypeError(f"{name!r} is no number") from None
+
+
 def _integer(source: dict[str, Any], name: str) -> int:
     value = source[name]
+    if isinstance(value, str | bool):
+        value = _understood(_INTEGER, value, name)
     # Integers stay as they are: not all of 64 bits are exact as floats.
     exact = value if isinstance(value, int) and not isinstance(value, bool) else int(_number(source, name))
     if exact != value or not -(2**63) <= exact < 2**63:
@@ -168,7 +194,8 @@ def _stack_transforms(matrices: dict[int, Any], count: int, path: str) -> NDArra
     transforms = np.tile(np.array(IDENTITY), (count, 1, 1))
     try:
         given = np.array(list(matrices.values()), dtype=np.float64)
-        if given.shape[1:] != (4, 4):
+        # numpy takes null for a number that is none.
+        if given.shape[1:] != (4, 4) or (np.isnan(given).any() and not all(map(_is_matrix, matrices.values()))):
             raise ValueError
     except (TypeError, ValueError, OverflowError):
         first = next((i for i, matrix in matrices.items() if not _is_matrix(matrix)), 0)
@@ -182,7 +209,7 @@ def _stack_transforms(matrices: dict[int, Any], count: int, path: str) -> NDArra
 
 def _is_matrix(value: Any) -> bool:
     try:
-        return np.array(value, dtype=np.float64).shape == (4, 4)
+        return np.array(value, dtype=np.float64).shape == (4, 4) and not any(None in row for row in value)
     except (TypeError, ValueError, OverflowError):
         return False
 
@@ -204,12 +231,13 @@ def encode_picks(table: PicksTable) -> bytes:
     if not finite.all():
         raise ValueError(f"The location of point {int(np.argmin(finite))} is not finite; such points cannot be stored.")
     known = ("pickable_object_name", "user_id", "session_id", *_DEFAULT_HEADER)
-    header = _DEFAULT_HEADER | table.header
+    header = table.header if table.exact else _DEFAULT_HEADER | {"trust_orientation": True} | table.header
     first = {name: header[name] for name in known if name in header}
-    rest = {"trust_orientation": header.get("trust_orientation", True)}
+    rest = {name: header[name] for name in ("trust_orientation",) if name in header}
     rest |= {name: value for name, value in header.items() if name not in known and name != "points"}
-    parts = [dump_json(first)[:-1], b',"points":[', b",".join(_encode_points(table)), b"],", dump_json(rest)[1:]]
-    return b"".join(parts)
+    head, tail = dump_json(first)[:-1], dump_json(rest)[1:]
+    parts = [head, b',"points":[' if first else b'"points":[', b",".join(_encode_points(table)), b"]"]
+    return b"".join([*parts, b"," if rest else b"", tail])
 
 
 @dataclass(slots=True)
@@ -223,32 +251,63 @@ class _Template:
 
 
 def _encode_points(table: PicksTable) -> Iterator[bytes]:
-    template = _make_template(table)
     count = len(table)
     special = sorted(i for i in table.extras if 0 <= i < count)
-    whole = b",".join([template.text] * _BLOCK)
-    for begin, end in itertools.pairwise([-1, *special, count]):
-        for start in range(begin + 1, end, _BLOCK):
-            stop = min(start + _BLOCK, end)
-            text = whole if stop - start == _BLOCK else b",".join([template.text] * (stop - start))
-            yield text % tuple(_value_texts(template, start, stop))
-        if end < count:
-            plain = from_json(template.text % tuple(_value_texts(template, end, end + 1)))
-            yield dump_json(_merge(plain, table.extras[end]))
+    templates: dict[tuple[int, ...], _Template] = {}
+    for first, last, states in _alike(table):
+        if states not in templates:
+            templates[states] = _make_template(table, states)
+        template = templates[states]
+        inside = special[bisect_left(special, first) : bisect_left(special, last)]
+        for begin, end in itertools.pairwise([first - 1, *inside, last]):
+            for start in range(begin + 1, end, _BLOCK):
+                stop = min(start + _BLOCK, end)
+                yield b",".join([template.text] * (stop - start)) % tuple(_value_texts(template, start, stop))
+            if end < last:
+                plain = from_json(template.text % tuple(_value_texts(template, end, end + 1)))
+                yield dump_json(_merge(plain, table.extras[end]))
 
 
-def _make_template(table: PicksTable) -> _Template:
+def _alike(table: PicksTable) -> Iterator[tuple[int, int, tuple[int, ...]]]:
+    """Runs of points that say the same keys: where they begin and end, and the states of the keys."""
+    if table.states is None or not len(table):
+        yield 0, len(table), (SET,) * len(OPTIONAL)
+        return
+    changes = np.flatnonzero((table.states[1:] != table.states[:-1]).any(axis=1)) + 1
+    for first, last in itertools.pairwise([0, *changes.tolist(), len(table)]):
+        yield first, last, tuple(table.states[first].tolist())
+
+
+def _make_template(table: PicksTable, states: tuple[int, ...]) -> _Template:
     columns = [table.positions[:, 0], table.positions[:, 1], table.positions[:, 2]]
-    text = [b'{"location":{"x":%b,"y":%b,"z":%b},"transformation_":[[']
+    ids = table.instance_ids if table.instance_ids is not None and table.instance_ids.any() else None
+    id_slot = 0
+    text = [b'{"location":{"x":%b,"y":%b,"z":%b}']
+    for name, state in zip(OPTIONAL, states, strict=True):
+        if name == "instance_id":
+            id_slot = len(columns)
+            ids = ids if state == SET else None
+        if state == ABSENT:
+            continue
+        text.append(b',"%b":' % name.encode())
+        if state == NULL:
+            text.append(b"null")
+        elif name == "transformation_":
+            text.append(_matrix_text(table, columns))
+        elif name == "instance_id":
+            text.append(b"0" if ids is None else b"%b")
+        else:
+            text.append(_slot(table.scores, 1.0, columns))
+    return _Template(b"".join([*text, b"}"]), np.stack(columns, axis=1), ids, id_slot)
+
+
+def _matrix_text(table: PicksTable, columns: list[NDArray[np.float64]]) -> bytes:
+    text = [b"[["]
     for row, column in itertools.product(range(4), range(4)):
         values = None if table.transforms is None else table.transforms[:, row, column]
         text.append(_slot(values, IDENTITY[row][column], columns))
         text.append((b"," if column < 3 else b"],[") if (row, column) != (3, 3) else b"]]")
-    id_slot = len(columns)
-    ids = table.instance_ids if table.instance_ids is not None and table.instance_ids.any() else None
-    text += [b',"instance_id":', b"0" if ids is None else b"%b"]
-    text += [b',"score":', _slot(table.scores, 1.0, columns), b"}"]
-    return _Template(b"".join(text), np.stack(columns, axis=1), ids, id_slot)
+    return b"".join(text)
 
 
 def _slot(values: NDArray[np.float64] | None, default: float, columns: list[NDArray[np.float64]]) -> bytes:

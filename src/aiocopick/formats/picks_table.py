@@ -8,10 +8,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from aiocopick.models.points import IDENTITY, CopickLocation, CopickPicksFile, CopickPoint
+from aiocopick.models.points import FROM_FILE, IDENTITY, CopickLocation, CopickPicksFile, CopickPoint
 
 POINT_KEYS = frozenset({"location", "transformation_", "instance_id", "score"})
 """The keys of a point that have a column."""
+
+OPTIONAL = ("transformation_", "instance_id", "score")
+"""The keys that a point may lack, in the order of the columns of :attr:`PicksTable.states`."""
+SET, NULL, ABSENT = range(3)
+"""What the file says of such a key."""
 
 
 class PicksTable:
@@ -28,15 +33,19 @@ class PicksTable:
     instance_ids : ndarray, optional
         (N,) int64; None is 0 for every point.
     scores : ndarray, optional
-        (N,) float64; None when no point has a score, which counts as 1.
+        (N,) float64, NaN for null; None when no point has a score.
     extras : dict, optional
         By index of the point: keys that CoPick does not know, kept for writing.
     header : dict, optional
         The envelope without its points: names, ids, ``run_name``, ``voxel_spacing``, ``unit``, ``trust_orientation``
         and keys that CoPick does not know.
+    states : ndarray, optional
+        (N, 3) uint8: whether the keys of :data:`OPTIONAL` are set, null or absent; None is set throughout.
+    exact : bool
+        Whether the header is written as it is, without the defaults of what it lacks.
     """
 
-    __slots__ = ("extras", "header", "instance_ids", "positions", "scores", "transforms")
+    __slots__ = ("exact", "extras", "header", "instance_ids", "positions", "scores", "states", "transforms")
 
     positions: NDArray[np.float64]
     transforms: NDArray[np.float64] | None
@@ -44,6 +53,8 @@ class PicksTable:
     scores: NDArray[np.float64] | None
     extras: dict[int, dict[str, Any]]
     header: dict[str, Any]
+    states: NDArray[np.uint8] | None
+    exact: bool
 
     def __init__(
         self,
@@ -53,7 +64,12 @@ class PicksTable:
         scores: NDArray[np.float64] | None = None,
         extras: dict[int, dict[str, Any]] | None = None,
         header: dict[str, Any] | None = None,
+        states: NDArray[np.uint8] | None = None,
+        *,
+        exact: bool = False,
     ) -> None:
+        self.states = states if states is not None and states.any() else None
+        self.exact = exact
         self.positions = positions
         self.transforms = transforms
         self.instance_ids = instance_ids
@@ -93,7 +109,7 @@ class PicksTable:
         instance_ids : array_like, optional
             (N,), integers of 0 or more.
         scores : array_like, optional
-            (N,), finite.
+            (N,), finite; NaN is null.
         header : dict, optional
             As for the class.
 
@@ -108,12 +124,17 @@ class PicksTable:
         if points.ndim != 2 or points.shape[1] != 3:
             raise ValueError(f"positions must have shape (N, 3), got {points.shape}.")
         count = len(points)
+        checked = None if scores is None else _checked_scores(scores, count)
+        states = np.zeros((count, len(OPTIONAL)), dtype=np.uint8)
+        if checked is not None:
+            states[np.isnan(checked), OPTIONAL.index("score")] = NULL
         return cls(
             points,
             None if transforms is None else _checked_transforms(transforms, count),
             None if instance_ids is None else _checked_ids(instance_ids, count),
-            None if scores is None else _checked_scores(scores, count),
+            checked,
             header=header,
+            states=states,
         )
 
     @classmethod
@@ -139,26 +160,30 @@ class PicksTable:
                 [IDENTITY if point.transformation_ is None else point.transformation_ for point in items], count
             )
         ids = np.array([point.instance_id or 0 for point in items], dtype=np.int64)
-        scores = np.array([1.0 if point.score is None else point.score for point in items], dtype=np.float64)
+        scores = np.array([np.nan if point.score is None else point.score for point in items], dtype=np.float64)
+        states = np.array([_states_of(point) for point in items], dtype=np.uint8).reshape(count, len(OPTIONAL))
         extras = {i: extra for i, point in enumerate(items) if (extra := _extra_keys(point))}
-        return cls(positions, transforms, ids, scores, extras, header)
+        return cls(positions, transforms, ids, scores, extras, header, states)
 
     def to_points(self) -> list[CopickPoint]:
         """The points as objects, keys that CoPick does not know included."""
         places = self.positions.tolist()
         transforms = None if self.transforms is None else self.transforms.tolist()
         ids = [0] * len(self) if self.instance_ids is None else self.instance_ids.tolist()
-        scores = [1.0] * len(self) if self.scores is None else self.scores.tolist()
+        scores = self.filled_scores().tolist()
+        states: list[Any] = [None] * len(self) if self.states is None else self.states.tolist()
         points = []
         for i, (x, y, z) in enumerate(places):
             extra = dict(self.extras.get(i, {}))
             location = CopickLocation.model_construct(x=x, y=y, z=z, **extra.pop("location", {}))
             matrix = [list(row) for row in IDENTITY] if transforms is None else transforms[i]
-            points.append(
-                CopickPoint.model_construct(
-                    location=location, transformation_=matrix, instance_id=ids[i], score=scores[i], **extra
-                )
-            )
+            fields = {"location": location, "transformation_": matrix, "instance_id": ids[i], "score": scores[i]}
+            said: set[str] | None = None
+            if states[i] is not None:
+                fields |= {name: None for name, state in zip(OPTIONAL, states[i], strict=True) if state == NULL}
+                lacks = {name for name, state in zip(OPTIONAL, states[i], strict=True) if state == ABSENT}
+                said = {*fields, *extra, FROM_FILE} - lacks if lacks else None
+            points.append(CopickPoint.model_construct(said, **fields, **extra))
         return points
 
     def to_file(self, **identity: Any) -> CopickPicksFile:
@@ -194,8 +219,24 @@ class PicksTable:
         return np.zeros(len(self), dtype=np.int64) if self.instance_ids is None else self.instance_ids
 
     def filled_scores(self) -> NDArray[np.float64]:
-        """The scores, (N,), 1 where a point has none."""
-        return np.ones(len(self)) if self.scores is None else self.scores
+        """The scores, (N,): 1 where the file says nothing, NaN where it says null."""
+        if self.scores is not None:
+            return self.scores
+        scores = np.ones(len(self))
+        scores[self.are_null("score")] = np.nan
+        return scores
+
+    def are_null(self, name: str) -> NDArray[np.bool_]:
+        """For each point, whether the file says null for a key of :data:`OPTIONAL`."""
+        if self.states is None:
+            return np.zeros(len(self), dtype=bool)
+        return np.asarray(self.states[:, OPTIONAL.index(name)] == NULL)
+
+    def has_scores(self) -> bool:
+        """Whether any point has a score."""
+        if self.scores is None or not len(self):
+            return False
+        return self.states is None or bool((self.states[:, OPTIONAL.index("score")] == SET).any())
 
     def full_positions(self) -> NDArray[np.float64]:
         """Centres of the particles, (N, 3) in angstrom: positions plus the translations of the transforms."""
@@ -242,9 +283,27 @@ def _checked_scores(values: ArrayLike, count: int) -> NDArray[np.float64]:
     scores = np.array(values, dtype=np.float64)
     if scores.shape != (count,):
         raise ValueError(f"scores must have shape ({count},), got {scores.shape}.")
-    if not np.isfinite(scores).all():
-        raise ValueError("scores must be finite.")
+    if np.isinf(scores).any():
+        raise ValueError("scores must be finite, or NaN for a point without one.")
     return scores
+
+
+def _states_of(point: Any) -> tuple[int, int, int]:
+    values = (point.transformation_, point.instance_id, point.score)
+    if None not in values and FROM_FILE not in point.model_fields_set:
+        return (SET, SET, SET)
+    transformation, instance_id, score = (
+        NULL
+        if value is None
+        else SET
+        if name in point.model_fields_set or FROM_FILE not in point.model_fields_set
+        else ABSENT
+        for name, value in zip(OPTIONAL, values, strict=True)
+    )
+    # A matrix may have been changed in place.
+    if transformation == ABSENT and not np.array_equal(point.transformation_, IDENTITY):
+        transformation = SET
+    return (transformation, instance_id, score)
 
 
 def _extra_keys(point: Any) -> dict[str, Any]:
@@ -253,4 +312,4 @@ def _extra_keys(point: Any) -> dict[str, Any]:
     return extra | {"location": dict(place)} if place else extra
 
 
-__all__ = ["POINT_KEYS", "PicksTable", "bad_transform"]
+__all__ = ["ABSENT", "NULL", "OPTIONAL", "POINT_KEYS", "SET", "PicksTable", "bad_transform"]

@@ -196,7 +196,7 @@ class CopickConfigFS(CopickConfig, StorageOptions):
     @field_validator("root", mode="before")
     @classmethod
     def _as_text(cls, value: Any) -> Any:
-        return os.fspath(value) if isinstance(value, os.PathLike) else value
+        return _place(value)
 
     def fs(self) -> AbstractFileSystem:
         """One fsspec filesystem for this configuration, the same each time, usable synchronously.
@@ -241,7 +241,7 @@ class CopickConfigFSSpec(CopickConfig, StorageOptions):
     @field_validator("overlay_root", "static_root", mode="before")
     @classmethod
     def _as_text(cls, value: Any) -> Any:
-        return os.fspath(value) if isinstance(value, os.PathLike) else value
+        return _place(value)
 
     def layer_configs(self) -> list[CopickConfigFS]:
         """The layers it stands for, the highest priority first."""
@@ -404,6 +404,12 @@ def parse_config(data: Mapping[str, Any]) -> CopickConfig:
             for problem in error.errors(include_input=False, include_url=False, include_context=False)
         )
         raise FormatError(f"The configuration cannot be understood: {problems}.") from error
+
+
+def _place(value: Any) -> Any:
+    if isinstance(value, str) and not value.strip():
+        raise ValueError("it is empty; give the URL or path of the project, or leave the field out")
+    return os.fspath(value) if isinstance(value, os.PathLike) else value
 
 
 def _as_layer(item: Any) -> Any:

@@ -19,6 +19,10 @@ IDENTITY: tuple[tuple[float, ...], ...] = (
 """The transformation of a point that has none."""
 
 
+FROM_FILE = "(as in the file)"
+"""Stands among the fields that are set of a model that was read, whose other fields stay out of the file."""
+
+
 def _identity() -> list[list[float]]:
     return [list(row) for row in IDENTITY]
 
@@ -66,13 +70,14 @@ class CopickPoint(Model):
     instance_id : int, optional
         For points of a filament, the id of the filament; 0 is none.
     score : float, optional
-        Confidence.
+        Confidence. What a file says to be null is None here, and null again when it is stored; what it does not say is the
+        default here, and is left out again unless it is set.
     """
 
     model_config = ConfigDict(arbitrary_types_allowed=True)
 
     location: CopickLocation
-    transformation_: list[list[float]] = Field(default_factory=_identity)
+    transformation_: list[list[float]] | None = Field(default_factory=_identity)
     instance_id: int | None = 0
     score: float | None = 1.0
 
@@ -83,14 +88,14 @@ class CopickPoint(Model):
 
     @field_validator("transformation_")
     @classmethod
-    def _affine(cls, value: list[list[float]]) -> list[list[float]]:
+    def _affine(cls, value: list[list[float]] | None) -> list[list[float]] | None:
         check_transformation(np.array(value))
         return value
 
     @property
     def transformation(self) -> NDArray[np.float64]:
         """The transformation as a (4, 4) array; assign an array to change it."""
-        return np.array(self.transformation_, dtype=np.float64)
+        return np.array(IDENTITY if self.transformation_ is None else self.transformation_, dtype=np.float64)
 
     @transformation.setter
     def transformation(self, value: NDArray[np.float64]) -> None:
@@ -132,4 +137,4 @@ class CopickPicksFile(Model):
     trust_orientation: bool | None = True
 
 
-__all__ = ["IDENTITY", "CopickLocation", "CopickPicksFile", "CopickPoint", "check_transformation"]
+__all__ = ["FROM_FILE", "IDENTITY", "CopickLocation", "CopickPicksFile", "CopickPoint", "check_transformation"]

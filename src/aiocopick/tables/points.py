@@ -52,8 +52,8 @@ async def points(
     pyarrow.Table
         Columns ``run object_name user_id session_id x y z transform instance_id score``: the location in angstrom, the
         4x4 of the transformation row by row (its translation, in angstrom, is not added to the location), the instance
-        id (0 is none), the score (null in files without scores). The metadata key ``aiocopick`` holds, as JSON, the
-        version of each file, which `since` goes by.
+        id (0 is none, null where the file says so), the score (null where the file says so, and in files without
+        scores). The metadata key ``aiocopick`` holds, as JSON, the version of each file, which `since` goes by.
 
     Raises
     ------
@@ -120,8 +120,9 @@ async def _read(picks: AsyncPicks) -> pa.Table:
     columns = [pa.array([name] * count, type=pa.string()) for name in names.values()]
     columns += [pa.array(positions[:, axis]) for axis in range(3)]
     columns.append(pa.FixedSizeListArray.from_arrays(pa.array(transforms.reshape(-1)), 16))
-    columns.append(pa.array(await picks.instance_ids()))
-    # A point without a score in a file that has some is NaN in the array, and null here.
+    held = await picks._columns()
+    columns.append(pa.array(held.ids(), mask=held.are_null("instance_id")))
+    # Null in a file that has some scores is NaN in the array, and null here.
     columns.append(pa.nulls(count, pa.float64()) if scores is None else pa.array(scores, from_pandas=True))
     return pa.table([column.cast(field.type) for column, field in zip(columns, schema, strict=True)], schema=schema)
 
