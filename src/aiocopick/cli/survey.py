@@ -56,7 +56,7 @@ class Survey:
                 return
         counted = await held(run, self.kinds) if entities is None else entities
         self.entities.update(NOUN_OF[entity.kind] for entity in counted)
-        read = await run.picks() if entities is None else [item for item in entities if isinstance(item, AsyncPicks)]
+        read = [item for item in counted if isinstance(item, AsyncPicks)]
         for picks in read if "picks" in load else ():
             # A file that could not be read is among the errors already.
             with suppress(CopickError):

@@ -50,6 +50,7 @@ async def _tree(
     source: str, fields: dict[str, Any], uris: list[str] | None, runs: str | None, kinds: set[str] | None, as_json: bool
 ) -> int:
     import aiocopick
+    from aiocopick.tables.held import is_listed
 
     errors: dict[str, Exception] = {}
     async with aiocopick.open(source, **fields) as root:
@@ -58,7 +59,8 @@ async def _tree(
             async for run in found:
                 if run.error is not None:
                     errors[run.name] = run.error
-                    continue
+                    if not is_listed(run):
+                        continue
                 entities = await chosen.of_run(run)
                 if as_json:
                     print_json(_by_kind(run, entities))

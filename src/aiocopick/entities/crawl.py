@@ -189,14 +189,18 @@ class Crawl:
         """A run with its lists filled, or with its error."""
         item, found = answer
         run = self._root._run_of(item)
-        run.error = None
+        run.error, run._denied = None, {}
         if isinstance(found, CopickError):
             run.error = found
-        elif not found and self._names is not None and not await self._is_there(run):
+        elif not found and not found.denied and self._names is not None and not await self._is_there(run):
             run.error = NotFoundError(f"There is no run at {run.path}; check its name.", path=run.path)
         else:
             run._take(found, self._nouns, self._since, again=True)
             self._root._crawled(run)
+            if found.denied:
+                error = bare(list(found.denied.values()))
+                assert isinstance(error, CopickError)
+                run.error = error
         return run
 
     async def _is_there(self, run: AsyncRun) -> bool:
@@ -269,7 +273,7 @@ def _matches(item: Merged, name: str) -> bool:
 
 async def _load_all(runs: list[AsyncRun], kinds: frozenset[str]) -> None:
     """Read the files of runs that were listed; what cannot be read is their error."""
-    sound = [run for run in runs if run.error is None]
+    sound = [run for run in runs if run.error is None or run._denied]
     owners: list[AsyncRun] = []
     files: list[Any] = []
     for run in sound:
@@ -291,4 +295,4 @@ async def _load_all(runs: list[AsyncRun], kinds: frozenset[str]) -> None:
         if id(run) in failures:
             error = bare(failures[id(run)])
             assert isinstance(error, CopickError)
-            run.error = error
+            run.error = run.error or error

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -62,7 +62,17 @@ def closed(kinds: Iterable[str] | None) -> Nouns:
 class RunBase(MetadataMixin):
     """A run and the lists of its children."""
 
-    __slots__ = ("__weakref__", "_children", "_deep", "_lock", "_renewed", "error", "root", "skipped_layers")
+    __slots__ = (
+        "__weakref__",
+        "_children",
+        "_deep",
+        "_denied",
+        "_lock",
+        "_renewed",
+        "error",
+        "root",
+        "skipped_layers",
+    )
 
     parent_slot: ClassVar[str] = "root"
     _holds_others: ClassVar[bool] = True
@@ -74,6 +84,7 @@ class RunBase(MetadataMixin):
     """Layers that were left out when it was last listed, and why: what they hold of it is not seen."""
     _children: dict[str, Children[Any]]
     _deep: bool
+    _denied: Mapping[str | float, CopickError]
     _renewed: bool
     _lock: tuple[object, anyio.Lock] | None
 
@@ -81,6 +92,8 @@ class RunBase(MetadataMixin):
         self.error = None
         self.skipped_layers = {}
         self._children = {noun: Children() for noun in CHILDREN}
+        # Kinds, and voxel sizes, whose folder could not be listed when the run was.
+        self._denied = {}
         # Whether the voxel spacings know their tomograms, and these their features.
         self._deep = False
         # Whether the next listing asks layers that did not hold the run before.
@@ -120,6 +133,8 @@ class RunBase(MetadataMixin):
         """New entities of one noun, asked of the storage."""
         since = moment()
         found = await self._stack.list_run(self._everywhere(layers), frozenset({noun}))
+        if noun in found.denied:
+            raise found.denied[noun]
         self.skipped_layers = dict(found.skipped)
         items, make = _by_kind(found).get(NOUNS[noun], ()), partial(CHILDREN[noun]._found, self)
         if layers is not None:
@@ -163,11 +178,16 @@ class RunBase(MetadataMixin):
     def _take(self, found: Found[Placed], nouns: Nouns, since: int, *, again: bool = False) -> None:
         """Fill the lists that are not complete from a listing of these nouns; `again` those that are, too."""
         self.skipped_layers = dict(found.skipped)
+        self._denied = found.denied
         by_kind = _by_kind(found)
         for noun, cls in CHILDREN.items():
             children = self._children[noun]
             if (nouns is None or noun in nouns) and (again or not children.complete):
-                children.take(by_kind.get(NOUNS[noun], ()), partial(cls._found, self), since)
+                if noun in found.denied:
+                    # The next look asks again, and is told why.
+                    children.complete = False
+                else:
+                    children.take(by_kind.get(NOUNS[noun], ()), partial(cls._found, self), since)
         if nouns is None or "tomograms" in nouns:
             self._take_tomograms(by_kind, since, again)
 
@@ -178,10 +198,17 @@ class RunBase(MetadataMixin):
             by_size.setdefault(item.ref.voxel_size, []).append(item)
         spacings = self._children["voxel_spacings"].items
         for spacing in spacings:
-            if again or not spacing._tomograms.complete:
+            if spacing.ref.voxel_size in self._denied:
+                spacing._tomograms.complete = False
+            elif again or not spacing._tomograms.complete:
                 found = by_size.get(spacing.ref.voxel_size, ())
                 spacing._tomograms.take(found, partial(AsyncTomogram._found, spacing), since)
-        tomograms = [tomogram for spacing in spacings for tomogram in spacing._tomograms]
+        tomograms = [
+            tomogram
+            for spacing in spacings
+            if spacing.ref.voxel_size not in self._denied
+            for tomogram in spacing._tomograms
+        ]
         attach_features(tomograms, by_kind.get("features", ()), since, again=again)
         self._deep = True
 

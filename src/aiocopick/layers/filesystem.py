@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -14,12 +15,12 @@ from aiocopick.layers.blocks import Answer, cut, in_blocks
 from aiocopick.layers.codecs import decode, encode
 from aiocopick.layers.copying import copy_up, copying_key, without_parts
 from aiocopick.layers.flat import BLOCK, FEW, scan_ranges
-from aiocopick.layers.listing import entered, list_run
+from aiocopick.layers.listing import entered, list_readable, list_run
 from aiocopick.layout.listing import Listing, Located, parse_objects, parse_run, parse_runs
 from aiocopick.layout.paths import META, OBJECTS, RUNS, key_of, meta_key
 from aiocopick.layout.refs import RunRef, VoxelSpacingRef
 from aiocopick.storage import open_storage
-from aiocopick.storage.limits import gather, stream
+from aiocopick.storage.limits import gather, gather_results, stream
 from aiocopick.storage.scan import LAST
 from aiocopick.storage.settings import Settings
 
@@ -134,7 +135,15 @@ class FilesystemLayer:
 
     async def list_run(self, run: Located, nouns: Nouns = None) -> Listing:
         """What a run holds: one request where the storage collapses volumes, a bounded walk elsewhere."""
-        entries = await list_run(self.storage, run.key, nouns, limit=self.config.max_concurrency)
+        return await self._list_run(run, nouns)
+
+    async def _list_run(self, run: Located, nouns: Nouns, *, collapse: bool = True) -> Listing:
+        limit = self.config.max_concurrency
+        try:
+            entries = await list_run(self.storage, run.key, nouns, limit=limit, collapse=collapse)
+        except AccessDeniedError:
+            entries, denied = await list_readable(self.storage, run.key, nouns, limit=limit)
+            return replace(self._understood(run, entries), denied=denied)
         return self._understood(run, entries)
 
     def _understood(self, run: Located, entries: Sequence[Entry]) -> Listing:
@@ -191,8 +200,7 @@ class FilesystemLayer:
             return await self.list_run(run, nouns)
 
         async def walk(run: Located) -> Listing:
-            entries = await list_run(self.storage, run.key, nouns, limit=limit, collapse=False)
-            return self._understood(run, entries)
+            return await self._list_run(run, nouns, collapse=False)
 
         neighbours = list(runs)
         limit = self.config.max_concurrency
@@ -208,10 +216,15 @@ class FilesystemLayer:
 
     async def _list_block(self, nouns: Nouns, details: bool, runs: Sequence[Located]) -> list[Answer]:
         found = await self.storage.list_nested([run.key for run in runs], entered(nouns), details=details)
-        return [
+        answers: list[Answer] = [
             entries if isinstance(entries, CopickError) else self._understood(run, entries)
             for run, entries in zip(runs, found, strict=True)
         ]
+        denied = [index for index, answer in enumerate(answers) if isinstance(answer, AccessDeniedError)]
+        again = await gather_results(partial(self._list_run, nouns=nouns), [runs[index] for index in denied], limit=8)
+        for index, answer in zip(denied, again, strict=True):
+            answers[index] = answer
+        return answers
 
     async def find(self, ref: Ref) -> Located | None:
         """Where one entity is stored: one request."""

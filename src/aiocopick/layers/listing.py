@@ -6,9 +6,9 @@ from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from aiocopick.errors import CopickError
-from aiocopick.layout.paths import ANNOTATION_FOLDERS, SEGMENTATION_FOLDERS, VOXEL_SPACING
-from aiocopick.storage.limits import gather
+from aiocopick.errors import AccessDeniedError, CopickError
+from aiocopick.layout.paths import ANNOTATION_FOLDERS, SEGMENTATION_FOLDERS, VOXEL_SPACING, parse_voxel_spacing
+from aiocopick.storage.limits import gather, gather_results
 
 if TYPE_CHECKING:
     from aiocopick.layers.base import Nouns
@@ -64,6 +64,37 @@ async def list_run(storage: Storage, key: str, nouns: Nouns, *, limit: int, coll
     if isinstance(found, CopickError):
         raise found from found.__cause__
     return found
+
+
+async def list_readable(
+    storage: Storage, key: str, nouns: Nouns, *, limit: int
+) -> tuple[Sequence[Entry], dict[str | float, CopickError]]:
+    """Entries of a run in which a folder is denied, and what could not be listed for that: folder by folder.
+
+    Raises
+    ------
+    AccessDeniedError
+        The run itself is denied.
+    """
+    enter = entered(nouns)
+    entries: list[Entry] = []
+    folders: list[Entry] = []
+    for entry in await storage.list(key):
+        (folders if entry.is_prefix and enter(entry.name) else entries).append(entry)
+    denied: dict[str | float, CopickError] = {}
+    listings = await gather_results(storage.list, [folder.key for folder in folders], limit=limit)
+    for folder, listing in zip(folders, listings, strict=True):
+        if not isinstance(listing, CopickError):
+            entries += listing or [folder]
+            continue
+        if not isinstance(listing, AccessDeniedError):
+            raise listing
+        noun = next((noun for noun, names in FOLDERS_OF_NOUN.items() if folder.name in names), None)
+        size = parse_voxel_spacing(folder.name) if noun is None else None
+        if noun is not None or size is not None:
+            denied.setdefault(noun or size or 0.0, listing)
+        entries.append(folder)
+    return entries, denied
 
 
 _FOLDERS = frozenset(ANNOTATION_FOLDERS) | frozenset(SEGMENTATION_FOLDERS)

@@ -54,15 +54,25 @@ class Found(tuple[Item, ...], Generic[Item]):
         What was found.
     skipped : mapping of str to CopickError, optional
         Names of the layers that were left out, and why.
+    denied : mapping, optional
+        As of a :class:`~aiocopick.layout.listing.Listing`.
     """
 
     skipped: Mapping[str, CopickError] = MappingProxyType({})
+    denied: Mapping[str | float, CopickError] = MappingProxyType({})
 
-    def __new__(cls, items: Iterable[Item] = (), skipped: Mapping[str, CopickError] | None = None) -> Self:
+    def __new__(
+        cls,
+        items: Iterable[Item] = (),
+        skipped: Mapping[str, CopickError] | None = None,
+        denied: Mapping[str | float, CopickError] | None = None,
+    ) -> Self:
         """Make the tuple, and note what was left out."""
         found = super().__new__(cls, items)
         if skipped:
             found.skipped = dict(skipped)
+        if denied:
+            found.denied = dict(denied)
         return found
 
 

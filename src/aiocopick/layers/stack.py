@@ -226,23 +226,35 @@ class Stack:
         if failures and (len(failures) == len(answers) or self._on_layer_error == "raise"):
             raise failures[0][1]
         for layer, error in failures:
-            known = self.skipped.get(layer.name)
-            self.skipped[layer.name] = error
-            if known is None:
-                warnings.warn(f"Layer {layer.name!r} is left out: {error}", LayerSkippedWarning, stacklevel=2)
+            self._leave_out(layer, error)
         return [(layer, answer) for layer, answer in answers if not isinstance(answer, CopickError)]
+
+    def _leave_out(self, layer: Layer, error: CopickError) -> None:
+        known = self.skipped.get(layer.name)
+        self.skipped[layer.name] = error
+        if known is None:
+            warnings.warn(f"Layer {layer.name!r} is left out: {error}", LayerSkippedWarning, stacklevel=3)
 
     def _merged(self, answers: Sequence[tuple[Layer, Listing | CopickError]]) -> Found[Merged]:
         skipped = {layer.name: answer for layer, answer in answers if isinstance(answer, CopickError)}
-        return Found(merge(self._sound(answers)), skipped)
+        sound = self._sound(answers)
+        denied: dict[str | float, CopickError] = {}
+        for layer, listing in sound:
+            for what, error in listing.denied.items():
+                if self._on_layer_error == "raise" or all(what in other.denied for _, other in sound):
+                    denied.setdefault(what, error)
+                else:
+                    self._leave_out(layer, error)
+                    skipped.setdefault(layer.name, error)
+        return Found(merge(sound), skipped, denied)
 
     def _placed(self, answers: Sequence[tuple[Layer, Listing | CopickError]]) -> Found[Placed]:
         """As :meth:`_merged`; where there is only one layer, nothing needs to be said of it for each entity."""
         if not self.single:
             merged = self._merged(answers)
-            return Found(merged, merged.skipped)
+            return Found(merged, merged.skipped, merged.denied)
         found = self._sound(answers)
-        return Found(found[0][1].located if found else ())
+        return Found(found[0][1].located, denied=found[0][1].denied) if found else Found()
 
     async def _ask(self, question: Callable[[Source], Awaitable[Listing]], sources: Sequence[Source]) -> Found[Placed]:
         sources = _shown(sources)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import lru_cache, partial
 from typing import Any, NamedTuple, Protocol
 
-from aiocopick.errors import InvalidNameError
+from aiocopick.errors import CopickError, InvalidNameError
 from aiocopick.layout.paths import (
     ANNOTATION_FOLDERS,
     FEATURES,
@@ -99,11 +99,14 @@ class Listing:
     hidden : tuple of str
         Keys of hidden files beside entities, ``.meta`` aside: such as mark a volume that is being made. They make no
         listing another one.
+    denied : mapping
+        What could not be listed, and why: plural nouns, and sizes of voxel spacings whose volumes it is.
     """
 
     located: tuple[Located, ...] = ()
     skipped: tuple[str, ...] = ()
     hidden: tuple[str, ...] = field(default=(), compare=False)
+    denied: Mapping[str | float, CopickError] = field(default_factory=dict, compare=False)
 
 
 def parse_runs(entries: Iterable[ListedEntry]) -> Listing:

@@ -59,4 +59,5 @@ def _is_in_use() -> bool:
     """Return if there can be a configuration, without importing fsspec for projects on disk."""
     if "fsspec.config" in sys.modules or any(name.startswith("FSSPEC_") for name in os.environ):
         return True
-    return (Path.home() / ".config" / "fsspec").is_dir()
+    # False also for a home that may not be looked into.
+    return os.path.isdir(Path.home() / ".config" / "fsspec")

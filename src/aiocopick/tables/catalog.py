@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from aiocopick.entities.crawl import Crawl
 from aiocopick.errors import CopickError
 from aiocopick.storage.limits import stream
-from aiocopick.tables.held import held, stored_objects
+from aiocopick.tables.held import held, is_listed, stored_objects
 from aiocopick.tables.origin import warn_of_other_project
 from aiocopick.tables.rows import TableBuilder, row_of, rows_of, version_of
 from aiocopick.tables.schema import REF_COLUMNS, STATS_COLUMNS, catalog_columns, require_columns
@@ -108,10 +108,8 @@ async def _rows(
             yield _row(item), item
     async for run in found:
         row = _row(run)
-        if run.error is not None:
-            yield row | {"error": str(run.error)}, None
-        else:
-            yield row, None
+        yield row if run.error is None else row | {"error": str(run.error)}, None
+        if run.error is None or is_listed(run):
             for entity in await held(run, scope.nouns):
                 yield _row(entity), entity
         if progress is not None:

@@ -27,13 +27,15 @@ async def held(run: AsyncRun, nouns: Collection[str] | None = None) -> list[Asyn
     nouns : collection of str, optional
         Plural nouns; None means all of them.
     """
-    wanted = frozenset(NOUNS if nouns is None else nouns)
+    # What is denied is the error of the run already, if a crawl gave it.
+    denied = frozenset() if run.error is None else frozenset(run._denied)
+    wanted = frozenset(NOUNS if nouns is None else nouns) - denied
     found: list[AsyncEntity] = []
     if wanted & _BELOW_SPACINGS:
         for spacing in await run.voxel_spacings():
             if "voxel_spacings" in wanted:
                 found.append(spacing)
-            if not wanted & {"tomograms", "features"}:
+            if not wanted & {"tomograms", "features"} or spacing.voxel_size in denied:
                 continue
             for tomogram in await spacing.tomograms():
                 if "tomograms" in wanted:

@@ -12,7 +12,7 @@ from aiocopick.errors import CopickError, InvalidNameError, LayerError
 from aiocopick.layout.refs import NOUNS
 from aiocopick.layout.uris import parse_uri
 from aiocopick.storage.limits import stream
-from aiocopick.tables.held import NOUN_OF, held
+from aiocopick.tables.held import NOUN_OF, held, is_listed
 from aiocopick.tables.scope import Scope
 
 if TYPE_CHECKING:
@@ -169,10 +169,9 @@ class Selection:
                 yield entity
 
     async def _found(self, run: AsyncRun) -> list[Any]:
-        if run.error is None:
-            return await self.of_run(run)
-        self._note(run.name, run.error)
-        return []
+        if run.error is not None:
+            self._note(run.name, run.error)
+        return await self.of_run(run) if run.error is None or is_listed(run) else []
 
     async def of_run(self, run: AsyncRun) -> list[Any]:
         """The entities of a run that are selected."""

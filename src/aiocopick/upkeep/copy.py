@@ -144,6 +144,8 @@ async def _entities(
         if run.error is not None and not is_listed(run):
             report.errors[run.name] = str(run.error)
             continue
+        if run._denied and run.error is not None:
+            report.errors[run.name] = str(run.error)
         entities = await chosen.of_run(run)
         if entities or chosen.is_everything:
             yield run

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from aiocopick.entities import AsyncFilaments, AsyncPicks, AsyncTomogram, AsyncVolume, load
 from aiocopick.entities.files import AsyncFile
-from aiocopick.errors import CopickError, FormatError, NotFoundError
+from aiocopick.errors import AccessDeniedError, CopickError, FormatError, NotFoundError
+from aiocopick.layout.paths import OBJECTS
 from aiocopick.layout.refs import FeaturesRef
 from aiocopick.storage.limits import gather_results, stream
 from aiocopick.tables.held import held, is_listed, stored_objects
@@ -71,7 +72,7 @@ async def examine(
     if scope.nouns is None:
         findings += [finding for layer in root.layers async for finding in _meta(layer)]
         findings += [finding for layer in root.layers for finding in await leftovers(layer, scope)]
-        findings += await _volumes([place for item in await stored_objects(root) for place in _places(item)], None)
+        findings += await _objects(root)
     # Points are measured against the tomograms of their run.
     nouns = scope.nouns | {"tomograms"} if scope.nouns and scope.nouns & {"picks", "filaments"} else scope.nouns
 
@@ -91,6 +92,14 @@ async def examine(
     return sorted(findings, key=lambda finding: (finding.run or "", finding.path))
 
 
+async def _objects(root: AsyncRoot) -> list[Finding]:
+    try:
+        objects = await stored_objects(root)
+    except AccessDeniedError as error:
+        return [Finding(problem="unreadable folder", run=None, path=error.path or OBJECTS, detail=str(error))]
+    return await _volumes([place for item in objects for place in _places(item)], None)
+
+
 async def _meta(layer: Layer) -> AsyncIterator[Finding]:
     """The ``.meta`` file of the root, when it cannot be understood."""
     try:
@@ -105,7 +114,7 @@ async def _run(run: AsyncRun, nouns: frozenset[str] | None, chosen: Selection) -
     entities = await held(run, nouns)
     kinds = chosen.scope.kinds
     asked = [place for item in entities if item.kind in kinds and chosen.holds(item.ref) for place in _places(item)]
-    findings: list[Finding] = []
+    findings = [_finding("unreadable folder", run, error) for error in run._denied.values()]
     spacings = await run.voxel_spacings() if nouns is None or "voxel_spacings" in nouns else ()
     with_meta: list[Any] = (
         [place for item in (run, *spacings) for place in _places(item)] if not chosen.is_by_uri else []

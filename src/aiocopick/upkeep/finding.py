@@ -13,7 +13,7 @@ class Finding:
     Parameters
     ----------
     problem : str
-        ``"unreadable run"``, ``"unparsable name"``, ``"leftover temporary file"``, ``"broken file"``,
+        ``"unreadable run"``, ``"unreadable folder"``, ``"unparsable name"``, ``"leftover temporary file"``, ``"broken file"``,
         ``"broken metadata"``, ``"unfinished volume"``, ``"broken volume"``, ``"nonsense in metadata"``,
         ``"contradicting metadata"``, ``"missing level"``, ``"features without tomogram"``, ``"unknown object"``,
         ``"not finite"`` or ``"outside tomogram"``.

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from aiocopick.errors import CopickError
+from aiocopick.errors import AccessDeniedError, CopickError
 from aiocopick.layout.refs import FeaturesRef, RunRef
 from aiocopick.layout.uris import format_uri
 from aiocopick.upkeep.finding import Finding
@@ -30,7 +31,10 @@ async def unparsable_names(layer: Layer, scope: Scope) -> tuple[list[Finding], l
             )
 
     listing = await layer.list_runs()
-    objects = (await layer.list_objects()).skipped if scope.nouns is None else ()
+    objects: Sequence[str] = ()
+    # Objects that cannot be listed are reported when they are looked at.
+    with suppress(AccessDeniedError):
+        objects = (await layer.list_objects()).skipped if scope.nouns is None else ()
     findings = list(skipped(None, (*listing.skipped, *objects)))
     alone: list[tuple[FeaturesRef, str]] = []
     wanted = [run for run in listing.located if isinstance(run.ref, RunRef) and scope.holds_run(run.ref.run)]
