@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -19,7 +20,7 @@ def _title(name: str) -> str:
 
 def scoreboard(reporter: pytest.TerminalReporter) -> Iterator[str]:
     """The lines of the table, in the order of the rows; none when no row was run."""
-    lines: set[tuple[str, str, str, str]] = set()
+    lines: Counter[tuple[str, str, str, str]] = Counter()
     titles: dict[str, str] = {}
     for outcome, said in _OUTCOMES.items():
         for report in reporter.stats.get(outcome, ()):
@@ -32,8 +33,9 @@ def scoreboard(reporter: pytest.TerminalReporter) -> Iterator[str]:
             measured = known.get("measured", report.nodeid.rpartition("::")[2])
             if outcome == "skipped" and isinstance(report.longrepr, tuple):
                 measured = report.longrepr[2].removeprefix("Skipped: ")
-            lines.add((row, known.get("backend", ""), said, measured))
+            lines[(row, known.get("backend", ""), said, measured)] += 1
     for row in sorted(titles, key=lambda name: int(name[1:])):
         yield titles[row]
-        for _, backend, said, measured in sorted(line for line in lines if line[0] == row):
-            yield f"  {said:4}  {backend:9} {measured}"
+        for line in sorted(line for line in lines if line[0] == row):
+            _, backend, said, measured = line
+            yield f"  {said:4}  {backend:9} {measured}" + (f" ({lines[line]} tests)" if lines[line] > 1 else "")

@@ -1,78 +1,19 @@
-"""zarr's own tests of a store, on ours, and what ours promises beyond them."""
+"""Promises of our zarr store beyond zarr's own tests of a store, which the rows of reliability run."""
 
 from __future__ import annotations
 
-import functools
-import inspect
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from typing import Any
 
 import pytest
-import pytest_asyncio
 from zarr.core.buffer import Buffer, default_buffer_prototype
 from zarr.core.buffer.cpu import Buffer as CpuBuffer
-from zarr.testing.store import StoreTests
 
 from aiocopick.errors import InvalidNameError, ReadOnlyError
 from aiocopick.storage.zarr_store import StorageStore
 from tests.volumes.places import Place
 
-
-def mark_coroutines(cls: type[Any]) -> type[Any]:
-    """Mark inherited coroutines: zarr's tests rely on a mode that guesses."""
-    for name in dir(cls):
-        function = getattr(cls, name)
-        if name.startswith("test_") and inspect.iscoroutinefunction(function):
-            setattr(cls, name, pytest.mark.asyncio(_copy(function)))
-    return cls
-
-
-def _copy(function: Callable[..., Any]) -> Callable[..., Any]:
-    @functools.wraps(function)
-    async def copy(*args: Any, **kwargs: Any) -> Any:
-        return await function(*args, **kwargs)
-
-    return copy
-
-
 PREFIX = "ExperimentRuns/TS_1/VoxelSpacing10.000/wbp.zarr"
-
-
-@mark_coroutines
-class TestStore(StoreTests[StorageStore, Buffer]):
-    store_cls = StorageStore
-    buffer_cls = CpuBuffer
-
-    async def set(self, store: StorageStore, key: str, value: Buffer) -> None:
-        await store.storage.write(f"{PREFIX}/{key}", value.to_bytes())
-
-    async def get(self, store: StorageStore, key: str) -> Buffer:
-        return self.buffer_cls.from_bytes(await store.storage.read(f"{PREFIX}/{key}"))
-
-    @pytest.fixture
-    def store_kwargs(self, place: Place) -> dict[str, Any]:
-        return {"storage": place.storage(), "prefix": PREFIX}
-
-    @pytest_asyncio.fixture
-    async def store(self, open_kwargs: dict[str, Any]) -> AsyncIterator[StorageStore]:
-        store = await StorageStore.open(**open_kwargs)
-        yield store
-        await store.storage.aclose()
-
-    @pytest_asyncio.fixture
-    async def store_not_open(self, store_kwargs: dict[str, Any]) -> AsyncIterator[StorageStore]:
-        yield StorageStore(**store_kwargs)
-        await store_kwargs["storage"].aclose()
-
-    def test_store_repr(self, store: StorageStore) -> None:
-        assert repr(store) == f"StorageStore({store.url!r})"
-        assert store.url.endswith(PREFIX)
-
-    def test_store_supports_writes(self, store: StorageStore) -> None:
-        assert store.supports_writes
-
-    def test_store_supports_listing(self, store: StorageStore) -> None:
-        assert store.supports_listing
 
 
 def value(content: bytes = b"1234") -> Buffer:
