@@ -405,43 +405,6 @@ async def test_a_file_is_no_root(tmp_path: Path) -> None:
     await storage.aclose()
 
 
-def test_denied_is_denied(root: Path) -> None:
-    program = """
-        import asyncio, os, sys
-        from pathlib import Path
-        from aiocopick.errors import AccessDeniedError
-        from aiocopick.storage import open_storage
-        from aiocopick.storage.settings import Settings
-
-        async def main(root):
-            storage = open_storage(Settings(root=str(root)))
-            await storage.write("closed/a", b"1")
-            (root / "closed").chmod(0)
-            if os.geteuid() == 0:
-                # The superuser is never denied anything: go on as nobody.
-                os.seteuid(65534)
-            for operation in (
-                lambda: storage.list("closed"),
-                lambda: storage.read("closed/a"),
-                lambda: storage.exists("closed/a"),
-                lambda: storage.write("closed/b", b"2"),
-                lambda: storage.delete_many(["closed/a"]),
-            ):
-                try:
-                    await operation()
-                except AccessDeniedError as error:
-                    print(error.path == storage.path_of("closed") or "closed/" in error.path)
-            async with storage.read_many(["closed/a"]) as results:
-                print(isinstance((await anext(results))[1], AccessDeniedError))
-            os.seteuid(os.getuid())
-            (root / "closed").chmod(0o755)
-
-        asyncio.run(main(Path(sys.argv[1])))
-    """
-    root.parent.chmod(0o755)
-    assert run_child(program, str(root)).split() == ["True"] * 6
-
-
 @pytest.mark.asyncio
 async def test_pipes_and_directories_are_no_objects(storage: Storage, root: Path) -> None:
     await storage.write("a/b", b"1")

@@ -109,37 +109,6 @@ async def test_a_huge_shape_is_refused_before_memory_is_given(memory: Place) -> 
             await tomogram.to_dask()
 
 
-class Canary:
-    """Says so when it is unpickled."""
-
-    sung = False
-
-    def __reduce__(self) -> Any:
-        return (_sing, ())
-
-
-def _sing() -> int:
-    Canary.sung = True
-    return 0
-
-
-@pytest.mark.asyncio
-async def test_a_pickled_chunk_is_never_unpickled(memory: Place) -> None:
-    async with project(memory) as root:
-        tomogram = await tomogram_of(root)
-        await tomogram.from_numpy(noise(4, 4, 4), levels=1)
-        storage: Any = root._stack.layers[0].storage  # type: ignore[attr-defined]
-        original = json.loads(await storage.read(f"{KEY}/0/.zarray"))
-        chunk = numcodecs.Pickle().encode(np.array([Canary()], dtype=object))
-        for change in ({"compressor": {"id": "pickle"}}, {"dtype": "|O", "filters": [{"id": "pickle"}]}):
-            await storage.write(f"{KEY}/0/.zarray", json.dumps(original | change).encode())
-            await storage.write(f"{KEY}/0/0/0/0", chunk)
-            tomogram.refresh()
-            with pytest.raises(FormatError):
-                await tomogram.numpy()
-    assert not Canary.sung
-
-
 @pytest.mark.asyncio
 @pytest.mark.parametrize("zarr_format", [2, 3])
 async def test_broken_chunks_name_themselves(memory: Place, zarr_format: int) -> None:

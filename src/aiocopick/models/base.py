@@ -14,7 +14,8 @@ class Model(BaseModel):
     """A model of something in a file that other programs write, too: keys it does not know are kept."""
 
     # Between each model and pydantic's own class lies this one, so that `aiocopick.compat` can put copick's beside it.
-    model_config = ConfigDict(extra="allow")
+    # NaN and infinities in unknown keys are kept: pydantic would write them as null.
+    model_config = ConfigDict(extra="allow", ser_json_inf_nan="constants")
 
     @model_validator(mode="before")
     @classmethod

@@ -55,7 +55,7 @@ class CopickConfig(BaseModel):
     """
 
     # Unknown keys are other programs'. Inputs stay out of error messages: fs_args may be among them.
-    model_config = ConfigDict(extra="allow", hide_input_in_errors=True)
+    model_config = ConfigDict(extra="allow", hide_input_in_errors=True, ser_json_inf_nan="constants")
 
     name: str | None = "CoPick"
     description: str | None = "Let's CoPick!"
