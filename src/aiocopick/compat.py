@@ -14,11 +14,11 @@ from __future__ import annotations
 
 import os
 import sys
-from pathlib import Path
 from typing import Any
 
 from aiocopick import models, sync
 from aiocopick.formats.json_bytes import parse_json
+from aiocopick.models.file_sizes import read_config_bytes
 from aiocopick.sync.volume import Volume
 
 _NEEDED = "install one that can be used with: pip install --pre 'aiocopick[copick]'"
@@ -84,7 +84,7 @@ def from_string(data: str) -> Any:
 def from_file(path: str | os.PathLike[str]) -> Any:
     """As :func:`aiocopick.from_file`; what only copick understands is opened by copick."""
     name = os.fspath(path)
-    if os.path.isfile(name) and _is_copicks_own(Path(name).read_bytes()):
+    if os.path.isfile(name) and _is_copicks_own(read_config_bytes(name)):
         return _from_file(name)
     return sync.from_file(name)
 

@@ -15,6 +15,7 @@ from aiocopick.entities.root import AsyncRoot
 from aiocopick.errors import CopickError, FormatError, LayerError, NotFoundError
 from aiocopick.formats.json_bytes import parse_json
 from aiocopick.models.config import CopickConfig, CopickConfigFS, parse_config
+from aiocopick.models.file_sizes import read_config_bytes
 from aiocopick.models.protocols import check_protocols
 from aiocopick.storage import open_storage
 from aiocopick.storage.keys import display_url, parse_root
@@ -200,9 +201,9 @@ async def _read_config(source: Source, allow_protocols: Iterable[str], overrides
         return parse_config({**source, **overrides})
     text = os.fspath(source)
     if _is_local(text):
-        content = await in_thread(_read_local, text)
+        content = await in_thread(_read_local, text, overrides.get("max_file_bytes"))
     elif _path_of(text).endswith(".json"):
-        content = await _read_remote(text, overrides.get("fs_args"))
+        content = await _read_remote(text, overrides)
     else:
         content = None
     if content is None:
@@ -239,24 +240,20 @@ def _path_of(url: str) -> str:
     return url.partition("?")[0].rstrip("/")
 
 
-def _read_local(text: str) -> bytes | None:
+def _read_local(text: str, max_file_bytes: Any) -> bytes | None:
     """Content of a file; None for a directory, and for nothing at all unless it is named like a config."""
     path = Path(parse_root(text).location)
     if path.is_file():
-        if path.suffix != ".json" and path.stat().st_size > _LARGEST_CONFIG:
-            raise FormatError(f"{path} is a file, neither a project directory nor a config.", path=str(path))
-        return path.read_bytes()
+        return read_config_bytes(path, max_file_bytes)
     if path.suffix == ".json" and not path.is_dir():
         raise NotFoundError(f"There is no config at {path}; check the path.", path=str(path))
     return None
 
 
-_LARGEST_CONFIG = 16 * 1024 * 1024
-
-
-async def _read_remote(url: str, fs_args: Any) -> bytes:
+async def _read_remote(url: str, overrides: Mapping[str, Any]) -> bytes:
     folder, _, name = _path_of(url).rpartition("/")
-    storage = open_storage(CopickConfigFS(root=folder, fs_args=fs_args, read_only=True))
+    chosen = {option: overrides[option] for option in ("fs_args", "max_file_bytes") if option in overrides}
+    storage = open_storage(CopickConfigFS(root=folder, read_only=True, **chosen))
     try:
         return await storage.read(name)
     finally:

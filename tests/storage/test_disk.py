@@ -49,9 +49,9 @@ async def test_a_batch_is_one_hop(storage: Storage, monkeypatch: pytest.MonkeyPa
     hops: list[int] = []
     read_some = Disk.read_some
 
-    def counting(disk: Disk, items: list[Any], budget: int, use: Use[Any]) -> Some[Any]:
+    def counting(disk: Disk, items: list[Any], budget: int, use: Use[Any], most: Any) -> Some[Any]:
         hops.append(len(items))
-        return read_some(disk, items, budget, use)
+        return read_some(disk, items, budget, use, most)
 
     monkeypatch.setattr(Disk, "read_some", counting)
     async with storage.read_many(keys) as results:

@@ -10,9 +10,9 @@ from typing import Any
 from pydantic_core import PydanticSerializationError, from_json, to_json
 
 from aiocopick.errors import FormatError
+from aiocopick.models.file_sizes import LARGEST, check_archive
 
 _GZIP = b"\x1f\x8b\x08"
-_ZIP = b"PK\x03\x04"
 # Points that CoPick indents and that say nothing but zeros are packed 200 times as tight.
 _INFLATION = 256
 _INFLATED_ALWAYS = 1 << 20
@@ -29,17 +29,26 @@ _ALWAYS_ALLOWED = 10_000
 _SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
 
 
-def inflated(data: bytes, *, path: str) -> bytes:
+def inflated(data: bytes, *, path: str, most: int | None = None) -> bytes:
     """The bytes that a file holds, also where it was stored as gzip: stores hand it out so, whatever they say it is.
+
+    Parameters
+    ----------
+    data : bytes
+        The file.
+    path : str
+        Where it came from, for messages.
+    most : int, optional
+        Bytes that gzip may unfold to; by default 1 MiB and 256 times its size.
 
     Raises
     ------
     FormatError
-        It is gzip that is broken, or that would unfold far beyond its size.
+        It is gzip that is broken, or that would unfold to more than that.
     """
     if not data.startswith(_GZIP):
         return data
-    limit = _INFLATED_ALWAYS + _INFLATION * len(data)
+    limit = _INFLATED_ALWAYS + _INFLATION * len(data) if most is None else most
     unpack = zlib.decompressobj(wbits=31)
     try:
         content = unpack.decompress(data, limit)
@@ -50,6 +59,17 @@ def inflated(data: bytes, *, path: str) -> bytes:
     if not unpack.eof:
         raise FormatError(f"{path} is a broken gzip file: it is truncated.", path=path)
     return content
+
+
+def inflated_document(data: bytes, *, path: str) -> bytes:
+    """As :func:`inflated`, for a document that describes something: it unfolds to what one may be, or 16 times its size.
+
+    Raises
+    ------
+    FormatError
+        It is gzip that is broken, or that would unfold to more than that.
+    """
+    return inflated(data, path=path, most=max(LARGEST["metadata"], 16 * len(data)))
 
 
 def parse_json(data: bytes, *, path: str) -> Any:
@@ -73,11 +93,7 @@ def parse_json(data: bytes, *, path: str) -> Any:
         It is no JSON, nested too deeply, or made of more and smaller objects than any file of CoPick.
     """
     data = inflated(data, path=path)
-    if data.startswith(_ZIP):
-        raise FormatError(
-            f"{path} is a ZIP archive, not JSON; unpack it, or open a project in it as zip:// with the archive as 'fo'.",
-            path=path,
-        )
+    check_archive(data, path=path)
     if data.startswith(_BOM):
         data = data[len(_BOM) :]
     objects, lists = data.count(b"{"), data.count(b"[")

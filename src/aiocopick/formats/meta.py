@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from aiocopick.errors import FormatError
-from aiocopick.formats.json_bytes import dump_json, inflated, parse_json
+from aiocopick.formats.json_bytes import dump_json, inflated_document, parse_json
 
 _PLACEHOLDER = b"meta"
 
@@ -30,7 +30,7 @@ def decode_meta(data: bytes | None, *, path: str) -> dict[str, Any]:
     FormatError
         It is broken JSON, or JSON but no object.
     """
-    data = None if data is None else inflated(data, path=path)
+    data = None if data is None else inflated_document(data, path=path)
     if data is None or data.strip() in (b"", _PLACEHOLDER):
         return {}
     value = parse_json(data, path=path)

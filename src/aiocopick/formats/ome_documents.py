@@ -6,9 +6,8 @@ import json
 from typing import Any, NoReturn
 
 from aiocopick.errors import FormatError
-from aiocopick.formats.json_bytes import parse_json
+from aiocopick.formats.json_bytes import inflated_document, parse_json
 
-MAX_DOCUMENT_BYTES = 32 * 1024 * 1024
 """Zarr metadata is a few hundred bytes; consolidated metadata of a large hierarchy a few megabytes."""
 
 
@@ -28,11 +27,9 @@ def parse_document(data: bytes, *, path: str) -> dict[str, Any]:
     Raises
     ------
     FormatError
-        It is no JSON, no object, nested too deeply or larger than any metadata.
+        It is no JSON, no object or nested too deeply.
     """
-    if len(data) > MAX_DOCUMENT_BYTES:
-        refuse(path, f"zarr metadata of {len(data)} bytes; at most {MAX_DOCUMENT_BYTES} are read")
-    document = parse_json(data, path=path)
+    document = parse_json(inflated_document(data, path=path), path=path)
     if not isinstance(document, dict):
         refuse(path, f"zarr metadata is a JSON {type(document).__name__}, not an object")
     return document

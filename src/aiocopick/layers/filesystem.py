@@ -42,7 +42,9 @@ _DECODERS = 4
 _RUNS_OF_A_REQUEST = 64
 """Where one request lists many directories; the first run is seen when it is answered."""
 
-_STORAGE_OPTIONS = frozenset({"max_concurrency", "max_bytes_in_flight", "timeout", "retries", "read_only"})
+_STORAGE_OPTIONS = frozenset(
+    {"max_concurrency", "max_bytes_in_flight", "max_file_bytes", "timeout", "retries", "read_only"}
+)
 
 
 class FilesystemLayer:

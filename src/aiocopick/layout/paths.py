@@ -24,6 +24,7 @@ from aiocopick.layout.refs import (
     TomogramRef,
     VoxelSpacingRef,
 )
+from aiocopick.models.file_sizes import FileKind
 
 RUNS = "ExperimentRuns"
 OBJECTS = "Objects"
@@ -46,12 +47,25 @@ SEGMENTATION_FOLDERS: dict[str, str] = {
 }
 """Folders of a run that hold segmentations, and the type found there (binary ones share theirs with multilabel)."""
 
+_ZARR_DOCUMENTS = frozenset({"zarr.json", ".zarray", ".zattrs", ".zgroup", ".zmetadata"})
+_KIND_OF_FOLDER: dict[str, FileKind] = {"Picks": "picks", "Meshes": "meshes", "Filaments": "filaments"}
+
 _FOLDER_OF_KIND = {reference.kind: folder for folder, (reference, _) in ANNOTATION_FOLDERS.items()}
 _SUFFIX_OF_KIND = {reference.kind: suffix for reference, suffix in ANNOTATION_FOLDERS.values()}
 _FOLDER_OF_TYPE = {"multilabel": "Segmentations"} | {type_: folder for folder, type_ in SEGMENTATION_FOLDERS.items()}
 
 # float() would take more than CoPick ever writes: "1_0", "nan", "1e3", other scripts' digits.
 _SIZE = re.compile(r"[0-9]+(?:\.[0-9]*)?|\.[0-9]+")
+
+
+def file_kind(key: str) -> FileKind | None:
+    """The kind of a file as far as limits of its size go; None for chunks, and what is none of CoPick's."""
+    folder, _, name = key.rpartition("/")
+    if name == META or name in _ZARR_DOCUMENTS:
+        return "metadata"
+    if name.endswith((".json", ".glb")):
+        return _KIND_OF_FOLDER.get(folder.rpartition("/")[2]) if folder else "configs"
+    return None
 
 
 def run_key(name: str) -> str:

@@ -9,7 +9,6 @@ import json
 import os
 import weakref
 from collections.abc import Iterable, Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, SerializeAsAny, ValidationError, field_validator, model_validator
@@ -17,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, SerializeAsAny, ValidationErr
 from aiocopick.errors import FormatError, LayerError
 from aiocopick.forks import Lock
 from aiocopick.models.base import FIRST_ERROR
+from aiocopick.models.file_sizes import LARGEST, FileSizes, read_config_bytes
 from aiocopick.models.naming import require_clean
 from aiocopick.models.objects import PickableObject
 from aiocopick.models.protocols import check_protocols
@@ -88,7 +88,7 @@ class CopickConfig(BaseModel):
         FormatError
             The file names a protocol that is not allowed.
         """
-        document = json.loads(Path(filename).read_text(encoding="utf-8"))
+        document = json.loads(read_config_bytes(filename).decode())
         if isinstance(document, dict):
             check_protocols(document, allow_protocols, path=os.fspath(filename))
         return cls.model_validate(document)
@@ -133,6 +133,10 @@ class StorageOptions(BaseModel):
         How often a request is repeated.
     max_array_bytes : int
         The largest array that is read in one piece.
+    max_file_bytes : int or dict of str to int
+        The largest file that is read, for all kinds of files or by kind: ``"metadata"`` (``.meta`` and the documents of
+        zarr; 16 MiB), ``"picks"``, ``"filaments"``, ``"meshes"`` (2 GiB each), ``"configs"`` (16 MiB). Kinds that a dict
+        does not name keep their limits. What is larger, or does not end, is refused before it is in memory.
     zarr_format : {2, 3}
         What new volumes are written as.
     require_meta : bool
@@ -154,6 +158,7 @@ class StorageOptions(BaseModel):
     timeout: float = Field(default=60, gt=0)
     retries: int = Field(default=4, ge=0)
     max_array_bytes: int = Field(default=64 * GIB, ge=1)
+    max_file_bytes: FileSizes = Field(default_factory=lambda: dict(LARGEST))
     zarr_format: Literal[2, 3] = 2
     require_meta: bool = False
     follow_symlinks: bool = True

@@ -58,6 +58,10 @@ class AnswerError(Exception):
     """An answer that is not what was asked for. The text says what came instead; asking again does not help."""
 
 
+class TooLargeError(AnswerError):
+    """A file has more bytes than may be read of one of its kind."""
+
+
 def not_a_listing(what: str) -> AnswerError:
     """Return the error for an answer to a listing that does not list anything.
 

@@ -24,7 +24,7 @@ from aiocopick.storage.managed_reading import ManagedReading
 from aiocopick.storage.scan import UnfitError, follow
 from aiocopick.storage.settings import Settings
 
-_VIEWED = frozenset({"max_concurrency", "max_bytes_in_flight", "timeout", "retries", "read_only"})
+_VIEWED = frozenset({"max_concurrency", "max_bytes_in_flight", "max_file_bytes", "timeout", "retries", "read_only"})
 
 
 class ManagedStorage(ManagedListing, ManagedReading):

@@ -7,11 +7,13 @@ from dataclasses import replace
 from typing import TypeVar
 
 from aiocopick.errors import CopickError, NotFoundError
+from aiocopick.layout.paths import file_kind
+from aiocopick.models.file_sizes import largest
 from aiocopick.models.redaction import secrets_in_url
 from aiocopick.storage import loops
 from aiocopick.storage.backends.base import Backend
 from aiocopick.storage.base import Capabilities
-from aiocopick.storage.faults import MISSING, Fault, scrub, secrets_of, shows_secret
+from aiocopick.storage.faults import MISSING, Fault, TooLargeError, scrub, secrets_of, shows_secret
 from aiocopick.storage.keys import display_key, parse_root
 from aiocopick.storage.retries import Failure, attempt_until
 from aiocopick.storage.settings import Settings
@@ -143,12 +145,24 @@ class ManagedBase:
                 fault = Fault(NotFoundError, MISSING)
             else:
                 fault = replace(fault, reason=f"{fault.reason}, or set forbidden_is_absent=True if nothing is there")
+        if isinstance(failure.cause, TooLargeError) and (kind := file_kind(key)) is not None:
+            most = largest(kind, self._settings.max_file_bytes)
+            fault = replace(
+                fault,
+                reason=f"it is larger than the {most} bytes that max_file_bytes allows for {kind}; if that is what it "
+                f"should be, open the project with max_file_bytes={{{kind!r}: ...}}",
+            )
         reason = scrub(fault.reason, self._core.secrets)
         attempts = f" (after {failure.attempts} attempts)" if failure.attempts > 1 else ""
         error = fault.error(f"Cannot {verb} {path}: {reason}{attempts}", path=path)
         # A cause that shows a secret must not reach a traceback.
         error.__cause__ = None if shows_secret(failure.cause, self._core.secrets) else failure.cause
         return error
+
+    def _most(self, key: str) -> int | None:
+        """Bytes that may be read of a file; None where its kind has no limit."""
+        kind = file_kind(key)
+        return None if kind is None else largest(kind, self._settings.max_file_bytes)
 
     def _failed(self, verb: str, key: str, error: BaseException) -> CopickError:
         if isinstance(error, CopickError):

@@ -41,7 +41,8 @@ class ManagedReading(ManagedBase):
         connection = self._connection()
         expected = connection.expected(self._settings.max_bytes_in_flight)
         weight = expected if span is None or span[1] is None or span[0] < 0 else span[1] - span[0]
-        content = await self._run("read", key, lambda backend: backend.read(key, span), weight=weight)
+        most = self._most(key)
+        content = await self._run("read", key, lambda backend: backend.read(key, span, most), weight=weight)
         if span is None:
             connection.learn(len(content.data), self._settings.max_bytes_in_flight)
         self.stats.moved(read=len(content.data))
@@ -115,7 +116,7 @@ class ManagedReading(ManagedBase):
         self, use: Use[Value], items: Sequence[tuple[str, Range | None]], budget: int
     ) -> Sequence[Value | BaseException]:
         async def attempt(backend: Backend) -> Some[Value | BaseException]:
-            return await backend.read_some(items, budget, use)
+            return await backend.read_some(items, budget, use, self._most)
 
         results, size = await self._run("read", items[0][0], attempt, weight=budget, count=0)
         self.stats.counted("read", len(results))

@@ -20,7 +20,8 @@ class Settings:
         URL or path.
     fs_args : dict
         The user's arguments for the filesystem; they win over our tuning. Never shown.
-    read_only, max_concurrency, max_bytes_in_flight, timeout, retries, follow_symlinks, forbidden_is_absent, engine
+    read_only, max_concurrency, max_bytes_in_flight, max_file_bytes, timeout, retries, follow_symlinks, \
+    forbidden_is_absent, engine
         As in ``CopickConfigFS``.
     """
 
@@ -29,6 +30,7 @@ class Settings:
     read_only: bool = False
     max_concurrency: int = 64
     max_bytes_in_flight: int = 512 * MEBIBYTE
+    max_file_bytes: int | Mapping[Any, int] | None = None
     timeout: float = 60.0
     retries: int = 4
     follow_symlinks: bool = True

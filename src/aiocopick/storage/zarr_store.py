@@ -14,6 +14,8 @@ import numpy as np
 from zarr.abc.store import ByteRequest, OffsetByteRequest, RangeByteRequest, Store, SuffixByteRequest
 
 from aiocopick.errors import AlreadyExistsError, NotFoundError, ReadOnlyError
+from aiocopick.formats.json_bytes import inflated_document
+from aiocopick.layout.paths import file_kind
 from aiocopick.storage.keys import is_key
 from aiocopick.storage.limits import gather, stream
 
@@ -114,7 +116,11 @@ class StorageStore(Store):
         """The value of a key, or a part of it; None when there is none. One request."""
         prototype = prototype or _default_prototype()
         try:
-            return prototype.buffer.from_bytes(await self.storage.read(self._key(key), _range(byte_range)))
+            data = await self.storage.read(self._key(key), _range(byte_range))
+            if byte_range is None and file_kind(key) == "metadata":
+                # Stores may hold it as gzip, which zarr does not expect.
+                data = inflated_document(data, path=self.storage.path_of(self._key(key)))
+            return prototype.buffer.from_bytes(data)
         except NotFoundError:
             return None
 

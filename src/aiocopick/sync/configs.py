@@ -11,6 +11,7 @@ from aiocopick._version import __version__
 from aiocopick.errors import FormatError, NotFoundError
 from aiocopick.formats.json_bytes import parse_json
 from aiocopick.models.config import CopickConfig, CopickConfigFSSpec, parse_config
+from aiocopick.models.file_sizes import read_config_bytes
 from aiocopick.models.objects import PickableObject
 from aiocopick.models.protocols import check_protocols
 from aiocopick.models.redaction import redact_url
@@ -61,7 +62,7 @@ def read_file(path: str | os.PathLike[str], allow_protocols: Iterable[str] = ())
     """
     name = os.fspath(path)
     try:
-        content = Path(name).read_bytes()
+        content = read_config_bytes(name)
     except FileNotFoundError:
         shown = redact_url(name)
         raise NotFoundError(f"There is no configuration at {shown}; check the path.", path=shown) from None

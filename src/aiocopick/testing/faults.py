@@ -65,7 +65,8 @@ class FaultServer:
     - ``"reset"``: the connection is cut before an answer. ``"lost"``: after the request has had its effect.
     - ``"truncate"``: half of the body, then the connection is cut. ``"short"``: half of it, without saying how long
     it is. - ``"no-length"``: all of it, without saying how long it is. - ``"whole"``: all of it, whatever range was
-    asked for. - ``"stall"``: nothing, until the client gives up. ``"hang"``: the head and half of the body, and then
+    asked for. - ``"endless"``: spaces without an end, in chunks; ``"endless no-length"``: the same without them.
+    - ``"stall"``: nothing, until the client gives up. ``"hang"``: the head and half of the body, and then
     nothing. - ``"redirect URL"``: a redirect; ``"redirect URL 307"``: one with this status. - An :class:`Answer`, or a
     function from the :class:`Request` to one: that answer.
 
@@ -83,6 +84,8 @@ class FaultServer:
         What arrived.
     peak : int
         Most requests under way at a time.
+    poured : int
+        Bytes of endless answers.
     """
 
     def __init__(self, upstream: str | None = None, contents: Mapping[str, bytes] | None = None) -> None:
@@ -90,6 +93,7 @@ class FaultServer:
         self.contents = dict(contents or {})
         self.requests: list[Request] = []
         self.peak = 0
+        self.poured = 0
         self._in_flight = 0
         self._plans: dict[str, list[Action]] = {}
         self._always: Action | None = None
@@ -192,6 +196,8 @@ class FaultServer:
             return False
         if action == "stall":
             await asyncio.Event().wait()
+        if action == "endless":
+            await self._pour(writer, chunked=extra != "no-length")
         if action == "later":
             await asyncio.sleep(float(extra))
         if action.isdigit():
@@ -220,6 +226,19 @@ class FaultServer:
         writer.write(answer.head() + body)
         await writer.drain()
         return True
+
+    async def _pour(self, writer: asyncio.StreamWriter, *, chunked: bool) -> None:
+        """Answer until the client has enough, and is gone."""
+        headers = {"content-type": "application/json", "etag": '"1"', "x-goog-generation": "1"}
+        piece = b" " * 65536
+        if chunked:
+            headers["transfer-encoding"] = "chunked"
+            piece = b"10000\r\n" + piece + b"\r\n"
+        writer.write(Answer(200, headers).head(length=False))
+        while True:
+            writer.write(piece)
+            await writer.drain()
+            self.poured += len(piece)
 
     async def _honest(self, request: Request, *, ignore_range: bool) -> Answer:
         content = self.contents.get(request.path)

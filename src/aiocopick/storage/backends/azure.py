@@ -30,8 +30,10 @@ from aiocopick.storage.backends.bodies import (
     StatusError,
     beyond,
     check_encoding,
+    check_length,
     complete,
     header_map,
+    joined,
     range_header,
 )
 from aiocopick.storage.backends.objects import Listed, children_page, find_entry, root_entry
@@ -169,14 +171,17 @@ class AzureBackend(Backend):
         objects, prefixes, marker = names
         return children_page(self.root.prefix, prefix, objects, prefixes, delimiter, marker)
 
-    async def _get(self, client: Any, url: str, headers: dict[str, str]) -> tuple[int, dict[str, str], bytes]:
+    async def _get(
+        self, client: Any, url: str, headers: dict[str, str], most: int | None = None
+    ) -> tuple[int, dict[str, str], bytes]:
         headers = {"x-ms-version": client.api_version, "Accept": "application/xml", **headers}
         request = self._azure.HttpRequest("GET", url, headers=headers)
         async with await client._client._client.send_request(request, stream=True) as answer:
             found = header_map(answer.headers)
             if answer.status_code >= 300:
                 raise StatusError(answer.status_code, found.get("x-ms-error-code", ""), found)
-            return answer.status_code, found, await answer.read()
+            check_length(found, most)
+            return answer.status_code, found, await joined(answer.iter_raw(), most)
 
     async def stat(self, key: str) -> Entry:
         """One listing: it tells blobs from directories."""
@@ -187,7 +192,7 @@ class AzureBackend(Backend):
 
     # --- contents -----------------------------------------------------------------------------------------------------
 
-    async def read(self, key: str, span: Range | None) -> Content:
+    async def read(self, key: str, span: Range | None, most: int | None = None) -> Content:
         """One GET, checked for completeness; the properties before it when the range counts from the end.
 
         Through the client's pipeline, but not by its download, which repeats requests on its own, asks twice for an
@@ -211,14 +216,14 @@ class AzureBackend(Backend):
             # What the client signs: it knows no plain Range.
             headers["x-ms-range"] = range_header(span)
         try:
-            status, found, data = await self._get(blob, blob.url, headers)
+            status, found, data = await self._get(blob, blob.url, headers, most)
         except StatusError as error:
             if error.status == 416 and span is not None:
                 return Content(beyond(error.headers, span))
             if error.status == 412:
                 raise TruncatedError("it changed while it was read") from None
             raise
-        check_encoding(found, f"{self.root.url}/{key}")
+        check_encoding(found, f"{self.root.url}/{key}", span)
         return Content(complete(data, status, found, span), _version(found.get("etag")))
 
     async def write(self, key: str, data: Buffer, condition: Condition | None) -> str | None:

@@ -51,6 +51,9 @@ Value = TypeVar("Value")
 Use: TypeAlias = Callable[[str, Content], Value]
 """What becomes of a content under a key; it raises nothing."""
 
+Most: TypeAlias = Callable[[str], int | None]
+"""Bytes that may be read of a key; None if any number."""
+
 Some: TypeAlias = tuple[list[Value], int]
 """Results in the order of what was asked for, and how many bytes were read for them."""
 
@@ -141,15 +144,21 @@ class Backend(ABC):
         """The entry of an object or directory."""
 
     @abstractmethod
-    async def read(self, key: str, span: Range | None) -> Content:
-        """The content, or a part of it, complete or not at all."""
+    async def read(self, key: str, span: Range | None, most: int | None = None) -> Content:
+        """The content, or a part of it, complete or not at all.
+
+        Raises
+        ------
+        TooLargeError
+            It has more than `most` bytes; where the backend can see that, it is not in memory by then.
+        """
 
     async def read_some(
-        self, items: Sequence[tuple[str, Range | None]], budget: int, use: Use[Value]
+        self, items: Sequence[tuple[str, Range | None]], budget: int, use: Use[Value], most: Most
     ) -> Some[Value | BaseException]:
         """What `use` makes of the contents of the first items, at least of one, where they are read; and their bytes.
 
-        It may stop once they were `budget` bytes.
+        It may stop once they were `budget` bytes. `most` tells how many bytes a key may have, if that is limited.
         """
         raise NotImplementedError
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import AsyncIterable, Mapping
 from io import BytesIO
 from typing import TYPE_CHECKING
 
 from aiocopick.errors import StorageError
 from aiocopick.storage.base import Range
-from aiocopick.storage.faults import AnswerError, TruncatedError
+from aiocopick.storage.faults import AnswerError, TooLargeError, TruncatedError
 
 if TYPE_CHECKING:
     import aiohttp
@@ -44,16 +44,23 @@ def header_map(headers: Mapping[str, str]) -> dict[str, str]:
     return {name.lower(): value for name, value in headers.items()}
 
 
-def check_encoding(headers: Mapping[str, str], path: str) -> None:
-    """Refuse a body that was compressed on the way: its length says nothing, and it may be a bomb.
+def check_encoding(headers: Mapping[str, str], path: str, span: Range | None) -> None:
+    """Refuse a body that is compressed, except for a whole one as gzip: that is known by its first bytes, and unpacked
+    within bounds, where its content is understood.
 
     Raises
     ------
     StorageError
-        It was.
+        It is compressed in another way, or it is a part of something compressed.
     """
-    if headers.get("content-encoding", "identity") not in ("identity", ""):
-        raise StorageError(f"{path}: the server compresses what should come as it is stored", path=path)
+    encoding = headers.get("content-encoding", "").strip().lower()
+    if encoding in ("", "identity") or (encoding in ("gzip", "x-gzip") and span is None):
+        return
+    what = "a part of it" if encoding in ("gzip", "x-gzip") else "it"
+    raise StorageError(
+        f"{path}: the server sends {what} compressed (Content-Encoding: {encoding[:40]}), which cannot be read",
+        path=path,
+    )
 
 
 async def whole_body(answer: aiohttp.ClientResponse, most: int | None = None) -> bytes:
@@ -70,20 +77,47 @@ async def whole_body(answer: aiohttp.ClientResponse, most: int | None = None) ->
     ------
     aiohttp.ClientError
         The connection broke.
-    AnswerError
+    TooLargeError
         There are more bytes than `most`.
     """
-    if most is None and (answer.content_length or 0) < _LARGE:
-        return await answer.read()
-    body = BytesIO()
+    length = answer.content_length
     try:
-        async for piece in answer.content.iter_any():
-            body.write(piece)
-            if most is not None and body.tell() > most:
-                raise AnswerError(f"the answer has more than {most} bytes")
+        check_length(answer.headers, most)
+        # An answer that says its length has no more than that.
+        if length is not None and length < _LARGE:
+            return await answer.read()
+        return await joined(answer.content.iter_any(), most)
     except BaseException:
         answer.close()
         raise
+
+
+def check_length(headers: Mapping[str, str], most: int | None) -> None:
+    """Refuse a body that says by its length that it is larger than it may be.
+
+    Raises
+    ------
+    TooLargeError
+        It is.
+    """
+    length = headers.get("content-length", "")
+    if most is not None and length.isdecimal() and int(length) > most:
+        raise TooLargeError(f"the answer has {length} bytes, more than {most}")
+
+
+async def joined(pieces: AsyncIterable[bytes], most: int | None) -> bytes:
+    """Put the pieces of a body together, as long as there are no more bytes than `most`.
+
+    Raises
+    ------
+    TooLargeError
+        There are more.
+    """
+    body = BytesIO()
+    async for piece in pieces:
+        body.write(piece)
+        if most is not None and body.tell() > most:
+            raise TooLargeError(f"the answer has more than {most} bytes")
     # No copy is made: the buffer has been cut to size.
     return body.getvalue()
 

@@ -14,11 +14,12 @@ from typing import Any, TypeVar
 from aiocopick.errors import AccessDeniedError, StorageError
 from aiocopick.forks import Lock
 from aiocopick.storage.backends import durability
-from aiocopick.storage.backends.base import Condition, ConditionError, Content, Some, Use
+from aiocopick.storage.backends.base import Condition, ConditionError, Content, Most, Some, Use
 from aiocopick.storage.backends.disk_tree import DiskTree, etag_of
 from aiocopick.storage.backends.hops import raise_if_left
 from aiocopick.storage.backends.temporary import is_temporary, temporary_name
 from aiocopick.storage.base import Buffer, Range
+from aiocopick.storage.faults import TooLargeError
 
 try:
     import fcntl as _fcntl
@@ -61,7 +62,7 @@ class Disk(DiskTree):
 
     # --- contents -----------------------------------------------------------------------------------------------------
 
-    def read(self, key: str, span: Range | None) -> Content:
+    def read(self, key: str, span: Range | None, most: int | None = None) -> Content:
         """The content of a file, or a part of it, and its etag."""
         # Not blocking: opening a pipe for reading would wait for its writer.
         handle = os.open(self.path(key), os.O_RDONLY | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NONBLOCK", 0))
@@ -70,19 +71,21 @@ class Disk(DiskTree):
             if not stat.S_ISREG(status.st_mode):
                 raise IsADirectoryError(errno.EISDIR, "no regular file")
             start, stop = _bounds(span, status.st_size)
+            if most is not None and stop - start > most:
+                raise TooLargeError(f"it has {stop - start} bytes")
             return Content(_read_all(handle, start, stop - start), etag_of(status))
         finally:
             os.close(handle)
 
     def read_some(
-        self, items: list[tuple[str, Range | None]], budget: int, use: Use[Value]
+        self, items: list[tuple[str, Range | None]], budget: int, use: Use[Value], most: Most
     ) -> Some[Value | BaseException]:
         """What becomes of the first items, at least of one, until they were `budget` bytes."""
         results: list[Value | BaseException] = []
         held = 0
         for key, span in items:
             try:
-                content = self.read(key, span)
+                content = self.read(key, span, most(key))
             except Exception as error:
                 results.append(error)
                 continue

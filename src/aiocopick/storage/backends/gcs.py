@@ -107,6 +107,7 @@ class GCSBackend(Backend):
         headers: Mapping[str, str] | None = None,
         data: bytes | None = None,
         upload: bool = False,
+        most: int | None = None,
     ) -> tuple[int, dict[str, str], bytes]:
         import yarl
 
@@ -131,7 +132,7 @@ class GCSBackend(Backend):
             if answer.status >= 300:
                 body = await answer.content.read(_MOST_ERROR)
                 raise StatusError(answer.status, _reason(body) or answer.reason or "", found)
-            body = await whole_body(answer)
+            body = await whole_body(answer, most)
             if answer.status not in (204, 206) and "content-length" in found:
                 body = complete(body, 200, found, None)
             return answer.status, found, body
@@ -203,16 +204,18 @@ class GCSBackend(Backend):
 
     # --- contents -----------------------------------------------------------------------------------------------------
 
-    async def read(self, key: str, span: Range | None) -> Content:
+    async def read(self, key: str, span: Range | None, most: int | None = None) -> Content:
         """One GET, checked for completeness."""
         headers = {} if span is None else {"Range": range_header(span)}
         try:
-            status, found, body = await self._ask("GET", self._object(key), {"alt": "media"}, headers=headers)
+            status, found, body = await self._ask(
+                "GET", self._object(key), {"alt": "media"}, headers=headers, most=most
+            )
         except StatusError as error:
             if error.status == 416 and span is not None:
                 return Content(beyond(error.headers, span))
             raise
-        check_encoding(found, f"{self.root.url}/{key}")
+        check_encoding(found, f"{self.root.url}/{key}", span)
         body = complete(body, status, found, span)
         if "x-goog-generation" not in found:
             raise AnswerError(

@@ -16,10 +16,10 @@ import anyio
 import anyio.to_thread
 
 from aiocopick.errors import AccessDeniedError, NotFoundError, StorageError
-from aiocopick.storage.backends.base import Backend, Condition, Content, Page, Some, Use
+from aiocopick.storage.backends.base import Backend, Condition, Content, Most, Page, Some, Use
 from aiocopick.storage.backends.temporary import is_temporary, temporary_name
 from aiocopick.storage.base import Buffer, Capabilities, Entry, Range
-from aiocopick.storage.faults import DENIED, MISSING, Fault, common_fault
+from aiocopick.storage.faults import DENIED, MISSING, Fault, TooLargeError, common_fault
 from aiocopick.storage.keys import Root
 from aiocopick.storage.limits import in_thread_to_the_end
 from aiocopick.storage.settings import Settings, merge
@@ -70,6 +70,7 @@ class GenericBackend(Backend):
     async def connect(self) -> None:
         """Make the filesystem; those that connect at once do so in a thread."""
         import fsspec
+        from fsspec.spec import AbstractFileSystem
 
         self._threads = anyio.CapacityLimiter(self.parallel)
         protocol, url = self.root.protocol, self.root.url
@@ -94,6 +95,7 @@ class GenericBackend(Backend):
         reader = kind._cat_file if self._asynchronous or hasattr(kind, "_cat_file") else kind.cat_file
         # Some take a range without a word and give everything: those are not asked for one.
         self._ranges = "start" in inspect.signature(reader).parameters
+        self._opens = not self._asynchronous and reader is AbstractFileSystem.cat_file
         self._renames = _renames(kind, self._asynchronous)
         self._base = str(kind._strip_protocol(self.settings.root)).rstrip("/")
 
@@ -120,7 +122,9 @@ class GenericBackend(Backend):
         return await self._hop(lambda: getattr(self._filesystem, name)(*args, **kwargs), abandon=abandon)
 
     def _path(self, key: str) -> str:
-        return f"{self._base}/{key}" if key else self._base or self._filesystem.root_marker
+        # Archives have nothing above their names: with a slash before them, they list something else.
+        start = f"{self._base}/" if self._base else str(self._filesystem.root_marker)
+        return f"{start}{key}" if key else self._base or start
 
     # --- operations ---------------------------------------------------------------------------------------------------
 
@@ -149,38 +153,47 @@ class GenericBackend(Backend):
         """The entry of a file or directory."""
         return _entry(key, await self._call("info", self._path(key), abandon=True))
 
-    async def read(self, key: str, span: Range | None) -> Content:
+    async def read(self, key: str, span: Range | None, most: int | None = None) -> Content:
         """The content of a file, or a part of it."""
-        if span is None or not self._ranges:
-            data = await self._call("cat_file", self._path(key), abandon=True)
-            return Content(data if span is None else data[span[0] : span[1]])
-        return Content(await self._call("cat_file", self._path(key), start=span[0], end=span[1], abandon=True))
+        data = await self._call("cat_file", self._path(key), **self._part(span, most), abandon=True)
+        return Content(self._cut(data, span, most))
+
+    def _part(self, span: Range | None, most: int | None) -> dict[str, Any]:
+        """The arguments for a part of a file. Where a file is opened to be read, no more than may be read is asked for."""
+        if span is not None and self._ranges:
+            return {"start": span[0], "end": span[1]}
+        return {"start": 0, "end": most + 1} if span is None and self._opens and most is not None else {}
+
+    def _cut(self, data: bytes, span: Range | None, most: int | None) -> bytes:
+        if most is not None and len(data) > most:
+            raise TooLargeError(f"it has more than {most} bytes")
+        return data if span is None or self._ranges else data[span[0] : span[1]]
 
     async def read_some(
-        self, items: Sequence[tuple[str, Range | None]], budget: int, use: Use[Value]
+        self, items: Sequence[tuple[str, Range | None]], budget: int, use: Use[Value], most: Most
     ) -> Some[Value | BaseException]:
         """Several files in one hop; one by one where nothing blocks."""
         if self._asynchronous:
             try:
-                content = await self.read(*items[0])
+                content = await self.read(*items[0], most(items[0][0]))
             except Exception as error:
                 return [error], 0
             return [use(items[0][0], content)], len(content.data)
-        found: Some[Value | BaseException] = await self._hop(self._read_here, list(items), budget, use, abandon=True)
+        found: Some[Value | BaseException] = await self._hop(
+            self._read_here, list(items), budget, use, most, abandon=True
+        )
         return found
 
     def _read_here(
-        self, items: Sequence[tuple[str, Range | None]], budget: int, use: Use[Value]
+        self, items: Sequence[tuple[str, Range | None]], budget: int, use: Use[Value], most: Most
     ) -> Some[Value | BaseException]:
         results: list[Value | BaseException] = []
         held = 0
         for key, span in items:
             try:
-                if span is None or not self._ranges:
-                    data = self._filesystem.cat_file(self._path(key))
-                    data = data if span is None else data[span[0] : span[1]]
-                else:
-                    data = self._filesystem.cat_file(self._path(key), start=span[0], end=span[1])
+                limit = most(key)
+                data = self._filesystem.cat_file(self._path(key), **self._part(span, limit))
+                data = self._cut(data, span, limit)
             except Exception as error:
                 results.append(error)
                 continue

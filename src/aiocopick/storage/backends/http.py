@@ -183,7 +183,7 @@ class HTTPBackend(Backend):
         await self.list_page(key, None)
         return Entry(key, is_prefix=True)
 
-    async def read(self, key: str, span: Range | None) -> Content:
+    async def read(self, key: str, span: Range | None, most: int | None = None) -> Content:
         """One GET, checked for completeness."""
         headers = {} if span is None else {"Range": range_header(span)}
         try:
@@ -191,8 +191,8 @@ class HTTPBackend(Backend):
                 if urlsplit(str(answer.url)).path.endswith("/"):
                     raise IsADirectoryError(key)
                 found = header_map(answer.headers)
-                check_encoding(found, f"{self.root.url}/{key}")
-                body = await whole_body(answer)
+                check_encoding(found, f"{self.root.url}/{key}", span)
+                body = await whole_body(answer, most)
                 check_page(body, found, key)
                 return Content(complete(body, answer.status, found, span), _etag(answer))
         except StatusError as error:

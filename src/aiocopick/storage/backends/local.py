@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 
 import anyio
 
-from aiocopick.storage.backends.base import Backend, Condition, Content, Page, Some, Use, connections
+from aiocopick.storage.backends.base import Backend, Condition, Content, Most, Page, Some, Use, connections
 from aiocopick.storage.backends.disk import BusyError, Disk
 from aiocopick.storage.backends.hops import Hops
 from aiocopick.storage.base import Buffer, Capabilities, Entry, Range
@@ -109,15 +109,15 @@ class LocalBackend(Backend):
         """The entry of a file or directory."""
         return await self._look(self.disk.entry, key)
 
-    async def read(self, key: str, span: Range | None) -> Content:
+    async def read(self, key: str, span: Range | None, most: int | None = None) -> Content:
         """The content of a file, or a part of it."""
-        return await self._look(self.disk.read, key, span)
+        return await self._look(self.disk.read, key, span, most)
 
     async def read_some(
-        self, items: Sequence[tuple[str, Range | None]], budget: int, use: Use[Value]
+        self, items: Sequence[tuple[str, Range | None]], budget: int, use: Use[Value], most: Most
     ) -> Some[Value | BaseException]:
         """Several files in one hop."""
-        return await self._look(self.disk.read_some, list(items), budget, use)
+        return await self._look(self.disk.read_some, list(items), budget, use, most)
 
     async def write(self, key: str, data: Buffer, condition: Condition | None) -> str | None:
         """Write a temporary file beside the target and put it in its place."""

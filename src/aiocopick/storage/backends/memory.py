@@ -14,6 +14,7 @@ from anyio.lowlevel import checkpoint
 from aiocopick.forks import Lock
 from aiocopick.storage.backends.base import Backend, Condition, ConditionError, Content, Page
 from aiocopick.storage.base import Buffer, Capabilities, Entry, Range
+from aiocopick.storage.faults import TooLargeError
 from aiocopick.storage.keys import Root
 from aiocopick.storage.settings import Settings
 
@@ -85,7 +86,7 @@ class MemoryBackend(Backend):
                 return Entry(key, is_prefix=True)
         raise FileNotFoundError(key)
 
-    async def read(self, key: str, span: Range | None) -> Content:
+    async def read(self, key: str, span: Range | None, most: int | None = None) -> Content:
         """A copy of the content, or of a part of it."""
         await checkpoint()
         with _lock:
@@ -93,6 +94,8 @@ class MemoryBackend(Backend):
         if file is None:
             raise FileNotFoundError(key)
         content = file.getbuffer()
+        if most is not None and len(content) > most:
+            raise TooLargeError(f"it has {len(content)} bytes")
         if span is None:
             return Content(bytes(content), self._entry(key, file).etag)
         start, stop = span

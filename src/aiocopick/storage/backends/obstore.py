@@ -18,11 +18,12 @@ from urllib.parse import urlsplit
 from aiocopick._version import __version__
 from aiocopick.errors import StorageError, StorageTimeoutError
 from aiocopick.storage.backends.base import CONNECT_TIMEOUT, READ_TIMEOUT, Condition, Content
+from aiocopick.storage.backends.bodies import check_encoding
 from aiocopick.storage.backends.s3 import S3Backend
 from aiocopick.storage.backends.s3_errors import code_fault, s3_fault
 from aiocopick.storage.backends.sessions import Proxies
 from aiocopick.storage.base import Buffer, Range
-from aiocopick.storage.faults import AnswerError, Fault, TruncatedError
+from aiocopick.storage.faults import AnswerError, Fault, TooLargeError, TruncatedError
 from aiocopick.storage.limits import in_thread
 
 _NOWHERE = "http://127.0.0.1:0"
@@ -65,24 +66,28 @@ class ObstoreBackend(S3Backend):
         """What an exception of either client means, whatever the bucket."""
         return _fault(error, None)
 
-    async def read(self, key: str, span: Range | None) -> Content:
+    async def read(self, key: str, span: Range | None, most: int | None = None) -> Content:
         """One GetObject, checked for completeness."""
         if self._extra["get_object"] or self._proxied:
             # What s3fs was told to add to each request (a payer, a customer's key), obstore cannot.
-            return await super().read(key, span)
+            return await super().read(key, span, most)
         store = await self._reach()
         # A range for the whole as well: only then does obstore look at which part it was sent.
         options = {"range": _asked(span or (0, None))}
         try:
             answer = await self._obstore.get_async(store, self.absolute(key), options=options)
+            first, last = answer.range
+            if most is not None and last - first > most:
+                raise TooLargeError(f"it has {last - first} bytes")
             data = bytes(await answer.bytes_async())
         except Exception as error:
             text = str(error)
             # An empty object has no first byte; others may be refused in error.
             if _status(text) == 416 or _REFUSED.search(text):
-                return await super().read(key, span)
+                return await super().read(key, span, most)
             raise
-        first, last = answer.range
+        encoding = answer.attributes.get("Content-Encoding", "")
+        check_encoding({"content-encoding": encoding}, f"{self.root.url}/{key}", span)
         if len(data) != last - first:
             raise TruncatedError(f"{len(data)} of {last - first} bytes arrived")
         if span is None and (first, last) != (0, answer.meta["size"]):

@@ -25,7 +25,7 @@ from aiocopick.storage.backends.base import (
     close_sockets,
     connections,
 )
-from aiocopick.storage.backends.bodies import beyond, complete, range_header
+from aiocopick.storage.backends.bodies import beyond, check_encoding, check_length, complete, joined, range_header
 from aiocopick.storage.backends.objects import children_page, find_entry, root_entry
 from aiocopick.storage.backends.s3_direct import DirectReads
 from aiocopick.storage.backends.s3_errors import KeyFailure, s3_fault
@@ -36,6 +36,7 @@ from aiocopick.storage.faults import Fault
 from aiocopick.storage.limits import in_thread
 from aiocopick.storage.settings import Settings, merge
 
+_PIECE = 1024 * 1024
 _WRITE_ID = "aiocopick-write"
 _loading = Lock()
 
@@ -132,29 +133,33 @@ class S3Backend(Backend):
 
     # --- contents -----------------------------------------------------------------------------------------------------
 
-    async def read(self, key: str, span: Range | None) -> Content:
+    async def read(self, key: str, span: Range | None, most: int | None = None) -> Content:
         """One GetObject, checked for completeness."""
         name, part = self.absolute(key), None if span is None else range_header(span)
         try:
-            data, status, headers = await self._get_directly(name, part) or await self._get(name, part)
+            data, status, headers = await self._get_directly(name, part, most) or await self._get(name, part, most)
         except Exception as error:
             if span is not None and _code(error) == "InvalidRange":
                 return Content(beyond(_headers(error), span))
             raise
+        check_encoding(headers, f"{self.root.url}/{key}", span)
         data = complete(data, status, headers, span)
         self._check_version(headers.get("etag"))
         return Content(data, _bare(headers.get("etag")))
 
-    async def _get_directly(self, name: str, part: str | None) -> tuple[bytes, int, Mapping[str, str]] | None:
-        return await self._direct.get(name, part) if self._direct.ready else None
+    async def _get_directly(
+        self, name: str, part: str | None, most: int | None
+    ) -> tuple[bytes, int, Mapping[str, str]] | None:
+        return await self._direct.get(name, part, most) if self._direct.ready else None
 
-    async def _get(self, name: str, part: str | None) -> tuple[bytes, int, Mapping[str, str]]:
+    async def _get(self, name: str, part: str | None, most: int | None) -> tuple[bytes, int, Mapping[str, str]]:
         arguments = self._extra["get_object"] | ({} if part is None else {"Range": part})
         answer = await self._client.get_object(Bucket=self.root.container, Key=name, **arguments)
-        async with answer["Body"] as body:
-            data = await body.read()
-        await self._direct.learn(name)
         metadata = answer["ResponseMetadata"]
+        async with answer["Body"] as body:
+            check_length(metadata["HTTPHeaders"], most)
+            data = await joined(body.iter_chunks(_PIECE), most)
+        await self._direct.learn(name)
         return data, metadata["HTTPStatusCode"], metadata["HTTPHeaders"]
 
     async def write(self, key: str, data: Buffer, condition: Condition | None) -> str | None:

@@ -20,7 +20,7 @@ from contextvars import ContextVar
 from typing import Any
 from urllib.parse import quote, urlsplit
 
-from aiocopick.storage.backends.bodies import whole_body
+from aiocopick.storage.backends.bodies import check_length, whole_body
 
 _AUTHORIZATION = re.compile(
     r"AWS4-HMAC-SHA256 Credential=(?P<access>[^/\s]+)/(?P<date>\d{8})/(?P<region>[^/\s]+)/(?P<service>[^/\s]+)"
@@ -90,7 +90,9 @@ class DirectReads:
     async def _frozen(self) -> Any:
         return None if self._credentials is None else await self._credentials.get_frozen_credentials()
 
-    async def get(self, key: str, range_: str | None) -> tuple[bytes, int, Mapping[str, str]] | None:
+    async def get(
+        self, key: str, range_: str | None, most: int | None = None
+    ) -> tuple[bytes, int, Mapping[str, str]] | None:
         """Body, status and headers of the answer for one key.
 
         None when it is one that botocore has to look after; reads are its own again from then on.
@@ -107,7 +109,7 @@ class DirectReads:
         url, headers = form.request(key, range_, await self._frozen(), time.time())
         answer = await self._http.send(AWSPreparedRequest("GET", url, headers, None, True))
         if answer.status_code < 300:
-            return await _body(answer), answer.status_code, answer.headers
+            return await _body(answer, most), answer.status_code, answer.headers
         error = await _error(answer)
         if answer.status_code in _REDIRECTED or error.response["Error"].get("Code") in _OF_THE_SIGNATURE:
             self._form, self._usable = None, False
@@ -119,12 +121,13 @@ def _note(request: Any, **_: Any) -> None:
     _sent.set(request)
 
 
-async def _body(answer: Any) -> bytes:
+async def _body(answer: Any, most: int | None) -> bytes:
     import aiohttp
 
     # Sessions of aiobotocore may be of httpx as well.
     if isinstance(answer.raw, aiohttp.ClientResponse):
-        return await whole_body(answer.raw)
+        return await whole_body(answer.raw, most)
+    check_length(answer.headers, most)
     content: bytes = await answer.content
     return content
 

@@ -1,0 +1,94 @@
+"""Bytes that a file of each kind may have before it is read: an answer without an end must not fill the memory."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import Annotated, Literal, TypeAlias
+
+from pydantic import Field
+
+from aiocopick.errors import FormatError
+from aiocopick.models.redaction import redact_url
+
+FileKind: TypeAlias = Literal["metadata", "picks", "filaments", "meshes", "configs"]
+"""Kinds of files that have a limit: ``"metadata"`` is every ``.meta`` and what zarr says about its arrays."""
+
+FileSizes: TypeAlias = Annotated[int, Field(ge=1)] | dict[FileKind, Annotated[int, Field(ge=1)]]
+"""One number for all kinds, or numbers for some."""
+
+MIB = 1024 * 1024
+_ZIP = b"PK\x03\x04"
+
+# CoPick's indented points take 828 bytes each.
+LARGEST: dict[FileKind, int] = {
+    "metadata": 16 * MIB,
+    "picks": 2048 * MIB,
+    "filaments": 2048 * MIB,
+    "meshes": 2048 * MIB,
+    "configs": 16 * MIB,
+}
+"""What holds where nothing else is said."""
+
+
+def largest(kind: FileKind, chosen: int | Mapping[FileKind, int] | None) -> int:
+    """Bytes that a file of a kind may have.
+
+    Parameters
+    ----------
+    kind : str
+        Kind of file.
+    chosen : int or mapping, optional
+        The option ``max_file_bytes``; kinds that it does not name keep their defaults.
+    """
+    if isinstance(chosen, int):
+        return chosen
+    return (chosen or LARGEST).get(kind, LARGEST[kind])
+
+
+def check_archive(data: bytes, *, path: str) -> None:
+    """Refuse what begins as a ZIP archive does.
+
+    Raises
+    ------
+    FormatError
+        It does; the message says how a project in an archive is opened.
+    """
+    if data.startswith(_ZIP):
+        raise FormatError(
+            f"{path} is a ZIP archive, not JSON; unpack it, or open a project in it with root 'zip://' and fs_args "
+            f"{{'fo': {path!r}}}.",
+            path=path,
+        )
+
+
+def read_config_bytes(path: str | os.PathLike[str], chosen: int | Mapping[FileKind, int] | None = None) -> bytes:
+    """The content of a configuration file on disk; blocks.
+
+    Parameters
+    ----------
+    path : str or path
+        The file.
+    chosen : int or mapping, optional
+        The option ``max_file_bytes``.
+
+    Raises
+    ------
+    FormatError
+        It is larger than a configuration may be, or an archive.
+    """
+    most = largest("configs", chosen)
+    with open(path, "rb") as file:
+        content = file.read(most + 1)
+    shown = redact_url(os.fspath(path))
+    check_archive(content, path=shown)
+    if len(content) > most:
+        raise FormatError(
+            f"{shown} is larger than the {most} bytes that max_file_bytes allows for configs; if "
+            "that is what it should be, open it with max_file_bytes={'configs': ...}.",
+            path=shown,
+        )
+    return content
+
+
+__all__ = ["LARGEST", "FileKind", "FileSizes", "check_archive", "largest", "read_config_bytes"]
