@@ -269,7 +269,10 @@ async def test_a_lock_that_another_program_holds_is_waited_for_until_the_deadlin
         os.close(handle)
     await storage.write("locked/a", b"3", if_match=etag)
     assert await storage.read("locked/a") == b"3"
-    assert await storage.leftovers() == []
+    with anyio.fail_after(30):
+        # The last threads find only now that their callers have gone.
+        while await storage.leftovers():
+            await anyio.sleep(0.01)
 
 
 @pytest.mark.asyncio
