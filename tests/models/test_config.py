@@ -316,3 +316,24 @@ def test_an_empty_place_is_refused_by_its_name(config: dict[str, Any], field: st
         parse_config(config | {"pickable_objects": []})
     with pytest.raises(FormatError, match=r"root: .*empty"):
         parse_config({"config_type": "multilayer", "layers": [{"root": ""}]})
+
+
+@pytest.mark.parametrize("place", [{"root": "memory://x"}, {"overlay_root": "memory://x"}])
+def test_a_saved_config_says_what_its_file_said(place: dict[str, Any]) -> None:
+    given = {
+        "config_type": "filesystem",
+        "description": None,
+        "runs": None,
+        "theirs": None,
+        "nested": {"a": None},
+        "pickable_objects": [
+            {"name": "a", "is_particle": True},
+            {"name": "b", "is_particle": False, "label": None, "pdb_id": None, "theirs": None, "metadata": {"k": None}},
+        ],
+    } | place
+    config = parse_config(given)
+    assert json.loads(config.to_json()) == given
+    config.pickable_objects[0].metadata["k"] = 1
+    config.user_id = "someone"
+    given["pickable_objects"][0]["metadata"] = {"k": 1}  # type: ignore[index]
+    assert config.to_dict() == given | {"user_id": "someone"}

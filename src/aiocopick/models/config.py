@@ -96,14 +96,16 @@ class CopickConfig(BaseModel):
     def to_json(self, indent: int | None = 4) -> str:
         """The configuration as :func:`parse_config` reads it again, secrets included: it goes into the user's file.
 
-        Storage options appear when they were chosen; what is left at its default stays so for the next reader.
+        Keys that a file has, null and unknown ones included, are kept, and so are fields that were chosen; what is left at
+        its default stays so for the next reader.
         """
         return json.dumps(self.to_dict(), indent=indent)
 
     def to_dict(self) -> dict[str, Any]:
         """What :meth:`to_json` writes, as plain data."""
-        unchosen = set(StorageOptions.model_fields) - self.model_fields_set
-        return self.model_dump(mode="json", exclude=unchosen)
+        objects = {index: _untouched(item) for index, item in enumerate(self.pickable_objects)}
+        exclude: dict[str, Any] = dict.fromkeys(_untouched(self) - {"config_type", "pickable_objects"}, True)
+        return self.model_dump(mode="json", exclude=exclude | {"pickable_objects": objects})
 
     def display(self) -> dict[str, Any]:
         """The configuration as plain data that may be shown: no secret, no credentials in URLs."""
@@ -116,6 +118,16 @@ class CopickConfig(BaseModel):
                 yield name, redact(value, key=name or "")
             else:
                 yield name, value
+
+
+def _untouched(model: BaseModel) -> set[str]:
+    """Fields that nobody gave and that are as they were made; a default that was changed in its place is not."""
+    return {
+        name
+        for name, field in type(model).model_fields.items()
+        if name not in model.model_fields_set
+        and getattr(model, name) == field.get_default(call_default_factory=True, validated_data={})
+    }
 
 
 class StorageOptions(BaseModel):
