@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-_FILE = re.compile(r"tests/reliability/(test_r(\d\d)_\w+\.py)::")
+_FILE = re.compile(r"tests/reliability/(test_(?:r(\d\d)|copick)_\w+\.py)::")
 _OUTCOMES = {"passed": "pass", "failed": "FAIL", "error": "FAIL", "skipped": "skip"}
 
 
@@ -27,7 +27,7 @@ def scoreboard(reporter: pytest.TerminalReporter) -> Iterator[str]:
             match = _FILE.search(report.nodeid)
             if match is None or (outcome == "passed" and report.when != "call"):
                 continue
-            row = f"R{int(match.group(2))}"
+            row = f"R{int(match.group(2) or 99)}"
             titles.setdefault(row, _title(match.group(1)))
             known = dict(report.user_properties)
             measured = known.get("measured", report.nodeid.rpartition("::")[2])

@@ -106,7 +106,15 @@ def writers() -> str:
     write()
     roots = [open_root() for _ in range(10)]
 
+    failed: list[str] = []
+
     def add(number: int) -> None:
+        try:
+            _add(number)
+        except Exception as error:
+            failed.append(type(error).__name__)
+
+    def _add(number: int) -> None:
         picks = only_picks(roots[number])
         picks.load()
         picks.points = [*picks.points, point(10 + number)]
@@ -114,8 +122,11 @@ def writers() -> str:
 
     with ThreadPoolExecutor(10) as pool:
         list(pool.map(add, range(10)))
-    kept = [item.location.x for item in only_picks(open_root()).points if item.location.x >= 10]
-    return f"{len(kept)} of 10 kept"
+    try:
+        kept = [item.location.x for item in only_picks(open_root()).load().points if item.location.x >= 10]
+    except Exception as error:
+        return f"the file is broken in the end: {type(error).__name__}; errors of writers: {sorted(set(failed))}"
+    return f"{len(kept)} of 10 kept, errors of writers: {sorted(set(failed))}"
 
 
 def killed() -> str:
