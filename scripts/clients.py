@@ -65,9 +65,13 @@ SETTINGS = {"BACKEND": "local", "COPICK_TEST_ZARR_FORMAT": "v2", "QT_QPA_PLATFOR
 
 # Differences that are meant: what the failure says, and why. The first that fits counts.
 REASONS = (
-    (r"_assert_v3_group|zarr_format == 3|zarr\.json|assert 2 == 3", "volumes are zarr 2 unless `zarr_format` says 3"),
-    (r"DepositError|deposit", "`copick deposit` links files of copick's own classes of file systems only"),
-    (r"CopickRootFS'? == 'CopickRootFSSpec|CopickRootFSSpec", "asks for the name of copick's class"),
+    (
+        r"_assert_v3_group|zarr_format == 3|test_typed_proxy_supports_head_and_ranges",
+        "volumes are zarr 2 unless `zarr_format` says 3",
+    ),
+    (r"DepositError|^test_deposit::", "`copick deposit` links files of copick's own classes of file systems only"),
+    (r"identity_rejects\[.*scores must be finite", "NaN is taken for a score that is not known: null in the file"),
+    (r"'CopickRootFS' == 'CopickRootFSSpec'", "asks for the name of copick's class"),
 )
 
 
