@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import os
 import signal
 import subprocess
@@ -18,6 +20,8 @@ import aiocopick
 from aiocopick.entities import AsyncRoot
 from aiocopick.errors import ReadOnlyError
 from aiocopick.sample import sample_config, write_sample
+from aiocopick.storage import Storage
+from aiocopick.testing import WrappedStorage
 from aiocopick.upkeep import copy
 from tests.servers.s3 import MotoServer
 
@@ -134,17 +138,17 @@ async def test_what_is_different_is_replaced_only_when_asked(sample: AsyncRoot, 
 
 
 @pytest.mark.asyncio
-async def test_files_of_one_size_are_compared_when_asked(sample: AsyncRoot) -> None:
+async def test_files_of_one_size_are_compared_unless_told_otherwise(sample: AsyncRoot) -> None:
     async with empty_project() as target:
         await copy(sample, target, "ribosome:curator", runs="TS_001")
         original = await storage_of(sample).read(PICKS)
         changed = original.replace(b"1", b"2")
         await storage_of(target).write(PICKS, changed)
-        trusting = await copy(sample, target, "ribosome:curator", runs="TS_001")
+        trusting = await copy(sample, target, "ribosome:curator", runs="TS_001", checksum=False)
         assert trusting.errors == {}
-        suspicious = await copy(sample, target, "ribosome:curator", runs="TS_001", checksum=True)
+        suspicious = await copy(sample, target, "ribosome:curator", runs="TS_001")
         assert len(suspicious.errors) == 1
-        await copy(sample, target, "ribosome:curator", runs="TS_001", checksum=True, overwrite=True)
+        await copy(sample, target, "ribosome:curator", runs="TS_001", overwrite=True)
         assert await storage_of(target).read(PICKS) == original
 
 
@@ -269,3 +273,73 @@ async def test_a_killed_copy_goes_on_where_it_was(tmp_path: Path) -> None:
             assert report.files + report.skipped == total
             assert 0 < report.skipped < total
             assert without_root_meta(await contents(target)) == without_root_meta(await contents(source))
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("key", [PICKS, f"{TOMOGRAM}/0/0/0/0", "ExperimentRuns/TS_001/.meta"])
+async def test_what_changed_with_an_older_time_is_copied(tmp_path: Path, key: str) -> None:
+    async with aiocopick.open(tmp_path / "one") as source, aiocopick.open(tmp_path / "two") as target:
+        await write_sample(source, runs=1)
+        assert (await copy(source, target)).errors == {}
+        changed = tmp_path / "one" / key
+        content = changed.read_bytes()
+        changed.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+        os.utime(changed, (1, 1))
+        assert len((await copy(source, target)).errors) == 1
+        assert (await copy(source, target, checksum=False)).errors == {}
+        assert (tmp_path / "two" / key).read_bytes() == content
+        report = await copy(source, target, overwrite=True)
+        assert report.errors == {}
+        assert (tmp_path / "two" / key).read_bytes() == changed.read_bytes()
+
+
+class Appearing(WrappedStorage):
+    """A storage in which another program writes files just before they are written."""
+
+    def __init__(self, inner: Storage, contents: dict[str, bytes]) -> None:
+        super().__init__(inner)
+        self.contents = contents
+
+    async def write(self, key: str, data: Any, *, if_match: str | None = None, create: bool = False) -> str | None:
+        if key in self.contents:
+            await self.inner.write(key, self.contents.pop(key))
+        return await self.inner.write(key, data, if_match=if_match, create=create)
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("key", [PICKS, f"{TOMOGRAM}/.zattrs", f"{TOMOGRAM}/0/0/0/0", "ExperimentRuns/TS_001/.meta"])
+@pytest.mark.parametrize("kind", ["memory", "local", "s3"])
+async def test_what_appears_after_the_look_is_not_replaced(
+    sample: AsyncRoot, s3_target: AsyncRoot, tmp_path: Path, key: str, kind: str
+) -> None:
+    if kind == "s3":
+        opened: Any = contextlib.nullcontext(s3_target)
+    else:
+        opened = empty_project() if kind == "memory" else aiocopick.open(tmp_path / "target")
+    async with opened as target:
+        layer: Any = target.layer
+        layer.storage = Appearing(layer.storage, {key: b"of another program"})
+        report = await copy(sample, target, runs="TS_001")
+        assert len(report.errors) == 1
+        assert "different" in next(iter(report.errors.values()))
+        assert await layer.storage.read(key) == b"of another program"
+        # With overwrite it may be replaced, and what is the same is no error.
+        layer.storage.contents[key] = b"of another program"
+        assert (await copy(sample, target, runs="TS_001", overwrite=True)).errors == {}
+        original = await storage_of(sample).read(key)
+        assert await layer.storage.read(key) == original
+        await layer.storage.delete_many([key])
+        layer.storage.contents[key] = original
+        report = await copy(sample, target, runs="TS_001")
+        assert (report.files, report.errors) == (0, {})
+
+
+@pytest.mark.asyncio
+async def test_two_copies_at_once_leave_one_whole_project(sample: AsyncRoot, s3_target: AsyncRoot) -> None:
+    twin = AsyncRoot(s3_target.config)
+    reports = await asyncio.gather(copy(sample, s3_target), copy(sample, twin))
+    for report in reports:
+        assert all("being written" in message for message in report.errors.values())
+    assert (await copy(sample, s3_target)).errors == {}
+    assert without_root_meta(await contents(s3_target)) == without_root_meta(await contents(sample))
+    await twin.aclose()

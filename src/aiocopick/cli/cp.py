@@ -31,8 +31,12 @@ def cp(
     kinds: Kinds = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace what is different in the target.")] = False,
     checksum: Annotated[
-        bool, typer.Option("--checksum", help="Compare the contents of files of equal size, rather than their times.")
-    ] = False,
+        bool,
+        typer.Option(
+            "--checksum/--no-checksum",
+            help="Compare the contents of files of equal size where no store has checksums, rather than their times.",
+        ),
+    ] = True,
     dry_run: DryRun = False,
     as_json: AsJson = False,
     fs_args: FsArgs = None,

@@ -185,6 +185,14 @@ async def create_volume(
             raise taken(existing)
         return await existing._writable_twin(), False
     entity = cls._of(parent, ref)
-    entity._stored_in(Source(writer, await writer.create(ref)))
-    entity._created()
+    try:
+        located = await writer.create(ref)
+    except AlreadyExistsError:
+        # Another writer was faster.
+        entity._stored_in(Source(writer, writer.locate(ref)))
+        if not exist_ok:
+            raise taken(entity) from None
+        return children.put(entity), False
+    entity._stored_in(Source(writer, located))
+    entity._created(getattr(writer, "bare_groups", {}).pop(located.key, None))
     return children.put(entity), True

@@ -7,7 +7,7 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from aiocopick.entities.base import AsyncEntity
-from aiocopick.errors import FormatError
+from aiocopick.errors import AlreadyExistsError, FormatError
 from aiocopick.layers.base import Source
 from aiocopick.layers.codecs import decode_here
 from aiocopick.layout.paths import meta_key
@@ -17,7 +17,10 @@ from aiocopick.storage.limits import in_thread
 class MetadataMixin(AsyncEntity):
     """Verbs of entities that have a ``.meta`` file."""
 
-    __slots__ = ()
+    __slots__ = ("_known_meta",)
+
+    _known_meta: dict[str, Any]
+    """What the ``.meta`` file said when it was read or written last: what differs from it was changed here."""
 
     async def load_meta(self) -> Any:
         """Read the ``.meta`` file: one request per layer that may have one.
@@ -35,19 +38,30 @@ class MetadataMixin(AsyncEntity):
         """
         content = await self._stack.load_meta(self._places())
         self._meta = self._understood(content)
+        self._known_meta = self._meta.model_dump(mode="json")
         return self._meta
 
     async def store_meta(self) -> None:
         """Write :attr:`meta` to the ``.meta`` file; keys that other programs put there are kept.
 
+        Only values that were changed since the file was read are written, so that writers of different keys keep each
+        other's values: one request to read the file, one to write it, and again when another writer was faster.
+
         Raises
+        ------
+        ConflictError
+            Others were faster until the ``timeout`` of the configuration.
         ------
         ReadOnlyError
             No layer can be written to.
         """
         target = self._stack.target(self.ref, self._places())
-        content = await target.layer.load_meta(target.located)
-        await target.layer.save_meta(target.located, content | self.meta.model_dump(mode="json"))
+        whole = self.meta.model_dump(mode="json")
+        known, names = getattr(self, "_known_meta", {}), self._make_meta().model_dump(mode="json")
+        changed = names | {key: value for key, value in whole.items() if key not in known or known[key] != value}
+        # A file that is missing in this layer does not hold what was read in another one.
+        await target.layer.update_meta(target.located, lambda content: content | (changed if content else whole))
+        self._known_meta = whole
         self._stored_in(target)
 
     async def _store_metadata(self) -> None:
@@ -59,8 +73,22 @@ class MetadataMixin(AsyncEntity):
         return await in_thread(read_metadata, path, fs)
 
     async def _create(self) -> None:
+        """Make it.
+
+        Raises
+        ------
+        AlreadyExistsError
+            Another writer was faster.
+        """
         writer = self._stack.writer()
-        self._stored_in(Source(writer, await writer.create(self.ref, self.meta.model_dump(mode="json"))))
+        content = self.meta.model_dump(mode="json")
+        try:
+            located = await writer.create(self.ref, content)
+        except AlreadyExistsError:
+            self._stored_in(Source(writer, writer.locate(self.ref)))
+            raise
+        self._known_meta = content
+        self._stored_in(Source(writer, located))
 
     def _understood(self, content: dict[str, Any]) -> BaseModel:
         names: BaseModel = self._make_meta()

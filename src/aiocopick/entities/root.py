@@ -12,6 +12,7 @@ from aiocopick.entities.flight import alone
 from aiocopick.entities.lists import moment, taken
 from aiocopick.entities.root_objects import ObjectVerbs, name_of
 from aiocopick.entities.run import AsyncRun
+from aiocopick.errors import AlreadyExistsError
 from aiocopick.layers.stacking import stack_of
 from aiocopick.layout.names import check_run_name
 from aiocopick.layout.refs import NOUNS, RunRef
@@ -200,8 +201,15 @@ class AsyncRoot(ObjectVerbs):
                 raise taken(run)
             return run
         run = AsyncRun(self, CopickRunMeta(name=name, **kwargs))
-        await run._create()
-        run._know_empty()
+        try:
+            await run._create()
+        except AlreadyExistsError:
+            # Another writer was faster.
+            run = AsyncRun._of(self, run.ref, run._sources)
+            if not exist_ok:
+                raise taken(run) from None
+        else:
+            run._know_empty()
         run = self._named_runs[run.ref] = self._runs.put(run)
         return run
 
@@ -242,7 +250,8 @@ class AsyncRoot(ObjectVerbs):
         writer = self._stack.writer()
         if content is None:
             content = {name: getattr(self.config, name) for name in ("name", "description", "version")}
-        await writer.save_meta(None, await writer.load_meta(None) | dict(content))
+        changes = dict(content)
+        await writer.update_meta(None, lambda known: known | changes)
 
     # --- everything ---------------------------------------------------------------------------------------------------
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from aiocopick.entities.run_annotations import AnnotationVerbs
 from aiocopick.entities.run_volumes import VolumeVerbs
+from aiocopick.errors import AlreadyExistsError
 from aiocopick.layout.refs import RunRef
 from aiocopick.models.metadata import CopickRunMeta
 
@@ -78,7 +80,8 @@ class AsyncRun(AnnotationVerbs, VolumeVerbs):
         if found is not None:
             self._sources = found.sources
         elif create:
-            await self._create()
+            with suppress(AlreadyExistsError):
+                await self._create()
         return found is not None or create
 
     async def delete(self) -> None:

@@ -12,6 +12,7 @@ from aiocopick.entities.lists import Children, create_volume, select, taken
 from aiocopick.entities.run_base import RunBase
 from aiocopick.entities.segmentation import AsyncSegmentation
 from aiocopick.entities.voxel_spacing import AsyncVoxelSpacing
+from aiocopick.errors import AlreadyExistsError
 from aiocopick.layout.names import check_segmentation_name, clean_name
 from aiocopick.layout.refs import SegmentationRef, VoxelSpacingRef
 
@@ -86,8 +87,15 @@ class VolumeVerbs(RunBase):
             return spacing
         spacing = AsyncVoxelSpacing._of(self, ref)
         spacing._extend_meta(kwargs)
-        await spacing._create()
-        spacing._tomograms.complete = True
+        try:
+            await spacing._create()
+        except AlreadyExistsError:
+            # Another writer was faster.
+            spacing = AsyncVoxelSpacing._of(self, ref, spacing._sources)
+            if not exist_ok:
+                raise taken(spacing) from None
+        else:
+            spacing._tomograms.complete = True
         self._stored_here(spacing)
         children: Children[AsyncVoxelSpacing] = self._children["voxel_spacings"]
         return children.put(spacing)

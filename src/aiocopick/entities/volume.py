@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import nullcontext
 from math import isfinite
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -22,7 +21,7 @@ from aiocopick.formats.ome import MAX_LEVELS
 from aiocopick.formats.ome_writing import axis_names
 from aiocopick.formats.pyramid import Downsample, Factors
 from aiocopick.formats.whole_number import whole_number
-from aiocopick.layers.copying import unfinished
+from aiocopick.layers.copying import writing
 
 if TYPE_CHECKING:
     from zarr import AsyncArray
@@ -44,7 +43,8 @@ class AsyncVolume(AsyncEntity):
     __slots__ = ("_empty", "_volume")
 
     _volume: tuple[Any, VolumeState] | None
-    _empty: bool
+    _empty: str | None
+    """Version of what shows its levels, when that was just written and names none: nothing else is there then."""
 
     layer_type: ClassVar[str] = "image"
     """What napari shows it as: ``"image"`` or ``"labels"``."""
@@ -74,7 +74,7 @@ class AsyncVolume(AsyncEntity):
             Read-only when the entity is.
         """
         # Whoever has the store may write through it: what was created is no longer known to be empty.
-        self._empty = False
+        self._empty = None
         return self._store()
 
     def _store(self) -> Store:
@@ -93,17 +93,17 @@ class AsyncVolume(AsyncEntity):
     def refresh(self) -> None:
         """Forget format and levels, so that the next look asks the storage."""
         self._volume = None
-        self._empty = False
+        self._empty = None
 
     def _found_again(self, item: Placed) -> None:
         super()._found_again(item)
         # Another program may have written it since.
         AsyncVolume.refresh(self)
 
-    def _created(self) -> None:
-        """Note that it was just made, as a bare group: there is nothing to remove before it is written."""
+    def _created(self, etag: str | None) -> None:
+        """Note that it was just made, as a bare group of this version: nothing has to be removed before it is written."""
         self._volume = None
-        self._empty = True
+        self._empty = etag
 
     async def _delete_data(self) -> None:
         self.refresh()
@@ -352,12 +352,20 @@ class AsyncVolume(AsyncEntity):
         )
         written = describe_volume(state.store, plan, where=target.path)
         await self._make_place(target)
-        empty = getattr(self, "_empty", False)
+        empty = getattr(self, "_empty", None)
         # Whatever comes of it, there may be something now.
         self.refresh()
         is_new = bool(self._sources) and target not in self._sources
-        async with unfinished(layer, target.located) if is_new else nullcontext():
-            await write_volume(state.store, plan, written, empty=empty, limits=state.limits, progress=progress)
+        async with writing(layer, target.located, is_new=is_new) as lease:
+            await write_volume(
+                state.store,
+                plan,
+                written,
+                empty=empty,
+                limits=state.limits,
+                confirm=lease.confirm,
+                progress=progress,
+            )
         if is_new:
             self._stored_in(target)
         state.remember(written.group, written.arrays)

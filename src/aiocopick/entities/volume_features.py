@@ -156,9 +156,8 @@ class AsyncFeaturesVolume(AsyncVolume):
         )
 
     async def _holds_data(self) -> bool:
-        if getattr(self, "_empty", False):
-            return False
-        self.refresh()
+        # Another writer may have been there since it was made.
+        self._volume = None
         try:
             await self._resolve()
             await self._state_of_volume().array()

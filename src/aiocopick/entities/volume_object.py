@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from aiocopick.entities.volume_density import AsyncDensity
 from aiocopick.entities.volume_writing import Progress
-from aiocopick.errors import NotFoundError
+from aiocopick.errors import AlreadyExistsError, NotFoundError
 from aiocopick.layers.base import Source
 
 if TYPE_CHECKING:
@@ -62,7 +63,9 @@ class AsyncMapVolume(AsyncDensity):
 
     async def _make_place(self, target: Source) -> None:
         if not self._sources:
-            self._stored_in(Source(target.layer, await target.layer.create(self.ref)))
+            with suppress(AlreadyExistsError):
+                await target.layer.create(self.ref)
+            self._stored_in(target)
 
     async def has_density_map(self) -> bool:
         """Whether there is a density map: nothing is sent when it was opened before, else as for its first read."""

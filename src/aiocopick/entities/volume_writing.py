@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from math import prod
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 
 from aiocopick.entities.volume_array import LevelArray, Limits
+from aiocopick.errors import ConflictError
 from aiocopick.formats.chunk_plan import Slices, blocks, count_pieces, pieces
 from aiocopick.formats.ome import OmeGroup, parse_group
 from aiocopick.formats.ome_arrays import array_documents, describe_array
@@ -122,7 +123,14 @@ def describe_volume(store: Store, plan: Plan, *, where: str) -> Described:
 
 
 async def write_volume(
-    store: Store, plan: Plan, described: Described, *, empty: bool, limits: Limits, progress: Progress | None = None
+    store: Store,
+    plan: Plan,
+    described: Described,
+    *,
+    empty: str | None,
+    limits: Limits,
+    confirm: Callable[[], Awaitable[None]],
+    progress: Progress | None = None,
 ) -> None:
     """Write a volume, in the place of whatever is there.
 
@@ -136,23 +144,41 @@ async def write_volume(
         What to write.
     described : Described
         Its metadata.
-    empty : bool
-        Whether it is known to be a bare group in the format of the plan, so that there is nothing to remove.
+    empty : str, optional
+        Version of the document that shows its levels, when that is known to be a bare group's in the format of the plan:
+        as long as nobody has written it since, there is nothing to remove.
     limits : Limits
         Of the layer.
+    confirm : callable
+        Called before the volume is shown; raises when another writer took it over.
     progress : callable, optional
         Told of each chunk.
     """
-    arrays = described.arrays
-    if not empty:
+    arrays, documents = described.arrays, described.documents
+    shown = list(documents)[-1]
+    begun = empty is not None and await _begin(store, shown, documents[shown], empty)
+    if not begun:
         await make_empty(store, plan.zarr_format)
     await _write_levels(arrays, plan, limits, progress)
+    await confirm()
     # The finest level's metadata comes last of all: without it a volume is empty, also for whoever opens that level by
     # its name. A zarr 2 group was made before.
     others = [item for array in arrays[1:] for item in _documents_of(array)]
-    others += [item for item in described.documents.items() if item[0] != ".zgroup"]
+    others += [] if begun else [(shown, documents[shown])]
     await _set_all(store, others, limits)
     await _set_all(store, _documents_of(arrays[0]), limits)
+
+
+async def _begin(store: Store, key: str, document: bytes, etag: str) -> bool:
+    """Write the group's metadata in the place of a bare group's; tell if nobody has written it since."""
+    from aiocopick.storage.zarr_store import StorageStore
+
+    assert isinstance(store, StorageStore)
+    try:
+        await store.storage.write(f"{store.prefix}/{key}", document, if_match=etag)
+    except ConflictError:
+        return False
+    return True
 
 
 def _documents_of(array: LevelArray) -> list[tuple[str, bytes]]:

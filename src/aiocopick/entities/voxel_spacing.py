@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -13,6 +14,7 @@ from aiocopick.entities.flight import alone
 from aiocopick.entities.lists import Children, attach_features, create_volume, moment, select
 from aiocopick.entities.metadata import MetadataMixin
 from aiocopick.entities.tomogram import AsyncTomogram
+from aiocopick.errors import AlreadyExistsError
 from aiocopick.layout.names import clean_name
 from aiocopick.layout.refs import TomogramRef, VoxelSpacingRef
 from aiocopick.models.metadata import CopickVoxelSpacingMeta
@@ -158,7 +160,8 @@ class AsyncVoxelSpacing(MetadataMixin):
         if found is not None:
             self._sources = found.sources
         elif create:
-            await self._create()
+            with suppress(AlreadyExistsError):
+                await self._create()
         return found is not None or create
 
     async def delete(self) -> None:

@@ -5,7 +5,7 @@ A layer may be a project on a file system (`filesystem`), or anything else that 
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias
@@ -131,11 +131,20 @@ class Layer(Protocol):
     async def load_meta(self, located: Located | None) -> dict[str, Any]:
         """The ``.meta`` file of a run, a voxel spacing or (None) the root; empty when there is none to read."""
 
-    async def save_meta(self, located: Located | None, content: dict[str, Any]) -> None:
-        """Replace the ``.meta`` file of a run, a voxel spacing or (None) the root."""
+    async def update_meta(self, located: Located | None, change: Callable[[dict[str, Any]], dict[str, Any]]) -> None:
+        """Replace the ``.meta`` file of a run, a voxel spacing or (None) the root by what `change` makes of its content.
+
+        `change` is called again, with the new content, when another writer was faster.
+        """
 
     async def create(self, ref: Ref, meta: dict[str, Any] | None = None) -> Located:
-        """Make a run or voxel spacing with its ``.meta``, or a volume as a bare group."""
+        """Make a run or voxel spacing with its ``.meta``, or a volume as a bare group.
+
+        Raises
+        ------
+        AlreadyExistsError
+            Another writer made it first.
+        """
 
     async def copy_from(self, source: Source) -> Located:
         """Copy an entity out of another layer, so that it can be changed here."""

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, TypeAlias
 
 from aiocopick.errors import AlreadyExistsError, NotFoundError
 from aiocopick.layout.listing import Listing, Located
+from aiocopick.storage.leases import Lease, NoLease, sole_writer
 from aiocopick.storage.limits import gather
 
 if TYPE_CHECKING:
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
 FILES = ("picks", "mesh", "filaments")
 COPYING = ".copying"
+LEASE = ".lease"
 DOCUMENTS = frozenset({".zarray", ".zgroup", ".zattrs", ".zmetadata", "zarr.json"})
 
 
@@ -38,7 +40,9 @@ async def copy_up(source: Source, target: Layer) -> Located:
     located = target.locate(source.located.ref)
     kind = located.ref.kind
     if kind in ("run", "voxel_spacing"):
-        return await target.create(located.ref, await source.layer.load_meta(source.located))
+        with suppress(AlreadyExistsError):
+            await target.create(located.ref, await source.layer.load_meta(source.located))
+        return located
     if kind in FILES:
         loaded = await source.layer.load(source.located)
         try:
@@ -55,9 +59,9 @@ async def _copy_volume(source: Source, target: Layer, located: Located) -> None:
     limit = int(getattr(target.config, "max_concurrency", 64))
     storage: Storage | None = getattr(target, "storage", None)
     read, names = await _contents(source)
-    async with unfinished(target, located):
+    async with writing(target, located, is_new=True) as lease:
         if storage is None:
-            await _copy_into(_writer_of(target, located), read, names, limit)
+            await _copy_into(_writer_of(target, located), read, names, limit, lease)
             return
 
         async def write(name: str, data: bytes) -> None:
@@ -67,11 +71,40 @@ async def _copy_volume(source: Source, target: Layer, located: Located) -> None:
         # What an earlier attempt left would be read together with what is copied now.
         there = {f"{located.key}/{name}" for name in await _names_in(storage, located.key)}
         await storage.delete_many(sorted(there - {f"{located.key}/{name}" for name in names}))
-        await _copy_into(write, read, names, limit)
+        await _copy_into(write, read, names, limit, lease)
 
 
 @asynccontextmanager
-async def unfinished(target: Layer, located: Located) -> AsyncIterator[None]:
+async def writing(target: Layer, located: Located, *, is_new: bool = False) -> AsyncIterator[Lease]:
+    """Be the only writer of a volume.
+
+    Parameters
+    ----------
+    target : Layer
+        Where it is written. A layer that is no storage keeps nobody out.
+    located : Located
+        Where it lies there.
+    is_new : bool
+        Whether one in a layer below it has to stay visible until the end.
+
+    Raises
+    ------
+    ConflictError
+        Another writer is at it.
+    """
+    storage: Storage | None = getattr(target, "storage", None)
+    async with AsyncExitStack() as held:
+        lease: Lease = NoLease()
+        if storage is not None:
+            alone = sole_writer(storage, lease_key(located.key), target.path_of(located.key))
+            lease = await held.enter_async_context(alone)
+        if is_new:
+            await held.enter_async_context(_unfinished(target, located))
+        yield lease
+
+
+@asynccontextmanager
+async def _unfinished(target: Layer, located: Located) -> AsyncIterator[None]:
     """A volume that is made in a layer while one below it has to stay visible.
 
     A part of a volume would hide the whole one below it, so a file beside it says that it is none yet. It stays when the
@@ -99,13 +132,14 @@ Read: TypeAlias = Callable[[str], Awaitable[bytes]]
 Write: TypeAlias = Callable[[str, bytes], Awaitable[None]]
 
 
-async def _copy_into(write: Write, read: Read, names: list[str], limit: int) -> None:
+async def _copy_into(write: Write, read: Read, names: list[str], limit: int, lease: Lease) -> None:
     async def copy(name: str) -> None:
         await write(name, await read(name))
 
     # The finest level after the coarser ones, which are no volume without it.
     documents = sorted(filter(_is_document, names), key=lambda name: (name.count("/"), name), reverse=True)
     await gather(copy, [name for name in names if not _is_document(name)], limit=limit)
+    await lease.confirm()
     for name in documents:
         await copy(name)
 
@@ -154,6 +188,19 @@ def copying_key(key: str) -> str:
     """The file beside a volume that says that it is being made, and is none yet."""
     folder, _, name = key.rpartition("/")
     return f"{folder}/.{name}{COPYING}"
+
+
+def lease_key(key: str) -> str:
+    """The file beside a volume that its only writer holds."""
+    folder, _, name = key.rpartition("/")
+    return f"{folder}/.{name}{LEASE}"
+
+
+def leased_key(key: str) -> str | None:
+    """The volume that a lease is of; None for any other file."""
+    folder, _, name = key.rpartition("/")
+    is_lease = name.startswith(".") and name.endswith(f".zarr{LEASE}")
+    return f"{folder}/{name[1:].removesuffix(LEASE)}" if is_lease else None
 
 
 def without_parts(listing: Listing) -> Listing:

@@ -3,24 +3,28 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncIterator, Iterable, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
+
+import anyio
 
 from aiocopick.errors import AccessDeniedError, AlreadyExistsError, ConflictError, CopickError, NotFoundError
 from aiocopick.layers.base import Layer, Loaded, Nouns, Payload, Source
 from aiocopick.layers.blocks import Answer, cut, in_blocks
 from aiocopick.layers.codecs import decode, encode
-from aiocopick.layers.copying import copy_up, copying_key, without_parts
+from aiocopick.layers.copying import copy_up, copying_key, leased_key, without_parts, writing
 from aiocopick.layers.flat import BLOCK, FEW, scan_ranges
 from aiocopick.layers.listing import entered, list_readable, list_run
 from aiocopick.layout.listing import Listing, Located, parse_objects, parse_run, parse_runs
 from aiocopick.layout.paths import META, OBJECTS, RUNS, key_of, meta_key
 from aiocopick.layout.refs import RunRef, VoxelSpacingRef
 from aiocopick.storage import open_storage
+from aiocopick.storage.leases import check_free
 from aiocopick.storage.limits import gather, gather_results, stream
+from aiocopick.storage.retries import pause
 from aiocopick.storage.scan import LAST
 from aiocopick.storage.settings import Settings
 
@@ -58,13 +62,15 @@ class FilesystemLayer:
         Where its bytes are; made from the config when not given. Nothing is sent.
     """
 
-    __slots__ = ("_parts", "_told", "config", "storage")
+    __slots__ = ("_parts", "_told", "bare_groups", "config", "storage")
 
     def __init__(self, config: CopickConfigFS, storage: Storage | None = None) -> None:
         self.config = config
         self._told: set[str] = set()
         # Volumes that listings hid, as they are not whole: their names are free.
         self._parts: set[str] = set()
+        # Etags of what shows the levels of volumes that were made, until their entities take them.
+        self.bare_groups: dict[str, str] = {}
         self.storage: Storage = open_storage(config) if storage is None else storage
 
     def __repr__(self) -> str:
@@ -254,7 +260,8 @@ class FilesystemLayer:
         if await self._has_runs():
             return True
         if create:
-            await self.storage.write(meta_key(RUNS), b"{}")
+            with suppress(AlreadyExistsError):
+                await self._write_new(meta_key(RUNS), b"{}")
         return create
 
     async def _has_runs(self) -> bool:
@@ -324,62 +331,118 @@ class FilesystemLayer:
 
     async def load_meta(self, located: Located | None) -> dict[str, Any]:
         """The ``.meta`` file of a run, a voxel spacing or (None) the root; empty when there is none to read."""
-        key = META if located is None else meta_key(located.key)
+        return (await self._read_meta(_meta_of(located)))[0]
+
+    async def _read_meta(self, key: str) -> tuple[dict[str, Any], str | None, bool]:
+        """The content of a ``.meta`` file, its etag, and if there is one."""
+        data: bytes | None
         try:
-            data: bytes | None = await self.storage.read(key)
+            data, etag = await self.storage.read_versioned(key)
         except NotFoundError:
-            data = None
+            data = etag = None
         except AccessDeniedError:
             # Nothing needs it. Where it can be written, what it holds must not be lost.
             if not self.read_only:
                 raise
-            data = None
+            data = etag = None
         # Nothing at all is what an absent one says.
         content: dict[str, Any] = await decode("meta", data or b"", path=self.path_of(key))
-        return content
+        return content, etag, data is not None
 
-    async def save_meta(self, located: Located | None, content: dict[str, Any]) -> None:
-        """Replace the ``.meta`` file of a run, a voxel spacing or (None) the root."""
-        await self.storage.write(META if located is None else meta_key(located.key), await encode("meta", content))
+    async def update_meta(self, located: Located | None, change: Callable[[dict[str, Any]], dict[str, Any]]) -> None:
+        """Read a ``.meta`` file, change and replace it: two requests, and again when another writer was faster."""
+        key = _meta_of(located)
+        conditional = self.storage.capabilities.conditional_writes
+        give_up = anyio.current_time() + self.config.timeout
+        attempt = 0
+        while True:
+            content, etag, exists = await self._read_meta(key)
+            data = await encode("meta", change(content))
+            try:
+                await self.storage.write(
+                    key, data, if_match=etag if conditional else None, create=conditional and not exists
+                )
+                return
+            except (AlreadyExistsError, ConflictError) as error:
+                if anyio.current_time() > give_up:
+                    path = self.path_of(key)
+                    raise ConflictError(
+                        f"{path} was changed by others again and again; repeat the change.", path=path
+                    ) from error
+            await anyio.sleep(pause(attempt))
+            attempt += 1
 
     async def create(self, ref: Ref, meta: dict[str, Any] | None = None) -> Located:
-        """Write the ``.meta`` of a run or voxel spacing (one request), or a bare zarr group (one per file of it)."""
+        """Write the ``.meta`` of a run or voxel spacing (one request), or a bare zarr group (one per file of it).
+
+        Of several writers one succeeds, where the storage has conditional writes.
+        """
         located = self.locate(ref)
         if ref.kind in ("run", "voxel_spacing"):
-            await self.save_meta(located, meta or {})
-        else:
-            from aiocopick.formats.ome_writing import empty_group_documents
+            await self._write_new(meta_key(located.key), await encode("meta", meta or {}))
+            return located
+        from aiocopick.formats.ome_writing import empty_group_documents
 
-            if located.key in self._parts:
+        if located.key in self._parts:
+            async with writing(self, located):
                 await self.storage.delete_tree(located.key)
                 await self.storage.delete_many([copying_key(located.key)])
-                self._parts.discard(located.key)
-            documents = empty_group_documents(self.config.zarr_format)
-            await self.storage.write_many((f"{located.key}/{name}", content) for name, content in documents.items())
+            self._parts.discard(located.key)
+        documents = empty_group_documents(self.config.zarr_format)
+        # The first one decides; of the others it does not matter who writes them.
+        etags = await gather(partial(self._write_document, located.key), list(documents.items()), limit=len(documents))
+        if etags[-1] is not None:
+            self.bare_groups[located.key] = etags[-1]
         return located
+
+    async def _write_document(self, base: str, item: tuple[str, bytes]) -> str | None:
+        name, content = item
+        try:
+            return await self._write_new(f"{base}/{name}", content)
+        except AlreadyExistsError:
+            if name == ".zattrs":
+                return None
+            raise
+
+    async def _write_new(self, key: str, data: bytes) -> str | None:
+        """Write a file that is not there yet, as far as the storage can tell."""
+        return await self.storage.write(key, data, create=self.storage.capabilities.conditional_writes)
 
     async def delete(self, located: Located) -> None:
         """Delete a file, or a directory with everything below it."""
         if located.ref.kind in FILE_KINDS:
             await self.storage.delete_many([located.key])
             return
-        # A local disk takes all of it away at once; and it may be a link, or hold some: what they lead to stays as it is.
-        if not self.storage.capabilities.nested:
-            if await self.storage.delete_linked(located.key):
-                return
-            await self._hide_volumes(located)
-        await self.storage.delete_tree(located.key)
-
-    async def _hide_volumes(self, located: Located) -> None:
-        """Remove what shows a volume, or those below a run, first: chunks that are gone would read as zeros."""
-        from aiocopick.formats.ome_visibility import SHOWN_BY
-
-        volumes = [located.key]
         if located.ref.kind in ("run", "voxel_spacing"):
             async with self.storage.scan(located.key) as pages:
-                volumes = [entry.key async for page in pages for entry in page if entry.is_prefix]
-        for names in SHOWN_BY:
-            await self.storage.delete_many([f"{volume}/{name}" for volume in volumes for name in names])
+                entries = [entry async for page in pages for entry in page]
+            await self._check_written([entry.key for entry in entries])
+            await self._delete_volumes(located.key, [entry.key for entry in entries if entry.is_prefix])
+            return
+        folder = located.key.rpartition("/")[0]
+        if self.storage.capabilities.directories and not await self.storage.exists(folder):
+            # A lease would make the folder.
+            return
+        async with writing(self, located):
+            await self._delete_volumes(located.key, [located.key])
+
+    async def _check_written(self, keys: Iterable[str]) -> None:
+        """Refuse to take volumes away under their writers."""
+        leases = [(key, volume) for key in keys if (volume := leased_key(key)) is not None]
+        for lease, volume in leases:
+            await check_free(self.storage, lease, self.path_of(volume))
+
+    async def _delete_volumes(self, key: str, volumes: Sequence[str]) -> None:
+        """Delete a tree; what shows its volumes goes first, as chunks that are gone would read as zeros."""
+        from aiocopick.formats.ome_visibility import SHOWN_BY
+
+        # A local disk takes all of it away at once; and it may be a link, or hold some: what they lead to stays as it is.
+        if not self.storage.capabilities.nested:
+            if await self.storage.delete_linked(key):
+                return
+            for names in SHOWN_BY:
+                await self.storage.delete_many([f"{volume}/{name}" for volume in volumes for name in names])
+        await self.storage.delete_tree(key)
 
     async def copy_from(self, source: Source) -> Located:
         """Copy an entity out of another layer: what a change of it goes to."""
@@ -403,6 +466,11 @@ class FilesystemLayer:
     async def aclose(self) -> None:
         """Close the connections of the running event loop."""
         await self.storage.aclose()
+
+
+def _meta_of(located: Located | None) -> str:
+    """The key of a ``.meta`` file."""
+    return META if located is None else meta_key(located.key)
 
 
 class _Located:

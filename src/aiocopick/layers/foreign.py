@@ -233,7 +233,7 @@ class ForeignLayer:
         """Nothing: the abstract API knows no ``.meta`` files."""
         return {}
 
-    async def save_meta(self, located: Located | None, content: dict[str, Any]) -> None:
+    async def update_meta(self, located: Located | None, change: Callable[[dict[str, Any]], dict[str, Any]]) -> None:
         """Refused: the abstract API knows no ``.meta`` files."""
         path = self.url if located is None else self.path_of(located.key)
         raise LayerError(f"{path}: this layer keeps no metadata; write it to another layer.", path=path)

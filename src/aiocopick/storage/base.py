@@ -57,6 +57,24 @@ class Entry(NamedTuple):
         return self.key.rpartition("/")[2]
 
 
+class Aged(NamedTuple):
+    """A content and how old it is.
+
+    Parameters
+    ----------
+    data : bytes
+        The content.
+    etag : str, optional
+        Its version, where the storage has one.
+    age : float, optional
+        Seconds since it was written, both times taken by the clock of the server; None where it does not say.
+    """
+
+    data: bytes
+    etag: str | None
+    age: float | None
+
+
 @dataclass(frozen=True, slots=True)
 class FirstPage:
     """How a scan begins, for one request.
@@ -96,6 +114,8 @@ class Capabilities:
         Whether directories exist on their own (disk), rather than as parts of keys (object stores).
     nested : bool
         Whether :meth:`Storage.list_nested` is one request, however many directories it lists.
+    near : bool
+        Whether a request takes no round trip (memory, disk).
     """
 
     delimiter: bool = False
@@ -104,6 +124,7 @@ class Capabilities:
     writable: bool = True
     directories: bool = False
     nested: bool = False
+    near: bool = False
 
 
 @runtime_checkable
@@ -192,6 +213,9 @@ class Storage(Protocol):
         One request where the backend answers a read with its etag. Otherwise the etag is asked for *before* the content,
         so that a change in between looks like a conflict and is never lost. None where there are no etags.
         """
+
+    async def read_aged(self, key: str) -> Aged:
+        """The content of one object, its etag, and its age by the clock of the server."""
 
     def read_many(
         self, items: Iterable[ReadItem]

@@ -339,7 +339,12 @@ async def in_thread_to_the_end(
 
     anyio's shield alone keeps out its own cancellations, but not those of `asyncio.Task.cancel` and `asyncio.timeout`.
     """
-    task = asyncio.ensure_future(anyio.to_thread.run_sync(function, *args, limiter=limiter))
+    return await to_the_end(anyio.to_thread.run_sync(function, *args, limiter=limiter))
+
+
+async def to_the_end(work: Awaitable[Value]) -> Value:
+    """Await something that a cancelled caller still waits for, so that it is done when the call is over."""
+    task = asyncio.ensure_future(work)
     cancelled: asyncio.CancelledError | None = None
     with anyio.CancelScope(shield=True):
         while not task.done():

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 from aiocopick.errors import CopickError
 from aiocopick.storage.backends.base import Backend, Content, Some, Use
-from aiocopick.storage.base import Range, ReadItem
+from aiocopick.storage.base import Aged, Range, ReadItem
 from aiocopick.storage.keys import check_key
 from aiocopick.storage.limits import in_thread, processors
 from aiocopick.storage.managed_base import ManagedBase
@@ -36,6 +36,11 @@ class ManagedReading(ManagedBase):
     async def read_versioned(self, key: str) -> tuple[bytes, str | None]:
         """The content of one object and the etag of exactly that content."""
         return await self._read(check_key(key), None)
+
+    async def read_aged(self, key: str) -> Aged:
+        """The content of one object, its etag, and its age by the clock of the server."""
+        check_key(key)
+        return await self._run("read", key, lambda backend: backend.read_aged(key))
 
     async def _read(self, key: str, span: Range | None) -> Content:
         connection = self._connection()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
@@ -298,9 +298,9 @@ class CatalogLayer:
         """The ``.meta`` file of a run, a voxel spacing or the root."""
         return await self._layer.load_meta(located)
 
-    async def save_meta(self, located: Located | None, content: dict[str, Any]) -> None:
-        """Replace a ``.meta`` file."""
-        await self._layer.save_meta(located, content)
+    async def update_meta(self, located: Located | None, change: Callable[[dict[str, Any]], dict[str, Any]]) -> None:
+        """Change a ``.meta`` file."""
+        await self._layer.update_meta(located, change)
 
     async def create(self, ref: Ref, meta: dict[str, Any] | None = None) -> Located:
         """Make a run, a voxel spacing or a volume."""

@@ -11,7 +11,7 @@ import anyio
 import anyio.lowlevel
 
 from aiocopick.errors import CopickError, StorageError
-from aiocopick.storage.base import Buffer, Capabilities, Entry, FirstPage, Range, ReadItem, Storage
+from aiocopick.storage.base import Aged, Buffer, Capabilities, Entry, FirstPage, Range, ReadItem, Storage
 from aiocopick.storage.keys import is_key
 from aiocopick.storage.limits import gather_results, in_thread, stream
 from aiocopick.storage.scan import nested, reading_ahead
@@ -128,6 +128,10 @@ class WrappedStorage:
     async def read_versioned(self, key: str) -> tuple[bytes, str | None]:
         """One request."""
         return await self.around("read", key, lambda: self.inner.read_versioned(key))
+
+    async def read_aged(self, key: str) -> Aged:
+        """One request."""
+        return await self.around("read", key, lambda: self.inner.read_aged(key))
 
     def read_many(
         self, items: Iterable[ReadItem]

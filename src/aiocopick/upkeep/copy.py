@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from aiocopick.errors import CopickError, LayerError, NotFoundError
+from aiocopick.errors import AlreadyExistsError, CopickError, LayerError, NotFoundError
 from aiocopick.layers import Source
 from aiocopick.layout.paths import meta_key
 from aiocopick.storage.gate import Gate
@@ -58,7 +59,7 @@ async def copy(
     runs: str | Iterable[str] | None = None,
     kinds: str | Iterable[str] | None = None,
     overwrite: bool = False,
-    checksum: bool = False,
+    checksum: bool = True,
     dry_run: bool = False,
     progress: Callable[[str], None] | None = None,
 ) -> CopyReport:
@@ -66,8 +67,9 @@ async def copy(
 
     What is written is verified: by the checksum that the store answers with, else by reading it back. A copy that was
     interrupted goes on where it was: a file is taken to be there when the sizes agree and so do the checksums (etags
-    that are MD5) or, where no store has any, the copy is not older than the original; in doubt the contents are
-    compared. Of a volume the metadata is written last, so that half a copy reads as an empty volume.
+    that are MD5) or, where a store has none, the contents. Where the target has conditional writes, a file that appears
+    in it meanwhile is not replaced, unless `overwrite` is set. Of a volume the metadata is written last, so that half a
+    copy reads as an empty volume; as any writer of a whole volume, this one keeps others out.
 
     Parameters
     ----------
@@ -79,7 +81,9 @@ async def copy(
     overwrite : bool
         Replace what is different in the target; otherwise that is an error of that entity.
     checksum : bool
-        Compare the contents of files of equal size, rather than trust their times.
+        Where no store has checksums, compare the contents of files of equal size. With False a copy that is not older
+        than its original is taken to be the same, without reading either: quick, and wrong for files whose times were
+        set.
     dry_run : bool
         List both sides, count, and write nothing.
     progress : callable, optional
@@ -175,7 +179,8 @@ async def _copy_meta(origin: Source, writer: Layer, transfer: Transfer, *, dry_r
     except NotFoundError:
         storage = _storage_of(writer)
         if not dry_run and not await storage.exists(key):
-            await storage.write(key, b"{}")
+            with suppress(AlreadyExistsError):
+                await storage.write(key, b"{}", create=storage.capabilities.conditional_writes)
 
 
 def _storage_of(layer: Any) -> Storage:

@@ -6,19 +6,24 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from aiocopick.errors import AccessDeniedError, CopickError
+from aiocopick.errors import AccessDeniedError, CopickError, NotFoundError
+from aiocopick.layers.copying import leased_key
 from aiocopick.layout.refs import FeaturesRef, RunRef
 from aiocopick.layout.uris import format_uri
+from aiocopick.storage import leases
 from aiocopick.upkeep.finding import Finding
 
 if TYPE_CHECKING:
     from aiocopick.entities import AsyncRoot
     from aiocopick.layers import Layer
+    from aiocopick.storage import Storage
     from aiocopick.tables.scope import Scope
 
 
 async def unparsable_names(layer: Layer, scope: Scope) -> tuple[list[Finding], list[tuple[FeaturesRef, str]]]:
-    """Keys in the place of entities that mean nothing; and the feature maps beside which no tomogram of theirs lies."""
+    """Keys in the place of entities that mean nothing, and leases of volumes; and the feature maps beside which no
+    tomogram of theirs lies.
+    """
 
     def skipped(run: str | None, keys: Iterable[str]) -> Iterator[Finding]:
         for key in keys:
@@ -32,10 +37,14 @@ async def unparsable_names(layer: Layer, scope: Scope) -> tuple[list[Finding], l
 
     listing = await layer.list_runs()
     objects: Sequence[str] = ()
+    hidden: Sequence[str] = ()
     # Objects that cannot be listed are reported when they are looked at.
     with suppress(AccessDeniedError):
-        objects = (await layer.list_objects()).skipped if scope.nouns is None else ()
+        if scope.nouns is None:
+            found = await layer.list_objects()
+            objects, hidden = found.skipped, found.hidden
     findings = list(skipped(None, (*listing.skipped, *objects)))
+    findings += await held_volumes(layer, None, hidden)
     alone: list[tuple[FeaturesRef, str]] = []
     wanted = [run for run in listing.located if isinstance(run.ref, RunRef) and scope.holds_run(run.ref.run)]
     async with layer.scan(wanted, scope.nouns, details=False) as listings:
@@ -45,11 +54,33 @@ async def unparsable_names(layer: Layer, scope: Scope) -> tuple[list[Finding], l
             if isinstance(listed, CopickError):
                 continue
             findings += skipped(run.ref.run, listed.skipped)
+            findings += await held_volumes(layer, run.ref.run, listed.hidden)
             refs = {located.ref for located in listed.located}
             for ref, key, *_ in listed.located:
                 if isinstance(ref, FeaturesRef) and ref.parent not in refs:
                     alone.append((ref, layer.path_of(key)))
     return findings, alone
+
+
+async def held_volumes(layer: Layer, run: str | None, hidden: Iterable[str]) -> list[Finding]:
+    """Volumes that a writer is at, or was at when it was killed: each has a lease beside it."""
+    storage: Storage | None = getattr(layer, "storage", None)
+    findings = []
+    for key in hidden if storage is not None else ():
+        volume = leased_key(key)
+        if volume is None:
+            continue
+        try:
+            found = await storage.read_aged(key)  # type: ignore[union-attr]
+        except NotFoundError:
+            continue
+        seen = f"{leases.holder_of(found.data)} was last seen {found.age or 0:.0f} s ago"
+        if found.age is not None and found.age > leases.LIFETIME:
+            problem, then = "lease of a killed writer", "the next one that writes the volume takes it over"
+        else:
+            problem, then = "volume being written", f"others are kept out for {leases.LIFETIME:g} s after that"
+        findings.append(Finding(problem=problem, run=run, path=layer.path_of(key), detail=f"{seen}; {then}"))
+    return findings
 
 
 async def without_tomogram(root: AsyncRoot, features: Sequence[tuple[FeaturesRef, str]]) -> list[Finding]:

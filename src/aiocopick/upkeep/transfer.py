@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Mapping
+from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
 from aiocopick.errors import AlreadyExistsError, ConflictError, NotFoundError, StorageError
 from aiocopick.formats.ome_visibility import FINEST
+from aiocopick.layers.copying import lease_key
+from aiocopick.storage.leases import NoLease, sole_writer
 from aiocopick.storage.limits import gather, in_thread
 
 if TYPE_CHECKING:
@@ -60,7 +64,9 @@ class Transfer:
             The target has another one, and is not to be overwritten.
         """
         entry = await self._source.stat(key)
-        if not await self._is_there(entry, await _stat(self._target, key)):
+        if await self._is_there(entry, await _stat(self._target, key)):
+            self.skipped += 1
+        else:
             await self._write(entry)
 
     async def tree(self, prefix: str) -> None:
@@ -70,9 +76,47 @@ class Transfer:
         ------
         AlreadyExistsError
             The target has files there that are different or not in the source, and is not to be overwritten.
+        ConflictError
+            Another writer is at it.
         """
         entries = await _files(self._source, prefix)
         there = await _files(self._target, prefix)
+        others, wanted = await self._different(entries, there)
+        if not (others or wanted):
+            self.skipped += len(entries)
+            return
+        alone = sole_writer(self._target, lease_key(prefix), self._target.path_of(prefix))
+        async with nullcontext(NoLease()) if self._dry_run else alone as lease:
+            if self._overwrite and not self._dry_run and there != (now := await _files(self._target, prefix)):
+                # Another writer was at it before this one kept it out.
+                there = now
+                others, wanted = await self._different(entries, there)
+            self.skipped += len(entries) - len(wanted)
+            if not self._dry_run and there and (others or wanted):
+                # What is replaced must not be read as a mixture of both in the meantime: without documents it is empty.
+                if await self._target.delete_linked(prefix):
+                    # Nothing is written or removed through a link: the copy becomes a volume of its own.
+                    there, others, wanted = {}, [], list(entries)
+                replaced = bool(others) or any(key in there for key in wanted)
+                documents = [key for key in there if _is_document(key)] if replaced else []
+                await self._target.delete_many([key for key in documents if key[len(prefix) + 1 :] in FINEST])
+                await self._target.delete_many(documents)
+                await self._target.delete_many(others)
+                wanted += [key for key in documents if key in entries and key not in wanted]
+            await gather(self._write, [entries[key] for key in wanted if not _is_document(key)], limit=_FILES_AT_ONCE)
+            await lease.confirm()
+            # The finest level after the coarser ones, which are no volume without it, and the group at the very end.
+            for key in sorted(filter(_is_document, wanted), key=lambda key: (key.count("/"), key), reverse=True):
+                await self._write(entries[key])
+
+    async def _different(self, entries: Mapping[str, Entry], there: Mapping[str, Entry]) -> tuple[list[str], list[str]]:
+        """Files that the target has and the source has not, and those that the target lacks.
+
+        Raises
+        ------
+        AlreadyExistsError
+            There are different ones in the target, and it is not to be overwritten.
+        """
         others = sorted(there.keys() - entries.keys())
         if others and not self._overwrite:
             raise self._taken(others[0])
@@ -81,25 +125,10 @@ class Transfer:
             return not await self._is_there(entries[key], there.get(key))
 
         missing = await gather(is_missing, list(entries), limit=_FILES_AT_ONCE)
-        wanted = [key for key, needed in zip(entries, missing, strict=True) if needed]
-        if not self._dry_run and there and (others or wanted):
-            # What is replaced must not be read as a mixture of both in the meantime: without documents it is empty.
-            if await self._target.delete_linked(prefix):
-                # Nothing is written or removed through a link: the copy becomes a volume of its own.
-                there, others, wanted = {}, [], list(entries)
-            replaced = bool(others) or any(key in there for key in wanted)
-            documents = [key for key in there if _is_document(key)] if replaced else []
-            await self._target.delete_many([key for key in documents if key[len(prefix) + 1 :] in FINEST])
-            await self._target.delete_many(documents)
-            await self._target.delete_many(others)
-            wanted += [key for key in documents if key in entries and key not in wanted]
-        await gather(self._write, [entries[key] for key in wanted if not _is_document(key)], limit=_FILES_AT_ONCE)
-        # The finest level after the coarser ones, which are no volume without it, and the group at the very end.
-        for key in sorted(filter(_is_document, wanted), key=lambda key: (key.count("/"), key), reverse=True):
-            await self._write(entries[key])
+        return others, [key for key, needed in zip(entries, missing, strict=True) if needed]
 
     async def _is_there(self, entry: Entry, existing: Entry | None) -> bool:
-        """Whether the target holds the file already; counts it then.
+        """Whether the target holds the file already.
 
         Raises
         ------
@@ -109,7 +138,6 @@ class Transfer:
         if existing is None:
             return False
         if await self._same(entry, existing):
-            self.skipped += 1
             return True
         if not self._overwrite:
             raise self._taken(entry.key)
@@ -138,16 +166,26 @@ class Transfer:
         return AlreadyExistsError(f"{path} is different from the source; what is there was kept.", path=path)
 
     async def _write(self, entry: Entry) -> None:
-        self.files += 1
-        self.bytes += entry.size or 0
         if self._dry_run:
+            self.files += 1
+            self.bytes += entry.size or 0
             return
         async with self._gate.passing(entry.size or _UNKNOWN_SIZE):
             data = await self._source.read(entry.key)
             if entry.size is not None and len(data) != entry.size:
                 path = self._source.path_of(entry.key)
                 raise ConflictError(f"{path} changed while it was copied; copy it again.", path=path)
-            etag = await self._target.write(entry.key, data)
+            create = not self._overwrite and self._target.capabilities.conditional_writes
+            try:
+                etag = await self._target.write(entry.key, data, create=create)
+            except AlreadyExistsError:
+                # It appeared since it was looked for.
+                if await self._target.read(entry.key) != data:
+                    raise self._taken(entry.key) from None
+                self.skipped += 1
+                return
+            self.files += 1
+            self.bytes += len(data)
             if not await self._arrived(entry.key, data, etag):
                 path = self._target.path_of(entry.key)
                 raise StorageError(f"{path} is not what was written to it; copy it again.", path=path)

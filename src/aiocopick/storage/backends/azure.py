@@ -28,6 +28,7 @@ from aiocopick.storage.backends.base import (
 )
 from aiocopick.storage.backends.bodies import (
     StatusError,
+    age_of,
     beyond,
     check_encoding,
     check_length,
@@ -38,7 +39,7 @@ from aiocopick.storage.backends.bodies import (
 )
 from aiocopick.storage.backends.objects import Listed, children_page, find_entry, root_entry
 from aiocopick.storage.backends.sessions import Proxies, without_repeats
-from aiocopick.storage.base import Buffer, Capabilities, Entry, Range
+from aiocopick.storage.base import Aged, Buffer, Capabilities, Entry, Range
 from aiocopick.storage.faults import AnswerError, Fault, TruncatedError, common_fault, not_a_listing, status_fault
 from aiocopick.storage.keys import Root
 from aiocopick.storage.limits import in_thread
@@ -225,6 +226,19 @@ class AzureBackend(Backend):
             raise
         check_encoding(found, f"{self.root.url}/{key}", span)
         return Content(complete(data, status, found, span), _version(found.get("etag")))
+
+    async def read_aged(self, key: str) -> Aged:
+        """One GET."""
+        blob = self._container.get_blob_client(self.absolute(key))
+        headers = {"x-ms-version": blob.api_version, "Accept": "application/xml"}
+        request = self._azure.HttpRequest("GET", blob.url, headers=headers)
+        async with await blob._client._client.send_request(request, stream=True) as answer:
+            found = header_map(answer.headers)
+            if answer.status_code >= 400:
+                raise StatusError(answer.status_code, found.get("x-ms-error-code", ""), found)
+            data = await answer.read()
+        data = complete(data, answer.status_code, found, None)
+        return Aged(data, _bare(found.get("etag")), age_of(found))
 
     async def write(self, key: str, data: Buffer, condition: Condition | None) -> str | None:
         """One upload; the properties afterwards when a condition does not hold, in case it was our own write."""

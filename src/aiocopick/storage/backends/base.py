@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, NamedTuple, TypeAlias, TypeVar
 
-from aiocopick.storage.base import Buffer, Capabilities, Entry, Range
+from aiocopick.storage.base import Aged, Buffer, Capabilities, Entry, Range
 from aiocopick.storage.faults import Fault, common_fault
 from aiocopick.storage.keys import Root
 from aiocopick.storage.settings import Settings
@@ -152,6 +152,10 @@ class Backend(ABC):
         TooLargeError
             It has more than `most` bytes; where the backend can see that, it is not in memory by then.
         """
+
+    async def read_aged(self, key: str) -> Aged:
+        """The content of an object, and its age; where writes have conditions."""
+        raise NotImplementedError
 
     async def read_some(
         self, items: Sequence[tuple[str, Range | None]], budget: int, use: Use[Value], most: Most

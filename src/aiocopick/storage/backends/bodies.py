@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import AsyncIterable, Mapping
+from email.utils import parsedate_to_datetime
 from io import BytesIO
 from typing import TYPE_CHECKING
 
@@ -135,6 +136,15 @@ def check_page(data: bytes, headers: Mapping[str, str], key: str) -> None:
         start = data[:512].lstrip(b"\xef\xbb\xbf \t\r\n").lower()
         if start.startswith((b"<!doctype html", b"<html", b"<head", b"<?xml")):
             raise AnswerError("the server answered with a page of HTML, perhaps to log in, instead of the file")
+
+
+def age_of(headers: Mapping[str, str]) -> float | None:
+    """Seconds between the last change of an object and the answer of the server, both in its own time."""
+    try:
+        answered, modified = (parsedate_to_datetime(headers[name]) for name in ("date", "last-modified"))
+        return max(0.0, (answered - modified).total_seconds())
+    except (KeyError, TypeError, ValueError):
+        return None
 
 
 def range_header(span: Range) -> str:

@@ -10,6 +10,7 @@ import io
 import json
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from email.utils import parsedate_to_datetime
 from typing import Any
 from urllib.parse import quote
 
@@ -37,7 +38,7 @@ from aiocopick.storage.backends.bodies import (
 )
 from aiocopick.storage.backends.objects import children_page, find_entry, root_entry
 from aiocopick.storage.backends.sessions import Proxies, without_repeats
-from aiocopick.storage.base import Buffer, Capabilities, Entry, Range
+from aiocopick.storage.base import Aged, Buffer, Capabilities, Entry, Range
 from aiocopick.storage.faults import AnswerError, Fault, common_fault, not_a_listing, status_fault
 from aiocopick.storage.limits import in_thread
 from aiocopick.storage.settings import merge
@@ -223,6 +224,16 @@ class GCSBackend(Backend):
             )
         return Content(body, found["x-goog-generation"])
 
+    async def read_aged(self, key: str) -> Aged:
+        """One GET of the content, and one of the metadata, which say when it was written."""
+        _, headers, body = await self._ask("GET", self._object(key))
+        told = json.loads(body)
+        content = await self.read(key, None)
+        generation = told.get("generation")
+        # Another version has another age: it is as young as can be.
+        age = 0.0 if content.etag not in (None, generation) else _age(headers, told.get("updated"))
+        return Aged(content.data, content.etag or generation, age)
+
     async def write(self, key: str, data: Buffer, condition: Condition | None) -> str | None:
         """One upload; one GET of the metadata more when a condition does not hold, in case it was our own write."""
         metadata: dict[str, Any] = {"name": self.absolute(key)}
@@ -321,6 +332,14 @@ def _version(answer: Mapping[str, Any]) -> str:
     if not answer.get("generation"):
         raise AnswerError("the server answered without a generation: nothing shows that the object was stored")
     return str(answer["generation"])
+
+
+def _age(headers: Mapping[str, str], updated: str | None) -> float | None:
+    try:
+        answered, modified = parsedate_to_datetime(headers["date"]).timestamp(), _seconds(updated)
+    except (KeyError, TypeError, ValueError):
+        return None
+    return None if modified is None else max(0.0, answered - modified)
 
 
 def _seconds(moment: str | None) -> float | None:

@@ -18,7 +18,7 @@ import anyio
 from aiocopick.storage.backends.base import Backend, Condition, Content, Most, Page, Some, Use, connections
 from aiocopick.storage.backends.disk import BusyError, Disk
 from aiocopick.storage.backends.hops import Hops
-from aiocopick.storage.base import Buffer, Capabilities, Entry, Range
+from aiocopick.storage.base import Aged, Buffer, Capabilities, Entry, Range
 from aiocopick.storage.keys import Root
 from aiocopick.storage.settings import Settings
 
@@ -34,7 +34,9 @@ _SLOW = 0.001
 class LocalBackend(Backend):
     """Files below a directory."""
 
-    capabilities = Capabilities(delimiter=True, conditional_writes=True, etags=True, directories=True, nested=True)
+    capabilities = Capabilities(
+        delimiter=True, conditional_writes=True, etags=True, directories=True, nested=True, near=True
+    )
     ordered = True
     native_tree = True
     leaves_files = True
@@ -112,6 +114,13 @@ class LocalBackend(Backend):
     async def read(self, key: str, span: Range | None, most: int | None = None) -> Content:
         """The content of a file, or a part of it."""
         return await self._look(self.disk.read, key, span, most)
+
+    async def read_aged(self, key: str) -> Aged:
+        """The content of a file, and its age by the clock of this machine."""
+        content = await self._look(self.disk.read, key, None)
+        # Looked at afterwards: one that was replaced in between is taken for younger.
+        modified = (await self._look(self.disk.entry, key)).modified
+        return Aged(content.data, content.etag, None if modified is None else max(0.0, time.time() - modified))
 
     async def read_some(
         self, items: Sequence[tuple[str, Range | None]], budget: int, use: Use[Value], most: Most

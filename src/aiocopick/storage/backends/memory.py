@@ -7,13 +7,14 @@ objects.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 from anyio.lowlevel import checkpoint
 
 from aiocopick.forks import Lock
 from aiocopick.storage.backends.base import Backend, Condition, ConditionError, Content, Page
-from aiocopick.storage.base import Buffer, Capabilities, Entry, Range
+from aiocopick.storage.base import Aged, Buffer, Capabilities, Entry, Range
 from aiocopick.storage.faults import TooLargeError
 from aiocopick.storage.keys import Root
 from aiocopick.storage.settings import Settings
@@ -25,7 +26,7 @@ _lock = Lock()
 class MemoryBackend(Backend):
     """Objects in the memory of this process. Nothing blocks, so each operation lets others have their turn."""
 
-    capabilities = Capabilities(delimiter=True, conditional_writes=True, etags=True)
+    capabilities = Capabilities(delimiter=True, conditional_writes=True, etags=True, near=True)
     resumes = True
     delete_batch = 1000
 
@@ -100,6 +101,16 @@ class MemoryBackend(Backend):
             return Content(bytes(content), self._entry(key, file).etag)
         start, stop = span
         return Content(bytes(content[start:stop]))
+
+    async def read_aged(self, key: str) -> Aged:
+        """A copy of the content, and its age."""
+        await checkpoint()
+        with _lock:
+            file = self._store.get(self._base + key)
+            if file is None:
+                raise FileNotFoundError(key)
+            age = (datetime.now(UTC) - file.modified).total_seconds()
+            return Aged(bytes(file.getbuffer()), self._entry(key, file).etag, max(0.0, age))
 
     async def write(self, key: str, data: Buffer, condition: Condition | None) -> str | None:
         """Put a new object in the place of the old one."""

@@ -25,13 +25,21 @@ from aiocopick.storage.backends.base import (
     close_sockets,
     connections,
 )
-from aiocopick.storage.backends.bodies import beyond, check_encoding, check_length, complete, joined, range_header
+from aiocopick.storage.backends.bodies import (
+    age_of,
+    beyond,
+    check_encoding,
+    check_length,
+    complete,
+    joined,
+    range_header,
+)
 from aiocopick.storage.backends.objects import children_page, find_entry, root_entry
 from aiocopick.storage.backends.s3_direct import DirectReads
 from aiocopick.storage.backends.s3_errors import KeyFailure, s3_fault
 from aiocopick.storage.backends.s3_logs import redact_logs
 from aiocopick.storage.backends.s3_models import loader, read_models
-from aiocopick.storage.base import Buffer, Capabilities, Entry, Range
+from aiocopick.storage.base import Aged, Buffer, Capabilities, Entry, Range
 from aiocopick.storage.faults import Fault
 from aiocopick.storage.limits import in_thread
 from aiocopick.storage.settings import Settings, merge
@@ -161,6 +169,11 @@ class S3Backend(Backend):
             data = await joined(body.iter_chunks(_PIECE), most)
         await self._direct.learn(name)
         return data, metadata["HTTPStatusCode"], metadata["HTTPHeaders"]
+
+    async def read_aged(self, key: str) -> Aged:
+        """One GetObject."""
+        data, status, headers = await self._get(self.absolute(key), None, None)
+        return Aged(complete(data, status, headers, None), _bare(headers.get("etag")), age_of(headers))
 
     async def write(self, key: str, data: Buffer, condition: Condition | None) -> str | None:
         """One PutObject; one HeadObject more when a condition does not hold, in case it was our own write."""
