@@ -177,7 +177,10 @@ class Lease:
             await _shortly(self._delete_if_own)
             return
         try:
-            await self._delete()
+            await self._storage.delete_many([self._key])
+        except CopickError:
+            # What was written is whole: that others are kept out for a while must not make a failure of it.
+            await _shortly(self._delete)
         except BaseException:
             await _shortly(self._delete)
             raise
