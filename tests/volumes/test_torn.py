@@ -131,10 +131,11 @@ async def test_a_volume_that_is_deleted_in_part_is_empty(memory: Place, zarr_for
                 assert await seen(memory) in ("old", "empty")
                 storage.at = 0
                 await tomogram.delete()
-            else:
-                assert storage.made < at
-                break
             assert await seen(memory) == "empty"
+            # A lease that could not be given back is no failure of what was done.
+            if storage.made < at:
+                return
+    pytest.fail("the deletion never came through")
 
 
 READER = Path(__file__).with_name("reader.py")
@@ -184,9 +185,9 @@ async def test_another_process_reads_while_every_request_of_an_overwrite_fails(
             found = await anyio.to_thread.run_sync(reader)
             assert found in allowed, f"request {at}: {found}"
             if not failed:
-                assert storage.made < at
                 assert found == f"{new.sum():.0f} {new.sum():.0f}"
-                return
+                if storage.made < at:
+                    return
     pytest.fail("the overwrite never came through")
 
 
@@ -208,8 +209,9 @@ async def test_a_first_write_that_fails_leaves_an_empty_volume(memory: Place) ->
                     [".zgroup", ".zattrs", *(f"{level}/{name}" for level in range(3) for name in (".zarray", "0/0/0"))]
                 )
             else:
-                assert storage.made < at
-                return
+                assert np.array_equal(await tomogram.numpy(), NEW)
+                if storage.made < at:
+                    return
     pytest.fail("the write never came through")
 
 
