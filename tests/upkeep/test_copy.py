@@ -216,12 +216,14 @@ async def test_a_part_of_a_volume_reads_as_empty(sample: AsyncRoot, monkeypatch:
                 def __getattr__(self, name: str, storage: Any = storage) -> Any:
                     return getattr(storage, name)
 
-                async def write(self, key: str, data: bytes, storage: Any = storage, at: int = failing) -> Any:
+                async def write(
+                    self, key: str, data: bytes, storage: Any = storage, at: int = failing, **condition: Any
+                ) -> Any:
                     nonlocal count
                     count += key.startswith(segmentation.key)
                     if count == at + 1:
                         raise aiocopick.StorageError("the power is out", path=key)
-                    return await storage.write(key, data)
+                    return await storage.write(key, data, **condition)
 
             target.layers[0].storage = Failing()  # type: ignore[attr-defined]
             report = await copy(sample, target, segmentation.uri, runs="TS_001")

@@ -272,7 +272,7 @@ class GCSBackend(Backend):
             try:
                 status, _, body = await self._ask("DELETE", self._object(key))
                 # The service answers 204 with nothing, servers that stand for it 200 with a JSON null.
-                if status not in (200, 204) or body.strip() not in (b"", b"null", b"{}"):
+                if status not in (200, 204) or body.strip() not in (b"", b"null"):
                     raise AnswerError("the server answered to a deletion with a page: nothing shows that it was done")
             except StatusError as error:
                 if error.status != 404:
