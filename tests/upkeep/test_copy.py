@@ -20,6 +20,7 @@ import aiocopick
 from aiocopick.entities import AsyncRoot
 from aiocopick.errors import ReadOnlyError
 from aiocopick.sample import sample_config, write_sample
+from aiocopick.storage import leases
 from aiocopick.storage import Storage
 from aiocopick.testing import WrappedStorage
 from aiocopick.upkeep import copy
@@ -254,7 +255,9 @@ anyio.run(main)
 
 
 @pytest.mark.asyncio
-async def test_a_killed_copy_goes_on_where_it_was(tmp_path: Path) -> None:
+async def test_a_killed_copy_goes_on_where_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # The lease of the killed one is taken over once it is old: here at once.
+    monkeypatch.setattr(leases, "LIFETIME", 0.0)
     async with aiocopick.open(sample_config(tmp_path / "source")) as source:
         await write_sample(source, runs=3)
         child = subprocess.Popen(

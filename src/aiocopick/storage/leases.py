@@ -275,8 +275,8 @@ def held_error(path: str, content: bytes, age: float | None) -> ConflictError:
     """The error that another writer is at it."""
     seen = "" if age is None else f", last seen {age:.0f} s ago"
     return ConflictError(
-        f"{path} is being written by another writer ({holder_of(content)}{seen}); write it again once that one is done. "
-        f"A writer that was killed keeps others out for {LIFETIME:g} s",
+        f"{path} is being written by another writer ({holder_of(content)}{seen}). Try again when that one is done; a "
+        f"writer that was killed keeps others out for {LIFETIME:g} s",
         path=path,
     )
 
