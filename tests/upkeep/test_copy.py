@@ -20,8 +20,7 @@ import aiocopick
 from aiocopick.entities import AsyncRoot
 from aiocopick.errors import ReadOnlyError
 from aiocopick.sample import sample_config, write_sample
-from aiocopick.storage import leases
-from aiocopick.storage import Storage
+from aiocopick.storage import Storage, leases
 from aiocopick.testing import WrappedStorage
 from aiocopick.upkeep import copy
 from tests.servers.s3 import MotoServer

@@ -91,7 +91,7 @@ class Lease:
             await _shortly(self._delete_if_own)
             raise
         raise ConflictError(
-            f"{self._path} is being written by others; write it again once they are done", path=self._path
+            f"{self._path} is being written by others; try again when they are done", path=self._path
         )
 
     async def _take_over(self) -> bool:
@@ -136,7 +136,7 @@ class Lease:
         self._lost = True
         return ConflictError(
             f"{self._path} was taken over by another writer before it was complete; nothing of this write is shown. "
-            "Write it again once the other one is done",
+            "Try again when the other one is done",
             path=self._path,
         )
 
