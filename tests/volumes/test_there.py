@@ -294,8 +294,8 @@ async def test_zeros_alone_are_written_to_the_end_or_not_seen(memory: Place, zar
                 with pytest.raises(NotFoundError):
                     await tomogram.levels()
             else:
-                assert storage.made < at
-                return
+                if storage.made < at:
+                    return
     pytest.fail("the write never came through")
 
 

@@ -126,7 +126,7 @@ class CopickPicksFS(Annotation[AsyncPicks], CopickPicks):
         return self._call(self.aio.to_numpy)
 
     def scores(self) -> NDArray[np.float64]:
-        """Scores, (N,) float64; 1 where a point has none.
+        """Scores, (N,) float64: 1 where the file says nothing, NaN where it says null.
 
         See :meth:`aiocopick.AsyncPicks.scores`.
         """

@@ -124,7 +124,7 @@ class CopickPicks(_Annotation):
         raise NotImplementedError
 
     def scores(self) -> NDArray[np.float64]:
-        """The scores, (N,); 1 where a point has none."""
+        """Scores, (N,) float64: 1 where the file says nothing, NaN where it says null."""
         raise NotImplementedError
 
     def full_positions(self) -> NDArray[np.float64]:
