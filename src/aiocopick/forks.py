@@ -34,7 +34,8 @@ class Lock:
 
     def __enter__(self) -> None:
         lock = self._lock
-        lock.acquire()
+        # Held for a moment only, so that a coroutine may wait for it as for any `with lock`.
+        lock.__enter__()
         self._held.append(lock)
 
     def __exit__(

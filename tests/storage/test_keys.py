@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 import pytest
-from hypothesis import given, strategies as st
+from hypothesis import example, given, strategies as st
 
 from aiocopick.errors import InvalidNameError
 from aiocopick.layout.listing import parse_runs
@@ -20,6 +20,8 @@ SEGMENT = st.text(st.characters(exclude_characters="/\\\0", exclude_categories=[
 
 
 @given(st.lists(SEGMENT, min_size=1, max_size=5).map("/".join))
+@example("\n")
+@example("a/..\n")
 def test_what_is_below_the_root_is_a_key(key: str) -> None:
     assert check_key(key) == key
     assert check_prefix(key + "/") == check_prefix(key) == key

@@ -10,7 +10,7 @@ from aiocopick.errors import InvalidNameError
 from aiocopick.models.redaction import split_userinfo
 
 # An empty, "." or ".." segment (so also a leading or trailing slash), a backslash or a NUL.
-_REFUSED = re.compile(r"(?:^|/)\.{0,2}(?:/|$)|[\\\x00]")
+_REFUSED = re.compile(r"(?:^|/)\.{0,2}(?:/|\Z)|[\\\x00]")
 _SCHEME = re.compile(r"^([A-Za-z][A-Za-z0-9+.\-]+)://")
 _CHAINED = re.compile(r"^[\w+.\-]+::|::[\w+.\-]+://")
 _ALIASES = {

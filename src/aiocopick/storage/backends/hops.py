@@ -112,7 +112,7 @@ class Hops:
 
 
 class _Call(Generic[Value]):
-    __slots__ = ("__weakref__", "_args", "_function", "_limiter", "_loop", "_running", "left")
+    __slots__ = ("__weakref__", "_args", "_function", "_gone", "_limiter", "_loop", "_running", "left")
 
     def __init__(self, function: Callable[..., Value], args: tuple[Any, ...], limiter: anyio.CapacityLimiter) -> None:
         self._function = function
@@ -120,6 +120,7 @@ class _Call(Generic[Value]):
         self._limiter = limiter
         self._loop = asyncio.get_running_loop()
         self._running = False
+        self._gone = False
         self.left = False
 
     def run(self) -> Value:
@@ -135,16 +136,16 @@ class _Call(Generic[Value]):
         finally:
             with _lock:
                 self._running = False
-                late = self.left
+                late = self._gone
             if late:
                 # The loop may be closed by now.
                 with suppress(RuntimeError):
                     self._loop.call_soon_threadsafe(self._limiter.release_on_behalf_of, self)
 
     def leave(self) -> bool:
-        """Note that the caller has gone; whether the thread has, too."""
+        """Note that the caller has gone; return if the thread has, too: whichever goes last gives the place back."""
         with _lock:
-            self.left = True
+            self.left = self._gone = True
             return not self._running
 
 
