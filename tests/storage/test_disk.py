@@ -281,6 +281,53 @@ async def test_a_walk_through_links_ends(storage: Storage, root: Path) -> None:
     ]
 
 
+async def listed(storage: Storage, prefix: str = "") -> list[str]:
+    async with storage.scan(prefix) as pages:
+        return [entry.key async for page in pages for entry in page]
+
+
+@pytest.mark.parametrize("web", ["all to all", "each to the later ones", "two to the next"])
+@pytest.mark.asyncio
+async def test_a_web_of_links_is_listed_in_proportion_to_its_folders(storage: Storage, root: Path, web: str) -> None:
+    # The paths through it are 2 to the power of that many, or far more.
+    folders = 40 if web == "two to the next" else 16
+    links = 0
+    for number in range(folders):
+        (root / f"{number:02}").mkdir(parents=True)
+        (root / f"{number:02}/file").write_bytes(b"")
+    for number in range(folders):
+        others = set(range(folders)) - {number} if web == "all to all" else set(range(number + 1, folders))
+        if web == "two to the next":
+            others = {number + 1} & set(range(folders))
+        for other in others:
+            for name in ("a", "b") if web == "two to the next" else ("to",):
+                (root / f"{number:02}/{name}{other:02}").symlink_to(root / f"{other:02}")
+                links += 1
+    found = await listed(storage)
+    assert len(found) == len(set(found))
+    assert len(found) <= (folders + links + 1000 + 16 * folders) * folders
+    # What is there, and what is behind one link, is there as a whole.
+    assert {f"{number:02}/file" for number in range(folders)} <= set(found)
+    assert len([key for key in found if key.count("/") == 2 and key.endswith("/file")]) == links
+
+
+@pytest.mark.asyncio
+async def test_a_folder_may_be_shared_by_any_number_of_runs(storage: Storage, root: Path, tmp_path: Path) -> None:
+    shared = tmp_path / "shared"
+    (shared / "more").mkdir(parents=True)
+    (shared / "more/a.json").write_bytes(b"")
+    (root / "runs").mkdir(parents=True)
+    for number in range(600):
+        run = tmp_path / f"elsewhere/{number:04}"
+        (run / "plain").mkdir(parents=True)
+        (run / "Picks").symlink_to(shared)
+        (run / "plain/again").symlink_to(shared / "more")
+        (root / f"runs/{number:04}").symlink_to(run)
+    found = await listed(storage, "runs")
+    ends = ("Picks/more/a.json", "plain/again/a.json")
+    assert found == [f"runs/{number:04}/{end}" for number in range(600) for end in ends]
+
+
 @pytest.mark.asyncio
 async def test_a_tree_is_listed_in_key_order_from_anywhere(storage: Storage, root: Path) -> None:
     names = ["a/x", "a-b/x", "a.zarr/0", "a.zarr-b", "b/.x", "b/x/y", "b0", "c"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import functools
+import logging
 import os
 import stat
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -15,6 +16,11 @@ from aiocopick.storage.base import Entry
 
 Found = tuple[str, "os.DirEntry[str]"]
 """A name in a directory, that of a directory with a ``/`` behind it, so that names sort as keys do."""
+
+_log = logging.getLogger(__name__)
+
+_AGAIN = 1000
+_AGAIN_EACH = 16
 
 # Windows has more kinds of links than it tells of.
 _LINKS_SHOW = os.name != "nt"
@@ -116,7 +122,8 @@ class DiskTree:
 
         Directories that lie before `start_after` as a whole are passed over. Files are looked at as they are taken.
         """
-        top = _Folder(self.path(prefix), f"{prefix}/" if prefix else "", not _LINKS_SHOW)
+        top = _Folder(self.path(prefix), f"{prefix}/" if prefix else "", 0 if _LINKS_SHOW else 1)
+        web = _Web()
         above: list[_Folder] = []
         folder, folder.items = top, iter(self._ordered(top, start_after))
         while True:
@@ -129,12 +136,9 @@ class DiskTree:
                 elif collapse is not None and name.endswith(collapse):
                     yield Entry(start + name[:-1], is_prefix=True)
                 elif start + name > start_after or start_after.startswith(start + name):
-                    inner = _Folder(item.path, start + name, folder.linked or item.is_symlink())
-                    inside: list[Found] | None = (
-                        [] if inner.linked and _within_itself(inner, [*above, folder]) else None
-                    )
-                    if inside is None:
-                        inside = self._ordered(inner, start_after)
+                    inner = _Folder(item.path, start + name, folder.links + item.is_symlink())
+                    closed = inner.links and (_within_itself(inner, [*above, folder]) or web.is_closed_to(inner))
+                    inside = [] if closed else self._ordered(inner, start_after)
                     if not inside:
                         yield Entry(start + name[:-1], is_prefix=True)
                         continue
@@ -224,18 +228,49 @@ class _Folder:
         Where it lies.
     start : str
         What the keys of its children begin with.
-    linked : bool
-        Whether a link was followed to get here: only then can it be one of those above.
+    links : int
+        How many links were followed to get here: only if there were any can it be one of those above.
     """
 
-    __slots__ = ("items", "linked", "path", "start")
+    __slots__ = ("items", "links", "path", "start")
 
     items: Iterator[Found]
 
-    def __init__(self, path: str, start: str, linked: bool) -> None:
+    def __init__(self, path: str, start: str, links: int) -> None:
         self.path = path
         self.start = start
-        self.linked = linked
+        self.links = links
+
+
+class _Web:
+    """Directories that links lead to, in one walk.
+
+    Folders that link to each other have paths without end in number, though none of them leads round. A directory behind
+    one link is always entered, so that a folder may be shared by any number of runs. Behind two or more, one that was
+    entered before is entered again only so many times, in proportion to all that there are.
+    """
+
+    __slots__ = ("_again", "_entered", "_warned")
+
+    def __init__(self) -> None:
+        self._entered: set[tuple[int, int] | None] = set()
+        self._again = 0
+        self._warned = False
+
+    def is_closed_to(self, folder: _Folder) -> bool:
+        """Whether a directory is listed as one entry only; notes that it is entered otherwise."""
+        identity = _identity(folder.path)
+        if folder.links > 1 and identity in self._entered:
+            self._again += 1
+            if self._again > _AGAIN + _AGAIN_EACH * len(self._entered):
+                if not self._warned:
+                    self._warned = True
+                    _log.warning(
+                        "Links among folders lead to the same ones over and over; %s is one entry", folder.path
+                    )
+                return True
+        self._entered.add(identity)
+        return False
 
 
 def _within_itself(folder: _Folder, above: list[_Folder]) -> bool:
