@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ntpath
 import os
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from hypothesis import example, given, strategies as st
 from aiocopick.errors import InvalidNameError
 from aiocopick.layout.listing import parse_runs
 from aiocopick.storage.base import Entry
-from aiocopick.storage.keys import check_key, check_prefix, display_key, display_url, is_key, parse_root
+from aiocopick.storage.keys import check_key, check_prefix, display_key, display_url, is_key, parse_root, path_below
 from aiocopick.testing import HOSTILE_KEYS
 
 SEGMENT = st.text(st.characters(exclude_characters="/\\\0", exclude_categories=["Cs"]), min_size=1).filter(
@@ -105,6 +106,34 @@ def test_relative_roots_are_made_absolute(tmp_path: Path, monkeypatch: pytest.Mo
     assert parse_root("project").location == str(tmp_path / "project")
     assert parse_root("~/project").location == "/home/somebody/project"
     assert parse_root(Path("project")).location == str(tmp_path / "project")
+
+
+WINDOWS = [
+    "C:evil", "C:", "a/C:evil", "a:b", "a/b:stream", "CON", "con.json", "a/NUL", "nul .txt", "COM1", "lpt9.x", "aux.", "a/b.",
+    "a/b ", "CONIN$", "com\u00b9", "a*", "a?b", "<a>", 'a"b', "a|b", "a\nb", "a/\x01",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("key", WINDOWS)
+def test_no_key_names_another_place_on_windows(key: str) -> None:
+    assert check_key(key) == key
+    with pytest.raises(InvalidNameError, match="Windows"):
+        path_below("D:\\project", key, "\\")
+    # Elsewhere these are names as any other.
+    assert path_below("/project", key, "/") == f"/project/{key}"
+
+
+@given(st.lists(SEGMENT, min_size=1, max_size=4).map("/".join))
+def test_what_windows_can_store_stays_below_the_root(key: str) -> None:
+    root = "D:\\project"
+    try:
+        path = path_below(root, key, "\\")
+    except InvalidNameError:
+        return
+    assert ntpath.normpath(path) == path
+    assert ntpath.commonpath([root, path]) == root
+    assert ntpath.splitdrive(path)[0] == "D:"
+    assert path_below("C:\\", key, "\\").startswith("C:\\")
 
 
 @pytest.mark.parametrize("root", ["", "simplecache::s3://bucket", "zip://a::file:///etc/x.zip", "a::b"])

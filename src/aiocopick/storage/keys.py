@@ -48,6 +48,41 @@ def check_key(key: str) -> str:
     return key
 
 
+# Device names of Windows, whatever follows a dot, and what Windows reads as a drive, a stream or a wildcard.
+# https://learn.microsoft.com/windows/win32/fileio/naming-a-file
+_DEVICE = re.compile(
+    r"(?:con|prn|aux|nul|conin\$|conout\$|(?:com|lpt)[0-9\u00b9\u00b2\u00b3])\s*(?:\.|\Z)", re.IGNORECASE
+)
+_NOT_WINDOWS = re.compile(r'[<>:"|?*\\\x00-\x1f]|[. ]\Z')
+
+
+def path_below(root: str, key: str, separator: str = os.sep) -> str:
+    """Return the path of a key below a root, built from its segments alone: none of them can name another place.
+
+    Parameters
+    ----------
+    root : str
+        An absolute path.
+    key : str
+        Accepted by :func:`check_key`.
+    separator : str
+        Of the system's paths; a backslash stands for Windows.
+
+    Raises
+    ------
+    InvalidNameError
+        Windows would read a segment as a drive, a stream, a device or another name.
+    """
+    segments = key.split("/")
+    if separator == "\\":
+        for segment in segments:
+            if _NOT_WINDOWS.search(segment) or _DEVICE.match(segment):
+                raise InvalidNameError(
+                    f"{key!r} cannot be stored on Windows: {segment!r} stands for something else there", path=key
+                )
+    return (root if root.endswith(separator) else root + separator) + separator.join(segments)
+
+
 def check_prefix(prefix: str) -> str:
     """The prefix without a trailing slash, when it is the root (empty) or a directory below it.
 

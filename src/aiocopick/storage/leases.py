@@ -90,9 +90,7 @@ class Lease:
             # It may have been created all the same.
             await _shortly(self._delete_if_own)
             raise
-        raise ConflictError(
-            f"{self._path} is being written by others; try again when they are done", path=self._path
-        )
+        raise ConflictError(f"{self._path} is being written by others; try again when they are done", path=self._path)
 
     async def _take_over(self) -> bool:
         """Replace a lease that is old; tell if it was still there.

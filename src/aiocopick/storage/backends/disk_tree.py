@@ -13,6 +13,7 @@ from typing import Any
 from aiocopick.errors import AccessDeniedError, StorageError
 from aiocopick.storage.backends.temporary import is_temporary
 from aiocopick.storage.base import Entry
+from aiocopick.storage.keys import path_below
 
 Found = tuple[str, "os.DirEntry[str]"]
 """A name in a directory, that of a directory with a ``/`` behind it, so that names sort as keys do."""
@@ -57,8 +58,10 @@ class DiskTree:
         ------
         AccessDeniedError
             It leads out of the root through a link that must not be followed.
+        InvalidNameError
+            Windows would read it as another place.
         """
-        path = os.path.join(self.root, *key.split("/")) if key else self.root
+        path = path_below(self.root, key) if key else self.root
         if not self.follow_symlinks and not self._inside(path):
             raise AccessDeniedError(
                 f"{path} leads out of {self.root} through a symbolic link; set follow_symlinks=True to allow that",
