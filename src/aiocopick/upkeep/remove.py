@@ -62,8 +62,22 @@ async def remove(
         if progress is not None:
             progress(item.path)
 
-    results = await gather_results(delete, items, limit=_AT_ONCE)
-    return {item.path: result for item, result in zip(items, results, strict=True) if isinstance(result, CopickError)}
+    failed: dict[str, CopickError] = {}
+    # What lies in another one goes first: deleted at a time, each would find the other being changed.
+    for depth in range(_DEEPEST, -1, -1):
+        level = [item for item in items if _depth(item) == depth]
+        results = await gather_results(delete, level, limit=_AT_ONCE)
+        pairs = zip(level, results, strict=True)
+        failed |= {item.path: result for item, result in pairs if isinstance(result, CopickError)}
+    return failed
+
+
+_DEEPEST = 3
+"""Of a feature map, below a tomogram, a voxel spacing and a run."""
+
+
+def _depth(item: Any) -> int:
+    return {"features": 3, "tomogram": 2, "voxel_spacing": 1, "run": 0}.get(item.kind, 3)
 
 
 __all__ = ["matching", "remove"]

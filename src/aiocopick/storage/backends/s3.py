@@ -63,6 +63,7 @@ class S3Backend(Backend):
         self._filesystem = await in_thread(_filesystem, arguments_of(self.settings))
         self._client = await self._filesystem.set_session()
         _send_bodies_at_once(self._client)
+        self._client.meta.events.register("before-call.s3.HeadBucket", _ask_for_the_region_once)
         # The import is done by now, in the thread above.
         from aiocopick.storage.backends.s3_answers import check_answer, check_version
 
@@ -223,6 +224,11 @@ class S3Backend(Backend):
             CopySource={"Bucket": bucket, "Key": self.absolute(source)},
             **self._extra["copy_object"],
         )
+
+
+def _ask_for_the_region_once(context: dict[str, Any], **kwargs: Any) -> None:
+    """Keep botocore from asking where a bucket is because its question where a bucket is was redirected, and so on."""
+    context.setdefault("s3_redirect", {})["redirected"] = True
 
 
 def arguments_of(settings: Settings) -> dict[str, Any]:
