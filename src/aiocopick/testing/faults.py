@@ -149,10 +149,14 @@ class FaultServer:
         self._started.set()
         await self._stop.wait()
         self._server.close()
+        # Connections that were accepted a moment ago begin, so that they can be ended.
+        await asyncio.sleep(0.01)
         for task in self._connections:
             task.cancel()
         if self._connections:
             await asyncio.wait(self._connections)
+        # Their sockets are closed by the next turn.
+        await asyncio.sleep(0.01)
 
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
