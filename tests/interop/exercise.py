@@ -141,7 +141,8 @@ def write(root: Any, step: Record) -> None:
     step("picks from_numpy ints", lambda: run.get_picks(session_id="0")[0].from_numpy(np.arange(6).reshape(2, 3)))
     step("picks wrong lengths", lambda: picks.from_numpy(positions, transforms[:2]))
     step("picks negative ids", lambda: picks.from_numpy(positions, instance_ids=np.full(4, -1)))
-    step("picks scores nan", lambda: picks.from_numpy(positions, scores=np.full(4, np.nan)))
+    # NaN is a score that is not known to us; copick refuses it, as both refuse infinity.
+    step("picks scores infinite", lambda: picks.from_numpy(positions, scores=np.full(4, np.inf)))
     step("picks full_positions", picks.full_positions)
     edited = step("picks to edit", lambda: run.new_picks("membrane", "s1", "bob"))
     step("picks edited", lambda: setattr(edited, "points", list(picks.points[:2])))
