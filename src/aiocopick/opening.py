@@ -11,6 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from aiocopick.concurrency.threads import in_thread, in_thread_if_large
 from aiocopick.entities.root import AsyncRoot
 from aiocopick.errors import CopickError, FormatError, LayerError, NotFoundError
 from aiocopick.formats.json_bytes import parse_json
@@ -19,7 +20,6 @@ from aiocopick.models.file_sizes import read_config_bytes
 from aiocopick.models.protocols import check_protocols
 from aiocopick.storage import open_storage
 from aiocopick.storage.keys import display_url, parse_root
-from aiocopick.storage.limits import in_thread, in_thread_if_large
 from aiocopick.tables.layer import Verify
 from aiocopick.tables.opened import with_catalog
 

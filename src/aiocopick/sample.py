@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from aiocopick.concurrency.fan_out import gather
+from aiocopick.concurrency.threads import in_thread
 from aiocopick.models import CopickConfigFS, FilamentSpec, PickableObject
-from aiocopick.storage.limits import gather, in_thread
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -32,6 +32,7 @@ from aiocopick import (
     StorageTimeoutError,
     UnknownObjectError,
 )
+from aiocopick.concurrency.fan_out import gather
 from aiocopick.models import (
     CopickConfigFS,
     CopickPicksFile,
@@ -40,7 +41,6 @@ from aiocopick.models import (
     CopickVoxelSpacingMeta,
     PickableObject,
 )
-from aiocopick.storage.limits import gather
 from tests.servers import MinioServer
 
 Call = Callable[[AsyncRoot], Awaitable[Any]]

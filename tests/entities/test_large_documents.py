@@ -10,12 +10,13 @@ from typing import Any
 import pytest
 
 from aiocopick import opening
-from aiocopick.formats import meta, ome_documents
+from aiocopick.formats import meta
 from aiocopick.opening import open as open_project
 from aiocopick.storage import open_storage
 from aiocopick.storage.backends import azure, gcs, http, s3_answers
 from aiocopick.storage.settings import Settings
 from aiocopick.testing import Answer, FaultServer
+from aiocopick.volumes import ome_documents
 from tests.storage.test_answers import fields
 
 LARGE = {"note": "x" * 100_000}

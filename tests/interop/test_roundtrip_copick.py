@@ -14,7 +14,7 @@ import trimesh
 
 import aiocopick
 from aiocopick import AsyncRoot, AsyncRun
-from aiocopick.formats.pyramid import level_shapes
+from aiocopick.volumes.pyramid import level_shapes
 from tests.interop.describe_project import Description, describe_ours, names_only, without
 from tests.interop.project import CopickProject, describe
 from tests.servers import MotoServer

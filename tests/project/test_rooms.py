@@ -13,11 +13,12 @@ SOURCE = Path(__file__).resolve().parents[2] / "src" / "aiocopick"
 ROOMS = [
     "_version",
     "errors",
-    "forks",
+    "concurrency",
     "models",
     "layout",
     "formats",
     "storage",
+    "volumes",
     "layers",
     "entities",
     "tables",

@@ -22,11 +22,11 @@ from aiocopick.formats.filaments import decode_filaments, encode_filaments
 from aiocopick.formats.json_bytes import parse_json
 from aiocopick.formats.mesh import decode_mesh, encode_mesh
 from aiocopick.formats.meta import decode_meta
-from aiocopick.formats.ome import parse_group
-from aiocopick.formats.ome_arrays import array_documents, describe_array, parse_array
-from aiocopick.formats.ome_writing import axis_names, group_documents
 from aiocopick.formats.picks import decode_picks
 from aiocopick.models.config import parse_config
+from aiocopick.volumes.ome import parse_group
+from aiocopick.volumes.ome_arrays import array_documents, describe_array, parse_array
+from aiocopick.volumes.ome_writing import axis_names, group_documents
 from tests.formats.mutations import mutate, mutated_bytes, mutated_document
 
 NAMES = {"pickable_object_name": "o", "user_id": "u", "session_id": "s"}

@@ -16,12 +16,12 @@ import anyio
 import pytest
 import pytest_asyncio
 
+from aiocopick.concurrency.fan_out import gather
 from aiocopick.errors import AccessDeniedError, ConflictError, InvalidNameError, NotFoundError, StorageError
 from aiocopick.storage import Storage, open_storage
 from aiocopick.storage.backends.base import Some, Use
 from aiocopick.storage.backends.disk import Disk
 from aiocopick.storage.backends.temporary import is_temporary, temporary_name
-from aiocopick.storage.limits import gather
 from aiocopick.storage.settings import Settings
 from tests.storage.children import run_child
 

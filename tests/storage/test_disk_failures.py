@@ -17,10 +17,10 @@ import anyio.to_thread
 import pytest
 import pytest_asyncio
 
+from aiocopick.concurrency.fan_out import gather
 from aiocopick.errors import AlreadyExistsError, ConflictError, StorageError, StorageTimeoutError
 from aiocopick.storage import Storage, open_storage
 from aiocopick.storage.backends import disk
-from aiocopick.storage.limits import gather
 from aiocopick.storage.settings import Settings
 from tests.storage.children import run_child
 

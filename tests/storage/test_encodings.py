@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 
 import aiocopick
+from aiocopick.concurrency.threads import in_thread
 from aiocopick.errors import StorageError
 from aiocopick.formats.mesh import encode_mesh
 from aiocopick.storage import open_storage
-from aiocopick.storage.limits import in_thread
 from aiocopick.testing import Answer
 from tests.reliability.places import HTTP, NETWORK, Place, make_place
 

@@ -16,12 +16,12 @@ from botocore.awsrequest import AWSRequest
 from botocore.credentials import ReadOnlyCredentials
 from hypothesis import given, strategies as st
 
+from aiocopick.concurrency.threads import in_thread
 from aiocopick.errors import AccessDeniedError, NotFoundError
 from aiocopick.storage import Storage, open_storage, retries
 from aiocopick.storage.backends import s3_direct
 from aiocopick.storage.backends.s3 import _session
 from aiocopick.storage.backends.s3_direct import Form
-from aiocopick.storage.limits import in_thread
 from aiocopick.storage.settings import Settings
 from aiocopick.testing import FaultServer
 from tests.servers.s3 import MinioServer, MotoServer

@@ -13,9 +13,9 @@ import zarr
 import aiocopick
 from aiocopick import AsyncRoot
 from aiocopick.errors import FormatError
-from aiocopick.formats.ome_units import ANGSTROM_PER_UNIT
-from aiocopick.formats.voxel_sizes import ratio_of_shapes
 from aiocopick.upkeep import examine
+from aiocopick.volumes.ome_units import ANGSTROM_PER_UNIT
+from aiocopick.volumes.voxel_sizes import ratio_of_shapes
 from tests.volumes.places import Place
 from tests.volumes.projects import SIZE, project, requests, spacing_of, write_document
 

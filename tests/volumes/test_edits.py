@@ -14,7 +14,7 @@ import zarr
 import aiocopick
 from aiocopick import AsyncRoot
 from aiocopick.errors import FormatError, NotFoundError
-from aiocopick.formats.pyramid import downsample_mean, downsample_nearest
+from aiocopick.volumes.pyramid import downsample_mean, downsample_nearest
 from tests.volumes.places import Place
 from tests.volumes.projects import OBJECTS, SIZE, project, requests, spacing_of, tomogram_of, write_document
 

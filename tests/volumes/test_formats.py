@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 
 from aiocopick.errors import FormatError
-from aiocopick.formats.ome import OmeGroup, parse_group, spatial_axes
-from aiocopick.formats.ome_arrays import array_documents, describe_array, parse_array
-from aiocopick.formats.ome_units import ANGSTROM_PER_UNIT, angstrom_per
-from aiocopick.formats.ome_writing import axis_names, empty_group_documents, group_documents
-from aiocopick.formats.volume_layout import chunking
-from aiocopick.formats.voxel_sizes import voxel_sizes
+from aiocopick.volumes.chunking import chunking
+from aiocopick.volumes.ome import OmeGroup, parse_group, spatial_axes
+from aiocopick.volumes.ome_arrays import array_documents, describe_array, parse_array
+from aiocopick.volumes.ome_units import ANGSTROM_PER_UNIT, angstrom_per
+from aiocopick.volumes.ome_writing import axis_names, empty_group_documents, group_documents
+from aiocopick.volumes.voxel_sizes import voxel_sizes
 
 AXES = [{"name": name, "type": "space", "unit": "angstrom"} for name in "zyx"]
 

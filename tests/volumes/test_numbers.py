@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given, settings, strategies as st
 from hypothesis.extra import numpy as npst
 
-from aiocopick.formats.chunk_plan import blocks, count_pieces, pieces, select, shape_of
-from aiocopick.formats.labels import cast_labels, check_panoptic, label_dtype, value_range
-from aiocopick.formats.pyramid import (
+from aiocopick.volumes.chunk_plan import blocks, count_pieces, pieces, select, shape_of
+from aiocopick.volumes.labels import cast_labels, check_panoptic, label_dtype, value_range
+from aiocopick.volumes.pyramid import (
     coarse_block,
     coarser_shape,
     downsample_mean,

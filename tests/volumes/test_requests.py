@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import zarr
 
-from aiocopick.storage.limits import processors
+from aiocopick.concurrency.threads import processors
 from aiocopick.testing import CountingStorage, LatencyStorage
 from tests.servers.s3 import MotoServer
 from tests.volumes.places import Place

@@ -15,10 +15,10 @@ from anyio import to_thread
 
 import aiocopick
 from aiocopick.errors import NotFoundError, StorageError
-from aiocopick.formats.pyramid import downsample_mean
 from aiocopick.tables import catalog
 from aiocopick.testing import FaultStorage
 from aiocopick.upkeep import examine
+from aiocopick.volumes.pyramid import downsample_mean
 from tests.volumes.places import Place
 from tests.volumes.projects import SIZE, noise, project, requests, spacing_of, tomogram_of, wrap
 

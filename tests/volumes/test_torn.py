@@ -15,8 +15,8 @@ import zarr
 
 import aiocopick
 from aiocopick.errors import CopickError, NotFoundError, StorageError
-from aiocopick.formats.pyramid import downsample_mean
 from aiocopick.testing import FaultStorage, WrappedStorage
+from aiocopick.volumes.pyramid import downsample_mean
 from tests.volumes.places import Place
 from tests.volumes.projects import noise, project, requests, spacing_of, tomogram_of, wrap
 

@@ -16,7 +16,7 @@ from zarr.core.buffer import default_buffer_prototype
 
 import aiocopick
 from aiocopick.errors import FormatError, NotFoundError, ReadOnlyError
-from aiocopick.formats.pyramid import downsample_mean, downsample_nearest
+from aiocopick.volumes.pyramid import downsample_mean, downsample_nearest
 from tests.volumes.places import Place
 from tests.volumes.projects import (
     SIZE,

@@ -119,9 +119,9 @@ async def _count(root: AsyncRoot, survey: Survey, runs: str | None, kinds: set[s
 
 async def _count_chosen(root: AsyncRoot, survey: Survey, chosen: Selection, load: frozenset[str]) -> None:
     """As :func:`_count`, of what URIs name: only that is read."""
+    from aiocopick.concurrency.fan_out import bare, stream
     from aiocopick.entities import load as load_entities
     from aiocopick.errors import CopickError
-    from aiocopick.storage.limits import bare, stream
     from aiocopick.tables.held import NOUN_OF, is_listed
 
     async def read(run: AsyncRun) -> list[AsyncEntity]:

@@ -49,7 +49,7 @@ async def _info(
 ) -> int:
     import aiocopick
     from aiocopick.cli.describe import as_row
-    from aiocopick.storage.limits import stream
+    from aiocopick.concurrency.fan_out import stream
     from aiocopick.tables.stats import stats_of
 
     async with aiocopick.open(source, **fields) as root:

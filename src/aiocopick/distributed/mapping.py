@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import anyio
 
+from aiocopick.concurrency.fan_out import stream
 from aiocopick.distributed.jobs import cut, described, submitted, threads_of
 from aiocopick.distributed.names import exactly, run_names
 from aiocopick.distributed.roots import async_root
-from aiocopick.storage.limits import stream
 from aiocopick.tables.schema import arrow
 from aiocopick.tables.scope import Scope
 

@@ -18,8 +18,8 @@ from aiocopick.entities.run import AsyncRun
 from aiocopick.entities.segmentation import AsyncSegmentation
 from aiocopick.entities.tomogram import AsyncTomogram
 from aiocopick.entities.volume import AsyncVolume
-from aiocopick.entities.volume_state import Level
 from aiocopick.entities.voxel_spacing import AsyncVoxelSpacing
+from aiocopick.volumes.state import Level
 
 __all__ = [
     "AsyncEntity",

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
+from aiocopick.concurrency.fan_out import bare, gather, gather_results
 from aiocopick.entities.files import AsyncFile
 from aiocopick.errors import CopickError
-from aiocopick.storage.limits import bare, gather, gather_results
 
 if TYPE_CHECKING:
     from aiocopick.entities.base import AsyncEntity

@@ -10,13 +10,13 @@ from fnmatch import fnmatchcase
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from aiocopick.concurrency.fan_out import bare, gather, stream
 from aiocopick.entities.bulk import load as load_entities
 from aiocopick.entities.lists import moment
 from aiocopick.entities.run_base import closed
 from aiocopick.errors import CopickError, NotFoundError
 from aiocopick.layers import Merged
 from aiocopick.layout.refs import RunRef
-from aiocopick.storage.limits import bare, gather, stream
 
 if TYPE_CHECKING:
     from types import TracebackType

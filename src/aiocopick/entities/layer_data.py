@@ -105,7 +105,7 @@ async def _volume(
     if lazy:
         arrays = [_in_zyx(await entity.to_dask(item.path), (*others, *where)) for item in await entity.levels()]
         if channels:
-            from aiocopick.formats.labels import channel_index
+            from aiocopick.volumes.labels import channel_index
 
             index = channel_index("label" if channel is None else channel)
             arrays = [array[index] for array in arrays]

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from aiocopick.concurrency.threads import in_thread
 from aiocopick.entities.files import AsyncFile
 from aiocopick.errors import NotFoundError, NotLoadedError
 from aiocopick.layout.refs import MeshRef
 from aiocopick.models.metadata import CopickMeshMeta
-from aiocopick.storage.limits import in_thread
 
 if TYPE_CHECKING:
     import numpy as np

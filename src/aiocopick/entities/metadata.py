@@ -6,12 +6,12 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
+from aiocopick.concurrency.threads import in_thread
 from aiocopick.entities.base import AsyncEntity
 from aiocopick.errors import AlreadyExistsError, FormatError
 from aiocopick.layers.base import Source
 from aiocopick.layers.codecs import decode_here
 from aiocopick.layout.paths import meta_key
-from aiocopick.storage.limits import in_thread
 
 
 class MetadataMixin(AsyncEntity):

@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 
 from pydantic import ValidationError
 
+from aiocopick.concurrency.threads import in_thread
 from aiocopick.entities.files import AsyncFile, edited
 from aiocopick.entities.picks_file import LoadedPicksFile
 from aiocopick.errors import FormatError, NotFoundError, NotLoadedError
@@ -14,7 +15,6 @@ from aiocopick.formats.picks_table import PicksTable
 from aiocopick.layers.codecs import encode
 from aiocopick.layout.refs import PicksRef
 from aiocopick.models.points import CopickPicksFile, CopickPoint
-from aiocopick.storage.limits import in_thread
 
 _SETTABLE = frozenset({"voxel_spacing", "unit", "trust_orientation"})
 """What of the envelope is stored as it is set on the model of the file."""

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from aiocopick.concurrency.threads import in_thread
 from aiocopick.formats import relion
-from aiocopick.storage.limits import in_thread
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -7,8 +7,8 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Self
 from weakref import WeakValueDictionary
 
+from aiocopick.concurrency.single_flight import alone
 from aiocopick.entities.crawl import Crawl
-from aiocopick.entities.flight import alone
 from aiocopick.entities.lists import moment, taken
 from aiocopick.entities.root_objects import ObjectVerbs, name_of
 from aiocopick.entities.run import AsyncRun

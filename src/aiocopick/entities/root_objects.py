@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from aiocopick.entities.flight import alone
+from aiocopick.concurrency.single_flight import alone
 from aiocopick.entities.object import AsyncObject
 from aiocopick.entities.objects import new_definition
 from aiocopick.entities.root_base import RootBase

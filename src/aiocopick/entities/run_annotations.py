@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, TypeVar
 
+from aiocopick.concurrency.threads import in_thread
 from aiocopick.entities.creation import annotation_names
 from aiocopick.entities.filaments import AsyncFilaments
 from aiocopick.entities.files import AsyncFile
@@ -16,7 +17,6 @@ from aiocopick.entities.run_base import RunBase
 from aiocopick.errors import ConflictError
 from aiocopick.layers.base import Source
 from aiocopick.layout.refs import FilamentsRef, MeshRef, PicksRef
-from aiocopick.storage.limits import in_thread
 
 File = TypeVar("File", bound=AsyncFile)
 

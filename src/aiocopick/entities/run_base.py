@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import anyio
 
+from aiocopick.concurrency.fan_out import gather
+from aiocopick.concurrency.single_flight import alone
 from aiocopick.entities.base import AsyncEntity
 from aiocopick.entities.filaments import AsyncFilaments
-from aiocopick.entities.flight import alone
 from aiocopick.entities.lists import Children, attach_features, moment
 from aiocopick.entities.mesh import AsyncMesh
 from aiocopick.entities.metadata import MetadataMixin
@@ -20,7 +21,6 @@ from aiocopick.entities.tomogram import AsyncTomogram
 from aiocopick.entities.voxel_spacing import AsyncVoxelSpacing
 from aiocopick.layers.base import Source
 from aiocopick.layout.refs import NOUNS, RunRef, TomogramRef
-from aiocopick.storage.limits import gather
 
 if TYPE_CHECKING:
     from aiocopick.entities.root import AsyncRoot

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from aiocopick.concurrency.single_flight import alone
 from aiocopick.entities.creation import known_object, session_names
 from aiocopick.entities.filters import OneOrMany, accepts, accepts_flag, accepts_size
-from aiocopick.entities.flight import alone
 from aiocopick.entities.lists import Children, create_volume, select, taken
 from aiocopick.entities.run_base import RunBase
 from aiocopick.entities.segmentation import AsyncSegmentation

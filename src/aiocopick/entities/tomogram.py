@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import anyio
 
+from aiocopick.concurrency.fan_out import gather
 from aiocopick.entities.features import AsyncFeatures
 from aiocopick.entities.filters import OneOrMany, accepts
 from aiocopick.entities.lists import Children, create_volume, moment, select
@@ -15,7 +16,6 @@ from aiocopick.entities.volume_density import AsyncTomogramVolume
 from aiocopick.layout.names import clean_name
 from aiocopick.layout.refs import FeaturesRef, TomogramRef
 from aiocopick.models.metadata import CopickTomogramMeta
-from aiocopick.storage.limits import gather
 
 if TYPE_CHECKING:
     from aiocopick.entities.voxel_spacing import AsyncVoxelSpacing

@@ -9,19 +9,19 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from aiocopick.entities.base import AsyncEntity
-from aiocopick.entities.volume_array import LevelArray, Limits
-from aiocopick.entities.volume_boxes import extract_boxes
-from aiocopick.entities.volume_data import in_memory
-from aiocopick.entities.volume_regions import Cast, fit_region, on_data, plan_changes, read_region, write_region
 from aiocopick.entities.volume_slabs import Slabs
-from aiocopick.entities.volume_state import Level, VolumeState
-from aiocopick.entities.volume_writing import Plan, Progress, describe_volume, hide, write_volume
-from aiocopick.formats.chunk_plan import select
-from aiocopick.formats.ome import MAX_LEVELS
-from aiocopick.formats.ome_writing import axis_names
-from aiocopick.formats.pyramid import Downsample, Factors
-from aiocopick.formats.whole_number import whole_number
 from aiocopick.layers.copying import writing
+from aiocopick.volumes.array import LevelArray, Limits
+from aiocopick.volumes.boxes import extract_boxes
+from aiocopick.volumes.chunk_plan import select
+from aiocopick.volumes.data import in_memory
+from aiocopick.volumes.ome import MAX_LEVELS
+from aiocopick.volumes.ome_writing import axis_names
+from aiocopick.volumes.pyramid import Downsample, Factors
+from aiocopick.volumes.regions import Cast, fit_region, on_data, plan_changes, read_region, write_region
+from aiocopick.volumes.state import Level, VolumeState
+from aiocopick.volumes.whole_number import whole_number
+from aiocopick.volumes.writing import Plan, Progress, describe_volume, hide, write_volume
 
 if TYPE_CHECKING:
     from zarr import AsyncArray
@@ -266,7 +266,7 @@ class AsyncVolume(AsyncEntity):
         dask.array.Array
             Needs the extra ``dask``.
         """
-        from aiocopick.entities.volume_dask import dask_array
+        from aiocopick.volumes.dask import dask_array
 
         await self._resolve()
         return dask_array(await self._state_of_volume().array(zarr_group))

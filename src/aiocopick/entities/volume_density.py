@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 
 from aiocopick.entities.volume import AsyncVolume
-from aiocopick.entities.volume_data import array_like, cast_means, cast_numbers, stored_type
-from aiocopick.entities.volume_writing import Progress
-from aiocopick.formats.pyramid import downsample_mean
+from aiocopick.volumes.data import array_like, cast_means, cast_numbers, stored_type
+from aiocopick.volumes.pyramid import downsample_mean
+from aiocopick.volumes.writing import Progress
 
 
 class AsyncDensity(AsyncVolume):

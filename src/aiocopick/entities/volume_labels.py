@@ -7,14 +7,14 @@ from typing import Any, ClassVar, TypeAlias
 
 import numpy as np
 
+from aiocopick.concurrency.fan_out import gather
+from aiocopick.concurrency.threads import in_thread
 from aiocopick.entities.volume import AsyncVolume
-from aiocopick.entities.volume_array import LevelArray
-from aiocopick.entities.volume_data import array_like, in_memory
-from aiocopick.entities.volume_regions import fit_region, on_data, read_region
-from aiocopick.entities.volume_writing import Progress
 from aiocopick.errors import FormatError
-from aiocopick.formats.chunk_plan import blocks, select
-from aiocopick.formats.labels import (
+from aiocopick.volumes.array import LevelArray
+from aiocopick.volumes.chunk_plan import blocks, select
+from aiocopick.volumes.data import array_like, in_memory
+from aiocopick.volumes.labels import (
     PANOPTIC_CHANNELS,
     PANOPTIC_METADATA,
     cast_labels,
@@ -25,8 +25,9 @@ from aiocopick.formats.labels import (
     label_dtype,
     value_range,
 )
-from aiocopick.formats.pyramid import downsample_nearest
-from aiocopick.storage.limits import gather, in_thread
+from aiocopick.volumes.pyramid import downsample_nearest
+from aiocopick.volumes.regions import fit_region, on_data, read_region
+from aiocopick.volumes.writing import Progress
 
 Array: TypeAlias = np.ndarray[Any, Any]
 

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from aiocopick.entities.volume_density import AsyncDensity
-from aiocopick.entities.volume_writing import Progress
 from aiocopick.errors import AlreadyExistsError, NotFoundError
 from aiocopick.layers.base import Source
+from aiocopick.volumes.writing import Progress
 
 if TYPE_CHECKING:
     from zarr.abc.store import Store

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
-from aiocopick.entities.volume_regions import on_data
-from aiocopick.formats.ome import SPATIAL
-from aiocopick.formats.whole_number import whole_number
+from aiocopick.volumes.ome import SPATIAL
+from aiocopick.volumes.regions import on_data
+from aiocopick.volumes.whole_number import whole_number
 
 if TYPE_CHECKING:
     from aiocopick.entities.volume import AsyncVolume

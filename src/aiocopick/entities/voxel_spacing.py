@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import anyio
 
+from aiocopick.concurrency.fan_out import gather
+from aiocopick.concurrency.single_flight import alone
 from aiocopick.entities.filters import OneOrMany, accepts
-from aiocopick.entities.flight import alone
 from aiocopick.entities.lists import Children, attach_features, create_volume, moment, select
 from aiocopick.entities.metadata import MetadataMixin
 from aiocopick.entities.tomogram import AsyncTomogram
@@ -18,7 +19,6 @@ from aiocopick.errors import AlreadyExistsError
 from aiocopick.layout.names import clean_name
 from aiocopick.layout.refs import TomogramRef, VoxelSpacingRef
 from aiocopick.models.metadata import CopickVoxelSpacingMeta
-from aiocopick.storage.limits import gather
 
 if TYPE_CHECKING:
     from aiocopick.entities.run import AsyncRun

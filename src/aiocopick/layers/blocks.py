@@ -6,9 +6,9 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import TypeAlias
 
+from aiocopick.concurrency.fan_out import stream
 from aiocopick.errors import CopickError
 from aiocopick.layout.listing import Listing, Located
-from aiocopick.storage.limits import stream
 
 Answer: TypeAlias = Listing | CopickError
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from aiocopick.storage.limits import in_thread
+from aiocopick.concurrency.threads import in_thread
 
 if TYPE_CHECKING:
     from aiocopick.layers.base import Payload

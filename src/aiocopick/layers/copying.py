@@ -7,10 +7,10 @@ from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, TypeAlias
 
+from aiocopick.concurrency.fan_out import gather
 from aiocopick.errors import AlreadyExistsError, NotFoundError
 from aiocopick.layout.listing import Listing, Located
 from aiocopick.storage.leases import Lease, NoLease, sole_writer
-from aiocopick.storage.limits import gather
 
 if TYPE_CHECKING:
     from aiocopick.layers.base import Layer, Source

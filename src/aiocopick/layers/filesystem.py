@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import anyio
 
+from aiocopick.concurrency.fan_out import gather, gather_results, stream
 from aiocopick.errors import AccessDeniedError, AlreadyExistsError, ConflictError, CopickError, NotFoundError
 from aiocopick.layers.base import Layer, Loaded, Nouns, Payload, Source
 from aiocopick.layers.blocks import Answer, cut, in_blocks
@@ -23,7 +24,6 @@ from aiocopick.layout.paths import META, OBJECTS, RUNS, key_of, meta_key
 from aiocopick.layout.refs import RunRef, VoxelSpacingRef
 from aiocopick.storage import open_storage
 from aiocopick.storage.leases import check_free
-from aiocopick.storage.limits import gather, gather_results, stream
 from aiocopick.storage.retries import pause
 from aiocopick.storage.scan import LAST
 from aiocopick.storage.settings import Settings
@@ -381,7 +381,7 @@ class FilesystemLayer:
         if ref.kind in ("run", "voxel_spacing"):
             await self._write_new(meta_key(located.key), await encode("meta", meta or {}))
             return located
-        from aiocopick.formats.ome_writing import empty_group_documents
+        from aiocopick.volumes.ome_writing import empty_group_documents
 
         if located.key in self._parts:
             async with writing(self, located):
@@ -434,7 +434,7 @@ class FilesystemLayer:
 
     async def _delete_volumes(self, key: str, volumes: Sequence[str]) -> None:
         """Delete a tree; what shows its volumes goes first, as chunks that are gone would read as zeros."""
-        from aiocopick.formats.ome_visibility import SHOWN_BY
+        from aiocopick.volumes.ome_visibility import SHOWN_BY
 
         # A local disk takes all of it away at once; and it may be a link, or hold some: what they lead to stays as it is.
         if not self.storage.capabilities.nested:

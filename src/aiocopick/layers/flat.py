@@ -6,12 +6,12 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequen
 from contextlib import AbstractAsyncContextManager
 from typing import TYPE_CHECKING
 
+from aiocopick.concurrency.fan_out import gather_results
 from aiocopick.errors import CopickError, StorageTimeoutError
 from aiocopick.layers.blocks import Answer, cut, in_blocks
 from aiocopick.layers.listing import MANY, is_ours
 from aiocopick.layout.listing import Listing, Located
 from aiocopick.layout.paths import META, RUNS
-from aiocopick.storage.limits import gather_results
 from aiocopick.storage.scan import LAST
 
 if TYPE_CHECKING:

@@ -9,8 +9,9 @@ from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import TYPE_CHECKING, Any
 
+from aiocopick.concurrency.fan_out import stream
+from aiocopick.concurrency.forks import Lock
 from aiocopick.errors import CopickError, LayerError, NotFoundError, ReadOnlyError
-from aiocopick.forks import Lock
 from aiocopick.layers import foreign_files
 from aiocopick.layers.base import Layer, Loaded, Nouns, Payload, Source
 from aiocopick.layers.copying import copy_up
@@ -31,7 +32,6 @@ from aiocopick.layout.listing import Listing, Located
 from aiocopick.layout.paths import key_of
 from aiocopick.layout.refs import NOUNS, RunRef, VoxelSpacingRef
 from aiocopick.models.config import CopickConfigForeign
-from aiocopick.storage.limits import stream
 from aiocopick.storage.stats import StorageStats
 
 if TYPE_CHECKING:

@@ -9,6 +9,7 @@ from typing import TypeVar
 import anyio
 from anyio.lowlevel import RunVar
 
+from aiocopick.concurrency.threads import in_thread_to_the_end
 from aiocopick.errors import (
     AccessDeniedError,
     AlreadyExistsError,
@@ -20,7 +21,6 @@ from aiocopick.errors import (
     StorageError,
     StorageTimeoutError,
 )
-from aiocopick.storage.limits import in_thread_to_the_end
 from aiocopick.storage.stats import StorageStats
 
 Value = TypeVar("Value")

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pickle
 from typing import Any
 
+from aiocopick.concurrency.forks import Lock
 from aiocopick.errors import LayerError
-from aiocopick.forks import Lock
 
 
 class OpenedRoot:

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from zarr.abc.store import ByteRequest, Store
 
+from aiocopick.concurrency.fan_out import gather
+from aiocopick.concurrency.forks import Lock
 from aiocopick.errors import NotFoundError, ReadOnlyError
-from aiocopick.forks import Lock
-from aiocopick.storage.limits import gather
 
 if TYPE_CHECKING:
     from zarr.core.buffer import Buffer, BufferPrototype

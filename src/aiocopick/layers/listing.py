@@ -6,9 +6,9 @@ from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
+from aiocopick.concurrency.fan_out import gather, gather_results
 from aiocopick.errors import AccessDeniedError, CopickError
 from aiocopick.layout.paths import ANNOTATION_FOLDERS, SEGMENTATION_FOLDERS, VOXEL_SPACING, parse_voxel_spacing
-from aiocopick.storage.limits import gather, gather_results
 
 if TYPE_CHECKING:
     from aiocopick.layers.base import Nouns

@@ -8,11 +8,11 @@ from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontext
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal, NoReturn, TypeAlias, TypeVar
 
+from aiocopick.concurrency.fan_out import gather, gather_results
 from aiocopick.errors import CopickError, LayerError, LayerSkippedWarning, ReadOnlyError
 from aiocopick.layers.base import Source
 from aiocopick.layers.merge import Found, Merged, Placed, by_priority, merge
 from aiocopick.layout.listing import Listing
-from aiocopick.storage.limits import gather, gather_results
 from aiocopick.storage.stats import StorageStats
 
 if TYPE_CHECKING:

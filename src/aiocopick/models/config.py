@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, SerializeAsAny, ValidationError, field_validator, model_validator
 
+from aiocopick.concurrency.forks import Lock
 from aiocopick.errors import FormatError, LayerError
-from aiocopick.forks import Lock
 from aiocopick.models.base import FIRST_ERROR
 from aiocopick.models.file_sizes import LARGEST, FileSizes, read_config_bytes
 from aiocopick.models.naming import require_clean

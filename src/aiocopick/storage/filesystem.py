@@ -13,8 +13,8 @@ import os
 from collections.abc import Callable
 from typing import Any
 
+from aiocopick.concurrency.forks import Lock
 from aiocopick.errors import ReadOnlyError
-from aiocopick.forks import Lock
 from aiocopick.storage.backends.generic import forget_listings
 from aiocopick.storage.fsspec_config import configured
 from aiocopick.storage.keys import parse_root

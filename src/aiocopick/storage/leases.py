@@ -20,9 +20,10 @@ from typing import Any
 
 import anyio
 
+from aiocopick.concurrency.fan_out import unwrap
+from aiocopick.concurrency.threads import to_the_end
 from aiocopick.errors import AlreadyExistsError, ConflictError, CopickError, NotFoundError
 from aiocopick.storage.base import Storage
-from aiocopick.storage.limits import to_the_end, unwrap
 
 logger = logging.getLogger(__name__)
 

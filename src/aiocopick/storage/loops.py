@@ -19,9 +19,9 @@ from typing import Any
 
 import anyio
 
-from aiocopick.forks import Lock
+from aiocopick.concurrency.forks import Lock
+from aiocopick.concurrency.gate import Gate
 from aiocopick.storage.backends.base import Backend
-from aiocopick.storage.gate import Gate
 
 _LEARNING = 0.1
 

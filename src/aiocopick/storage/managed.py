@@ -13,11 +13,11 @@ from contextlib import aclosing
 from itertools import islice
 from typing import Any
 
+from aiocopick.concurrency.fan_out import gather
 from aiocopick.errors import AlreadyExistsError, ConflictError, ReadOnlyError, StorageError
 from aiocopick.storage.backends.base import Backend, Condition, ConditionError, Page
 from aiocopick.storage.base import Buffer, Storage
 from aiocopick.storage.keys import check_key, check_prefix
-from aiocopick.storage.limits import gather
 from aiocopick.storage.managed_base import ManagedCore
 from aiocopick.storage.managed_listing import ManagedListing
 from aiocopick.storage.managed_reading import ManagedReading

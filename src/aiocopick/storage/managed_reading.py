@@ -7,11 +7,11 @@ from contextlib import AbstractAsyncContextManager
 from functools import partial
 from typing import Any, TypeVar
 
+from aiocopick.concurrency.threads import in_thread, processors
 from aiocopick.errors import CopickError
 from aiocopick.storage.backends.base import Backend, Content, Some, Use
 from aiocopick.storage.base import Aged, Range, ReadItem
 from aiocopick.storage.keys import check_key
-from aiocopick.storage.limits import in_thread, processors
 from aiocopick.storage.managed_base import ManagedBase
 from aiocopick.storage.reading import Raised, guarded, read_batches, read_singly
 

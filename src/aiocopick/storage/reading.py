@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any, Generic, TypeAlias, TypeVar
 
+from aiocopick.concurrency.fan_out import Backlog, stream
+from aiocopick.concurrency.gate import Gate
 from aiocopick.errors import CopickError
 from aiocopick.storage.backends.base import Content
 from aiocopick.storage.base import Range, ReadItem
-from aiocopick.storage.gate import Gate
 from aiocopick.storage.keys import check_key
-from aiocopick.storage.limits import Backlog, stream
 
 Value = TypeVar("Value")
 

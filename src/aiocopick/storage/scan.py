@@ -16,11 +16,11 @@ from typing import Protocol
 import anyio
 from anyio.streams.memory import MemoryObjectReceiveStream
 
+from aiocopick.concurrency.fan_out import Backlog, bare, gather, gather_results, stream, unwrap
 from aiocopick.errors import CopickError
 from aiocopick.storage.backends.base import MOST_IDLE_PAGES, Page
 from aiocopick.storage.base import Entry, FirstPage
 from aiocopick.storage.keys import is_key
-from aiocopick.storage.limits import Backlog, bare, gather, gather_results, stream, unwrap
 
 # Greater than any character of a key: what follows a prefix and this is behind everything below the prefix.
 LAST = "\U0010ffff"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any
 
-from aiocopick.forks import Lock
+from aiocopick.concurrency.forks import Lock
 
 VERBS = ("list", "stat", "read", "write", "delete", "copy")
 """What requests are counted by."""

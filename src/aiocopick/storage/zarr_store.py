@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 from zarr.abc.store import ByteRequest, OffsetByteRequest, RangeByteRequest, Store, SuffixByteRequest
 
+from aiocopick.concurrency.fan_out import gather, stream
 from aiocopick.errors import AlreadyExistsError, NotFoundError, ReadOnlyError
 from aiocopick.formats.json_bytes import inflated_document
 from aiocopick.layout.paths import file_kind
 from aiocopick.storage.keys import is_key
-from aiocopick.storage.limits import gather, stream
 
 if TYPE_CHECKING:
     from zarr.core.buffer import Buffer, BufferPrototype

@@ -14,7 +14,7 @@ from collections.abc import Callable, Coroutine
 from contextvars import copy_context
 from typing import Any, ParamSpec, TypeVar
 
-from aiocopick.forks import Lock
+from aiocopick.concurrency.forks import Lock
 
 P = ParamSpec("P")
 T = TypeVar("T")

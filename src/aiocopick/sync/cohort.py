@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from aiocopick.concurrency.forks import Lock
 from aiocopick.entities.prefetch import prefetch
-from aiocopick.forks import Lock
 
 if TYPE_CHECKING:
     from aiocopick.sync.run import CopickRunFS

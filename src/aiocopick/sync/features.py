@@ -17,9 +17,9 @@ if TYPE_CHECKING:
     import numpy as np
     from zarr.abc.store import Store
 
-    from aiocopick.entities.volume_writing import Progress
     from aiocopick.models.metadata import CopickFeaturesMeta
     from aiocopick.sync.tomogram import CopickTomogramFS
+    from aiocopick.volumes.writing import Progress
 
 
 class CopickFeaturesFS(Volume[AsyncFeatures], CopickFeatures):

@@ -19,9 +19,9 @@ from aiocopick.sync.volume import Volume
 if TYPE_CHECKING:
     from zarr.abc.store import Store
 
-    from aiocopick.entities.volume_writing import Progress
     from aiocopick.models.objects import FilamentSpec, PickableObject
     from aiocopick.sync.root import CopickRootFS
+    from aiocopick.volumes.writing import Progress
 
 
 class CopickObjectFS(InBothLayers, Volume[AsyncObject], CopickObject):

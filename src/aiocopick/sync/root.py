@@ -10,10 +10,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
+from aiocopick.concurrency.forks import Lock
 from aiocopick.entities.metadata import read_metadata
 from aiocopick.entities.root import AsyncRoot
 from aiocopick.errors import ClosedError
-from aiocopick.forks import Lock
 from aiocopick.models.entities import CopickRoot
 from aiocopick.models.metadata import CopickRunMeta
 from aiocopick.models.objects import FilamentSpec, PickableObject

@@ -17,9 +17,9 @@ if TYPE_CHECKING:
     import numpy as np
     from zarr.abc.store import Store
 
-    from aiocopick.entities.volume_writing import Progress
     from aiocopick.models.metadata import CopickSegmentationMeta
     from aiocopick.sync.run import CopickRunFS
+    from aiocopick.volumes.writing import Progress
 
 
 class CopickSegmentationFS(Volume[AsyncSegmentation], CopickSegmentation):

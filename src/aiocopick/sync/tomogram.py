@@ -22,9 +22,9 @@ if TYPE_CHECKING:
     from zarr.abc.store import Store
 
     from aiocopick.entities.filters import OneOrMany
-    from aiocopick.entities.volume_writing import Progress
     from aiocopick.models.metadata import CopickTomogramMeta
     from aiocopick.sync.voxel_spacing import CopickVoxelSpacingFS
+    from aiocopick.volumes.writing import Progress
 
 
 class CopickTomogramFS(InBothLayers, Volume[AsyncTomogram], CopickTomogram):

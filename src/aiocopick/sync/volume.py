@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from zarr import Array
 
     from aiocopick.entities.volume import AsyncVolume
-    from aiocopick.entities.volume_state import Level
+    from aiocopick.volumes.state import Level
 
 
 Zarr = TypeVar("Zarr", bound="AsyncVolume")

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
+from aiocopick.concurrency.fan_out import stream
 from aiocopick.entities.crawl import Crawl
 from aiocopick.errors import CopickError
-from aiocopick.storage.limits import stream
 from aiocopick.tables.held import held, is_listed, stored_objects
 from aiocopick.tables.origin import warn_of_other_project
 from aiocopick.tables.rows import TableBuilder, row_of, rows_of, version_of

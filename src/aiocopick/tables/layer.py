@@ -6,11 +6,11 @@ from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequenc
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
+from aiocopick.concurrency.fan_out import stream
 from aiocopick.errors import ConflictError, CopickError, LayerError
 from aiocopick.layers.base import Layer, Loaded, Nouns, Payload, Source
 from aiocopick.layout.listing import Listing, Located
 from aiocopick.layout.refs import NOUNS, RunRef, VoxelSpacingRef
-from aiocopick.storage.limits import stream
 from aiocopick.tables.held import NOUN_OF
 from aiocopick.tables.index import CatalogIndex
 

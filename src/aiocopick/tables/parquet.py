@@ -6,10 +6,10 @@ import io
 import os
 from typing import TYPE_CHECKING, Any
 
+from aiocopick.concurrency.threads import in_thread
 from aiocopick.errors import FormatError
 from aiocopick.models import CopickConfigFS
 from aiocopick.storage import open_storage
-from aiocopick.storage.limits import in_thread
 from aiocopick.tables.schema import arrow
 
 if TYPE_CHECKING:

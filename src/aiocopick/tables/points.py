@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
+from aiocopick.concurrency.fan_out import stream
 from aiocopick.errors import CopickError
-from aiocopick.storage.limits import stream
 from aiocopick.tables.origin import warn_of_other_project
 from aiocopick.tables.rows import row_of, version_of
 from aiocopick.tables.schema import POINT_COLUMNS, arrow, encode_metadata, metadata_of, require_columns, schema_of

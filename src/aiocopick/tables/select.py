@@ -7,11 +7,11 @@ from contextlib import AsyncExitStack
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal
 
+from aiocopick.concurrency.fan_out import stream
 from aiocopick.entities.crawl import Crawl
 from aiocopick.errors import CopickError, InvalidNameError, LayerError
 from aiocopick.layout.refs import NOUNS
 from aiocopick.layout.uris import parse_uri
-from aiocopick.storage.limits import stream
 from aiocopick.tables.held import NOUN_OF, held, is_listed
 from aiocopick.tables.scope import Scope
 

@@ -10,10 +10,11 @@ from typing import Any, TypeVar
 import anyio
 import anyio.lowlevel
 
+from aiocopick.concurrency.fan_out import gather_results, stream
+from aiocopick.concurrency.threads import in_thread
 from aiocopick.errors import CopickError, StorageError
 from aiocopick.storage.base import Aged, Buffer, Capabilities, Entry, FirstPage, Range, ReadItem, Storage
 from aiocopick.storage.keys import is_key
-from aiocopick.storage.limits import gather_results, in_thread, stream
 from aiocopick.storage.scan import nested, reading_ahead
 from aiocopick.storage.stats import StorageStats
 

@@ -7,11 +7,11 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from aiocopick.concurrency.fan_out import stream
+from aiocopick.concurrency.gate import Gate
 from aiocopick.errors import AlreadyExistsError, CopickError, LayerError, NotFoundError
 from aiocopick.layers import Source
 from aiocopick.layout.paths import meta_key
-from aiocopick.storage.gate import Gate
-from aiocopick.storage.limits import stream
 from aiocopick.tables.held import is_listed, stored_objects
 from aiocopick.tables.select import Selection, select
 from aiocopick.upkeep.transfer import Transfer

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
+from aiocopick.concurrency.fan_out import gather_results, stream
 from aiocopick.entities import AsyncFilaments, AsyncPicks, AsyncTomogram, AsyncVolume, load
 from aiocopick.entities.files import AsyncFile
 from aiocopick.errors import AccessDeniedError, CopickError, FormatError, NotFoundError
 from aiocopick.layout.paths import OBJECTS
 from aiocopick.layout.refs import FeaturesRef
-from aiocopick.storage.limits import gather_results, stream
 from aiocopick.tables.held import held, is_listed, stored_objects
 from aiocopick.tables.select import select
 from aiocopick.upkeep.finding import Finding

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from aiocopick.concurrency.fan_out import gather
 from aiocopick.layout.paths import parse_key
 from aiocopick.layout.refs import RunRef
-from aiocopick.storage.limits import gather
 from aiocopick.upkeep.finding import Finding
 
 if TYPE_CHECKING:

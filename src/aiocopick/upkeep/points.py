@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from aiocopick.concurrency.fan_out import gather_results
 from aiocopick.entities import AsyncPicks, AsyncTomogram
 from aiocopick.errors import CopickError
-from aiocopick.storage.limits import gather_results
 from aiocopick.upkeep.finding import Finding
 
 if TYPE_CHECKING:

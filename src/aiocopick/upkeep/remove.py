@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
+from aiocopick.concurrency.fan_out import gather_results
 from aiocopick.errors import CopickError
-from aiocopick.storage.limits import gather_results
 from aiocopick.tables.select import select
 
 if TYPE_CHECKING:

@@ -8,15 +8,16 @@ from collections.abc import Mapping
 from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
+from aiocopick.concurrency.fan_out import gather
+from aiocopick.concurrency.threads import in_thread
 from aiocopick.errors import AlreadyExistsError, ConflictError, NotFoundError, StorageError
-from aiocopick.formats.ome_visibility import FINEST
 from aiocopick.layers.copying import lease_key
 from aiocopick.storage.leases import NoLease, sole_writer
-from aiocopick.storage.limits import gather, in_thread
+from aiocopick.volumes.ome_visibility import FINEST
 
 if TYPE_CHECKING:
+    from aiocopick.concurrency.gate import Gate
     from aiocopick.storage import Entry, Storage
-    from aiocopick.storage.gate import Gate
 
 _FILES_AT_ONCE = 64
 _UNKNOWN_SIZE = 1024 * 1024

@@ -14,6 +14,7 @@ from typing import Any
 from urllib.parse import quote, unquote, urlencode
 
 from aiocopick._version import __version__
+from aiocopick.concurrency.threads import in_thread
 from aiocopick.errors import AccessDeniedError, NotFoundError, StorageError, StorageTimeoutError
 from aiocopick.storage.backends.base import (
     CONNECT_TIMEOUT,
@@ -42,7 +43,6 @@ from aiocopick.storage.backends.sessions import Proxies, without_repeats
 from aiocopick.storage.base import Aged, Buffer, Capabilities, Entry, Range
 from aiocopick.storage.faults import AnswerError, Fault, TruncatedError, common_fault, not_a_listing, status_fault
 from aiocopick.storage.keys import Root
-from aiocopick.storage.limits import in_thread
 from aiocopick.storage.settings import Settings
 
 # Names of metadata are identifiers here.

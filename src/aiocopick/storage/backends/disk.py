@@ -11,8 +11,8 @@ import time
 from collections.abc import Iterator
 from typing import Any, TypeVar
 
+from aiocopick.concurrency.forks import Lock
 from aiocopick.errors import AccessDeniedError, StorageError
-from aiocopick.forks import Lock
 from aiocopick.storage.backends import durability
 from aiocopick.storage.backends.base import Condition, ConditionError, Content, Most, Some, Use
 from aiocopick.storage.backends.disk_tree import DiskTree, etag_of

@@ -7,7 +7,7 @@ import errno
 import os
 from collections.abc import Iterator
 
-from aiocopick.forks import Lock
+from aiocopick.concurrency.forks import Lock
 
 # What systems say of a file or directory that they cannot sync.
 _NO_SYNC = frozenset({errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EBADF})

@@ -15,6 +15,7 @@ from typing import Any
 from urllib.parse import quote
 
 from aiocopick._version import __version__
+from aiocopick.concurrency.threads import in_thread
 from aiocopick.errors import AccessDeniedError, NotFoundError, StorageError
 from aiocopick.storage.backends.base import (
     CONNECT_TIMEOUT,
@@ -40,7 +41,6 @@ from aiocopick.storage.backends.objects import children_page, find_entry, root_e
 from aiocopick.storage.backends.sessions import Proxies, without_repeats
 from aiocopick.storage.base import Aged, Buffer, Capabilities, Entry, Range
 from aiocopick.storage.faults import AnswerError, Fault, common_fault, not_a_listing, status_fault
-from aiocopick.storage.limits import in_thread
 from aiocopick.storage.settings import merge
 
 _WRITE_ID = "aiocopick-write"

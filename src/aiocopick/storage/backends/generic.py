@@ -15,13 +15,13 @@ from typing import Any, TypeVar
 import anyio
 import anyio.to_thread
 
+from aiocopick.concurrency.threads import in_thread_to_the_end
 from aiocopick.errors import AccessDeniedError, NotFoundError, StorageError
 from aiocopick.storage.backends.base import Backend, Condition, Content, Most, Page, Some, Use
 from aiocopick.storage.backends.temporary import is_temporary, temporary_name
 from aiocopick.storage.base import Buffer, Capabilities, Entry, Range
 from aiocopick.storage.faults import DENIED, MISSING, Fault, TooLargeError, common_fault
 from aiocopick.storage.keys import Root
-from aiocopick.storage.limits import in_thread_to_the_end
 from aiocopick.storage.settings import Settings, merge
 
 Value = TypeVar("Value")

@@ -17,7 +17,7 @@ from typing import Any, Generic, TypeVar
 import anyio
 import anyio.to_thread
 
-from aiocopick.forks import Lock
+from aiocopick.concurrency.forks import Lock
 from aiocopick.storage.retries import operation_deadline
 
 Value = TypeVar("Value")

@@ -13,6 +13,7 @@ from typing import Any
 from urllib.parse import quote, unquote, urljoin, urlsplit
 
 from aiocopick._version import __version__
+from aiocopick.concurrency.threads import in_thread
 from aiocopick.errors import StorageError
 from aiocopick.models.redaction import split_userinfo
 from aiocopick.storage.backends.base import (
@@ -39,7 +40,6 @@ from aiocopick.storage.backends.sessions import Proxies, without_repeats
 from aiocopick.storage.base import Capabilities, Entry, Range
 from aiocopick.storage.faults import AnswerError, Fault, common_fault, not_a_listing, status_fault
 from aiocopick.storage.keys import Root
-from aiocopick.storage.limits import in_thread
 from aiocopick.storage.settings import Settings, merge
 
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})

@@ -12,7 +12,7 @@ from typing import Any
 
 from anyio.lowlevel import checkpoint
 
-from aiocopick.forks import Lock
+from aiocopick.concurrency.forks import Lock
 from aiocopick.storage.backends.base import Backend, Condition, ConditionError, Content, Page
 from aiocopick.storage.base import Aged, Buffer, Capabilities, Entry, Range
 from aiocopick.storage.faults import TooLargeError

@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 from aiocopick._version import __version__
+from aiocopick.concurrency.threads import in_thread
 from aiocopick.errors import StorageError, StorageTimeoutError
 from aiocopick.storage.backends.base import CONNECT_TIMEOUT, READ_TIMEOUT, Condition, Content
 from aiocopick.storage.backends.bodies import check_encoding
@@ -24,7 +25,6 @@ from aiocopick.storage.backends.s3_errors import code_fault, s3_fault
 from aiocopick.storage.backends.sessions import Proxies
 from aiocopick.storage.base import Buffer, Range
 from aiocopick.storage.faults import AnswerError, Fault, TooLargeError, TruncatedError
-from aiocopick.storage.limits import in_thread
 
 _NOWHERE = "http://127.0.0.1:0"
 

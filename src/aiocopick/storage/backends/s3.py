@@ -13,7 +13,8 @@ from email.utils import parsedate_to_datetime
 from typing import Any
 
 from aiocopick._version import __version__
-from aiocopick.forks import Lock
+from aiocopick.concurrency.forks import Lock
+from aiocopick.concurrency.threads import in_thread
 from aiocopick.storage.backends.base import (
     CONNECT_TIMEOUT,
     READ_TIMEOUT,
@@ -41,7 +42,6 @@ from aiocopick.storage.backends.s3_logs import redact_logs
 from aiocopick.storage.backends.s3_models import loader, read_models
 from aiocopick.storage.base import Aged, Buffer, Capabilities, Entry, Range
 from aiocopick.storage.faults import Fault
-from aiocopick.storage.limits import in_thread
 from aiocopick.storage.settings import Settings, merge
 
 _PIECE = 1024 * 1024

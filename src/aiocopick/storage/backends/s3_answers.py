@@ -9,9 +9,9 @@ from typing import Any
 from aiobotocore.httpsession import AIOHTTPSession
 from aiobotocore.parsers import AioResponseParserFactory, AioRestXMLParser
 
+from aiocopick.concurrency.threads import in_thread
 from aiocopick.storage.backends.sessions import without_repeats
 from aiocopick.storage.faults import AnswerError, not_a_listing
-from aiocopick.storage.limits import in_thread
 
 _ROOTS = {"ListObjectsV2": "ListBucketResult", "DeleteObjects": "DeleteResult", "CopyObject": "CopyObjectResult"}
 _ROOT = re.compile(rb"(?:\xef\xbb\xbf)?\s*+(?:<\?[^>]*+>\s*+)?+<(?:[\w.-]++:)?+([\w.-]++)")

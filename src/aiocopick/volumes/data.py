@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from aiocopick.storage.limits import in_thread
+from aiocopick.concurrency.threads import in_thread
 
 _NUMBERS = "biufc"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from aiocopick.formats.whole_number import whole_number
+from aiocopick.volumes.whole_number import whole_number
 
 CHUNK_EDGE = {2: 256, 3: 128}
 """Voxels along each axis of a chunk: CoPick 1's in zarr 2, CoPick 2's in zarr 3."""

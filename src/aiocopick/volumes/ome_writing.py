@@ -6,8 +6,8 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from aiocopick.formats.ome import SPATIAL
-from aiocopick.formats.ome_documents import encode_document
+from aiocopick.volumes.ome import SPATIAL
+from aiocopick.volumes.ome_documents import encode_document
 
 
 def empty_group_documents(zarr_format: int) -> dict[str, bytes]:

@@ -13,7 +13,7 @@ import numpy as np
 from zarr.abc.codec import BytesBytesCodec
 from zarr.codecs import ShardingCodec
 
-from aiocopick.formats.decoded_size import EXPANDING, decoded_size
+from aiocopick.volumes.decoded_size import EXPANDING, decoded_size
 
 if TYPE_CHECKING:
     from zarr.core.array_spec import ArraySpec

@@ -9,13 +9,14 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from aiocopick.entities.volume_array import LevelArray, Limits
-from aiocopick.entities.volume_regions import check_size
-from aiocopick.entities.volume_shards import Shards, chunks_held
+from aiocopick.concurrency.fan_out import gather
+from aiocopick.concurrency.threads import in_thread
 from aiocopick.errors import FormatError
-from aiocopick.formats.chunk_plan import Piece
-from aiocopick.formats.whole_number import whole_number
-from aiocopick.storage.limits import gather, in_thread
+from aiocopick.volumes.array import LevelArray, Limits
+from aiocopick.volumes.chunk_plan import Piece
+from aiocopick.volumes.regions import check_size
+from aiocopick.volumes.shards import Shards, chunks_held
+from aiocopick.volumes.whole_number import whole_number
 
 Array: TypeAlias = np.ndarray[Any, Any]
 

@@ -1,7 +1,7 @@
 """Decoding chunks of zarr 2 in whatever thread has them, by numcodecs alone.
 
 zarr's own pipeline wants an event loop and goes to a thread for each codec of each chunk; who reads many chunks in one
-thread decodes them there. What is decoded, and refused, is the same (:mod:`aiocopick.formats.codec_guard`).
+thread decodes them there. What is decoded, and refused, is the same (:mod:`aiocopick.volumes.codec_guard`).
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from aiocopick.formats.codec_guard import GuardedNumcodec
-from aiocopick.formats.ome_arrays import ArrayMetadata
+from aiocopick.volumes.codec_guard import GuardedNumcodec
+from aiocopick.volumes.ome_arrays import ArrayMetadata
 
 
 class ChunkDecoder:

@@ -8,9 +8,10 @@ from collections.abc import AsyncIterator, Iterator
 import anyio
 import pytest
 
+from aiocopick.concurrency.fan_out import Backlog, bare, gather, gather_results, stream, unwrap
+from aiocopick.concurrency.gate import Gate
+from aiocopick.concurrency.threads import in_thread
 from aiocopick.errors import CopickError, NotFoundError, StorageError
-from aiocopick.storage.gate import Gate
-from aiocopick.storage.limits import Backlog, bare, gather, gather_results, in_thread, stream, unwrap
 
 
 class Meter:

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 
 from aiocopick.errors import FormatError
-from aiocopick.formats.codec_rules import check_codecs_v2, check_codecs_v3, named
-from aiocopick.formats.ome_documents import encode_document, parse_document, refuse
+from aiocopick.volumes.codec_rules import check_codecs_v2, check_codecs_v3, named
+from aiocopick.volumes.ome_documents import encode_document, parse_document, refuse
 
 ARRAY_DOCUMENT = {2: ".zarray", 3: "zarr.json"}
 """Name of an array's metadata below its path."""

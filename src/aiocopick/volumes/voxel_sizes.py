@@ -16,10 +16,10 @@ from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from typing import TypeAlias
 
-from aiocopick.formats.ome import SPATIAL, OmeGroup
-from aiocopick.formats.ome_transforms import Triple
-from aiocopick.formats.ome_units import angstrom_per
-from aiocopick.formats.pyramid import factors_between
+from aiocopick.volumes.ome import SPATIAL, OmeGroup
+from aiocopick.volumes.ome_transforms import Triple
+from aiocopick.volumes.ome_units import angstrom_per
+from aiocopick.volumes.pyramid import factors_between
 
 Voxels: TypeAlias = tuple[int, int, int]
 """Voxels of a level along z, y, x."""

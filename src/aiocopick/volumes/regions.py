@@ -9,12 +9,13 @@ from typing import Any, Protocol, TypeAlias
 
 import numpy as np
 
-from aiocopick.entities.volume_array import INLINE_BYTES, LevelArray, Limits
-from aiocopick.entities.volume_shards import Shards, needs_parts, parts_of_shards
+from aiocopick.concurrency.fan_out import gather
+from aiocopick.concurrency.threads import in_thread
 from aiocopick.errors import FormatError
-from aiocopick.formats.chunk_plan import Piece, Selection, pieces, shape_of
-from aiocopick.formats.pyramid import Downsample, Factors
-from aiocopick.storage.limits import gather, in_thread
+from aiocopick.volumes.array import INLINE_BYTES, LevelArray, Limits
+from aiocopick.volumes.chunk_plan import Piece, Selection, pieces, shape_of
+from aiocopick.volumes.pyramid import Downsample, Factors
+from aiocopick.volumes.shards import Shards, needs_parts, parts_of_shards
 
 Array: TypeAlias = np.ndarray[Any, Any]
 

@@ -12,11 +12,11 @@ from dataclasses import dataclass, field, replace
 from math import prod
 from typing import TYPE_CHECKING, TypeAlias
 
+from aiocopick.concurrency.fan_out import gather
 from aiocopick.errors import FormatError, NotFoundError, StorageError, StorageTimeoutError
-from aiocopick.formats.ome import GROUP_DOCUMENTS, MAX_LEVELS, Dataset, OmeGroup, is_level_path, parse_group
-from aiocopick.formats.ome_arrays import ARRAY_DOCUMENT, ArrayMetadata, is_array_document, parse_array
-from aiocopick.formats.ome_writing import empty_group_documents
-from aiocopick.storage.limits import gather
+from aiocopick.volumes.ome import GROUP_DOCUMENTS, MAX_LEVELS, Dataset, OmeGroup, is_level_path, parse_group
+from aiocopick.volumes.ome_arrays import ARRAY_DOCUMENT, ArrayMetadata, is_array_document, parse_array
+from aiocopick.volumes.ome_writing import empty_group_documents
 
 if TYPE_CHECKING:
     from zarr.abc.store import Store
@@ -63,7 +63,7 @@ async def discover(store: Store, get: Get, documents: dict[str, bytes | None], *
     where : str
         Path of the volume, for messages.
     max_bytes : int
-        As for :func:`~aiocopick.formats.ome_arrays.parse_array`.
+        As for :func:`~aiocopick.volumes.ome_arrays.parse_array`.
 
     Raises
     ------

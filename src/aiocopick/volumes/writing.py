@@ -9,16 +9,17 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
-from aiocopick.entities.volume_array import LevelArray, Limits
+from aiocopick.concurrency.fan_out import gather
+from aiocopick.concurrency.threads import in_thread
 from aiocopick.errors import ConflictError
-from aiocopick.formats.chunk_plan import Slices, blocks, count_pieces, pieces
-from aiocopick.formats.ome import OmeGroup, parse_group
-from aiocopick.formats.ome_arrays import array_documents, describe_array
-from aiocopick.formats.ome_visibility import FINEST, SHOWN_BY
-from aiocopick.formats.ome_writing import empty_group_documents, group_documents, hiding_document
-from aiocopick.formats.pyramid import Downsample, coarse_block, even_edges, level_shapes
-from aiocopick.formats.volume_layout import chunking
-from aiocopick.storage.limits import gather, in_thread
+from aiocopick.volumes.array import LevelArray, Limits
+from aiocopick.volumes.chunk_plan import Slices, blocks, count_pieces, pieces
+from aiocopick.volumes.chunking import chunking
+from aiocopick.volumes.ome import OmeGroup, parse_group
+from aiocopick.volumes.ome_arrays import array_documents, describe_array
+from aiocopick.volumes.ome_visibility import FINEST, SHOWN_BY
+from aiocopick.volumes.ome_writing import empty_group_documents, group_documents, hiding_document
+from aiocopick.volumes.pyramid import Downsample, coarse_block, even_edges, level_shapes
 
 if TYPE_CHECKING:
     from zarr.abc.store import Store

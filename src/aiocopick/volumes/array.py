@@ -10,18 +10,19 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
+from aiocopick.concurrency.fan_out import unwrap
+from aiocopick.concurrency.threads import in_thread, processors
 from aiocopick.errors import CopickError, FormatError
-from aiocopick.formats.chunk_plan import Piece
-from aiocopick.formats.ome_arrays import ArrayMetadata
-from aiocopick.storage.limits import in_thread, processors, unwrap
+from aiocopick.volumes.chunk_plan import Piece
+from aiocopick.volumes.ome_arrays import ArrayMetadata
 
 if TYPE_CHECKING:
     import zarr
     from zarr.abc.store import Store
     from zarr.core.array_spec import ArraySpec
 
-    from aiocopick.entities.volume_shards import Shard
-    from aiocopick.formats.chunk_decoder import ChunkDecoder
+    from aiocopick.volumes.chunk_decoder import ChunkDecoder
+    from aiocopick.volumes.shards import Shard
 
 Item = TypeVar("Item")
 
@@ -126,7 +127,7 @@ class LevelArray:
         # Stores of other layers have nothing but zarr's own methods.
         if self.metadata.zarr_format != 2 or not hasattr(self.store, "read_through"):
             return None
-        from aiocopick.formats.chunk_decoder import ChunkDecoder
+        from aiocopick.volumes.chunk_decoder import ChunkDecoder
 
         described: Any = self.array.metadata
         return ChunkDecoder(self.metadata, described.compressor, described.filters)
@@ -248,7 +249,7 @@ def _make_array(store: Store, path: str, metadata: ArrayMetadata, where: str) ->
     from zarr.core.metadata import ArrayV2Metadata, ArrayV3Metadata
     from zarr.storage import StorePath
 
-    from aiocopick.formats.codec_guard import guard_codecs
+    from aiocopick.volumes.codec_guard import guard_codecs
 
     document = metadata.document
     if metadata.zarr_format == 2:

@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING
 
 import anyio
 
-from aiocopick.formats.chunk_plan import Piece, count_pieces, pieces
+from aiocopick.volumes.chunk_plan import Piece, count_pieces, pieces
 
 if TYPE_CHECKING:
     from zarr.abc.store import ByteRequest, Store
     from zarr.core.buffer import Buffer, BufferPrototype
 
-    from aiocopick.entities.volume_array import LevelArray
+    from aiocopick.volumes.array import LevelArray
 
 
 class Shard:

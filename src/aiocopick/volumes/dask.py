@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from aiocopick.concurrency.fan_out import unwrap
 from aiocopick.errors import CopickError, FormatError
-from aiocopick.storage.limits import unwrap
 
 if TYPE_CHECKING:
     import zarr
 
-    from aiocopick.entities.volume_array import LevelArray
+    from aiocopick.volumes.array import LevelArray
 
 
 _MAX_BLOCKS = 2**20

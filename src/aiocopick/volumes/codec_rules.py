@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from aiocopick.formats.ome_documents import refuse
+from aiocopick.volumes.ome_documents import refuse
 
 NUMCODECS = frozenset(
     {

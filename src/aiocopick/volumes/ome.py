@@ -14,8 +14,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
-from aiocopick.formats.ome_documents import parse_document, refuse
-from aiocopick.formats.ome_transforms import UNKNOWN, Transform, parse_transforms
+from aiocopick.volumes.ome_documents import parse_document, refuse
+from aiocopick.volumes.ome_transforms import UNKNOWN, Transform, parse_transforms
 
 SPATIAL = ("z", "y", "x")
 GROUP_DOCUMENTS = ("zarr.json", ".zattrs")

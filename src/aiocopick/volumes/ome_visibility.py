@@ -5,8 +5,8 @@ Chunks that are gone read as zeros, so these go before any chunk does.
 
 from __future__ import annotations
 
-from aiocopick.formats.ome import GROUP_DOCUMENTS
-from aiocopick.formats.ome_arrays import ARRAY_DOCUMENT
+from aiocopick.volumes.ome import GROUP_DOCUMENTS
+from aiocopick.volumes.ome_arrays import ARRAY_DOCUMENT
 
 FINEST = tuple(f"{level}/{name}" for level in ("0", "s0") for name in ARRAY_DOCUMENT.values())
 """Metadata of the finest level, by the names that it usually has."""

@@ -11,20 +11,22 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from aiocopick.entities.volume_array import LevelArray, Limits
-from aiocopick.entities.volume_discovery import discover
+from aiocopick.concurrency.fan_out import gather
+from aiocopick.concurrency.threads import in_thread_if_large
 from aiocopick.errors import AccessDeniedError, FormatError, NotFoundError
-from aiocopick.formats.ome import (
+from aiocopick.volumes.array import LevelArray, Limits
+from aiocopick.volumes.discovery import discover
+from aiocopick.volumes.ome import (
     GROUP_DOCUMENTS,
     OmeGroup,
     is_level_path,
     parse_group,
     spatial_axes,
 )
-from aiocopick.formats.ome_arrays import ARRAY_DOCUMENT, parse_array
-from aiocopick.formats.ome_transforms import Triple
-from aiocopick.formats.pyramid import Factors, factors_between
-from aiocopick.formats.voxel_sizes import (
+from aiocopick.volumes.ome_arrays import ARRAY_DOCUMENT, parse_array
+from aiocopick.volumes.ome_transforms import Triple
+from aiocopick.volumes.pyramid import Factors, factors_between
+from aiocopick.volumes.voxel_sizes import (
     Voxels,
     contradictions,
     needs_shapes,
@@ -32,7 +34,6 @@ from aiocopick.formats.voxel_sizes import (
     ratio_of_shapes,
     voxel_sizes,
 )
-from aiocopick.storage.limits import gather, in_thread_if_large
 
 if TYPE_CHECKING:
     from zarr.abc.store import ByteRequest, Store
