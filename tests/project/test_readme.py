@@ -13,6 +13,9 @@ def test_the_readme_opens_with_setup_and_tests() -> None:
     blocks = runpy.run_path(str(ROOT / "scripts" / "readme_command.py"))["bash_blocks"]
     commands = blocks((ROOT / "README.md").read_text(encoding="utf-8"))
     assert "aiocopick demo" in commands[0]
+    # What tests need is a gigabyte, and the library alone shows that it works.
+    assert "[dev]" not in commands[0]
+    assert "[dev]" in commands[1]
     assert "pytest" in commands[1]
 
 
