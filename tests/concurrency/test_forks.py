@@ -92,7 +92,7 @@ def test_every_lock_is_free_in_a_child() -> None:
         HELPERS
         + """
 import aiocopick, aiocopick.sync, aiocopick.storage.filesystem, aiocopick.storage.backends.disk
-import aiocopick.storage.backends.memory, aiocopick.storage.backends.s3, aiocopick.layers.foreign_root
+import aiocopick.storage.backends.memory, aiocopick.storage.backends.s3, aiocopick.layers.foreign.opened
 from aiocopick.concurrency import forks
 from aiocopick.sample import sample_config
 

@@ -101,7 +101,7 @@ async def test_a_layer_that_fails_is_raised_or_left_out_with_a_warning() -> None
 
 
 def test_without_copick_its_configs_say_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("aiocopick.layers.foreign_open.find_spec", lambda name: None)
+    monkeypatch.setattr("aiocopick.layers.foreign.layer.find_spec", lambda name: None)
     for kind in ("cryoet_data_portal", "mlcroissant"):
         with pytest.raises(LayerError, match=r"pip install .*copick"):
             AsyncRoot(CopickConfigForeign(config_type=kind, overlay_root="/nowhere"))
@@ -127,7 +127,7 @@ async def test_configs_that_only_copick_understands_are_opened_by_it_once_and_re
     for name in ("copick", "copick.ops"):
         monkeypatch.setitem(sys.modules, name, ModuleType(name))
     monkeypatch.setitem(sys.modules, "copick.ops.open", module)
-    monkeypatch.setattr("aiocopick.layers.foreign_open.find_spec", lambda name: True)
+    monkeypatch.setattr("aiocopick.layers.foreign.layer.find_spec", lambda name: True)
     portal = {"config_type": "cryoet_data_portal", "dataset_ids": [1], "overlay_root": "/nowhere"}
     config = CopickConfigMultilayer(layers=[memory(), portal], **PROJECT)
     root = AsyncRoot(config)

@@ -15,6 +15,9 @@ from blockbuster import BlockingError, blockbuster_ctx
 
 from aiocopick import AsyncRoot, CopickConfigForeign, CopickRootFS, LayerError, ReadOnlyError, StorageTimeoutError
 from aiocopick.layers.foreign import ForeignLayer
+from aiocopick.tables.catalog import catalog
+from aiocopick.tables.index import CatalogIndex
+from aiocopick.tables.layer import CatalogLayer
 from tests.layers.strangers import POSITIONS, PROJECT, Stranger, memory, stranger
 
 
@@ -130,7 +133,7 @@ async def test_volumes_beside_an_old_zarr_say_so(monkeypatch: pytest.MonkeyPatch
     root = AsyncRoot.stack([foreign])
     (run,) = await root.query()
     (tomogram,) = await (await run.voxel_spacings())[0].tomograms()
-    monkeypatch.setitem(sys.modules, "aiocopick.layers.foreign_store", None)
+    monkeypatch.setitem(sys.modules, "aiocopick.layers.foreign.store", None)
     with pytest.raises(LayerError, match=r"wbp.*zarr>=3"):
         await tomogram.numpy()
 
@@ -195,6 +198,10 @@ async def test_nothing_is_deleted_when_a_part_of_it_is_read_only_in_a_foreign_la
 
     before = await everything()
     assert len(before) == 5
+    listed = CatalogLayer(ForeignLayer(members[1]), CatalogIndex(await catalog(AsyncRoot.stack([members[1]]))))
+    (sealed,) = (await listed.list_runs()).located
+    with pytest.raises(ReadOnlyError):
+        await listed.check_deletion(sealed)
     (run,) = await AsyncRoot.stack(members).query()
     (spacing,) = await run.voxel_spacings()
     for deletion in (

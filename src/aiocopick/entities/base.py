@@ -239,9 +239,8 @@ class AsyncEntity:
         self._check_deletable()
         await self._resolve()
         for source in self._sources:
-            check = getattr(source.layer, "check_deletion", None)
-            if check is not None and not source.layer.read_only:
-                await check(source.located)
+            if not source.layer.read_only:
+                await source.layer.check_deletion(source.located)
 
     async def _delete_data(self) -> None:
         """Delete it wherever it can be deleted."""

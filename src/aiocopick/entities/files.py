@@ -66,7 +66,7 @@ class AsyncFile(AsyncEntity):
 
     def _listed_etag(self) -> str | None:
         """Version of the file when it was listed; None when that is not known, or comes out of a catalogue."""
-        if not self._sources or getattr(self._sources[0].layer, "from_catalog", False):
+        if not self._sources or self._sources[0].layer.from_catalog:
             return None
         return self._sources[0].located.etag
 

@@ -109,7 +109,7 @@ class AsyncVolume(AsyncEntity):
         self.refresh()
         await self._check_deletion()
         for source in self._sources:
-            if not source.layer.read_only and getattr(source.layer, "storage", None) is None:
+            if not source.layer.read_only and source.layer.storage is None:
                 # Chunks that are gone read as zeros: what shows the volume goes before them. A storage sees to it.
                 await hide(source.layer.zarr_store(source.located))
         await super()._delete_data()

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from aiocopick.errors import CopickError
     from aiocopick.layout.listing import Listing, Located
     from aiocopick.layout.refs import Ref
-    from aiocopick.storage.base import FirstPage
+    from aiocopick.storage.base import FirstPage, Storage
     from aiocopick.storage.stats import StorageStats
 
 Payload: TypeAlias = Any
@@ -71,6 +71,18 @@ class Layer(Protocol):
     @property
     def stats(self) -> StorageStats:
         """Counters of what was asked of its storage."""
+
+    @property
+    def storage(self) -> Storage | None:
+        """What holds its files, for those who copy them as they are; None when that is not to be had."""
+
+    @property
+    def nouns(self) -> Nouns:
+        """The plural nouns that it can list; only a catalogue of some kinds knows fewer than all."""
+
+    @property
+    def from_catalog(self) -> bool:
+        """Whether versions in its listings may be of any age, so that a store does not insist on them."""
 
     def path_of(self, key: str) -> str:
         """Key joined to the root of the layer, fit for display."""
@@ -148,6 +160,15 @@ class Layer(Protocol):
 
     async def copy_from(self, source: Source) -> Located:
         """Copy an entity out of another layer, so that it can be changed here."""
+
+    async def check_deletion(self, located: Located) -> None:
+        """Ask before anything is deleted, in any layer, whether everything of an entity may be.
+
+        Raises
+        ------
+        ReadOnlyError
+            Something of it refuses to be changed.
+        """
 
     async def delete(self, located: Located) -> None:
         """Delete an entity with everything below it; what is missing already is no error."""

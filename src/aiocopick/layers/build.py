@@ -47,7 +47,7 @@ def make_layer(config: CopickConfig) -> Layer:
                 f"Layer {config.layer_name!r} was a root given as an object, which no configuration can open again; "
                 "stack it anew with AsyncRoot.stack."
             )
-        from aiocopick.layers.foreign_open import open_with_copick
+        from aiocopick.layers.foreign.layer import open_with_copick
 
         return open_with_copick(config)
     raise FormatError(

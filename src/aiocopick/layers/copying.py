@@ -57,7 +57,7 @@ async def copy_up(source: Source, target: Layer) -> Located:
 async def _copy_volume(source: Source, target: Layer, located: Located) -> None:
     """Chunk by chunk, as they are; the metadata last and the group's own at the very end."""
     limit = int(getattr(target.config, "max_concurrency", 64))
-    storage: Storage | None = getattr(target, "storage", None)
+    storage = target.storage
     read, names = await _contents(source)
     async with writing(target, located, is_new=True) as lease:
         if storage is None:
@@ -92,7 +92,7 @@ async def writing(target: Layer, located: Located, *, is_new: bool = False) -> A
     ConflictError
         Another writer is at it.
     """
-    storage: Storage | None = getattr(target, "storage", None)
+    storage = target.storage
     async with AsyncExitStack() as held:
         lease: Lease = NoLease()
         if storage is not None:
@@ -117,7 +117,7 @@ async def _unfinished(target: Layer, located: Located) -> AsyncIterator[None]:
     located : Located
         Where it lies there.
     """
-    storage: Storage | None = getattr(target, "storage", None)
+    storage = target.storage
     if storage is None:
         await target.create(located.ref)
         yield
@@ -146,7 +146,7 @@ async def _copy_into(write: Write, read: Read, names: list[str], limit: int, lea
 
 async def _contents(source: Source) -> tuple[Read, list[str]]:
     """What reads a file of a volume, and the names of its files."""
-    origin: Storage | None = getattr(source.layer, "storage", None)
+    origin = source.layer.storage
     if origin is None:
         store = source.layer.zarr_store(source.located, read_only=True)
 

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import anyio
 
@@ -64,6 +64,8 @@ class FilesystemLayer:
 
     __slots__ = ("_parts", "_told", "bare_groups", "config", "storage")
 
+    from_catalog: ClassVar[bool] = False
+
     def __init__(self, config: CopickConfigFS, storage: Storage | None = None) -> None:
         self.config = config
         self._told: set[str] = set()
@@ -113,6 +115,10 @@ class FilesystemLayer:
     def stats(self) -> StorageStats:
         """Counters of the storage."""
         return self.storage.stats
+
+    @property
+    def nouns(self) -> None:
+        """None: it can list all of them."""
 
     def path_of(self, key: str) -> str:
         """Root and key joined, without secrets."""
@@ -407,6 +413,9 @@ class FilesystemLayer:
     async def _write_new(self, key: str, data: bytes) -> str | None:
         """Write a file that is not there yet, as far as the storage can tell."""
         return await self.storage.write(key, data, create=self.storage.capabilities.conditional_writes)
+
+    async def check_deletion(self, located: Located) -> None:
+        """Nothing to ask: entities are read-only as the layer is."""
 
     async def delete(self, located: Located) -> None:
         """Delete a file, or a directory with everything below it."""

@@ -114,7 +114,7 @@ class Stack:
     @property
     def nouns(self) -> Nouns:
         """The plural nouns that every layer can list; None for all, as only a catalogue of some kinds knows fewer."""
-        known = [nouns for layer in self.layers if (nouns := getattr(layer, "nouns", None)) is not None]
+        known = [nouns for layer in self.layers if (nouns := layer.nouns) is not None]
         return frozenset.intersection(*known) if known else None
 
     @property

@@ -126,8 +126,7 @@ class CatalogLayer:
     @property
     def storage(self) -> Storage | None:
         """Where the files are, for those who copy them; None when the layer below has no storage."""
-        storage: Storage | None = getattr(self._layer, "storage", None)
-        return storage
+        return self._layer.storage
 
     @property
     def nouns(self) -> Nouns:
@@ -313,6 +312,10 @@ class CatalogLayer:
         copied = await self._layer.copy_from(source)
         self._made[copied.ref] = copied
         return copied
+
+    async def check_deletion(self, located: Located) -> None:
+        """Ask the layer below whether everything of an entity may be deleted."""
+        await self._layer.check_deletion(located)
 
     async def delete(self, located: Located) -> None:
         """Delete an entity with everything below it."""

@@ -183,8 +183,8 @@ async def _copy_meta(origin: Source, writer: Layer, transfer: Transfer, *, dry_r
                 await storage.write(key, b"{}", create=storage.capabilities.conditional_writes)
 
 
-def _storage_of(layer: Any) -> Storage:
-    storage: Storage | None = getattr(layer, "storage", None)
+def _storage_of(layer: Layer) -> Storage:
+    storage = layer.storage
     if storage is None:
         raise LayerError(f"Layer {layer.name!r} ({layer.url}) has no files of its own, so they cannot be copied.")
     return storage

@@ -13,7 +13,7 @@ from aiocopick.upkeep.finding import Finding
 
 if TYPE_CHECKING:
     from aiocopick.layers import Layer
-    from aiocopick.storage import Entry, Storage
+    from aiocopick.storage import Entry
     from aiocopick.tables.scope import Scope
 
 _AT_ONCE = 4
@@ -21,7 +21,7 @@ _AT_ONCE = 4
 
 async def leftovers(layer: Layer, scope: Scope) -> list[Finding]:
     """The temporary files of a layer, those of writes that are under way included; none in a layer without storage."""
-    storage: Storage | None = getattr(layer, "storage", None)
+    storage = layer.storage
     if storage is None:
         return []
     if scope.runs is None:

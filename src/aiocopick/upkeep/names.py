@@ -16,7 +16,6 @@ from aiocopick.upkeep.finding import Finding
 if TYPE_CHECKING:
     from aiocopick.entities import AsyncRoot
     from aiocopick.layers import Layer
-    from aiocopick.storage import Storage
     from aiocopick.tables.scope import Scope
 
 
@@ -64,7 +63,7 @@ async def unparsable_names(layer: Layer, scope: Scope) -> tuple[list[Finding], l
 
 async def held_volumes(layer: Layer, run: str | None, hidden: Iterable[str]) -> list[Finding]:
     """Volumes that a writer is at, or was at when it was killed: each has a lease beside it."""
-    storage: Storage | None = getattr(layer, "storage", None)
+    storage = layer.storage
     findings = []
     for key in hidden if storage is not None else ():
         volume = leased_key(key)

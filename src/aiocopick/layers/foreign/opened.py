@@ -1,15 +1,15 @@
-"""Projects of kinds that only copick opens: CoPick's data portal and croissant."""
+"""The root behind a foreign layer: at hand, or opened when it is first needed, by copick itself where only it can."""
 
 from __future__ import annotations
 
+import pickle
 from dataclasses import dataclass
-from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
+from aiocopick.concurrency.forks import Lock
 from aiocopick.errors import LayerError
-from aiocopick.layers.foreign import ForeignLayer
 from aiocopick.models.config import StorageOptions
 
 if TYPE_CHECKING:
@@ -18,6 +18,46 @@ if TYPE_CHECKING:
 _OURS = frozenset(StorageOptions.model_fields) | {"layer_name", "priority"}
 
 _EXTRAS = {"mlcroissant": " with its croissant requirements", "cryoet_data_portal": ""}
+
+
+class OpenedRoot:
+    """A root, or what gives one when it is first needed.
+
+    Parameters
+    ----------
+    root : CopickRoot or callable
+        An object with ``query``, or a function without parameters that returns one.
+    """
+
+    __slots__ = ("_lock", "_open", "_root", "name")
+
+    def __init__(self, root: Any) -> None:
+        self._root: Any = root if hasattr(root, "query") else None
+        self._open = None if self._root is not None else root
+        if self._root is None and not callable(root):
+            raise LayerError(
+                f"A {type(root).__name__} cannot be a layer: give a root, a config, or the URL of a project."
+            )
+        self._lock = Lock()
+        self.name: str = type(root).__name__ if self._root is not None else getattr(root, "name", "copick")
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        if self._open is None:
+            try:
+                pickle.dumps(self._root)
+            except Exception as error:
+                raise LayerError(
+                    f"A {self.name} cannot be sent to another process ({type(error).__name__}: {error}); open it there."
+                ) from error
+        return (OpenedRoot, (self._open or self._root,))
+
+    def get(self) -> Any:
+        """The root; blocks when it has to be opened."""
+        with self._lock:
+            if self._root is None:
+                assert self._open is not None
+                self._root = self._open()
+            return self._root
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,22 +105,3 @@ class CopickOpener:
 
 def _problem(item: Any) -> str:
     return f"{'.'.join(str(part) for part in item['loc'])}: {item['msg']}"
-
-
-def open_with_copick(config: CopickConfigForeign) -> ForeignLayer:
-    """A read-only layer of what an installed copick opens. Nothing is asked before it is used.
-
-    Raises
-    ------
-    LayerError
-        copick is not installed.
-    """
-    if find_spec("copick") is None:
-        raise LayerError(
-            f"Projects of type {config.config_type!r} are opened by copick itself, which is not installed: "
-            "`pip install 'copick>=2.0.0a6'`."
-        )
-    return ForeignLayer(CopickOpener(config), config.model_copy(update={"read_only": True}))
-
-
-__all__ = ["CopickOpener", "open_with_copick"]

@@ -14,7 +14,7 @@ from aiocopick.errors import NotFoundError, ReadOnlyError
 if TYPE_CHECKING:
     from zarr.core.buffer import Buffer, BufferPrototype
 
-    from aiocopick.layers.foreign_calls import Calls
+    from aiocopick.layers.foreign.calls import Calls
 
 Value = TypeVar("Value")
 

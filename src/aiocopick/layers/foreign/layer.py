@@ -7,17 +7,18 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import AbstractAsyncContextManager
-from typing import TYPE_CHECKING, Any
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from aiocopick.concurrency.fan_out import stream
 from aiocopick.concurrency.forks import Lock
 from aiocopick.errors import CopickError, LayerError, NotFoundError, ReadOnlyError
-from aiocopick.layers import foreign_files
 from aiocopick.layers.base import Layer, Loaded, Nouns, Payload, Source
 from aiocopick.layers.copying import copy_up
-from aiocopick.layers.foreign_calls import THREADS, Calls
-from aiocopick.layers.foreign_root import OpenedRoot
-from aiocopick.layers.foreign_tree import (
+from aiocopick.layers.foreign.calls import THREADS, Calls
+from aiocopick.layers.foreign.files import load, save
+from aiocopick.layers.foreign.opened import CopickOpener, OpenedRoot
+from aiocopick.layers.foreign.tree import (
     below,
     clear,
     entities_of,
@@ -55,6 +56,8 @@ class ForeignLayer:
     """
 
     __slots__ = ("_calls", "_changing", "_held", "_opened", "config")
+
+    from_catalog: ClassVar[bool] = False
 
     def __init__(self, root: Any, config: CopickConfigForeign | None = None) -> None:
         # Copick makes its volumes as zarr 3 groups, and one volume in two formats is none.
@@ -102,6 +105,14 @@ class ForeignLayer:
     def stats(self) -> StorageStats:
         """Calls of it, by verb; a call may send any number of requests."""
         return self._calls.stats
+
+    @property
+    def storage(self) -> None:
+        """None: where it lies is its own business."""
+
+    @property
+    def nouns(self) -> None:
+        """None: it may hold anything."""
 
     def path_of(self, key: str) -> str:
         """Key joined to the root, for display."""
@@ -208,7 +219,7 @@ class ForeignLayer:
         """Read one file: one call. It has no version."""
         ref = located.ref
         path = self.path_of(located.key)
-        return Loaded(await self._calls.read("read", path, lambda: foreign_files.load(ref.kind, self._get(ref))))
+        return Loaded(await self._calls.read("read", path, lambda: load(ref.kind, self._get(ref))))
 
     def load_many(
         self, located: Sequence[Located]
@@ -224,7 +235,7 @@ class ForeignLayer:
 
         def write() -> None:
             run = self._get(RunRef(run=ref.run))
-            self._held[ref] = foreign_files.save(ref, run, self._look_up(ref), payload, create=create)
+            self._held[ref] = save(ref, run, self._look_up(ref), payload, create=create)
 
         await self._change("write", located.key, write)
         return located
@@ -343,7 +354,7 @@ class ForeignLayer:
         """
         path = self.path_of(located.key)
         try:
-            from aiocopick.layers.foreign_store import ForeignStore
+            from aiocopick.layers.foreign.store import ForeignStore
         except ImportError as error:
             raise LayerError(
                 f"{path}: volumes need zarr>=3, and copick 1 an older one ({error}). Open the project by its URL or config "
@@ -376,4 +387,17 @@ def _ancestors(ref: Ref) -> Iterable[Ref]:
         current = current.parent
 
 
-__all__ = ["ForeignLayer", "OpenedRoot"]
+def open_with_copick(config: CopickConfigForeign) -> ForeignLayer:
+    """A read-only layer of what an installed copick opens. Nothing is asked before it is used.
+
+    Raises
+    ------
+    LayerError
+        copick is not installed.
+    """
+    if find_spec("copick") is None:
+        raise LayerError(
+            f"Projects of type {config.config_type!r} are opened by copick itself, which is not installed: "
+            "`pip install 'copick>=2.0.0a6'`."
+        )
+    return ForeignLayer(CopickOpener(config), config.model_copy(update={"read_only": True}))
