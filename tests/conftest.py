@@ -17,7 +17,7 @@ from tests.interop.fixtures import (
     environment_summary,
 )
 from tests.isolation import isolate_environment, loopback_only
-from tests.leftovers import coroutine_of, without_leftovers
+from tests.leftovers import coroutine_of, watched_connections, without_leftovers
 from tests.reliability.scoreboard import scoreboard
 from tests.servers.fixtures import (
     RAN,
@@ -69,6 +69,22 @@ def stay_on_this_machine() -> Iterator[None]:
     """Refuse connections to other machines."""
     with loopback_only():
         yield
+
+
+@pytest.fixture(scope="session")
+def open_connections() -> Iterator[list[str]]:
+    """Connections that were open when their loop ended."""
+    with watched_connections() as left:
+        yield left
+
+
+@pytest.fixture(autouse=True)
+def close_connections(open_connections: list[str]) -> Iterator[None]:
+    """Fail a test whose loop, or the loop of a server in a thread, ended with open connections."""
+    yield
+    found = open_connections.copy()
+    open_connections.clear()
+    assert not found, f"the test left {len(found)} connections open: {', '.join(found)}"
 
 
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int | None:

@@ -1,11 +1,14 @@
-"""No test may leave a task behind: what is still running when its coroutine returns was forgotten by the library."""
+"""No test may leave a task or a connection behind: what is there when its loop ends was forgotten by somebody."""
 
 from __future__ import annotations
 
 import asyncio
 import functools
 import inspect
-from collections.abc import Callable, Coroutine
+import weakref
+from asyncio import selector_events
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
@@ -36,3 +39,31 @@ def without_leftovers(test: Callable[..., Coroutine[Any, Any, None]]) -> Callabl
                 pytest.fail(f"the test left {len(left)} tasks running: {', '.join(map(repr, left))}")
 
     return checked
+
+
+@contextmanager
+def watched_connections() -> Iterator[list[str]]:
+    """Note connections that are open when their loop is closed, as nothing can close them properly after it.
+
+    The garbage collector would tell at some later time, and so in another test.
+    """
+    made: weakref.WeakSet[Any] = weakref.WeakSet()
+    left: list[str] = []
+    transport: Any = selector_events._SelectorTransport  # type: ignore[attr-defined]
+    loops: Any = selector_events.BaseSelectorEventLoop
+    begin, close = transport.__init__, loops.close
+
+    def noted(self: Any, *arguments: Any, **named: Any) -> None:
+        made.add(self)
+        begin(self, *arguments, **named)
+
+    def looked_at(self: Any) -> None:
+        if not self.is_closed():
+            own = [item for item in list(made) if item._loop is self and item._sock is not None]
+            left.extend(f"{item!r} to {item.get_extra_info('peername')}" for item in own)
+        close(self)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(transport, "__init__", noted)
+        patch.setattr(loops, "close", looked_at)
+        yield left

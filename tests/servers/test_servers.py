@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import os
+import socket
 import subprocess
 import sys
+import threading
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from aiocopick.testing import FaultServer
 from tests.isolation import OutsideError
 from tests.leftovers import without_leftovers
 from tests.servers import (
@@ -356,3 +360,39 @@ async def test_a_forgotten_task_fails_its_test(monkeypatch: pytest.MonkeyPatch) 
         await without_leftovers(forgets)()
     forgotten[0].cancel()
     await without_leftovers(ends)()
+
+
+def test_a_connection_that_is_open_when_its_loop_ends_is_seen(open_connections: list[str]) -> None:
+    forgotten: list[asyncio.Transport] = []
+
+    async def forgets() -> None:
+        transport, _ = await asyncio.get_running_loop().create_connection(asyncio.Protocol, sock=one)
+        forgotten.append(transport)
+
+    one, other = socket.socketpair()
+    with one, other:
+        asyncio.run(forgets())
+        # The garbage collector would tell as well.
+        vars(forgotten[0])["_sock"] = None
+    assert len(open_connections) == 1
+    open_connections.clear()
+
+
+@pytest.mark.parametrize(
+    "request_line", [b"", b"GET /content HTTP/1.1\r\n\r\n", b"PUT / HTTP/1.1\r\ncontent-length: 9\r\n\r\n"]
+)
+def test_a_server_that_ends_closes_what_it_has_just_accepted(request_line: bytes, open_connections: list[str]) -> None:
+    release = threading.Event()
+    with ExitStack() as clients:
+        with FaultServer(contents={"/content": bytes(2**22)}) as server:
+            assert server._loop is not None
+            address = ("127.0.0.1", int(server.url.rpartition(":")[2]))
+            talking = clients.enter_context(socket.create_connection(address))
+            talking.sendall(request_line)
+            # They connect while the loop is busy, which then has to accept them and to end.
+            server._loop.call_soon_threadsafe(release.wait)
+            for _ in range(20):
+                clients.enter_context(socket.create_connection(address)).sendall(request_line)
+            server._loop.call_soon_threadsafe(server._stop.set)
+            release.set()
+        assert open_connections == []

@@ -98,11 +98,11 @@ class FaultServer:
         self._plans: dict[str, list[Action]] = {}
         self._always: Action | None = None
         self._server: asyncio.Server | None = None
-        self._connections: set[asyncio.Task[None]] = set()
+        self._connections: dict[asyncio.Task[None], asyncio.StreamWriter] = {}
         self._loop: asyncio.AbstractEventLoop | None = None
         self._started = threading.Event()
         self._stop = asyncio.Event()
-        self._thread = threading.Thread(target=lambda: asyncio.run(self._serve()), daemon=True)
+        self._thread = threading.Thread(target=self._run, daemon=True)
 
     def plan(self, path: str, actions: Sequence[Action]) -> None:
         """Say what happens to the next requests whose path ends in `path`."""
@@ -143,26 +143,40 @@ class FaultServer:
     ) -> None:
         await asyncio.to_thread(self.__exit__, kind, error, traceback)
 
+    def _run(self) -> None:
+        # A loop of this kind can be told to accept nothing more, on every system.
+        with asyncio.Runner(loop_factory=asyncio.SelectorEventLoop) as runner:
+            runner.run(self._serve())
+
     async def _serve(self) -> None:
         self._loop = asyncio.get_running_loop()
         self._server = await asyncio.start_server(self._accept, "127.0.0.1", 0)
         self._started.set()
         await self._stop.wait()
+        # asyncio accepts in tasks of its own, and one that is under way when its server closes leaves its socket open.
+        for listening in self._server.sockets:
+            self._loop.remove_reader(listening)
+        if accepting := asyncio.all_tasks() - {asyncio.current_task(), *self._connections}:
+            await asyncio.wait(accepting)
         self._server.close()
-        # Connections that were accepted a moment ago begin, so that they can be ended.
-        await asyncio.sleep(0.01)
-        for task in self._connections:
-            task.cancel()
-        if self._connections:
-            await asyncio.wait(self._connections)
-        # Their sockets are closed by the next turn.
-        await asyncio.sleep(0.01)
+        writers = list(self._connections.values())
+        if conversations := list(self._connections):
+            for task in conversations:
+                task.cancel()
+            await asyncio.wait(conversations)
+        await asyncio.gather(*(writer.wait_closed() for writer in writers), return_exceptions=True)
 
-    async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        self._connections.add(task)
-        try:
+    def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        # No coroutine: it would not run at all when it is cancelled before its first step.
+        task = asyncio.ensure_future(self._converse(reader, writer))
+        self._connections[task] = writer
+        task.add_done_callback(self._end)
+
+    def _end(self, task: asyncio.Task[None]) -> None:
+        self._connections.pop(task).transport.abort()
+
+    async def _converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError):
             while (request := await _read_request(reader, writer)) is not None:
                 self.requests.append(request)
                 self._in_flight += 1
@@ -172,14 +186,6 @@ class FaultServer:
                         return
                 finally:
                     self._in_flight -= 1
-        except (ConnectionError, asyncio.IncompleteReadError):
-            pass
-        except asyncio.CancelledError:
-            # The server is closing.
-            pass
-        finally:
-            self._connections.discard(task)
-            writer.transport.abort()
 
     def _action(self, request: Request) -> Action:
         for path, actions in self._plans.items():
@@ -274,7 +280,8 @@ class FaultServer:
             status, headers = _parse_head(await reader.readuntil(b"\r\n\r\n"))
             body = b"" if request.method == "HEAD" else await _read_body(reader, headers)
         finally:
-            writer.close()
+            # What it has not taken yet would keep a connection that is only closed.
+            writer.transport.abort()
             with contextlib.suppress(ConnectionError):
                 await writer.wait_closed()
         for name in ("connection", "transfer-encoding", "keep-alive"):
