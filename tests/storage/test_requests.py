@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+import socket
+import threading
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -169,3 +172,48 @@ async def test_the_environment_names_the_proxy(kind: str, monkeypatch: pytest.Mo
             await own.list("dir")
         assert len(proxy.requests) == 1
         await own.aclose()
+
+
+@pytest.mark.parametrize("kind", ["s3", "gs", "az"])
+@pytest.mark.parametrize("how", ["is cancelled", "is late", "ends with its loop"])
+def test_an_upload_that_is_given_up_leaves_no_connection(kind: str, how: str, open_connections: list[str]) -> None:
+    accepted: list[socket.socket] = []
+    arrived = threading.Event()
+
+    def accept() -> None:
+        # It takes connections and never reads from them, so that the body stays on our side.
+        while True:
+            connection, _ = listening.accept()
+            if arrived.is_set():
+                connection.close()
+                return
+            accepted.append(connection)
+            arrived.set()
+
+    async def upload(address: str) -> None:
+        timeout = 60 if how == "is cancelled" else 1
+        storage = open_storage(Settings(**fields(kind, address), retries=0, timeout=timeout))
+        task = asyncio.ensure_future(storage.write("large", bytes(30_000_000)))
+        if how == "is cancelled":
+            await asyncio.to_thread(arrived.wait)
+            await asyncio.sleep(0.1)
+            task.cancel()
+        with pytest.raises((StorageError, asyncio.CancelledError)):
+            await task
+        if how != "ends with its loop":
+            await storage.aclose()
+
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        thread = threading.Thread(target=accept)
+        thread.start()
+        address = listening.getsockname()
+        try:
+            asyncio.run(upload(f"http://127.0.0.1:{address[1]}"))
+        finally:
+            arrived.set()
+            socket.create_connection(address).close()
+            thread.join()
+            for connection in accepted:
+                connection.close()
+    assert accepted
+    assert open_connections == []

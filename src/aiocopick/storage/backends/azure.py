@@ -39,7 +39,7 @@ from aiocopick.storage.backends.bodies import (
     range_header,
 )
 from aiocopick.storage.backends.objects import Listed, children_page, find_entry, root_entry
-from aiocopick.storage.backends.sessions import Proxies, without_repeats
+from aiocopick.storage.backends.sessions import Proxies, prepared
 from aiocopick.storage.base import Aged, Buffer, Capabilities, Entry, Range
 from aiocopick.storage.faults import AnswerError, Fault, TruncatedError, common_fault, not_a_listing, status_fault
 from aiocopick.storage.keys import Root
@@ -71,7 +71,7 @@ class AzureBackend(Backend):
         import aiohttp
         from azure.core.pipeline.transport import AioHttpTransport
 
-        self._session = without_repeats(
+        self._session = prepared(
             aiohttp.ClientSession(
                 connector=aiohttp.TCPConnector(limit=connections()),
                 auto_decompress=False,

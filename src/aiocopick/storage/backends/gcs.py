@@ -38,7 +38,7 @@ from aiocopick.storage.backends.bodies import (
     whole_body,
 )
 from aiocopick.storage.backends.objects import children_page, find_entry, root_entry
-from aiocopick.storage.backends.sessions import Proxies, without_repeats
+from aiocopick.storage.backends.sessions import Proxies, prepared
 from aiocopick.storage.base import Aged, Buffer, Capabilities, Entry, Range
 from aiocopick.storage.faults import AnswerError, Fault, common_fault, not_a_listing, status_fault
 from aiocopick.storage.settings import merge
@@ -72,7 +72,7 @@ class GCSBackend(Backend):
         fixed = {"asynchronous": True, "skip_instance_cache": True, "use_listings_cache": False}
         # Looking for credentials reads files and may ask the network.
         self._filesystem = await in_thread(_make, {**arguments, **fixed})
-        self._session = without_repeats(await self._filesystem._set_session())
+        self._session = prepared(await self._filesystem._set_session())
         self._proxies, self._proxied = Proxies(), "proxy" in arguments["session_kwargs"]
 
     async def close(self) -> None:

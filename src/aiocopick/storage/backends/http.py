@@ -36,7 +36,7 @@ from aiocopick.storage.backends.bodies import (
     whole_body,
 )
 from aiocopick.storage.backends.index_pages import MOST_BYTES, read_index
-from aiocopick.storage.backends.sessions import Proxies, without_repeats
+from aiocopick.storage.backends.sessions import Proxies, prepared
 from aiocopick.storage.base import Capabilities, Entry, Range
 from aiocopick.storage.faults import AnswerError, Fault, common_fault, not_a_listing, status_fault
 from aiocopick.storage.keys import Root
@@ -76,7 +76,7 @@ class HTTPBackend(Backend):
         arguments = merge({"client_kwargs": client}, self.settings.fs_args)
         fixed = {"asynchronous": True, "skip_instance_cache": True, "use_listings_cache": False}
         self._filesystem = HTTPFileSystem(**{**arguments, **fixed})
-        self._session = without_repeats(await self._filesystem.set_session())
+        self._session = prepared(await self._filesystem.set_session())
         self._proxies = Proxies()
         self._arguments = dict(self._filesystem.kwargs)
         own = self._arguments.pop("headers", {})
@@ -139,7 +139,7 @@ class HTTPBackend(Backend):
 
         if self._stranger is None:
             timeout = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_TIMEOUT, sock_read=READ_TIMEOUT)
-            self._stranger = without_repeats(aiohttp.ClientSession(timeout=timeout, auto_decompress=False))
+            self._stranger = prepared(aiohttp.ClientSession(timeout=timeout, auto_decompress=False))
         return self._stranger
 
     # --- operations ---------------------------------------------------------------------------------------------------

@@ -10,7 +10,7 @@ from aiobotocore.httpsession import AIOHTTPSession
 from aiobotocore.parsers import AioResponseParserFactory, AioRestXMLParser
 
 from aiocopick.concurrency.threads import in_thread
-from aiocopick.storage.backends.sessions import without_repeats
+from aiocopick.storage.backends.sessions import prepared
 from aiocopick.storage.faults import AnswerError, not_a_listing
 
 _ROOTS = {"ListObjectsV2": "ListBucketResult", "DeleteObjects": "DeleteResult", "CopyObject": "CopyObjectResult"}
@@ -83,7 +83,7 @@ class OneRequestSession(AIOHTTPSession):  # type: ignore[misc]
     """The session of one client: a request is sent once, and to no other host."""
 
     async def _get_session(self, proxy_url: str | None) -> Any:
-        return _Straight(without_repeats(await super()._get_session(proxy_url)))
+        return _Straight(prepared(await super()._get_session(proxy_url)))
 
 
 class _Straight:

@@ -2,21 +2,45 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import functools
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 if TYPE_CHECKING:
     import aiohttp
 
 
-def without_repeats(session: aiohttp.ClientSession) -> aiohttp.ClientSession:
-    """Keep a session from sending a request again by itself: the one retry layer counts what is sent.
+def prepared(session: aiohttp.ClientSession) -> aiohttp.ClientSession:
+    """Take from a session what it would do by itself: send a request again, and go on with a request that was given up.
 
-    aiohttp repeats what is idempotent once when a kept connection breaks, and has no public switch for that; its own
-    test client turns it off in this way.
+    The one retry layer counts what is sent. aiohttp repeats what is idempotent once when a kept connection breaks, and
+    has no public switch for that; its own test client turns it off in this way.
+
+    A connection that aiohttp closes in the middle of an upload is first emptied: the server gets the rest, or if it takes
+    nothing, the socket stays open for good.
     """
     session._retry_connection = False
+    connector: Any = session.connector
+    ending: Any = _ending_at_once()
+    if connector is not None and connector._factory.func is not ending:
+        connector._factory = functools.partial(ending, *connector._factory.args, **connector._factory.keywords)
     return session
+
+
+@functools.cache
+def _ending_at_once() -> type[Any]:
+    from aiohttp.client_proto import ResponseHandler
+
+    class Ending(ResponseHandler):
+        """A connection whose end is its end, whatever waits to be sent."""
+
+        def close(self) -> None:
+            transport = self.transport
+            super().close()
+            if transport is not None:
+                transport.abort()
+
+    return Ending
 
 
 class Proxies:
