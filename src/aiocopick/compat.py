@@ -19,7 +19,7 @@ from typing import Any
 from aiocopick import models, sync
 from aiocopick.formats.json_bytes import parse_json
 from aiocopick.models.file_sizes import read_config_bytes
-from aiocopick.sync.volume import Volume
+from aiocopick.sync.volumes import Volume
 
 _NEEDED = "install one that can be used with: pip install --pre 'aiocopick[copick]'"
 

@@ -564,6 +564,20 @@ def test_threads_that_ask_for_arrays_and_points_of_one_file_do_not_meet(root: Co
             assert set(pool.map(look, range(16))) == {100}
 
 
+def test_what_the_twin_was_given_is_called(run: CopickRunFS, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def ensure(self: AsyncRun, create: bool = False) -> bool:
+        return create and self is run.aio
+
+    async def get_picks(self: AsyncRun, *args: Any, **kwargs: Any) -> Any:
+        return (await self.picks())[:1]
+
+    monkeypatch.setattr(AsyncRun, "ensure", ensure)
+    monkeypatch.setattr(AsyncRun, "get_picks", get_picks)
+    assert run.ensure(create=True)
+    assert run.get_picks() == run.picks[:1]
+    assert run.get_picks()[0] is run.picks[0]
+
+
 def test_ctrl_c_stops_the_requests(config: CopickConfigFS) -> None:
     fill(CopickRootFS(config), ["TS_1"])
 

@@ -1,9 +1,10 @@
-"""The facade, its async twins, the abstract API and copick itself have the same names and take the same calls."""
+"""The facade, the abstract API and copick itself have the same names and take the same calls as was recorded."""
 
 from __future__ import annotations
 
 import inspect
 import json
+import pydoc
 import re
 import subprocess
 from collections.abc import Iterator
@@ -118,25 +119,67 @@ def defined_in(cls: type, name: str) -> str:
     return next(base for base in cls.__mro__ if name in vars(base)).__module__
 
 
-# --- the async twins --------------------------------------------------------------------------------------------------
+# --- what is derived --------------------------------------------------------------------------------------------------
+
+RECORD = Path(__file__).resolve().parents[1] / "project" / "record"
 
 # Blocking code has another word for it, or none.
 ONLY_ASYNC = {"aclose", "parent_slot", "noun", "loaded"}
-# Iterators, arrays of zarr and roots are of the blocking kind on the facade.
-OTHER_RETURNS = {"crawl", "slabs", "open_array", "options", "resolve"}
-# Properties here, with the same parameters otherwise; and what is said differently because it asks at once.
-OTHER_WORDS = {
+# Iterators, arrays of zarr and roots are of the blocking kind on the facade; nouns and data are properties.
+OTHER_RETURNS = {
+    "__init__",
+    "crawl",
+    "slabs",
+    "open_array",
+    "options",
+    "resolve",
     "points",
     "mesh",
     "filaments",
-    "refresh",
-    "open_array",
-    "config",
-    "name",
-    "error",
-    "meta",
-} | {f"refresh_{noun}" for noun in ("picks", "meshes", "segmentations", "filaments", "voxel_spacings", "tomograms")}
-OTHER_WORDS |= {"refresh_features"}
+    "root",
+}
+OTHER_RETURNS |= {
+    "runs",
+    "pickable_objects",
+    "voxel_spacings",
+    "tomograms",
+    "features",
+    "picks",
+    "meshes",
+    "segmentations",
+}
+
+
+def recorded(side: str, cls: str) -> dict[str, str]:
+    """Public members of a class as they were recorded, with how each is called."""
+    text = (RECORD / f"{side}.txt").read_text(encoding="utf-8")
+    [block] = re.findall(rf"^class {cls}\(.*?\n((?:  .*\n)*)", text, re.MULTILINE)
+    return dict(_name_and_call(line) for line in block.splitlines())
+
+
+def _name_and_call(line: str) -> tuple[str, str]:
+    """``get_run`` and ``(self, name: str) -> AsyncRun`` of a line of the record."""
+    member = re.fullmatch(r"  (?:classmethod )?(?:async )?(\w+)(.*)", line)
+    assert member is not None, line
+    name, rest = member.groups()
+    call = re.match(r"(\(.*?\))? -> [^:]*(?=: |$)", rest)
+    return name, rest if call is None else call.group()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_facade_takes_every_call_that_was_recorded_of_its_twin(kind: str) -> None:
+    twin, facade = recorded("async", f"Async{kind}"), recorded("facade", f"Copick{kind}FS")
+    assert len(twin) > 10
+    missing = twin.keys() - facade.keys() - ONLY_ASYNC
+    assert missing == set()
+    calls = {name: re.sub(r"\bAsync(\w+)", r"Copick\1FS", call) for name, call in twin.items() if "->" in call}
+    others = {
+        name: (call, facade[name])
+        for name, call in calls.items()
+        if name not in ONLY_ASYNC | OTHER_RETURNS
+        and facade[name].partition(", settable")[0] != call.partition(", settable")[0]
+    }
+    assert others == {}
 
 
 def members_of(cls: type) -> dict[str, Any]:
@@ -145,47 +188,36 @@ def members_of(cls: type) -> dict[str, Any]:
     return {name: member for name, member in found.items() if isinstance(member, property) or callable(member)}
 
 
-def function_of(member: Any) -> Any:
-    return member.fget if isinstance(member, property) else member
-
-
-def translated(annotation: Any) -> str:
-    """An annotation as the other side would write it."""
-    names = re.sub(r"\bAsync(\w+)", r"Copick\1FS", str(annotation))
-    return re.sub(r"\bArray$", "np.ndarray[Any, Any]", names)
-
-
-def described(member: Any, *, returns: bool) -> list[Any]:
-    signature = inspect.signature(function_of(member))
-    parameters = [
-        (parameter.name, parameter.kind.name, repr(parameter.default), translated(parameter.annotation))
-        for parameter in list(signature.parameters.values())[1:]
-    ]
-    return [*parameters, translated(signature.return_annotation)] if returns else parameters
-
-
 def summary(member: Any) -> str:
-    doc = inspect.getdoc(function_of(member)) or ""
+    doc = inspect.getdoc(member.fget if isinstance(member, property) else member) or ""
     return " ".join(doc.split("\n\n")[0].split())
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_the_facade_and_its_async_twin_agree(kind: str) -> None:
-    facade, twin = facade_of(kind), getattr(aiocopick, f"Async{kind}")
-    problems = []
-    for name, theirs in members_of(twin).items():
-        if name in ONLY_ASYNC:
+def test_what_is_derived_speaks_of_the_facade(kind: str) -> None:
+    facade = facade_of(kind)
+    for name, member in members_of(facade).items():
+        function = member.fget if isinstance(member, property) else member
+        derived_from = getattr(function, "__wrapped__", None)
+        if derived_from is None:
             continue
-        mine = inspect.getattr_static(facade, name, None)
-        if mine is None:
-            problems.append(f"{name} is missing")
-            continue
-        returns = name not in OTHER_RETURNS
-        if described(mine, returns=returns) != described(theirs, returns=returns):
-            problems.append(f"{name}: {described(mine, returns=returns)} != {described(theirs, returns=returns)}")
-        if name not in OTHER_WORDS and summary(mine) != summary(theirs):
-            problems.append(f"{name} says {summary(mine)!r}, not {summary(theirs)!r}")
-    assert not problems, "\n".join(problems)
+        # Where it is found, by its name, and not the coroutine function.
+        assert function.__qualname__.rpartition(".")[2] == function.__name__ == name
+        assert function.__module__.startswith("aiocopick.sync.")
+        assert not inspect.iscoroutinefunction(function)
+        words = f"{inspect.signature(function)} {function.__doc__} {function.__annotations__}"
+        assert not re.search(r"\bAsync[A-Z]", words.replace("AsyncIterator", "").replace("AsyncArray", "")), name
+
+
+def test_signatures_and_help_are_those_of_the_coroutine_functions() -> None:
+    shown = str(inspect.signature(aiocopick.CopickRunFS.get_picks))
+    assert shown.endswith("session_id: 'OneOrMany[str]' = None, **kwargs: 'Any') -> 'list[CopickPicksFS]'")
+    words = pydoc.plain(pydoc.render_doc(aiocopick.CopickRunFS.new_picks))
+    assert "new_picks(self, object_name: 'str'" in words
+    assert "-> 'CopickPicksFS'" in words
+    # The errors are part of the documentation that is written once.
+    assert "UnknownObjectError\n" in words
+    assert "list of CopickPicksFS" in (aiocopick.CopickRunFS.get_picks.__doc__ or "")
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -20,8 +20,16 @@ from aiocopick import (
     AsyncVoxelSpacing,
     CopickConfigFS,
     CopickError,
+    CopickFeaturesFS,
+    CopickObjectFS,
+    CopickPicksFS,
     CopickPoint,
     CopickRootFS,
+    CopickRun,
+    CopickRunFS,
+    CopickSegmentationFS,
+    CopickTomogramFS,
+    CopickVoxelSpacingFS,
 )
 from aiocopick.models import CopickFilament, CopickPicksFile
 
@@ -113,7 +121,49 @@ def facade() -> None:
             print(points, picks.numpy())
     one = CopickRootFS(CopickConfigFS(root="memory://project"))
     twin: AsyncRoot = one.aio
-    print(twin, one.fs)
+    print(twin, one.fs, one.url.upper(), one.stats.total)
+
+
+def derived(root: CopickRootFS) -> None:
+    """What is derived from the async entities has their parameters, and gives the facade's classes."""
+    runs: list[CopickRunFS] = root.query(layers=["mine"])
+    found: CopickRunFS | None = root.get_run("TS_1", anything=1)
+    run: CopickRunFS = root.new_run("TS_2", exist_ok=True)
+    abstract: CopickRun = run
+    picks: list[CopickPicksFS] = run.get_picks("a", user_id=["u", "v"], session_id=None)
+    picks = run.picks + run.query_picks(layers=None) + run.user_picks()
+    spacing: CopickVoxelSpacingFS | None = run.get_voxel_spacing(10.0)
+    segmentation: CopickSegmentationFS = run.new_segmentation(10.0, "membrane", is_instance=True)
+    tomogram: CopickTomogramFS = run.new_voxel_spacing(10.0).new_tomogram("wbp")
+    features: CopickFeaturesFS = tomogram.new_features("edges")
+    item: CopickObjectFS | None = root.get_object("ribosome")
+    exists: bool = run.ensure(create=True)
+    one: CopickPicksFS = run.new_picks("a", "1", "u", exist_ok=True)
+    file: CopickPicksFile = one.load()
+    positions: np.ndarray
+    transforms: np.ndarray
+    positions, transforms = one.numpy()
+    one.from_numpy(positions, transforms, store=False)
+    boxes: np.ndarray = tomogram.extract(positions, 4, fill=0)
+    tomogram.from_numpy(np.zeros((8, 8, 8), "f4"), levels=2, chunks=(4, 4, 4), progress=print)
+    tomogram.set_region(boxes[0], x=slice(0, 2), update_pyramid=True)
+    kind, size, user = tomogram.tomo_type.upper(), tomogram.voxel_size + 1, one.user_id.lower()
+    for crawled in root.crawl(kinds={"picks"}):
+        print(crawled.name, crawled.split, crawled.layer.name)
+    print(runs, found, abstract, picks, spacing, segmentation, features, item, exists, file, kind, size, user)
+
+
+def refused(root: CopickRootFS, run: CopickRunFS, tomogram: CopickTomogramFS) -> None:
+    """Calls that the async entities do not take either."""
+    run.ensure("yes")  # type: ignore[arg-type]
+    run.new_picks()  # type: ignore[call-arg]
+    run.delete_picks(object="a")  # type: ignore[call-arg]
+    run.query_picks(["mine"])  # type: ignore[call-arg]
+    root.get_run(1)  # type: ignore[arg-type]
+    root.get_runn("TS_1")  # type: ignore[attr-defined]
+    tomogram.set_region(0, update=True)  # type: ignore[call-arg]
+    wrong: int = tomogram.tomo_type  # type: ignore[assignment]
+    print(wrong, run.picks[0].color.upper())  # type: ignore[union-attr]
 
 
 async def tables(root: AsyncRoot) -> None:

@@ -132,7 +132,7 @@ class AsyncPicks(PicksData):
         if store:
             await self.store()
 
-    async def df(self, format: str = "relion", **kwargs: Any) -> pd.DataFrame:
+    async def df(self, /, format: str = "relion", **kwargs: Any) -> pd.DataFrame:
         """The points as a data frame, loaded when they are not yet. Needs pandas and scipy.
 
         Parameters
@@ -160,7 +160,7 @@ class AsyncPicks(PicksData):
         check_format(format)
         return await to_frame(self, **kwargs)
 
-    async def from_df(self, df: pd.DataFrame, format: str = "relion", **kwargs: Any) -> None:
+    async def from_df(self, /, df: pd.DataFrame, format: str = "relion", **kwargs: Any) -> None:
         """Replace the points by those of a data frame, and store them. Needs pandas and scipy.
 
         Parameters

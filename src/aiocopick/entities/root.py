@@ -150,7 +150,7 @@ class AsyncRoot(ObjectVerbs):
         self._runs.take(await self._list_runs(), self._run_of, since)
         self._named_runs = WeakValueDictionary()
 
-    async def get_run(self, name: str, **kwargs: Any) -> AsyncRun | None:
+    async def get_run(self, /, name: str, **kwargs: Any) -> AsyncRun | None:
         """The run of a name, or None: one request per layer, unless the runs are known; no list is cached.
 
         Parameters
@@ -172,7 +172,7 @@ class AsyncRoot(ObjectVerbs):
         run._extend_meta(kwargs)
         return run
 
-    async def new_run(self, name: str, exist_ok: bool = False, **kwargs: Any) -> AsyncRun:
+    async def new_run(self, /, name: str, exist_ok: bool = False, **kwargs: Any) -> AsyncRun:
         """Create a run.
 
         Parameters

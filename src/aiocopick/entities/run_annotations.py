@@ -44,6 +44,7 @@ class AnnotationVerbs(RunBase):
 
     async def get_picks(
         self,
+        /,
         object_name: OneOrMany[str] = None,
         user_id: OneOrMany[str] = None,
         session_id: OneOrMany[str] = None,
@@ -116,6 +117,7 @@ class AnnotationVerbs(RunBase):
 
     async def get_meshes(
         self,
+        /,
         object_name: OneOrMany[str] = None,
         user_id: OneOrMany[str] = None,
         session_id: OneOrMany[str] = None,
@@ -134,6 +136,7 @@ class AnnotationVerbs(RunBase):
 
     async def new_mesh(
         self,
+        /,
         object_name: str,
         session_id: str | None = None,
         user_id: str | None = None,

@@ -38,7 +38,7 @@ class VolumeVerbs(RunBase):
         """The voxel spacings, as last queried; the first time, the run is listed as a whole."""
         return await self._cached("voxel_spacings")
 
-    async def get_voxel_spacing(self, voxel_size: float, **kwargs: Any) -> AsyncVoxelSpacing | None:
+    async def get_voxel_spacing(self, /, voxel_size: float, **kwargs: Any) -> AsyncVoxelSpacing | None:
         """The voxel spacing of a size in angstrom, compared at three decimals; None when there is none.
 
         From the cached list where there is one; else one request per layer, and no list is cached.
@@ -56,7 +56,7 @@ class VolumeVerbs(RunBase):
             return known
         return children.put(AsyncVoxelSpacing._of(self, ref, found.sources))
 
-    async def new_voxel_spacing(self, voxel_size: float, exist_ok: bool = False, **kwargs: Any) -> AsyncVoxelSpacing:
+    async def new_voxel_spacing(self, /, voxel_size: float, exist_ok: bool = False, **kwargs: Any) -> AsyncVoxelSpacing:
         """Create a voxel spacing.
 
         Parameters
@@ -125,6 +125,7 @@ class VolumeVerbs(RunBase):
 
     async def get_segmentations(
         self,
+        /,
         user_id: OneOrMany[str] = None,
         session_id: OneOrMany[str] = None,
         is_multilabel: bool | None = None,
@@ -171,6 +172,7 @@ class VolumeVerbs(RunBase):
 
     async def new_segmentation(
         self,
+        /,
         voxel_size: float,
         name: str,
         session_id: str | None = None,

@@ -108,7 +108,7 @@ class AsyncTomogram(AsyncTomogramVolume):
         found = select(await self.features(), feature_type=accepts(feature_type))
         return next(iter(found), None) if isinstance(feature_type, str) else found
 
-    async def new_features(self, feature_type: str, exist_ok: bool = False, **kwargs: Any) -> AsyncFeatures:
+    async def new_features(self, /, feature_type: str, exist_ok: bool = False, **kwargs: Any) -> AsyncFeatures:
         """Create an empty feature map: a group without levels.
 
         Parameters

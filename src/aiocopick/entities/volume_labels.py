@@ -51,7 +51,7 @@ class AsyncLabelVolume(AsyncVolume):
         y: slice = slice(None),
         z: slice = slice(None),
         channel: str | int | None = None,
-    ) -> Array:
+    ) -> np.ndarray[Any, Any]:
         """Read a level, or a region of it; as for tomograms.
 
         Parameters
@@ -264,7 +264,7 @@ class AsyncLabelVolume(AsyncVolume):
                 return known.label
         raise ValueError(f"Object name {object_name} not found in pickable objects")
 
-    async def instance_ids(self, zarr_group: str | None = None, object_name: str | None = None) -> Array:
+    async def instance_ids(self, zarr_group: str | None = None, object_name: str | None = None) -> np.ndarray[Any, Any]:
         """The instances that there are, read chunk by chunk.
 
         Parameters
@@ -337,11 +337,11 @@ class AsyncLabelVolume(AsyncVolume):
         await gather(look, blocks(metadata.shape, edges), limit=max(1, limits.window(level) // 2))
         return found
 
-    async def label_volume(self, zarr_group: str | None = None) -> Array:
+    async def label_volume(self, zarr_group: str | None = None) -> np.ndarray[Any, Any]:
         """The labels of a panoptic segmentation: the multilabel segmentation in it."""
         return await self.numpy(zarr_group=zarr_group, channel="label")
 
-    async def instance_volume(self, object_name: str, zarr_group: str | None = None) -> Array:
+    async def instance_volume(self, object_name: str, zarr_group: str | None = None) -> np.ndarray[Any, Any]:
         """The instances of one object of a panoptic segmentation: the instance segmentation in it, 0 elsewhere."""
         if not self.is_panoptic:
             raise ValueError(

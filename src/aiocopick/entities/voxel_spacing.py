@@ -97,7 +97,7 @@ class AsyncVoxelSpacing(MetadataMixin):
     def _known(self, noun: str) -> Children[Any] | None:
         return self._tomograms
 
-    async def get_tomograms(self, tomo_type: OneOrMany[str] = None, **kwargs: Any) -> list[AsyncTomogram]:
+    async def get_tomograms(self, /, tomo_type: OneOrMany[str] = None, **kwargs: Any) -> list[AsyncTomogram]:
         """The tomograms of a type, or of several; all of them without one."""
         return select(await self.tomograms(), tomo_type=accepts(tomo_type))
 
@@ -105,7 +105,7 @@ class AsyncVoxelSpacing(MetadataMixin):
         """The tomogram of a type; None when there is none."""
         return next(iter(await self.get_tomograms(tomo_type)), None)
 
-    async def new_tomogram(self, tomo_type: str, exist_ok: bool = False, **kwargs: Any) -> AsyncTomogram:
+    async def new_tomogram(self, /, tomo_type: str, exist_ok: bool = False, **kwargs: Any) -> AsyncTomogram:
         """Create an empty tomogram: a group without levels.
 
         Parameters

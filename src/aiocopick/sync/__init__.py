@@ -1,16 +1,16 @@
 """The blocking form of the entities, with copick's names: call, wrap, return. All behaviour is in `entities`."""
 
+from aiocopick.sync.annotations import CopickFilamentsFS, CopickMeshFS, CopickPicksFS
 from aiocopick.sync.configs import from_config, from_file, from_string, new_config
-from aiocopick.sync.features import CopickFeaturesFS
-from aiocopick.sync.filaments import CopickFilamentsFS
-from aiocopick.sync.mesh import CopickMeshFS
-from aiocopick.sync.object import CopickObjectFS
-from aiocopick.sync.picks import CopickPicksFS
 from aiocopick.sync.root import CopickRootFS, CopickRootMultilayer
 from aiocopick.sync.run import CopickRunFS
-from aiocopick.sync.segmentation import CopickSegmentationFS
-from aiocopick.sync.tomogram import CopickTomogramFS
-from aiocopick.sync.voxel_spacing import CopickVoxelSpacingFS
+from aiocopick.sync.volumes import (
+    CopickFeaturesFS,
+    CopickObjectFS,
+    CopickSegmentationFS,
+    CopickTomogramFS,
+    CopickVoxelSpacingFS,
+)
 
 __all__ = [
     "CopickFeaturesFS",

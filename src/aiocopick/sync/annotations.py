@@ -1,69 +1,62 @@
-"""What the facade's picks, meshes and filaments have in common."""
-
-# Lists of our classes are no lists of abstract ones to a type checker; the parity test compares the signatures.
-# mypy: disable-error-code="override"
+"""Picks, meshes and filaments, blocking: one file of a run each."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
+from aiocopick.entities.filaments import AsyncFilaments
+from aiocopick.entities.files import AsyncFile
+from aiocopick.entities.mesh import AsyncMesh
+from aiocopick.entities.picks import AsyncPicks
 from aiocopick.errors import ReadOnlyError
-from aiocopick.sync.base import BlockingEntity
+from aiocopick.models.entities import CopickFilaments, CopickMesh, CopickPicks
+from aiocopick.sync.base import BlockingEntity, keeps_names
 from aiocopick.sync.places import stripped
+from aiocopick.sync.verbs import Attribute, attribute, calls, changes, deletes, like
 
 if TYPE_CHECKING:
-    from aiocopick.entities.files import AsyncFile
+    from trimesh.parent import Geometry
 
+    from aiocopick.formats.picks_table import PicksTable
+    from aiocopick.models.filaments import CopickFilament, CopickFilamentsFile
+    from aiocopick.models.metadata import CopickMeshMeta
+    from aiocopick.models.points import CopickPicksFile, CopickPoint
+    from aiocopick.sync.run import CopickRunFS
 
-File = TypeVar("File", bound="AsyncFile")
+File = TypeVar("File", bound=AsyncFile)
 
 
 class Annotation(BlockingEntity[File]):
     """A facade object that is one file of a run."""
 
     parent_name: ClassVar[str] = "run"
-    noun: ClassVar[str] = ""
-    """Plural of the kind: the name of the cached list in the run."""
-
     run: Any
 
-    @property
-    def pickable_object_name(self) -> str:
-        """The object it annotates."""
-        return self.aio.pickable_object_name
+    pickable_object_name: Attribute[str] = attribute(AsyncFile)
+    user_id: Attribute[str] = attribute(AsyncFile)
+    session_id: Attribute[str] = attribute(AsyncFile)
+    from_tool: Attribute[bool] = attribute(AsyncFile)
+    from_user: Attribute[bool] = attribute(AsyncFile)
+    color: Attribute[tuple[int, int, int, int] | None] = attribute(AsyncFile)
 
-    @property
-    def user_id(self) -> str:
-        """User or tool that made it."""
-        return self.aio.user_id
-
-    @property
-    def session_id(self) -> str:
-        """Session it was made in; ``"0"`` for tools."""
-        return self.aio.session_id
+    @changes(AsyncFile.store)
+    def store(self) -> Any: ...
+    @calls(AsyncFile._store)
+    def _store(self) -> Any: ...
+    @calls(AsyncFile.load)
+    def load(self) -> Any: ...
+    @deletes(AsyncFile.delete)
+    def delete(self) -> Any: ...
 
     @property
     def directory(self) -> str:
         """Folder that it lies in, as :attr:`fs` has it; with a slash at its end."""
         return f"{stripped(self.layer, self.path).rpartition('/')[0]}/"
 
-    @property
-    def from_tool(self) -> bool:
-        """Whether a tool made it."""
-        return self.aio.from_tool
-
-    @property
-    def from_user(self) -> bool:
-        """Whether a user made it."""
-        return self.aio.from_user
-
-    def store(self, *, overwrite: bool = False) -> None:
-        """Write the file: one request, and one to read it first when data was set without loading it.
-
-        See :meth:`aiocopick.AsyncPicks.store`.
-        """
-        self._refuse_static()
-        self._call(self.aio.store, overwrite=overwrite)
+    def refresh(self) -> None:
+        """Read the file again, at once."""
+        self.load()
 
     def _refuse_static(self) -> None:
         # The async twin writes to the overlay; code written for copick counts on the refusal.
@@ -74,24 +67,198 @@ class Annotation(BlockingEntity[File]):
                 path=self.path,
             )
 
-    def _store(self) -> None:
-        self._call(self.aio._store)
+    def _read_once(self) -> None:
+        """Read the file, unless what is in memory is what is stored."""
+        if not self.aio.loaded or self.aio._outdated:
+            self._call(self.aio._look)
 
-    def refresh(self) -> None:
-        """Read the file again, at once."""
-        self.load()
 
-    def load(self) -> Any:
-        """Read the file: one request.
+class CopickPicksFS(Annotation[AsyncPicks], CopickPicks):
+    """The picks of an object in a run, by one user or tool in one session.
 
-        See :meth:`aiocopick.AsyncPicks.load`.
-        """
-        return self._call(self.aio.load)
+    Parameters
+    ----------
+    run : CopickRunFS
+        The run.
+    file : CopickPicksFile
+        Its names; points in it count as set.
+    """
 
-    def delete(self) -> None:
-        """Delete the file, from every layer that can be written to.
+    noun: ClassVar[str] = "picks"
+    run: CopickRunFS
 
-        See :meth:`aiocopick.AsyncPicks.delete`.
-        """
-        self._call(self.aio.delete)
-        self.run._deleted(self.noun)
+    @keeps_names
+    def __init__(self, run: CopickRunFS, file: CopickPicksFile) -> None:
+        self._begin(run, file)
+
+    def _make_twin(self) -> AsyncPicks:
+        return AsyncPicks(self.run.aio, self._given)
+
+    trust_orientation: Attribute[bool] = attribute(AsyncPicks)
+
+    @calls(AsyncPicks.load)
+    def load(self) -> Any: ...
+    @calls(AsyncPicks._load)
+    def _load(self) -> Any: ...
+    @changes(AsyncPicks.update)
+    def update(self) -> Any: ...
+    @calls(AsyncPicks.to_numpy)
+    def to_numpy(self) -> Any: ...
+    @changes(AsyncPicks.from_numpy)
+    def from_numpy(self) -> Any: ...
+    @calls(AsyncPicks.df)
+    def df(self) -> Any: ...
+    @changes(AsyncPicks.from_df)
+    def from_df(self) -> Any: ...
+
+    @property
+    def points(self) -> list[CopickPoint]:
+        """The points as objects; the file is read the first time. From then on they are what is stored."""
+        self._read_once()
+        with self._root._guard:
+            return self.aio.points
+
+    @points.setter
+    def points(self, value: list[CopickPoint] | None) -> None:
+        self.aio.points = value
+
+    @property
+    def data(self) -> list[CopickPoint]:
+        """The specification's name of :attr:`points`."""
+        return self.points
+
+    @data.setter
+    def data(self, value: list[CopickPoint] | None) -> None:
+        self.points = value
+
+    @property
+    def _data(self) -> list[CopickPoint] | None:
+        return self.points if self.aio.loaded else None
+
+    @_data.setter
+    def _data(self, value: list[CopickPoint] | None) -> None:
+        self.points = value
+
+    def _columns(self) -> PicksTable:
+        # What is in memory needs no turn of the loop, which would take longer than the rest for a few points.
+        self._root._check_open()
+        held = self.aio._columns_at_hand()
+        return self._call(self.aio._columns) if held is None else held
+
+    @like(AsyncPicks.numpy)
+    def numpy(self) -> Any:
+        return self._columns().poses()
+
+    @like(AsyncPicks.scores)
+    def scores(self) -> Any:
+        return self._columns().filled_scores().copy()
+
+    @like(AsyncPicks.instance_ids)
+    def instance_ids(self) -> Any:
+        return self._columns().ids().copy()
+
+    @like(AsyncPicks.full_positions)
+    def full_positions(self) -> Any:
+        return self._columns().full_positions()
+
+
+class CopickMeshFS(Annotation[AsyncMesh], CopickMesh):
+    """The mesh of an object in a run, by one user or tool in one session.
+
+    Parameters
+    ----------
+    run : CopickRunFS
+        The run.
+    meta : CopickMeshMeta
+        Its names.
+    mesh : trimesh Geometry, optional
+        Counts as set.
+    """
+
+    noun: ClassVar[str] = "meshes"
+    run: CopickRunFS
+
+    @keeps_names
+    def __init__(self, run: CopickRunFS, meta: CopickMeshMeta, mesh: Geometry | None = None) -> None:
+        self._begin(run, meta)
+        if mesh is not None:
+            self.aio.mesh = mesh
+
+    def _make_twin(self) -> AsyncMesh:
+        return AsyncMesh(self.run.aio, self._given)
+
+    @calls(AsyncMesh.load)
+    def load(self) -> Any: ...
+    @calls(AsyncMesh._load)
+    def _load(self) -> Any: ...
+    @calls(AsyncMesh.to_napari)
+    def to_napari(self) -> Any: ...
+    @calls(AsyncMesh.from_napari)
+    def from_napari(self) -> Any: ...
+
+    @property
+    def mesh(self) -> Geometry:
+        """The geometry, vertices xyz in angstrom; the file is read the first time. What is assigned stays as it is."""
+        self._read_once()
+        return self.aio.mesh
+
+    @mesh.setter
+    def mesh(self, value: Geometry | None) -> None:
+        self.aio.mesh = value
+
+    @property
+    def _mesh(self) -> Geometry | None:
+        return self.aio.mesh if self.aio.loaded else None
+
+    @_mesh.setter
+    def _mesh(self, value: Geometry | None) -> None:
+        self.aio.mesh = value
+
+
+class CopickFilamentsFS(Annotation[AsyncFilaments], CopickFilaments):
+    """The filaments of an object in a run, by one user or tool in one session.
+
+    Parameters
+    ----------
+    run : CopickRunFS
+        The run.
+    file : CopickFilamentsFile
+        Its names; filaments in it count as set.
+    """
+
+    noun: ClassVar[str] = "filaments"
+    run: CopickRunFS
+
+    @keeps_names
+    def __init__(self, run: CopickRunFS, file: CopickFilamentsFile) -> None:
+        self._begin(run, file)
+
+    def _make_twin(self) -> AsyncFilaments:
+        return AsyncFilaments(self.run.aio, self._given)
+
+    voxel_spacing: Attribute[float | None] = attribute(AsyncFilaments)
+
+    @calls(AsyncFilaments.load)
+    def load(self) -> Any: ...
+    @calls(AsyncFilaments._load)
+    def _load(self) -> Any: ...
+    @calls(AsyncFilaments.get)
+    def get(self) -> Any: ...
+    @calls(AsyncFilaments.instance_ids)
+    def instance_ids(self) -> Any: ...
+    @calls(AsyncFilaments.numpy)
+    def numpy(self) -> Any: ...
+    @changes(AsyncFilaments.from_numpy)
+    def from_numpy(self) -> Any: ...
+    @changes(AsyncFilaments.update)
+    def update(self) -> Any: ...
+
+    @property
+    def filaments(self) -> list[CopickFilament]:
+        """The filaments, in the order of the file; the file is read the first time."""
+        self._read_once()
+        return self.aio.filaments
+
+    @filaments.setter
+    def filaments(self, value: Sequence[CopickFilament] | None) -> None:
+        self.aio.filaments = value

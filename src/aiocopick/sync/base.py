@@ -6,6 +6,7 @@ import weakref
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Iterator
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, ParamSpec, Self, TypeVar
 
+from aiocopick.entities.base import AsyncEntity
 from aiocopick.models.filaments import CopickFilamentsFile
 from aiocopick.models.metadata import (
     CopickFeaturesMeta,
@@ -19,11 +20,11 @@ from aiocopick.models.objects import PickableObject
 from aiocopick.models.points import CopickPicksFile
 from aiocopick.sync.bridge import call
 from aiocopick.sync.places import filesystem_of
+from aiocopick.sync.verbs import Attribute, attribute, calls
 
 if TYPE_CHECKING:
     from fsspec import AbstractFileSystem
 
-    from aiocopick.entities.base import AsyncEntity
     from aiocopick.entities.root import AsyncRoot
     from aiocopick.layers import Layer, Source
     from aiocopick.sync.root import CopickRootFS
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
 P = ParamSpec("P")
 T = TypeVar("T")
 Twin = TypeVar("Twin", bound="AsyncEntity | AsyncRoot")
-Entity = TypeVar("Entity", bound="AsyncEntity")
+Entity = TypeVar("Entity", bound=AsyncEntity)
 
 # The factory that says which class a kind of child is wrapped in, its constructor's name for the metadata, and the class
 # of the metadata that the twin makes by itself.
@@ -104,6 +105,9 @@ class Blocking(Generic[Twin]):
         """An async iterator, step by step."""
         while (item := self._call(_next, steps)) is not _END:
             yield item
+
+    def _ahead(self, noun: str) -> None:
+        """What is done before children of a noun are looked up the first time."""
 
     # --- children -----------------------------------------------------------------------------------------------------
 
@@ -270,6 +274,9 @@ class Blocking(Generic[Twin]):
 class BlockingEntity(Blocking[Entity]):
     """A facade object below the root, constructed by its parent and its names."""
 
+    noun: ClassVar[str] = ""
+    """Plural of the kind: the name of the cached list in the parent."""
+
     _given: Any
     """The names it was constructed by."""
 
@@ -311,53 +318,15 @@ class BlockingEntity(Blocking[Entity]):
         # The run comes first, where there is one.
         return {name: names[name] for name in ("run", *names) if name in names} | super()._shown()
 
-    def _delete_data(self) -> None:
-        self._call(self.aio._delete_data)
-
     @property
     def root(self) -> CopickRootFS:
         """The project."""
         return self._root
 
     @property
-    def config(self) -> Any:
-        """The configuration of the project."""
-        return self.aio.config
-
-    @property
     def ref(self) -> Any:
         """What it is: hashable, ordered, JSON-able."""
         return self.aio.ref
-
-    @property
-    def uri(self) -> str:
-        """Its CoPick URI."""
-        return self.aio.uri
-
-    @property
-    def key(self) -> str:
-        """Where it lies, relative to the root of its layer."""
-        return self.aio.key
-
-    @property
-    def path(self) -> str:
-        """Root and key, without secrets."""
-        return self.aio.path
-
-    @property
-    def kind(self) -> str:
-        """Which kind of entity it is (:data:`aiocopick.layout.refs.KINDS`)."""
-        return self.aio.kind
-
-    @property
-    def layer(self) -> Layer:
-        """The layer that it is seen in."""
-        return self.aio.layer
-
-    @property
-    def sources(self) -> tuple[Source, ...]:
-        """Every place where it is stored, the one that is seen first."""
-        return self.aio.sources
 
     @property
     def fs(self) -> AbstractFileSystem:
@@ -367,7 +336,14 @@ class BlockingEntity(Blocking[Entity]):
         """
         return filesystem_of(self.layer)
 
-    @property
-    def read_only(self) -> bool:
-        """Whether the place where it is seen cannot be changed."""
-        return self.aio.read_only
+    config: Attribute[Any] = attribute(AsyncEntity)
+    uri: Attribute[str] = attribute(AsyncEntity)
+    key: Attribute[str] = attribute(AsyncEntity)
+    path: Attribute[str] = attribute(AsyncEntity)
+    kind: Attribute[str] = attribute(AsyncEntity)
+    layer: Attribute[Layer] = attribute(AsyncEntity)
+    sources: Attribute[tuple[Source, ...]] = attribute(AsyncEntity)
+    read_only: Attribute[bool] = attribute(AsyncEntity)
+
+    @calls(AsyncEntity._delete_data)
+    def _delete_data(self) -> Any: ...

@@ -10,7 +10,6 @@ from aiocopick.entities.prefetch import prefetch
 
 if TYPE_CHECKING:
     from aiocopick.sync.run import CopickRunFS
-    from aiocopick.sync.run_base import RunBase
 
 COHORT = 1000
 """Runs listed together at most, so that the first run of a large project does not wait for the last."""
@@ -26,7 +25,7 @@ class Cohort:
         self._asked = False
         self._lock = Lock()
 
-    def list_once(self, run: RunBase) -> None:
+    def list_once(self, run: CopickRunFS) -> None:
         """List all runs of the cohort, if that was not done yet; a run that cannot be listed is left as it is."""
         if self._asked:
             return

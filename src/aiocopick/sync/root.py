@@ -1,12 +1,9 @@
 """The root of a project, blocking."""
 
-# Lists of our classes are no lists of abstract ones to a type checker; the parity test compares the signatures.
-# mypy: disable-error-code="override"
-
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
@@ -16,12 +13,13 @@ from aiocopick.entities.root import AsyncRoot
 from aiocopick.errors import ClosedError
 from aiocopick.models.entities import CopickRoot
 from aiocopick.models.metadata import CopickRunMeta
-from aiocopick.models.objects import FilamentSpec, PickableObject
+from aiocopick.models.objects import PickableObject
 from aiocopick.sync.base import Blocking
 from aiocopick.sync.cohort import assign_cohorts
-from aiocopick.sync.object import CopickObjectFS
 from aiocopick.sync.places import filesystem_of, static_of, stripped
 from aiocopick.sync.run import CopickRunFS
+from aiocopick.sync.verbs import Attribute, attribute, calls, deletes, gives, listed, makes, passes, queries
+from aiocopick.sync.volumes import CopickObjectFS
 
 if TYPE_CHECKING:
     import os
@@ -129,6 +127,27 @@ class CopickRootFS(Blocking[AsyncRoot], CopickRoot):
         """Itself, so that every entity and the root have one."""
         return self
 
+    layers: Attribute[tuple[Layer, ...]] = attribute(AsyncRoot)
+    layer: Attribute[Layer] = attribute(AsyncRoot)
+    skipped_layers: Attribute[dict[str, CopickError]] = attribute(AsyncRoot)
+    url: Attribute[str] = attribute(AsyncRoot)
+    path: Attribute[str] = attribute(AsyncRoot)
+    read_only: Attribute[bool] = attribute(AsyncRoot)
+    stats: Attribute[StorageStats] = attribute(AsyncRoot)
+
+    @passes(AsyncRoot.path_of)
+    def path_of(self) -> Any: ...
+    @calls(AsyncRoot.ensure)
+    def ensure(self) -> Any: ...
+    @calls(AsyncRoot.load_meta)
+    def load_meta(self) -> Any: ...
+    @calls(AsyncRoot.store_meta)
+    def store_meta(self) -> Any: ...
+
+    @staticmethod
+    def _load_metadata(path: str, fs: AbstractFileSystem) -> dict[str, Any]:
+        return read_metadata(path, fs)
+
     @property
     def config(self) -> CopickConfig:
         """Its configuration, live."""
@@ -165,51 +184,6 @@ class CopickRootFS(Blocking[AsyncRoot], CopickRoot):
         return static_of(self) is self.layer
 
     @property
-    def layers(self) -> tuple[Layer, ...]:
-        """The layers, the highest priority first."""
-        return self.aio.layers
-
-    @property
-    def skipped_layers(self) -> dict[str, CopickError]:
-        """Layers that could not be listed when they were last asked, and why: what they hold is not seen.
-
-        See :attr:`aiocopick.AsyncRoot.skipped_layers`.
-        """
-        return self.aio.skipped_layers
-
-    @property
-    def layer(self) -> Layer:
-        """The layer that new entities go to; the one seen first when none can be written to."""
-        return self.aio.layer
-
-    @property
-    def url(self) -> str:
-        """URL of that layer, without secrets."""
-        return self.aio.url
-
-    @property
-    def path(self) -> str:
-        """As :attr:`url`."""
-        return self.aio.path
-
-    def path_of(self, key: str) -> str:
-        """Root and key joined, without secrets.
-
-        See :meth:`aiocopick.AsyncRoot.path_of`.
-        """
-        return str(self.aio.path_of(key))
-
-    @property
-    def read_only(self) -> bool:
-        """Whether nothing in it can be changed."""
-        return self.aio.read_only
-
-    @property
-    def stats(self) -> StorageStats:
-        """Requests by verb, bytes, retries, peak in flight: of all layers together."""
-        return self.aio.stats
-
-    @property
     def user_id(self) -> str | None:
         """User id of the config; settable, live."""
         return self.aio.user_id
@@ -235,13 +209,16 @@ class CopickRootFS(Blocking[AsyncRoot], CopickRoot):
     def _run_factory(self) -> tuple[type[CopickRunFS], type[CopickRunMeta]]:
         return CopickRunFS, CopickRunMeta
 
-    @property
-    def runs(self) -> list[CopickRunFS]:
-        """The runs, as last queried.
-
-        See :meth:`aiocopick.AsyncRoot.runs`.
-        """
-        return self._listed("runs", self.aio.runs)
+    @listed(AsyncRoot.runs, CopickRunFS)
+    def runs(self) -> Any: ...
+    @queries(AsyncRoot.query, CopickRunFS)
+    def query(self) -> Any: ...
+    @gives(AsyncRoot.get_run, CopickRunFS)
+    def get_run(self) -> Any: ...
+    @makes(AsyncRoot.new_run, CopickRunFS)
+    def new_run(self) -> Any: ...
+    @deletes(AsyncRoot.delete_run, CopickRunFS)
+    def delete_run(self) -> Any: ...
 
     def _keep(self, noun: str, twins: list[Any]) -> list[Any]:
         children = super()._keep(noun, twins)
@@ -250,142 +227,30 @@ class CopickRootFS(Blocking[AsyncRoot], CopickRoot):
             assign_cohorts([run for run in children if run._cohort is None])
         return children
 
-    def query(self, *, layers: Iterable[str] | None = None) -> list[CopickRunFS]:
-        """Ask the storage for the runs: one request for each thousand of them, per layer.
-
-        See :meth:`aiocopick.AsyncRoot.query`.
-        """
-        return self._queried("runs", self._call(self.aio.query, layers=layers), layers)
-
     def refresh(self) -> None:
         """Ask for the runs again, at once; the objects are asked for when they are looked at."""
         self.aio.refresh()
         self._objects = None
         self.query()
 
-    def get_run(self, name: str, **kwargs: Any) -> CopickRunFS | None:
-        """The run of a name, or None: one request per layer, unless the runs are known; no list is cached.
-
-        See :meth:`aiocopick.AsyncRoot.get_run`.
-        """
-        run: CopickRunFS | None = self._wrap(self._call(self.aio.get_run, name, **kwargs))
-        return run
-
-    def new_run(self, name: str, exist_ok: bool = False, **kwargs: Any) -> CopickRunFS:
-        """Create a run.
-
-        See :meth:`aiocopick.AsyncRoot.new_run`.
-        """
-        run: CopickRunFS = self._created("runs", self._call(self.aio.new_run, name, exist_ok, **kwargs))
-        return run
-
-    def delete_run(self, name: str) -> None:
-        """Delete a run with everything in it; nothing happens when there is none of that name.
-
-        See :meth:`aiocopick.AsyncRoot.delete_run`.
-        """
-        self._call(self.aio.delete_run, name)
-        self._deleted("runs")
-
-    def ensure(self, create: bool = False) -> bool:
-        """Whether there is a project; with `create` there is one afterwards.
-
-        See :meth:`aiocopick.AsyncRoot.ensure`.
-        """
-        return self._call(self.aio.ensure, create)
-
-    def load_meta(self) -> dict[str, Any]:
-        """The ``.meta`` file beside the runs; {} when there is none.
-
-        See :meth:`aiocopick.AsyncRoot.load_meta`.
-        """
-        return self._call(self.aio.load_meta)
-
-    def store_meta(self, content: Mapping[str, Any] | None = None) -> None:
-        """Write the ``.meta`` file beside the runs; keys that are there already and not given are kept.
-
-        See :meth:`aiocopick.AsyncRoot.store_meta`.
-        """
-        self._call(self.aio.store_meta, content)
-
-    @staticmethod
-    def _load_metadata(path: str, fs: AbstractFileSystem) -> dict[str, Any]:
-        return read_metadata(path, fs)
-
     # --- objects ------------------------------------------------------------------------------------------------------
 
     def _object_factory(self) -> tuple[type[CopickObjectFS], type[PickableObject]]:
         return CopickObjectFS, PickableObject
 
-    @property
-    def pickable_objects(self) -> list[CopickObjectFS]:
-        """The pickable objects, as last queried; what is appended to the config is among them at once.
-
-        See :meth:`aiocopick.AsyncRoot.pickable_objects`.
-        """
-        return self._listed("objects", self.aio.pickable_objects)
-
-    def query_objects(self, *, layers: Iterable[str] | None = None) -> list[CopickObjectFS]:
-        """The pickable objects, the storage asked which of them have a density map: one request per layer.
-
-        See :meth:`aiocopick.AsyncRoot.query_objects`.
-        """
-        return self._queried("objects", self._call(self.aio.query_objects, layers=layers), layers)
+    @listed(AsyncRoot.pickable_objects, CopickObjectFS)
+    def pickable_objects(self) -> Any: ...
+    @queries(AsyncRoot.query_objects, CopickObjectFS)
+    def query_objects(self) -> Any: ...
+    @gives(AsyncRoot.get_object, CopickObjectFS)
+    def get_object(self) -> Any: ...
+    @makes(AsyncRoot.new_object, CopickObjectFS)
+    def new_object(self) -> Any: ...
+    @calls(AsyncRoot.discover_objects)
+    def discover_objects(self) -> Any: ...
 
     def _query_objects(self) -> None:
         self.query_objects()
-
-    def get_object(self, name: str) -> CopickObjectFS | None:
-        """The pickable object of a name, or None.
-
-        See :meth:`aiocopick.AsyncRoot.get_object`.
-        """
-        found: CopickObjectFS | None = self._wrap(self._call(self.aio.get_object, name))
-        return found
-
-    def new_object(
-        self,
-        name: str,
-        is_particle: bool,
-        label: int | None = None,
-        color: tuple[int, int, int, int] | None = None,
-        emdb_id: str | None = None,
-        pdb_id: str | None = None,
-        identifier: str | None = None,
-        map_threshold: float | None = None,
-        radius: float | None = None,
-        metadata: dict[str, Any] | None = None,
-        exist_ok: bool = False,
-        filament: FilamentSpec | dict[str, Any] | None = None,
-    ) -> CopickObjectFS:
-        """Add a pickable object to the config. The file of the config is not written.
-
-        See :meth:`aiocopick.AsyncRoot.new_object`.
-        """
-        twin = self._call(
-            self.aio.new_object,
-            name,
-            is_particle,
-            label,
-            color,
-            emdb_id,
-            pdb_id,
-            identifier,
-            map_threshold,
-            radius,
-            metadata,
-            exist_ok,
-            filament,
-        )
-        made: CopickObjectFS = self._created("objects", twin)
-        return made
-
-    def discover_objects(self) -> list[str]:
-        """Names of objects that picks, meshes, filaments, segmentations or density maps are stored of.
-
-        See :meth:`aiocopick.AsyncRoot.discover_objects`.
-        """
-        return self._call(self.aio.discover_objects)
 
     # --- everything ---------------------------------------------------------------------------------------------------
 
@@ -399,12 +264,8 @@ class CopickRootFS(Blocking[AsyncRoot], CopickRoot):
         for run in self._iterate(self.aio.crawl(runs, kinds, load)):
             yield self._wrap(run)
 
-    def prefetch(self, kinds: Iterable[str] | None = None, load: Iterable[str] = ()) -> None:
-        """List what all runs hold, at once, so that asking each of them costs nothing.
-
-        See :meth:`aiocopick.AsyncRoot.prefetch`.
-        """
-        self._call(self.aio.prefetch, kinds, load)
+    @calls(AsyncRoot.prefetch)
+    def prefetch(self) -> Any: ...
 
     def resolve(self, uri: str, kind: str | None = None) -> list[Any]:
         """The entities that a CoPick URI names, in all runs.

@@ -1,0 +1,88 @@
+"""Shows derived methods of the facade in the API pages: an extension of griffe, which reads the source and runs nothing.
+
+It finds what `aiocopick.sync.verbs` decorates, and gives it the parameters, types and text of the coroutine function that
+is named there.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import griffe
+
+VERBS = "aiocopick.sync.verbs."
+NAMES = re.compile(r"\bAsync(Root|Run|VoxelSpacing|Tomogram|Features|Picks|Mesh|Segmentation|Filaments|Object)\b")
+
+
+class FacadePages(griffe.Extension):
+    """Derive in the pages what is derived in the code."""
+
+    def on_package(self, *, pkg: griffe.Module, **kwargs: Any) -> None:
+        """Go through the facade's classes once all of the package has been read."""
+        for module in pkg["sync"].modules.values():
+            for cls in module.classes.values():
+                if not cls.is_alias:
+                    for member in list(cls.members.values()):
+                        derive(cls, member)
+
+
+def derive(cls: griffe.Class, member: Any) -> None:
+    """Complete a member of a facade class that is derived from the async one."""
+    if member.is_function:
+        for decorator in member.decorators:
+            if (call := _verb(decorator.value)) is not None:
+                _complete(cls, member, call)
+    elif member.is_attribute and (call := _verb(member.value)) is not None:
+        source = _member(_find(cls, call.arguments[0].canonical_path), member.name)
+        # Of `Attribute[str]`, what is in brackets.
+        _as_property(member, source, member.annotation.slice)
+
+
+def _verb(value: Any) -> griffe.ExprCall | None:
+    is_verb = isinstance(value, griffe.ExprCall) and value.function.canonical_path.startswith(VERBS)
+    return value if is_verb else None
+
+
+def _as_property(attribute: griffe.Attribute, source: Any, annotation: Any) -> None:
+    attribute.annotation, attribute.value, attribute.labels = annotation, None, {"property"}
+    attribute.docstring = _docstring(source, attribute)
+
+
+def _complete(cls: griffe.Class, member: griffe.Function, call: griffe.ExprCall) -> None:
+    owner, _, name = call.arguments[0].canonical_path.rpartition(".")
+    source = _member(_find(cls, owner), name)
+    returns = _renamed(source.returns)
+    if call.function.canonical_path == f"{VERBS}listed":
+        attribute = griffe.Attribute(member.name, lineno=member.lineno, parent=cls)
+        _as_property(attribute, source, returns)
+        cls.set_member(member.name, attribute)
+        return
+    member.parameters = source.parameters
+    member.returns = returns
+    member.docstring = _docstring(source, member)
+    member.decorators = []
+
+
+def _find(cls: griffe.Class, path: str) -> Any:
+    package = cls.package
+    found = package.modules_collection[path]
+    return found.final_target if found.is_alias else found
+
+
+def _member(twin: Any, name: str) -> Any:
+    found = twin.all_members[name]
+    return found.final_target if found.is_alias else found
+
+
+def _renamed(expression: Any) -> Any:
+    """A return type in the facade's names."""
+    return None if expression is None else NAMES.sub(r"Copick\1FS", str(expression))
+
+
+def _docstring(source: Any, parent: Any) -> griffe.Docstring | None:
+    if source.docstring is None:
+        if parent.is_private:
+            return None
+        raise LookupError(f"{parent.path} is derived from {source.path}, which has no documentation")
+    return griffe.Docstring(NAMES.sub(r"Copick\1FS", source.docstring.value), parent=parent)
