@@ -60,17 +60,22 @@ def interpreter(version: str) -> Path:
     """
 
     def make(folder: Path) -> None:
-        python = folder / "bin" / "python"
-        base = getattr(sys, "_base_executable", sys.executable)
-        package = f"copick=={version}"
-        if uv := shutil.which("uv"):
-            _run([uv, "venv", "--quiet", "--allow-existing", "--python", base, str(folder)])
-            _run([uv, "pip", "install", "--quiet", "--python", str(python), package])
-        else:
-            _run([base, "-m", "venv", str(folder)])
-            _run([str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", package])
+        make_environment(folder, f"copick=={version}")
 
     return made_once(environment_folder(version), make) / "bin" / "python"
+
+
+def make_environment(folder: Path, *arguments: str) -> Path:
+    """Python of a new environment in the folder, with what ``pip install`` installs for these arguments."""
+    python = folder / "bin" / "python"
+    base = getattr(sys, "_base_executable", sys.executable)
+    if uv := shutil.which("uv"):
+        _run([uv, "venv", "--quiet", "--allow-existing", "--python", base, str(folder)])
+        _run([uv, "pip", "install", "--quiet", "--python", str(python), *arguments])
+    else:
+        _run([base, "-m", "venv", str(folder)])
+        _run([str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *arguments])
+    return python
 
 
 def _run(command: list[str]) -> None:
