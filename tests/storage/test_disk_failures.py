@@ -23,6 +23,7 @@ from aiocopick.storage import Storage, open_storage
 from aiocopick.storage.backends import disk
 from aiocopick.storage.settings import Settings
 from tests.storage.children import run_child
+from tests.storage.power_cut import PowerCut, needs_proc
 
 fcntl = pytest.importorskip("fcntl")
 
@@ -42,51 +43,7 @@ async def storage(root: Path) -> AsyncIterator[Storage]:
     await storage.aclose()
 
 
-class PowerCut:
-    """What a disk holds after a power cut: only what was synced, told from the calls of the system."""
-
-    def __init__(self, monkeypatch: pytest.MonkeyPatch, root: Path) -> None:
-        self.root = str(root)
-        self.synced: set[int] = set()
-        self.names: dict[str, int] = {}
-        """Names by path that are durable, with what they lead to."""
-        turns = threading.Lock()
-        real = {name: getattr(os, name) for name in ("fsync", "write")}
-
-        def fsync(handle: int) -> None:
-            status = os.fstat(handle)
-            if not stat.S_ISDIR(status.st_mode):
-                real["fsync"](handle)
-                self.synced.add(status.st_ino)
-                return
-            path = os.readlink(f"/proc/self/fd/{handle}")
-            with turns:
-                with os.scandir(path) as items:
-                    there = {os.path.join(path, item.name): item.inode() for item in items}
-                real["fsync"](handle)
-                others = {name: inode for name, inode in self.names.items() if os.path.dirname(name) != path}
-                self.names = others | there
-
-        def write(handle: int, data: Any) -> int:
-            self.synced.discard(os.fstat(handle).st_ino)
-            return int(real["write"](handle, data))
-
-        monkeypatch.setattr(os, "fsync", fsync)
-        monkeypatch.setattr(os, "write", write)
-
-    def keeps(self, path: Path) -> bool:
-        """Whether a file as it is now is there afterwards."""
-        if path.is_file() and path.stat().st_ino not in self.synced:
-            return False
-        above = str(path)
-        while above != self.root:
-            if self.names.get(above) != os.lstat(above).st_ino:
-                return False
-            above = os.path.dirname(above)
-        return True
-
-
-@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="tells directories from descriptors by /proc")
+@needs_proc
 @pytest.mark.asyncio
 async def test_what_is_acknowledged_outlasts_a_power_cut(
     storage: Storage, root: Path, monkeypatch: pytest.MonkeyPatch
@@ -112,6 +69,7 @@ async def test_what_is_acknowledged_outlasts_a_power_cut(
     await gather(write, keys, limit=16)
 
 
+@needs_proc
 @pytest.mark.asyncio
 async def test_a_write_is_synced_before_it_is_shown(
     storage: Storage, root: Path, monkeypatch: pytest.MonkeyPatch
@@ -120,7 +78,7 @@ async def test_a_write_is_synced_before_it_is_shown(
     cut, replace, seen = PowerCut(monkeypatch, root), os.replace, []
 
     def watched(source: str, target: str) -> None:
-        seen.append(os.stat(source).st_ino in cut.synced)
+        seen.append(cut.is_synced(source))
         replace(source, target)
 
     monkeypatch.setattr(os, "replace", watched)
@@ -174,7 +132,7 @@ def is_in(folder: Path) -> Callable[[Any], bool]:
     return concerns
 
 
-@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="tells directories from descriptors by /proc")
+@needs_proc
 @pytest.mark.asyncio
 async def test_a_sync_that_hangs_ends_at_the_deadline_and_changes_nothing_afterwards(
     storage: Storage, root: Path, monkeypatch: pytest.MonkeyPatch

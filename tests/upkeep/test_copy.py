@@ -216,6 +216,9 @@ async def test_a_part_of_a_volume_reads_as_empty(sample: AsyncRoot, monkeypatch:
                 def __getattr__(self, name: str, storage: Any = storage) -> Any:
                     return getattr(storage, name)
 
+                def options(self, **changes: Any) -> Any:
+                    return self
+
                 async def write(
                     self, key: str, data: bytes, storage: Any = storage, at: int = failing, **condition: Any
                 ) -> Any:

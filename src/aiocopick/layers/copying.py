@@ -11,6 +11,7 @@ from aiocopick.concurrency.fan_out import gather
 from aiocopick.errors import AlreadyExistsError, NotFoundError
 from aiocopick.layout.listing import Listing, Located
 from aiocopick.storage.leases import Lease, NoLease, sole_writer
+from aiocopick.storage.together import Together
 
 if TYPE_CHECKING:
     from aiocopick.layers.base import Layer, Source
@@ -61,17 +62,26 @@ async def _copy_volume(source: Source, target: Layer, located: Located) -> None:
     read, names = await _contents(source)
     async with writing(target, located, is_new=True) as lease:
         if storage is None:
-            await _copy_into(_writer_of(target, located), read, names, limit, lease)
+            write = _writer_of(target, located)
+            await _copy_into(write, write, read, names, limit, lease.confirm)
             return
 
-        async def write(name: str, data: bytes) -> None:
+        async def show(name: str, data: bytes) -> None:
             await storage.write(f"{located.key}/{name}", data)
 
+        async def put(name: str, data: bytes) -> None:
+            await chunks.write(f"{located.key}/{name}", data)
+
+        async def confirm() -> None:
+            await chunks.finish()
+            await lease.confirm()
+
+        chunks = Together(storage)
         await storage.delete_linked(located.key)
         # What an earlier attempt left would be read together with what is copied now.
         there = {f"{located.key}/{name}" for name in await _names_in(storage, located.key)}
         await storage.delete_many(sorted(there - {f"{located.key}/{name}" for name in names}))
-        await _copy_into(write, read, names, limit, lease)
+        await _copy_into(put, show, read, names, limit, confirm)
 
 
 @asynccontextmanager
@@ -132,16 +142,18 @@ Read: TypeAlias = Callable[[str], Awaitable[bytes]]
 Write: TypeAlias = Callable[[str, bytes], Awaitable[None]]
 
 
-async def _copy_into(write: Write, read: Read, names: list[str], limit: int, lease: Lease) -> None:
+async def _copy_into(
+    put: Write, show: Write, read: Read, names: list[str], limit: int, confirm: Callable[[], Awaitable[None]]
+) -> None:
     async def copy(name: str) -> None:
-        await write(name, await read(name))
+        await put(name, await read(name))
 
     # The finest level after the coarser ones, which are no volume without it.
     documents = sorted(filter(_is_document, names), key=lambda name: (name.count("/"), name), reverse=True)
     await gather(copy, [name for name in names if not _is_document(name)], limit=limit)
-    await lease.confirm()
+    await confirm()
     for name in documents:
-        await copy(name)
+        await show(name, await read(name))
 
 
 async def _contents(source: Source) -> tuple[Read, list[str]]:

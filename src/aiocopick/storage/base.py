@@ -156,7 +156,10 @@ class Storage(Protocol):
         """Root and key joined, fit for messages and display."""
 
     def options(self, **changes: Any) -> Storage:
-        """A view of the same storage (same connections and counters) with other limits, timeout, retries or read_only."""
+        """A view of the same storage (same connections and counters) with other limits, timeout, retries or read_only.
+
+        With ``durable=False``, writes outlast a power cut only once :meth:`sync` was called for them.
+        """
 
     async def list(self, prefix: str) -> Sequence[Entry]:
         """Immediate children of a directory, sorted by key; empty when there is none.
@@ -251,6 +254,12 @@ class Storage(Protocol):
 
     async def write_many(self, items: Iterable[tuple[str, Buffer]]) -> None:
         """Replace many objects concurrently, within the limits."""
+
+    async def sync(self, keys: Iterable[str]) -> None:
+        """Make files that were written with ``durable=False`` outlast a power cut, with the names that lead to them.
+
+        An error means that they may not be whole: write them again. Memory and object stores are not asked.
+        """
 
     async def delete_many(self, keys: Iterable[str]) -> None:
         """Delete objects; what is missing already is no error."""

@@ -24,7 +24,9 @@ from aiocopick.storage.managed_reading import ManagedReading
 from aiocopick.storage.scan import UnfitError, follow
 from aiocopick.storage.settings import Settings
 
-_VIEWED = frozenset({"max_concurrency", "max_bytes_in_flight", "max_file_bytes", "timeout", "retries", "read_only"})
+_VIEWED = frozenset(
+    {"max_concurrency", "max_bytes_in_flight", "max_file_bytes", "timeout", "retries", "read_only", "durable"}
+)
 
 
 class ManagedStorage(ManagedListing, ManagedReading):
@@ -69,8 +71,13 @@ class ManagedStorage(ManagedListing, ManagedReading):
         condition = Condition(if_match, uuid.uuid4().hex) if create or if_match is not None else None
         size = memoryview(data).nbytes
         path = self.path_of(key)
+
+        async def write(backend: Backend) -> str | None:
+            put = backend.write if self._settings.durable else backend.write_unsynced
+            return await put(key, data, condition)
+
         try:
-            etag = await self._run("write", key, lambda backend: backend.write(key, data, condition), weight=size)
+            etag = await self._run("write", key, write, weight=size)
         except ConditionError:
             if create:
                 raise AlreadyExistsError(f"{path} exists already; it was not replaced", path=path) from None
@@ -87,6 +94,14 @@ class ManagedStorage(ManagedListing, ManagedReading):
             await self.write(*item)
 
         await gather(write, items, limit=self._settings.max_concurrency)
+
+    async def sync(self, keys: Iterable[str]) -> None:
+        """Make files that were written with ``durable=False`` outlast a power cut."""
+        self._check_writable("")
+        checked = [check_key(key) for key in keys]
+        if checked and self._core.capabilities.directories:
+            # Never again after an error: a system tells of it once, and of the next attempt that all is well.
+            await self._run("write", checked[0], lambda backend: backend.sync(checked), count=0, retries=0)
 
     async def delete_many(self, keys: Iterable[str]) -> None:
         """Delete objects; what is missing already is no error."""

@@ -107,6 +107,7 @@ class ManagedBase:
         *,
         weight: int = 0,
         count: int = 1,
+        retries: int | None = None,
     ) -> Value:
         connection, stats, settings = self._connection(), self.stats, self._settings
         gate = connection.gate(settings.max_concurrency, settings.max_bytes_in_flight)
@@ -125,7 +126,7 @@ class ManagedBase:
             return await attempt_until(
                 once,
                 connection.backend.fault,
-                retries=settings.retries,
+                retries=settings.retries if retries is None else retries,
                 timeout=settings.timeout,
                 retried=stats.repeated,
             )

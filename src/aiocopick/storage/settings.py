@@ -20,6 +20,8 @@ class Settings:
         URL or path.
     fs_args : dict
         The user's arguments for the filesystem; they win over our tuning. Never shown.
+    durable : bool
+        Whether each write outlasts a power cut by itself, or only what is made durable together afterwards.
     read_only, max_concurrency, max_bytes_in_flight, max_file_bytes, timeout, retries, follow_symlinks, \
     forbidden_is_absent, engine
         As in ``CopickConfigFS``.
@@ -27,6 +29,7 @@ class Settings:
 
     root: str = field(repr=False)
     fs_args: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    durable: bool = True
     read_only: bool = False
     max_concurrency: int = 64
     max_bytes_in_flight: int = 512 * MEBIBYTE

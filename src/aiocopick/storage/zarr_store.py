@@ -6,8 +6,8 @@ connections, so the store may be used from any of them, from several at once, an
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Iterator
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterable, Iterator
+from contextlib import aclosing, asynccontextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
@@ -18,6 +18,7 @@ from aiocopick.errors import AlreadyExistsError, NotFoundError, ReadOnlyError
 from aiocopick.formats.json_bytes import inflated_document
 from aiocopick.layout.paths import file_kind
 from aiocopick.storage.keys import is_key
+from aiocopick.storage.together import Together
 
 if TYPE_CHECKING:
     from zarr.core.buffer import Buffer, BufferPrototype
@@ -266,6 +267,18 @@ class StorageStore(Store):
         """Replace a value. One request."""
         self._check_writable()
         await self.storage.write(self._key(key), _bytes(value))
+
+    @asynccontextmanager
+    async def together(self) -> AsyncIterator[Callable[[str, Buffer], Awaitable[None]]]:
+        """Give what replaces values that nobody is shown yet: they outlast a power cut from the end of the block on."""
+        self._check_writable()
+        files = Together(self.storage)
+
+        async def put(key: str, value: Buffer) -> None:
+            await files.write(self._key(key), _bytes(value))
+
+        yield put
+        await files.finish()
 
     async def set_if_not_exists(self, key: str, value: Buffer) -> None:
         """Write a value unless there is one; the storage decides where it can."""

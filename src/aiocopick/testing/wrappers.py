@@ -169,6 +169,12 @@ class WrappedStorage:
         for key, data in items:
             await self.write(key, data)
 
+    async def sync(self, keys: Iterable[str]) -> None:
+        """One request, where there is something to wait for."""
+        keys = list(keys)
+        if keys and self.capabilities.directories:
+            await self.around("sync", keys[0], lambda: self.inner.sync(keys))
+
     async def delete_many(self, keys: Iterable[str]) -> None:
         """One request for each key, in order: what stops in between leaves the rest, as a broken batch may."""
         for key in keys:

@@ -6,6 +6,7 @@ import hashlib
 import re
 from collections.abc import Mapping
 from contextlib import nullcontext
+from functools import partial
 from typing import TYPE_CHECKING
 
 from aiocopick.concurrency.fan_out import gather
@@ -13,6 +14,7 @@ from aiocopick.concurrency.threads import in_thread
 from aiocopick.errors import AlreadyExistsError, ConflictError, NotFoundError, StorageError
 from aiocopick.layers.copying import lease_key
 from aiocopick.storage.leases import NoLease, sole_writer
+from aiocopick.storage.together import Together
 from aiocopick.volumes.ome_visibility import FINEST
 
 if TYPE_CHECKING:
@@ -93,6 +95,7 @@ class Transfer:
                 there = now
                 others, wanted = await self._different(entries, there)
             self.skipped += len(entries) - len(wanted)
+            replaced = False
             if not self._dry_run and there and (others or wanted):
                 # What is replaced must not be read as a mixture of both in the meantime: without documents it is empty.
                 if await self._target.delete_linked(prefix):
@@ -104,7 +107,15 @@ class Transfer:
                 await self._target.delete_many(documents)
                 await self._target.delete_many(others)
                 wanted += [key for key in documents if key in entries and key not in wanted]
-            await gather(self._write, [entries[key] for key in wanted if not _is_document(key)], limit=_FILES_AT_ONCE)
+            chunks = Together(self._target)
+            # Next to documents that stay, each chunk is seen at once.
+            is_shown = not replaced and any(map(_is_document, there))
+            await gather(
+                partial(self._write, into=self._target if is_shown else chunks),
+                [entries[key] for key in wanted if not _is_document(key)],
+                limit=_FILES_AT_ONCE,
+            )
+            await chunks.finish()
             await lease.confirm()
             # The finest level after the coarser ones, which are no volume without it, and the group at the very end.
             for key in sorted(filter(_is_document, wanted), key=lambda key: (key.count("/"), key), reverse=True):
@@ -166,7 +177,7 @@ class Transfer:
         path = self._target.path_of(key)
         return AlreadyExistsError(f"{path} is different from the source; what is there was kept.", path=path)
 
-    async def _write(self, entry: Entry) -> None:
+    async def _write(self, entry: Entry, into: Storage | Together | None = None) -> None:
         if self._dry_run:
             self.files += 1
             self.bytes += entry.size or 0
@@ -178,7 +189,7 @@ class Transfer:
                 raise ConflictError(f"{path} changed while it was copied; copy it again.", path=path)
             create = not self._overwrite and self._target.capabilities.conditional_writes
             try:
-                etag = await self._target.write(entry.key, data, create=create)
+                etag = await (into or self._target).write(entry.key, data, create=create)
             except AlreadyExistsError:
                 # It appeared since it was looked for.
                 if await self._target.read(entry.key) != data:

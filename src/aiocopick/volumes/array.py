@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 import numpy as np
 
@@ -20,11 +20,15 @@ if TYPE_CHECKING:
     import zarr
     from zarr.abc.store import Store
     from zarr.core.array_spec import ArraySpec
+    from zarr.core.buffer import Buffer
 
     from aiocopick.volumes.chunk_decoder import ChunkDecoder
     from aiocopick.volumes.shards import Shard
 
 Item = TypeVar("Item")
+
+Put: TypeAlias = "Callable[[str, Buffer], Awaitable[None]]"
+"""Writes a value under a key of a store."""
 
 INLINE_BYTES = 1024 * 1024
 """Copying as much takes about as long as reaching a thread and coming back."""
@@ -223,8 +227,20 @@ class LevelArray:
             raise self._undecodable(coordinates, ValueError(f"it decodes to shape {array.shape}"))
         return array
 
-    async def write_chunk(self, coordinates: tuple[int, ...], chunk: np.ndarray[Any, Any]) -> None:
-        """Encode and write a chunk (or shard); an array smaller than it, at the end of the level, is padded."""
+    async def write_chunk(
+        self, coordinates: tuple[int, ...], chunk: np.ndarray[Any, Any], put: Put | None = None
+    ) -> None:
+        """Encode and write a chunk (or shard); an array smaller than it, at the end of the level, is padded.
+
+        Parameters
+        ----------
+        coordinates : tuple of int
+            Of the chunk in the grid.
+        chunk : ndarray
+            In the type of the level.
+        put : callable, optional
+            Writes to the store; None is its own ``set``.
+        """
         if chunk.shape != self.metadata.chunks:
             chunk = await in_thread(_padded, chunk, self.metadata.chunks, self.fill)
         buffer = self.spec.prototype.nd_buffer.from_numpy_array(chunk)
@@ -237,7 +253,7 @@ class LevelArray:
         if encoded is None:
             await self.store.delete(key)
         else:
-            await self.store.set(key, encoded)
+            await (put or self.store.set)(key, encoded)
 
     def _undecodable(self, coordinates: tuple[int, ...], error: BaseException) -> FormatError:
         path = f"{self.where}/{self.key(coordinates)}"

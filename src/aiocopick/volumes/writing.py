@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from math import prod
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -12,7 +13,7 @@ import numpy as np
 from aiocopick.concurrency.fan_out import gather
 from aiocopick.concurrency.threads import in_thread
 from aiocopick.errors import ConflictError
-from aiocopick.volumes.array import LevelArray, Limits
+from aiocopick.volumes.array import LevelArray, Limits, Put
 from aiocopick.volumes.chunk_plan import Slices, blocks, count_pieces, pieces
 from aiocopick.volumes.chunking import chunking
 from aiocopick.volumes.ome import OmeGroup, parse_group
@@ -160,7 +161,9 @@ async def write_volume(
     begun = empty is not None and await _begin(store, shown, documents[shown], empty)
     if not begun:
         await make_empty(store, plan.zarr_format)
-    await _write_levels(arrays, plan, limits, progress)
+    together = getattr(store, "together", None)
+    async with nullcontext(store.set) if together is None else together() as put:
+        await _write_levels(arrays, plan, limits, progress, put)
     await confirm()
     # The finest level's metadata comes last of all: without it a volume is empty, also for whoever opens that level by
     # its name. A zarr 2 group was made before.
@@ -248,7 +251,9 @@ def _buffer(content: bytes) -> Any:
     return default_buffer_prototype().buffer.from_bytes(content)
 
 
-async def _write_levels(arrays: list[LevelArray], plan: Plan, limits: Limits, progress: Progress | None) -> None:
+async def _write_levels(
+    arrays: list[LevelArray], plan: Plan, limits: Limits, progress: Progress | None, put: Put
+) -> None:
     total = sum(count_pieces(_everything(array.metadata.shape), array.metadata.chunks) for array in arrays)
     done = 0
     source, cast = plan.source, plan.cast
@@ -269,7 +274,7 @@ async def _write_levels(arrays: list[LevelArray], plan: Plan, limits: Limits, pr
             corner = [part.start // edge for part, edge in zip(block, level.metadata.chunks, strict=True)]
             for piece in pieces(_everything(data.shape), data.shape, level.metadata.chunks):
                 coordinates = tuple(a + b for a, b in zip(corner, piece.coordinates, strict=True))
-                await level.write_chunk(coordinates, data[piece.target])
+                await level.write_chunk(coordinates, data[piece.target], put)
                 done += 1
                 if progress is not None:
                     progress(done, total)

@@ -186,6 +186,13 @@ class Backend(ABC):
         """
         raise NotImplementedError
 
+    async def write_unsynced(self, key: str, data: Buffer, condition: Condition | None) -> str | None:
+        """As :meth:`write`, but where a backend has to see to it that a power cut is outlasted, :meth:`sync` does that."""
+        return await self.write(key, data, condition)
+
+    async def sync(self, keys: Sequence[str]) -> None:  # noqa: B027 - object stores have nothing to do
+        """Make what was written without that outlast a power cut; where there are directories."""
+
     async def delete(self, keys: Sequence[str]) -> None:
         """Delete objects; missing ones are no error."""
         raise NotImplementedError

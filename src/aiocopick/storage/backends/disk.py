@@ -95,18 +95,22 @@ class Disk(DiskTree):
                 break
         return results, held
 
-    def write(self, key: str, data: Buffer, condition: Condition | None) -> str:
-        """Replace a file atomically and durably: a reader, a crash or a power cut finds the old content or the new one."""
+    def write(self, key: str, data: Buffer, condition: Condition | None, durable: bool = True) -> str:
+        """Replace a file atomically and durably: a reader, a crash or a power cut finds the old content or the new one.
+
+        If not `durable`, a power cut may leave anything until :meth:`sync` was called.
+        """
         path = self.path(key)
         # Before anything is made: a refused write must not leave the directories of what was deleted.
         if condition is not None and condition.if_match is not None and not os.path.exists(path):
             raise ConditionError
         for attempt in range(_ATTEMPTS):
             try:
-                with self._temporary(path, data) as (temporary, etag):
+                with self._temporary(path, data, durable) as (temporary, etag):
                     raise_if_left()
                     _put(temporary, path, condition)
-                    durability.sync_names(path)
+                    if durable:
+                        durability.sync_names(os.path.dirname(path))
                 return etag
             except IsADirectoryError:
                 raise StorageError(f"{path} cannot be a file; a directory is in the way", path=path) from None
@@ -117,7 +121,7 @@ class Disk(DiskTree):
         raise AssertionError(path)
 
     @contextlib.contextmanager
-    def _temporary(self, path: str, data: Buffer) -> Iterator[tuple[str, str]]:
+    def _temporary(self, path: str, data: Buffer, durable: bool = True) -> Iterator[tuple[str, str]]:
         directory = os.path.dirname(path)
         temporary = os.path.join(directory, temporary_name())
         handle = _create(temporary, directory)
@@ -130,7 +134,8 @@ class Disk(DiskTree):
                 # The system's clock ticks too slowly to tell two writes apart.
                 now = time.time_ns()
                 os.utime(handle if os.utime in os.supports_fd else temporary, ns=(now, now))
-                durability.sync(handle)
+                if durable:
+                    durability.sync(handle)
                 etag = etag_of(os.fstat(handle))
             finally:
                 os.close(handle)
@@ -152,7 +157,17 @@ class Disk(DiskTree):
                     durability.sync(writer.fileno())
                 raise_if_left()
                 _put(temporary, path, None)
-                durability.sync_names(path)
+                durability.sync_names(os.path.dirname(path))
+
+    def sync(self, keys: list[str]) -> None:
+        """Make files durable that were written without that: their contents, then the names that lead to them."""
+        paths = [self.path(key) for key in keys]
+        for path in paths:
+            raise_if_left()
+            durability.sync_file(path)
+        for directory in sorted(set(map(os.path.dirname, paths))):
+            raise_if_left()
+            durability.sync_names(directory)
 
     def delete(self, keys: list[str]) -> None:
         """Delete files; what is missing, or a directory, is left alone.
@@ -173,11 +188,12 @@ class Disk(DiskTree):
                     raise
                 continue
             left.add(key.rpartition("/")[0])
-        for folder in sorted(left, reverse=True):
-            self._prune(folder)
+        for folder in sorted({self._prune(folder) for folder in sorted(left, reverse=True)}):
+            # Or what was deleted would be back after a power cut, among what was written since.
+            durability.sync_directory(self.path(folder))
 
-    def _prune(self, folder: str) -> None:
-        """Remove a directory and those above it as far as they are empty, never a zarr tree itself.
+    def _prune(self, folder: str) -> str:
+        """Remove a directory and those above it as far as they are empty, never a zarr tree itself; return what is left.
 
         Whoever writes into one of them meanwhile makes it again, or has made it full.
         """
@@ -187,8 +203,9 @@ class Disk(DiskTree):
             except FileNotFoundError:
                 pass
             except OSError:
-                return
+                break
             folder = folder.rpartition("/")[0]
+        return folder
 
     def delete_tree(self, prefix: str) -> int:
         """Delete a directory and everything in it; a link is removed as a link, never what it leads to."""

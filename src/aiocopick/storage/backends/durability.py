@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-from collections.abc import Iterator
+from itertools import count
 
 from aiocopick.concurrency.forks import Lock
 
@@ -13,8 +13,9 @@ from aiocopick.concurrency.forks import Lock
 _NO_SYNC = frozenset({errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EBADF})
 
 _lock = Lock()
+_makings = count()
 _made: dict[str, int] = {}
-"""Directories of this process whose own names are not durable yet, and how many calls make them so."""
+"""Directories of this process whose own names are not durable yet, each with the number of its making."""
 
 
 def sync(handle: int) -> None:
@@ -39,23 +40,37 @@ def sync_directory(path: str) -> None:
         os.close(handle)
 
 
-def sync_names(path: str) -> None:
-    """Make the name of a file durable, and those of directories above it that another thread is just making."""
-    directory = os.path.dirname(path)
+def sync_file(path: str) -> None:
+    """Make the content of a file durable that was closed already."""
+    # Windows syncs only what could be written to.
+    access = os.O_RDONLY if os.name == "posix" else os.O_RDWR
+    handle = os.open(path, access | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NONBLOCK", 0))
+    try:
+        sync(handle)
+    finally:
+        os.close(handle)
+
+
+def sync_names(directory: str) -> None:
+    """Make the names in a directory durable, and that of itself and those above it as far as they were just made."""
     sync_directory(directory)
     while _made:
-        with _lock:
-            fresh = directory in _made
         above = os.path.dirname(directory)
-        if fresh:
+        with _lock:
+            making = _made.get(directory)
+        if making is not None:
             sync_directory(above)
+            with _lock:
+                # Unless it was made again meanwhile.
+                if _made.get(directory) == making:
+                    del _made[directory]
         if above == directory:
             return
         directory = above
 
 
 def make_directories(path: str) -> None:
-    """Make a directory and those above it that are missing, durably.
+    """Make a directory and those above it that are missing; :func:`sync_names` makes their names durable.
 
     Raises
     ------
@@ -67,23 +82,16 @@ def make_directories(path: str) -> None:
     above = os.path.dirname(path)
     if above != path:
         make_directories(above)
-    with _making(path):
+    with _lock:
+        # Known before it is there: another thread that writes into it must not take its name for durable.
+        _made[path] = next(_makings)
+    try:
         with contextlib.suppress(FileExistsError):
             os.mkdir(path)
         if not os.path.isdir(path) and os.path.lexists(path):
             raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), path)
-        sync_directory(above)
-
-
-@contextlib.contextmanager
-def _making(path: str) -> Iterator[None]:
-    # Known before it is there: another thread that writes into it must not take its name for durable.
-    with _lock:
-        _made[path] = _made.get(path, 0) + 1
-    try:
-        yield
-    finally:
-        with _lock:
-            _made[path] -= 1
-            if not _made[path]:
-                del _made[path]
+    except OSError:
+        if not os.path.isdir(path):
+            with _lock:
+                _made.pop(path, None)
+        raise

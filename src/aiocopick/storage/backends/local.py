@@ -132,6 +132,14 @@ class LocalBackend(Backend):
         """Write a temporary file beside the target and put it in its place."""
         return await self._change(self.disk.write, key, data, condition)
 
+    async def write_unsynced(self, key: str, data: Buffer, condition: Condition | None) -> str | None:
+        """As :meth:`write`, without waiting for the disk."""
+        return await self._change(self.disk.write, key, data, condition, False)
+
+    async def sync(self, keys: Sequence[str]) -> None:
+        """Wait for the disk, for several files in one hop."""
+        await self._change(self.disk.sync, list(keys))
+
     async def delete(self, keys: Sequence[str]) -> None:
         """Delete several files in one hop."""
         await self._change(self.disk.delete, list(keys))
