@@ -282,6 +282,44 @@ async def test_data_older_than_what_a_crawl_found_is_loaded_again(root: AsyncRoo
         assert len((await picks.numpy())[0]) == 9
 
 
+async def merged(root: AsyncRoot, run: AsyncRun) -> None:
+    for noun in ("picks", "meshes", "filaments"):
+        await entities_of(run, noun)
+
+
+async def crawled_over(root: AsyncRoot, run: AsyncRun) -> None:
+    async for _ in root.crawl():
+        pass
+
+
+async def listed_ahead(root: AsyncRoot, run: AsyncRun) -> None:
+    await root.prefetch()
+    await merged(root, run)
+
+
+@pytest.mark.parametrize("listing", [merged, crawled_over, listed_ahead])
+async def test_what_was_stored_stays_the_same_object_in_memory_when_it_is_listed(
+    root: AsyncRoot, listing: Callable[[AsyncRoot, AsyncRun], Coroutine[Any, Any, None]]
+) -> None:
+    async with root:
+        await write_run(AsyncRoot(root.config), volumes=False)
+        run = await run_of(root)
+        picks = await run.new_picks("ribosome", "9", "new")
+        mesh = await run.new_mesh("membrane", "9", "new")
+        lines = await run.new_filaments("actin", "9", "new")
+        points, box = [point(1)], trimesh.creation.box()
+        picks.points, mesh.mesh, lines.filaments = points, box, [line(4)]
+        for file in (picks, mesh, lines):
+            await file.store()
+        traced = lines.filaments[0]
+        await listing(root, run)
+        for file in (picks, mesh, lines):
+            await file._look()
+        assert mesh.mesh is box
+        assert picks.points is points
+        assert lines.filaments[0] is traced
+
+
 async def test_a_crawl_does_not_forget_what_was_made_while_it_goes(root: AsyncRoot) -> None:
     async with root:
         other = AsyncRoot(root.config)

@@ -52,7 +52,7 @@ class AsyncFile(AsyncEntity):
     _attempt: Payload | None
     """What an interrupted store may have written."""
     _outdated: bool
-    """Whether a crawl may have found another version than was loaded."""
+    """Whether a listing may have found another version than was loaded."""
 
     def _reset(self) -> None:
         self._etag = None
@@ -108,9 +108,15 @@ class AsyncFile(AsyncEntity):
         """Note that this is stored now."""
 
     async def _look(self) -> None:
-        """Load what is not in memory, or what a crawl found to be older than the file."""
-        if not self.loaded or (self._outdated and not await self._is_edited()):
+        """Load what is not in memory, or what a listing found to be older than the file."""
+        if not self.loaded:
             await self.load()
+        elif self._outdated and not await self._is_edited():
+            source = (await self._resolve())[0]
+            loaded = await source.layer.load(source.located)
+            # A listing need not tell versions. Of the same version, what was assigned or handed out stays as it is.
+            if loaded.etag is None or loaded.etag != self._etag:
+                self._take(loaded)
         self._outdated = False
 
     @property
