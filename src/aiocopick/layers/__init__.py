@@ -1,4 +1,4 @@
-"""Layers: what entities stand on, and how several of them are seen as one.
+"""Layers: the sources that entities read and write, and the view of several layers as one.
 
 A layer knows storage, layout and formats; it knows neither entities nor other layers. The merge of several layers is a
 pure function over their listings.

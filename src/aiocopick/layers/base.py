@@ -1,6 +1,6 @@
-"""What entities stand on: a layer lists, reads and writes refs. Which layers there are is not an entity's business.
+"""The interface that entities use to list, read and write refs, whatever kind of layer answers.
 
-A layer may be a project on a file system (`filesystem`), or anything else that can answer the same questions.
+A layer is a project on a file system (`filesystem`), or any other object that offers the same operations.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from aiocopick.storage.stats import StorageStats
 
 Payload: TypeAlias = Any
-"""What a file holds, decoded: PicksTable, CopickFilamentsFile, trimesh Geometry, or a dict for a ``.meta`` file."""
+"""The decoded content of a file: PicksTable, CopickFilamentsFile, trimesh Geometry, or a dict for a ``.meta`` file."""
 
 Nouns: TypeAlias = frozenset[str] | None
 """Plural nouns (keys of :data:`aiocopick.layout.refs.NOUNS`); None means all of them."""
@@ -28,7 +28,7 @@ Nouns: TypeAlias = frozenset[str] | None
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """What was read, and which version of it.
+    """The content of a file, and the version that was read.
 
     Parameters
     ----------
@@ -43,22 +43,22 @@ class Loaded:
 
 
 class Layer(Protocol):
-    """One source of entities, with a place in a stack.
+    """A source of entities, with a priority within a stack.
 
     All methods may be called from any event loop. Errors are those of :mod:`aiocopick.errors`.
     """
 
     @property
     def name(self) -> str:
-        """Unique in its stack."""
+        """Name of the layer, unique in its stack."""
 
     @property
     def priority(self) -> int:
-        """The higher one wins where two layers hold the same entity."""
+        """Rank of the layer: the layer with the higher priority is seen if two hold the same entity."""
 
     @property
     def read_only(self) -> bool:
-        """Whether every change is refused."""
+        """True if every change is refused."""
 
     @property
     def config(self) -> Any:
@@ -66,45 +66,49 @@ class Layer(Protocol):
 
     @property
     def url(self) -> str:
-        """Where the layer lies, fit for display."""
+        """URL of the layer, without secrets."""
 
     @property
     def stats(self) -> StorageStats:
-        """Counters of what was asked of its storage."""
+        """Counters of the requests to its storage."""
 
     @property
     def storage(self) -> Storage | None:
-        """What holds its files, for those who copy them as they are; None when that is not to be had."""
+        """Storage of its files, for callers that copy the stored bytes; None if the layer has no storage of its own."""
 
     @property
     def nouns(self) -> Nouns:
-        """The plural nouns that it can list; only a catalogue of some kinds knows fewer than all."""
+        """Plural nouns that the layer can list; only a catalogue of some kinds lists fewer than all."""
 
     @property
     def from_catalog(self) -> bool:
-        """Whether versions in its listings may be of any age, so that a store does not insist on them."""
+        """True if versions in its listings may be out of date, so that a store must not require them."""
 
     def path_of(self, key: str) -> str:
-        """Key joined to the root of the layer, fit for display."""
+        """Return the key joined to the root of the layer, without secrets."""
 
     def locate(self, ref: Ref) -> Located:
-        """Where an entity is written in this layer; sends nothing."""
+        """Return the location at which an entity is written in this layer; no request is sent."""
 
     async def list_runs(self, beginning: str = "") -> Listing:
-        """All runs, or at least those whose names begin so."""
+        """List all runs, or at least those whose names begin with `beginning`."""
 
     async def list_run(self, run: Located, nouns: Nouns = None) -> Listing:
-        """What a run holds, in as few requests as possible; may hold more than was asked for, never less."""
+        """List the content of a run, in as few requests as possible; the result may hold more than was asked for,
+        never less.
+        """
 
     async def list_voxel_spacing(self, spacing: Located) -> Listing:
-        """Tomograms and feature maps of one voxel spacing."""
+        """List the tomograms and feature maps of one voxel spacing."""
 
     async def list_objects(self) -> Listing:
-        """Objects that have a map."""
+        """List the objects that have a map."""
 
     async def first_page(self, beginning: str = "") -> FirstPage | None:
-        """How a scan of all runs, or of those whose names begin so, would begin: at most one request, so that it can be
-        asked for beside the list of the runs. None where that is no help.
+        """Request the first page of a scan of all runs, or of those whose names begin with `beginning`.
+
+        At most one request is sent, so that the page and the list of runs can be requested concurrently. The
+        result is None if a first page does not help.
         """
 
     def scan(
@@ -115,83 +119,83 @@ class Layer(Protocol):
         details: bool = True,
         first_page: FirstPage | None = None,
     ) -> AbstractAsyncContextManager[AsyncIterator[tuple[Located, Listing | CopickError]]]:
-        """What many runs hold, in the order of the runs, read ahead within the limits of the layer.
+        """List the content of many runs, in the order of the runs, with read-ahead within the limits of the layer.
 
-        Without `details`, size, etag and time of files are missing where they would cost more than the names. With a
-        `first_page`, what it says already is not asked for again.
+        Without `details`, size, etag and time of files are missing if they cost more requests than the names. The
+        content of a `first_page` is not requested again.
         """
 
     async def find(self, ref: Ref) -> Located | None:
-        """Where one entity is stored, or None."""
+        """Return the location of one entity, or None if it is not stored."""
 
     async def ensure(self, *, create: bool = False) -> bool:
-        """Whether the layer holds a project (a possibly empty list of runs)."""
+        """Return True if the layer holds a project (a possibly empty list of runs)."""
 
     async def load(self, located: Located) -> Loaded:
-        """Read and decode one file; NotFoundError when there is none."""
+        """Read and decode one file; NotFoundError if it does not exist."""
 
     def load_many(
         self, located: Sequence[Located]
     ) -> AbstractAsyncContextManager[AsyncIterator[tuple[Located, Loaded | CopickError]]]:
-        """Read and decode many files, as they arrive, errors in their places."""
+        """Read and decode many files, in the order of arrival; a file that fails is yielded with its error."""
 
     async def save(
         self, located: Located, payload: Payload, *, if_match: str | None = None, create: bool = False
     ) -> Located:
-        """Encode and write one file; returns where it lies, with its new etag."""
+        """Encode and write one file; return its location with the new etag."""
 
     async def load_meta(self, located: Located | None) -> dict[str, Any]:
-        """The ``.meta`` file of a run, a voxel spacing or (None) the root; empty when there is none to read."""
+        """Return the ``.meta`` file of a run, a voxel spacing or (None) the root; empty if it does not exist."""
 
     async def update_meta(self, located: Located | None, change: Callable[[dict[str, Any]], dict[str, Any]]) -> None:
-        """Replace the ``.meta`` file of a run, a voxel spacing or (None) the root by what `change` makes of its content.
+        """Replace the ``.meta`` file of a run, a voxel spacing or (None) the root by the result of `change`.
 
-        `change` is called again, with the new content, when another writer was faster.
+        `change` is called again, with the new content, if another writer was faster.
         """
 
     async def create(self, ref: Ref, meta: dict[str, Any] | None = None) -> Located:
-        """Make a run or voxel spacing with its ``.meta``, or a volume as a bare group.
+        """Create a run or voxel spacing with its ``.meta``, or a volume as an empty group.
 
         Raises
         ------
         AlreadyExistsError
-            Another writer made it first.
+            Another writer created it first.
         """
 
     async def copy_from(self, source: Source) -> Located:
-        """Copy an entity out of another layer, so that it can be changed here."""
+        """Copy an entity from another layer, so that it can be changed in this layer."""
 
     async def check_deletion(self, located: Located) -> None:
-        """Ask before anything is deleted, in any layer, whether everything of an entity may be.
+        """Refuse if a part of an entity must not be deleted; called before anything is deleted in any layer.
 
         Raises
         ------
         ReadOnlyError
-            Something of it refuses to be changed.
+            A part of the entity is read-only.
         """
 
     async def delete(self, located: Located) -> None:
-        """Delete an entity with everything below it; what is missing already is no error."""
+        """Delete an entity with everything below it; an entity that is already missing is not an error."""
 
     def zarr_store(self, located: Located, *, read_only: bool | None = None) -> zarr.abc.store.Store:
-        """A zarr 3 store of a volume; sends nothing."""
+        """Return a zarr 3 store of a volume; no request is sent."""
 
     def options(self, **changes: Any) -> Layer:
-        """A view of the same layer with other limits."""
+        """Return a view of the same layer with other limits."""
 
     async def aclose(self) -> None:
         """Close the connections of the running event loop; the next use connects again."""
 
 
 class Source(NamedTuple):
-    """One place where an entity is stored. A tuple, as crawls make thousands.
+    """One location of an entity. A tuple, because crawls create thousands.
 
     Parameters
     ----------
     layer : Layer
         The layer that holds it.
     located : Located
-        Where it lies there.
+        Its location in that layer.
     """
 
     layer: Layer
@@ -199,5 +203,5 @@ class Source(NamedTuple):
 
     @property
     def path(self) -> str:
-        """Full path, fit for display."""
+        """Full path, without secrets."""
         return self.layer.path_of(self.located.key)

@@ -1,4 +1,4 @@
-"""What many runs hold, asked for a block of runs at a time, some blocks ahead of the consumer."""
+"""Listings of many runs, requested one block of runs at a time, some blocks ahead of the consumer."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Answer: TypeAlias = Listing | CopickError
 
 
 def cut(runs: Sequence[Located], size: int) -> list[Sequence[Located]]:
-    """Blocks of neighbours."""
+    """Split the runs into blocks of neighbours."""
     return [runs[start : start + size] for start in range(0, len(runs), size)]
 
 
@@ -22,23 +22,25 @@ def cut(runs: Sequence[Located], size: int) -> list[Sequence[Located]]:
 async def in_blocks(
     blocks: Sequence[Sequence[Located]], answer: Callable[[Sequence[Located]], Awaitable[list[Answer]]], *, ahead: int
 ) -> AsyncIterator[AsyncIterator[tuple[Located, Answer]]]:
-    """Runs with their listings, in the order given.
+    """Return the runs with their listings, in the order given.
 
     Parameters
     ----------
     blocks : sequence of sequence of Located
-        What is asked for.
+        The runs to list.
     answer : callable
         Lists the runs of a block.
     ahead : int
-        Blocks under way, or waiting for the consumer.
+        Blocks that are being requested or wait for the consumer.
     """
     async with stream(answer, blocks, limit=ahead, ordered=True) as answered:
         yield _Flattened(answered)
 
 
 class _Flattened:
-    """Answers one by one. A class, as a generator left early would be finalised at another time."""
+    """An iterator over single results. A class, because an abandoned generator is finalised later, at an unknown
+    time.
+    """
 
     __slots__ = ("_answered", "_ready")
 

@@ -1,4 +1,4 @@
-"""From a config to its stack of layers."""
+"""The stack of layers that a config describes."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ if TYPE_CHECKING:
 
 
 def make_stack(config: CopickConfig) -> Stack:
-    """The layers that a config names. Sends no request.
+    """Create the layers that a config names. No request is sent.
 
     Raises
     ------
     LayerError
         A layer cannot be opened, or the stack is not consistent.
     FormatError
-        The config does not say where the project lies.
+        The config does not name the location of the project.
     """
     if isinstance(config, CopickConfigFSSpec | CopickConfigMultilayer):
         layers = [make_layer(layer) for layer in config.layer_configs()]
@@ -38,18 +38,19 @@ def make_stack(config: CopickConfig) -> Stack:
 
 
 def make_layer(config: CopickConfig) -> Layer:
-    """The layer that a config of one layer names. Sends no request."""
+    """Create the layer that a config of one layer names. No request is sent."""
     if isinstance(config, CopickConfigFS):
         return FilesystemLayer(config)
     if isinstance(config, CopickConfigForeign):
         if config.config_type == "object":
             raise LayerError(
-                f"Layer {config.layer_name!r} was a root given as an object, which no configuration can open again; "
-                "stack it anew with AsyncRoot.stack."
+                f"Layer {config.layer_name!r} was a root given as an object, which a configuration cannot open again; "
+                "stack it again with AsyncRoot.stack."
             )
         from aiocopick.layers.foreign.layer import open_with_copick
 
         return open_with_copick(config)
     raise FormatError(
-        f"A {type(config).__name__} does not say where the project lies; use CopickConfigFS(root=...) or another form."
+        f"A {type(config).__name__} does not name the location of the project; "
+        "use CopickConfigFS(root=...) or another form."
     )

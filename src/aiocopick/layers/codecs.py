@@ -1,4 +1,4 @@
-"""Which format a kind of file is in, and where it is understood: small ones here, large ones in a thread."""
+"""The format of each kind of file. Small files are parsed on the event loop, large ones in a thread."""
 
 from __future__ import annotations
 
@@ -14,25 +14,25 @@ THREAD_BYTES = 32 * 1024
 """JSON of this size takes about half a millisecond to parse, ten times what a thread costs."""
 
 THREAD_POINTS = 200
-"""As many points make about that many bytes."""
+"""Number of points that make about that many bytes."""
 
 
 def decode_here(kind: str, data: bytes | None, *, path: str) -> Payload:
-    """The content of a file of some kind.
+    """Decode a file of some kind on the event loop.
 
     Parameters
     ----------
     kind : str
         ``"picks"``, ``"mesh"``, ``"filaments"`` or ``"meta"``.
     data : bytes, optional
-        The file; None only where a missing one has a meaning (``"meta"``).
+        The file; None only if a missing file has a meaning (``"meta"``).
     path : str
-        For messages.
+        Path for error messages.
 
     Raises
     ------
     FormatError
-        The file cannot be understood.
+        The file cannot be decoded.
     """
     # Formats are imported when first needed: they load numpy, pydantic and, for meshes, trimesh.
     if kind == "picks":
@@ -53,7 +53,7 @@ def decode_here(kind: str, data: bytes | None, *, path: str) -> Payload:
 
 
 def encode_here(kind: str, payload: Payload) -> bytes:
-    """The inverse of :func:`decode_here`."""
+    """Encode a file of some kind on the event loop; the inverse of :func:`decode_here`."""
     if kind == "picks":
         from aiocopick.formats.picks import encode_picks
 
@@ -72,7 +72,7 @@ def encode_here(kind: str, payload: Payload) -> bytes:
 
 
 async def decode(kind: str, data: bytes, *, path: str) -> Payload:
-    """As :func:`decode_here`, without keeping the event loop from its work."""
+    """Decode like :func:`decode_here`, but large files in a thread, so that the event loop is not blocked."""
     # trimesh alone takes a third of a second to import.
     if kind == "mesh" or len(data) > THREAD_BYTES:
         return await in_thread(lambda: decode_here(kind, data, path=path))
@@ -80,7 +80,7 @@ async def decode(kind: str, data: bytes, *, path: str) -> Payload:
 
 
 async def encode(kind: str, payload: Payload) -> bytes:
-    """As :func:`encode_here`, without keeping the event loop from its work."""
+    """Encode like :func:`encode_here`, but large files in a thread, so that the event loop is not blocked."""
     work: Callable[[], bytes] = lambda: encode_here(kind, payload)
     if kind == "mesh" or kind == "filaments" or (kind == "picks" and _points_of(payload) > THREAD_POINTS):
         return await in_thread(work)

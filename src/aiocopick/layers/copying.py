@@ -1,4 +1,4 @@
-"""Twins: an entity that lies in a layer that cannot be changed gets a copy, or a successor, in one that can."""
+"""Copies of entities from read-only layers: a change is made to a copy, or a successor, in a writable layer."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ async def copy_up(source: Source, target: Layer) -> Located:
     Parameters
     ----------
     source : Source
-        Where it lies.
+        The entity to copy.
     target : Layer
-        Where its twin is made.
+        The layer that gets the copy.
 
     Returns
     -------
     Located
-        The twin. Runs and voxel spacings get their ``.meta``; what lies below them is not copied.
+        The copy. Runs and voxel spacings get their ``.meta``; their content is not copied.
     """
     located = target.locate(source.located.ref)
     kind = located.ref.kind
@@ -49,14 +49,14 @@ async def copy_up(source: Source, target: Layer) -> Located:
         try:
             return await target.save(located, loaded.payload, create=True)
         except AlreadyExistsError:
-            # Somebody else made the twin first: it is as good.
+            # Another writer made the copy first, with the same content.
             return located
     await _copy_volume(source, target, located)
     return located
 
 
 async def _copy_volume(source: Source, target: Layer, located: Located) -> None:
-    """Chunk by chunk, as they are; the metadata last and the group's own at the very end."""
+    """Copy a volume chunk by chunk, unchanged; the metadata last and the group's own at the very end."""
     limit = int(getattr(target.config, "max_concurrency", 64))
     storage = target.storage
     read, names = await _contents(source)
@@ -78,7 +78,7 @@ async def _copy_volume(source: Source, target: Layer, located: Located) -> None:
 
         chunks = Together(storage)
         await storage.delete_linked(located.key)
-        # What an earlier attempt left would be read together with what is copied now.
+        # Files of an earlier, failed attempt would be read together with the new ones.
         there = {f"{located.key}/{name}" for name in await _names_in(storage, located.key)}
         await storage.delete_many(sorted(there - {f"{located.key}/{name}" for name in names}))
         await _copy_into(put, show, read, names, limit, confirm)
@@ -86,21 +86,21 @@ async def _copy_volume(source: Source, target: Layer, located: Located) -> None:
 
 @asynccontextmanager
 async def writing(target: Layer, located: Located, *, is_new: bool = False) -> AsyncIterator[Lease]:
-    """Be the only writer of a volume.
+    """Hold the lease of a volume, so that it has only one writer.
 
     Parameters
     ----------
     target : Layer
-        Where it is written. A layer that is no storage keeps nobody out.
+        The layer that is written. A layer without a storage does not exclude other writers.
     located : Located
-        Where it lies there.
+        Its location in that layer.
     is_new : bool
-        Whether one in a layer below it has to stay visible until the end.
+        If true, a volume in a layer of lower priority stays visible until the end.
 
     Raises
     ------
     ConflictError
-        Another writer is at it.
+        Another writer holds the volume.
     """
     storage = target.storage
     async with AsyncExitStack() as held:
@@ -115,17 +115,18 @@ async def writing(target: Layer, located: Located, *, is_new: bool = False) -> A
 
 @asynccontextmanager
 async def _unfinished(target: Layer, located: Located) -> AsyncIterator[None]:
-    """A volume that is made in a layer while one below it has to stay visible.
+    """Create a volume in a layer while one in a layer of lower priority stays visible.
 
-    A part of a volume would hide the whole one below it, so a file beside it says that it is none yet. It stays when the
-    block is left by an error, or the program ends. In a layer that is no storage, an empty volume is made.
+    An unfinished volume would hide the complete one below it. A file next to it marks it as unfinished. The mark stays
+    if
+    the block is left by an error, or if the program ends. In a layer without a storage, an empty volume is created.
 
     Parameters
     ----------
     target : Layer
-        Where it is made.
+        The layer that gets the volume.
     located : Located
-        Where it lies there.
+        Its location in that layer.
     """
     storage = target.storage
     if storage is None:
@@ -148,7 +149,7 @@ async def _copy_into(
     async def copy(name: str) -> None:
         await put(name, await read(name))
 
-    # The finest level after the coarser ones, which are no volume without it.
+    # Write the finest level after the coarser ones, which do not make a volume without it.
     documents = sorted(filter(_is_document, names), key=lambda name: (name.count("/"), name), reverse=True)
     await gather(copy, [name for name in names if not _is_document(name)], limit=limit)
     await confirm()
@@ -157,7 +158,7 @@ async def _copy_into(
 
 
 async def _contents(source: Source) -> tuple[Read, list[str]]:
-    """What reads a file of a volume, and the names of its files."""
+    """Return a function that reads a file of a volume, and the names of its files."""
     origin = source.layer.storage
     if origin is None:
         store = source.layer.zarr_store(source.located, read_only=True)
@@ -166,7 +167,7 @@ async def _contents(source: Source) -> tuple[Read, list[str]]:
             value = await store.get(name, default_buffer_prototype())
             if value is None:
                 path = f"{source.path}/{name}"
-                raise NotFoundError(f"{path} was deleted while it was copied; repeat the change.", path=path)
+                raise NotFoundError(f"{path} was deleted while it was being copied; repeat the change.", path=path)
             return value.to_bytes()
 
         from zarr.core.buffer import default_buffer_prototype
@@ -185,7 +186,7 @@ async def _names_in(storage: Storage, base: str) -> list[str]:
 
 
 def _writer_of(target: Layer, located: Located) -> Write:
-    """What writes a file of a volume in a layer that is no storage."""
+    """Return a function that writes a file of a volume in a layer without a storage."""
     store = target.zarr_store(located)
 
     async def put(name: str, data: bytes) -> None:
@@ -197,26 +198,26 @@ def _writer_of(target: Layer, located: Located) -> Write:
 
 
 def copying_key(key: str) -> str:
-    """The file beside a volume that says that it is being made, and is none yet."""
+    """Return the key of the file that marks a volume as unfinished."""
     folder, _, name = key.rpartition("/")
     return f"{folder}/.{name}{COPYING}"
 
 
 def lease_key(key: str) -> str:
-    """The file beside a volume that its only writer holds."""
+    """Return the key of the lease file of a volume, which its only writer holds."""
     folder, _, name = key.rpartition("/")
     return f"{folder}/.{name}{LEASE}"
 
 
 def leased_key(key: str) -> str | None:
-    """The volume that a lease is of; None for any other file."""
+    """Return the key of the volume that a lease belongs to; None for any other file."""
     folder, _, name = key.rpartition("/")
     is_lease = name.startswith(".") and name.endswith(f".zarr{LEASE}")
     return f"{folder}/{name[1:].removesuffix(LEASE)}" if is_lease else None
 
 
 def without_parts(listing: Listing) -> Listing:
-    """A listing without the volumes that are being made over others, or whose making was interrupted."""
+    """Return a listing without unfinished volumes: those that are being made over others, or were interrupted."""
     marked = {key for key in listing.hidden if key.endswith(COPYING)}
     if not marked:
         return listing

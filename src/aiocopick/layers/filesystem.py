@@ -1,4 +1,4 @@
-"""A layer on a file system: layout says where things lie, formats what is in them, storage moves the bytes."""
+"""A layer on a file system: layout gives the keys, formats the content of the files, storage transfers the bytes."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ FILE_KINDS = frozenset({"picks", "mesh", "filaments"})
 _DECODERS = 4
 
 _RUNS_OF_A_REQUEST = 64
-"""Where one request lists many directories; the first run is seen when it is answered."""
+"""Number of runs in a block if one request lists many directories; the first run is seen when the block is answered."""
 
 _STORAGE_OPTIONS = frozenset(
     {"max_concurrency", "max_bytes_in_flight", "max_file_bytes", "timeout", "retries", "read_only"}
@@ -59,7 +59,7 @@ class FilesystemLayer:
     config : CopickConfigFS
         Root, arguments and limits.
     storage : Storage, optional
-        Where its bytes are; made from the config when not given. Nothing is sent.
+        The storage of its bytes; by default made from the config. No request is sent.
     """
 
     __slots__ = ("_parts", "_told", "bare_groups", "config", "storage")
@@ -69,9 +69,9 @@ class FilesystemLayer:
     def __init__(self, config: CopickConfigFS, storage: Storage | None = None) -> None:
         self.config = config
         self._told: set[str] = set()
-        # Volumes that listings hid, as they are not whole: their names are free.
+        # Incomplete volumes that listings hid: their names are free.
         self._parts: set[str] = set()
-        # Etags of what shows the levels of volumes that were made, until their entities take them.
+        # Etags of the files that make the levels of new volumes visible, until their entities take them.
         self.bare_groups: dict[str, str] = {}
         self.storage: Storage = open_storage(config) if storage is None else storage
 
@@ -79,7 +79,7 @@ class FilesystemLayer:
         return f"FilesystemLayer({self.name!r}, {self.url!r})"
 
     def __reduce__(self) -> tuple[Any, ...]:
-        # Connections belong to a process; a storage travels as its recipe.
+        # Connections belong to a process, so a pickled storage holds only its config.
         return (FilesystemLayer, (self.config, self.storage))
 
     def __eq__(self, other: object) -> bool:
@@ -98,12 +98,12 @@ class FilesystemLayer:
 
     @property
     def priority(self) -> int:
-        """The higher one wins."""
+        """Rank of the layer; a higher priority is seen first."""
         return self.config.priority
 
     @property
     def read_only(self) -> bool:
-        """Whether every change is refused."""
+        """True if every change is refused."""
         return self.storage.read_only
 
     @property
@@ -118,18 +118,18 @@ class FilesystemLayer:
 
     @property
     def nouns(self) -> None:
-        """None: it can list all of them."""
+        """None: the layer can list all kinds."""
 
     def path_of(self, key: str) -> str:
-        """Root and key joined, without secrets."""
+        """Return root and key joined, without secrets."""
         return self.storage.path_of(key)
 
     def locate(self, ref: Ref) -> Located:
-        """Where an entity is written."""
+        """Return the location at which an entity is written."""
         return Located(ref, key_of(ref))
 
     async def list_runs(self, beginning: str = "") -> Listing:
-        """Runs: one request for each thousand of them; one more per run when the config requires ``.meta``."""
+        """List the runs: one request per thousand runs, and one more per run if the config requires ``.meta``."""
         listing = self._tell(parse_runs(await self._children_of_runs(beginning)))
         if not self.config.require_meta:
             return listing
@@ -148,7 +148,7 @@ class FilesystemLayer:
             return [entry async for page in pages for entry in page]
 
     async def list_run(self, run: Located, nouns: Nouns = None) -> Listing:
-        """What a run holds: one request where the storage collapses volumes, a bounded walk elsewhere."""
+        """List the content of a run: one request if the storage collapses volumes, else a bounded walk."""
         return await self._list_run(run, nouns)
 
     async def _list_run(self, run: Located, nouns: Nouns, *, collapse: bool = True) -> Listing:
@@ -165,7 +165,7 @@ class FilesystemLayer:
         return self._whole(parse_run(run.ref, entries))
 
     async def list_voxel_spacing(self, spacing: Located) -> Listing:
-        """Tomograms and feature maps of one voxel spacing: one request."""
+        """List the tomograms and feature maps of one voxel spacing: one request."""
         assert isinstance(spacing.ref, VoxelSpacingRef)
         entries = await self.storage.list(spacing.key)
         listing = self._whole(parse_run(spacing.ref.parent, entries))
@@ -173,19 +173,19 @@ class FilesystemLayer:
         return Listing(volumes, listing.skipped)
 
     async def list_objects(self) -> Listing:
-        """Objects that have a map: one request."""
+        """List the objects that have a map: one request."""
         entries = await self.storage.list(OBJECTS)
         return self._whole(parse_objects(entries))
 
     def _whole(self, listing: Listing) -> Listing:
-        """A listing without volumes that are not whole."""
+        """Return a listing without incomplete volumes."""
         kept = without_parts(listing)
         if kept is not listing:
             self._parts.update({located.key for located in listing.located} - {located.key for located in kept.located})
         return self._tell(kept)
 
     def _tell(self, listing: Listing) -> Listing:
-        """Warn of names that cannot be understood, once each: a log entry cannot hide their neighbours."""
+        """Log each unparsable name once. Valid neighbours are still listed."""
         for key in listing.skipped:
             if key not in self._told:
                 self._told.add(key)
@@ -193,7 +193,9 @@ class FilesystemLayer:
         return listing
 
     async def first_page(self, beginning: str = "") -> FirstPage | None:
-        """How a scan of the runs would begin; None where they are not scanned by ranges, or only a few are shown."""
+        """Request the first page of a scan of the runs; None if runs are not scanned by ranges, or if only a few are
+        shown.
+        """
         if self.config.runs is not None or self.storage.capabilities.nested:
             return None
         return await self.storage.first_page(RUNS, start_after=f"{RUNS}/{beginning}" if beginning else "")
@@ -206,8 +208,10 @@ class FilesystemLayer:
         details: bool = True,
         first_page: FirstPage | None = None,
     ) -> AbstractAsyncContextManager[AsyncIterator[tuple[Located, Listing | CopickError]]]:
-        """What many runs hold, some ahead of the consumer: several at once where a request lists many directories, by
-        ranges of keys where the storage collapses volumes, a run at a time elsewhere.
+        """List the content of many runs, some ahead of the consumer.
+
+        Several runs share a request if it lists many directories. If the storage collapses volumes, ranges of keys are
+        listed. Otherwise each run is listed on its own.
         """
 
         async def ask(run: Located) -> Listing:
@@ -222,7 +226,7 @@ class FilesystemLayer:
             blocks = cut(neighbours, _RUNS_OF_A_REQUEST)
             return in_blocks(blocks, partial(self._list_block, nouns, details), ahead=4)
         if first_page is not None and first_page.sparse and len(neighbours) <= BLOCK:
-            # More runs may well differ: ranges of them show on their own what they are like.
+            # More runs may differ from each other; their ranges show that on their own.
             return stream(walk, neighbours, limit=limit, ordered=True)
         if self.storage.capabilities.delimiter and (first_page is not None or len(neighbours) >= FEW):
             return scan_ranges(self.storage, neighbours, ask, self._understood, limit=limit, first_page=first_page)
@@ -241,9 +245,9 @@ class FilesystemLayer:
         return answers
 
     async def find(self, ref: Ref) -> Located | None:
-        """Where one entity is stored: one request."""
+        """Return the location of one entity, or None: one request."""
         if isinstance(ref, VoxelSpacingRef):
-            # Its directory may be spelled otherwise (`VoxelSpacing5`).
+            # The name of its directory may be spelled differently (`VoxelSpacing5`).
             run = Located(ref.parent, key_of(ref.parent))
             listing = parse_run(ref.parent, await self.storage.list(run.key))
             return next((located for located in listing.located if located.ref == ref), None)
@@ -262,7 +266,7 @@ class FilesystemLayer:
         return located
 
     async def ensure(self, *, create: bool = False) -> bool:
-        """Whether there is a directory of runs; an object store needs a file in it for that."""
+        """Return True if there is a directory of runs; an object store needs a file in it for that."""
         if await self._has_runs():
             return True
         if create:
@@ -275,7 +279,7 @@ class FilesystemLayer:
             entry = await self.storage.stat(RUNS)
         except NotFoundError:
             return False
-        # Some web servers do not tell a folder from a file before it is listed, others answer everything alike.
+        # Some web servers do not tell a folder from a file before it is listed; others give every URL the same answer.
         return entry.is_prefix or bool(await self.storage.list(RUNS))
 
     async def load(self, located: Located) -> Loaded:
@@ -320,7 +324,7 @@ class FilesystemLayer:
         return Located(located.ref, located.key, len(data), etag)
 
     async def _check_condition(self, key: str, if_match: str | None, create: bool) -> None:
-        """Ask first, where the storage cannot decide on its own: better than nothing, though not atomic."""
+        """Check the condition before writing if the storage has no conditional writes: useful, though not atomic."""
         if if_match is None and not create:
             return
         path = self.path_of(key)
@@ -336,27 +340,27 @@ class FilesystemLayer:
             raise ConflictError(f"{path} was changed since it was read; load it and repeat the change.", path=path)
 
     async def load_meta(self, located: Located | None) -> dict[str, Any]:
-        """The ``.meta`` file of a run, a voxel spacing or (None) the root; empty when there is none to read."""
+        """Return the ``.meta`` file of a run, a voxel spacing or (None) the root; empty if there is none."""
         return (await self._read_meta(_meta_of(located)))[0]
 
     async def _read_meta(self, key: str) -> tuple[dict[str, Any], str | None, bool]:
-        """The content of a ``.meta`` file, its etag, and if there is one."""
+        """Return the content of a ``.meta`` file, its etag, and True if the file exists."""
         data: bytes | None
         try:
             data, etag = await self.storage.read_versioned(key)
         except NotFoundError:
             data = etag = None
         except AccessDeniedError:
-            # Nothing needs it. Where it can be written, what it holds must not be lost.
+            # An unreadable file is not needed here. If it can be written, its content must not be lost.
             if not self.read_only:
                 raise
             data = etag = None
-        # Nothing at all is what an absent one says.
+        # An empty file means the same as an absent one.
         content: dict[str, Any] = await decode("meta", data or b"", path=self.path_of(key))
         return content, etag, data is not None
 
     async def update_meta(self, located: Located | None, change: Callable[[dict[str, Any]], dict[str, Any]]) -> None:
-        """Read a ``.meta`` file, change and replace it: two requests, and again when another writer was faster."""
+        """Read a ``.meta`` file, change and replace it: two requests, repeated if another writer was faster."""
         key = _meta_of(located)
         conditional = self.storage.capabilities.conditional_writes
         give_up = anyio.current_time() + self.config.timeout
@@ -373,15 +377,15 @@ class FilesystemLayer:
                 if anyio.current_time() > give_up:
                     path = self.path_of(key)
                     raise ConflictError(
-                        f"{path} was changed by others again and again; repeat the change.", path=path
+                        f"{path} was changed by other writers several times; repeat the change.", path=path
                     ) from error
             await anyio.sleep(pause(attempt))
             attempt += 1
 
     async def create(self, ref: Ref, meta: dict[str, Any] | None = None) -> Located:
-        """Write the ``.meta`` of a run or voxel spacing (one request), or a bare zarr group (one per file of it).
+        """Write the ``.meta`` of a run or voxel spacing (one request), or an empty zarr group (one request per file).
 
-        Of several writers one succeeds, where the storage has conditional writes.
+        If the storage has conditional writes, exactly one of several writers succeeds.
         """
         located = self.locate(ref)
         if ref.kind in ("run", "voxel_spacing"):
@@ -395,7 +399,7 @@ class FilesystemLayer:
                 await self.storage.delete_many([copying_key(located.key)])
             self._parts.discard(located.key)
         documents = empty_group_documents(self.config.zarr_format)
-        # The first one decides; of the others it does not matter who writes them.
+        # The first file decides which writer wins; any writer may write the others.
         etags = await gather(partial(self._write_document, located.key), list(documents.items()), limit=len(documents))
         if etags[-1] is not None:
             self.bare_groups[located.key] = etags[-1]
@@ -411,11 +415,11 @@ class FilesystemLayer:
             raise
 
     async def _write_new(self, key: str, data: bytes) -> str | None:
-        """Write a file that is not there yet, as far as the storage can tell."""
+        """Write a file that must not exist yet, as far as the storage can check that."""
         return await self.storage.write(key, data, create=self.storage.capabilities.conditional_writes)
 
     async def check_deletion(self, located: Located) -> None:
-        """Nothing to ask: entities are read-only as the layer is."""
+        """Return at once: all entities are as read-only as the layer."""
 
     async def delete(self, located: Located) -> None:
         """Delete a file, or a directory with everything below it."""
@@ -430,22 +434,22 @@ class FilesystemLayer:
             return
         folder = located.key.rpartition("/")[0]
         if self.storage.capabilities.directories and not await self.storage.exists(folder):
-            # A lease would make the folder.
+            # A lease would create the folder.
             return
         async with writing(self, located):
             await self._delete_volumes(located.key, [located.key])
 
     async def _check_written(self, keys: Iterable[str]) -> None:
-        """Refuse to take volumes away under their writers."""
+        """Refuse to delete volumes that are being written."""
         leases = [(key, volume) for key in keys if (volume := leased_key(key)) is not None]
         for lease, volume in leases:
             await check_free(self.storage, lease, self.path_of(volume))
 
     async def _delete_volumes(self, key: str, volumes: Sequence[str]) -> None:
-        """Delete a tree; what shows its volumes goes first, as chunks that are gone would read as zeros."""
+        """Delete a tree. The metadata of its volumes goes first, because deleted chunks would read as zeros."""
         from aiocopick.volumes.ome_visibility import SHOWN_BY
 
-        # A local disk takes all of it away at once; and it may be a link, or hold some: what they lead to stays as it is.
+        # A local disk deletes the tree in one step. The tree may be or contain links; their targets are not changed.
         if not self.storage.capabilities.nested:
             if await self.storage.delete_linked(key):
                 return
@@ -454,18 +458,18 @@ class FilesystemLayer:
         await self.storage.delete_tree(key)
 
     async def copy_from(self, source: Source) -> Located:
-        """Copy an entity out of another layer: what a change of it goes to."""
+        """Copy an entity from another layer, before it is changed."""
         return await copy_up(source, self)
 
     def zarr_store(self, located: Located, *, read_only: bool | None = None) -> zarr.abc.store.Store:
-        """A zarr 3 store over the storage; sends nothing."""
+        """Return a zarr 3 store over the storage; no request is sent."""
         from aiocopick.storage.zarr_store import StorageStore
 
         refused = self.read_only or bool(read_only)
         return StorageStore(self.storage, located.key, read_only=refused)
 
     def options(self, **changes: Any) -> Layer:
-        """A view of the same storage with other limits."""
+        """Return a view of the same storage with other limits."""
         unknown = set(changes) - set(type(self.config).model_fields)
         if unknown:
             raise TypeError(f"There is no option {sorted(unknown)[0]!r}; options are fields of the config.")
@@ -478,12 +482,14 @@ class FilesystemLayer:
 
 
 def _meta_of(located: Located | None) -> str:
-    """The key of a ``.meta`` file."""
+    """Return the key of a ``.meta`` file."""
     return META if located is None else meta_key(located.key)
 
 
 class _Located:
-    """Decoded files under their locations. A class, as a generator left early would be finalised at another time."""
+    """An iterator over decoded files and their locations. A class, because an abandoned generator is finalised
+    later.
+    """
 
     __slots__ = ("_by_key", "_decoded")
 

@@ -1,4 +1,4 @@
-"""What many runs hold, from few listings: everything in a range of keys at once, then sorted out by run."""
+"""Listings of many runs from few requests: a range of keys at once, then sorted by run."""
 
 from __future__ import annotations
 
@@ -18,17 +18,19 @@ if TYPE_CHECKING:
     from aiocopick.storage.base import Entry, FirstPage, Storage
 
 BLOCK = 256
-"""Runs of one range, at most; several ranges are read side by side."""
+"""Runs of one range, at most; several ranges are read concurrently."""
 
 _SHORTEST = 24
-"""Runs of one range, at least: so few are mostly a page. Projects of few runs are cut so that pages come side by side."""
+"""Runs of one range, at least: so few runs usually fit in a page. Small projects are split so that pages are
+concurrent.
+"""
 
 _SIDE_BY_SIDE = 4
 
 _WORTH = 2
 
 FEW = 8
-"""So few runs are asked for one by one: a range may hold any number of others."""
+"""Up to this number, runs are listed one by one: a range may hold any number of other runs."""
 
 
 def scan_ranges(
@@ -40,22 +42,22 @@ def scan_ranges(
     limit: int,
     first_page: FirstPage | None = None,
 ) -> AbstractAsyncContextManager[AsyncIterator[tuple[Located, Answer]]]:
-    """Runs with their listings, in the order given, some ranges ahead of the consumer.
+    """List runs in the order given, some ranges ahead of the consumer.
 
     Parameters
     ----------
     storage : Storage
-        One that collapses zarr trees.
+        A storage that collapses zarr trees.
     runs : sequence of Located
-        Neighbours: what lies between them is read as well.
+        Neighbouring runs; everything between them is read as well.
     one : callable
-        Lists a single run, where a range does not answer.
+        Lists a single run if its range cannot be listed.
     understood : callable
-        The listing of a run that its entries make.
+        Turns the entries of a run into its listing.
     limit : int
         Single runs listed at once.
     first_page : FirstPage, optional
-        What is known already.
+        A page that was already received.
     """
     known = _Sorted(() if first_page is None else _wholly_within(runs, first_page.reached))
     if first_page is not None:
@@ -66,7 +68,7 @@ def scan_ranges(
         try:
             entries = await _entries(storage, sorted(flat, key=_position)) if len(flat) >= FEW else None
         except StorageTimeoutError as error:
-            # Whoever waited so long for one answer is not made to wait for hundreds.
+            # A consumer that has waited long for one result must not wait for hundreds.
             return [error] * len(block)
         if entries is None:
             return await gather_results(one, block, limit=limit)
@@ -90,7 +92,7 @@ def _position(key: str) -> str:
 
 
 def _shows_what_it_holds(run: Located) -> bool:
-    """Whether a flat listing goes into a run: one that is named as a volume is collapsed itself."""
+    """Return True if a flat listing goes into a run; a run that is named like a volume is collapsed itself."""
     return not run.key.endswith(".zarr")
 
 
@@ -104,7 +106,7 @@ class _Sorted:
     Attributes
     ----------
     entries : dict of str to list of Entry
-        Of each run that is wanted, by its key.
+        The entries of each requested run, by its key.
     """
 
     def __init__(self, keys: Iterable[str]) -> None:
@@ -113,11 +115,11 @@ class _Sorted:
         self._run: list[Entry] | None = None
 
     def take(self, page: Sequence[Entry]) -> tuple[int, int]:
-        """Sort out a page; how many entries were of nobody who asked, and how many runs it reached of those who did."""
+        """Sort a page by run; return the number of entries of other runs, and of requested runs that it reached."""
         start, run, others, reached = self._start, self._run, 0, 0
         for entry in page:
             key = entry.key
-            # Neighbours mostly lie in one run.
+            # Neighbouring entries are mostly in one run.
             if not start or not key.startswith(start):
                 runs, _, rest = key.partition("/")
                 start = f"{runs}/{rest.partition('/')[0]}/"
@@ -132,18 +134,18 @@ class _Sorted:
 
 
 async def _entries(storage: Storage, keys: Sequence[str]) -> dict[str, list[Entry]] | None:
-    """Entries of each run, or None when a range is no good way to them: too much lies there that nobody asked for."""
+    """Return the entries of each run, or None if a range is inefficient because it holds too many other entries."""
     found = _Sorted(keys)
     try:
         async with storage.scan(RUNS, start_after=f"{keys[0]}/", stop_before=f"{keys[-1]}/{LAST}") as pages:
             async for page in pages:
                 others, reached = found.take(page)
-                # However much else there is, a page that reaches several runs is cheaper than each of them.
+                # Regardless of other entries, a page that reaches several runs is cheaper than one request per run.
                 if others > MANY and 2 * others > len(page) and reached < _WORTH:
                     return None
     except StorageTimeoutError:
         raise
     except CopickError:
-        # Whose fault it is shows when the runs are asked for one by one.
+        # Listing the runs one by one shows which run fails.
         return None
     return found.entries

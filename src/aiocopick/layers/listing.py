@@ -1,4 +1,4 @@
-"""How a run is listed in the fewest requests; what the entries mean is for `layout` to say."""
+"""Listing of a run in the fewest requests; `layout` interprets the entries."""
 
 from __future__ import annotations
 
@@ -20,32 +20,34 @@ FOLDERS_OF_NOUN: dict[str, tuple[str, ...]] = {
     "filaments": ("Filaments",),
     "segmentations": tuple(SEGMENTATION_FOLDERS),
 }
-"""Folders of a run to list for a noun; voxel spacings, tomograms and features lie in folders of any number."""
+"""Folders of a run to list for each noun; tomograms and features are in the folders of the voxel spacings."""
 
 MANY = 500
-"""A page of so many entries that are mostly not ours shows a run whose folder holds something else (raw frames)."""
+"""Entries of a page that shows, if most of them are not CoPick's, that the folder of a run holds other data (raw
+frames).
+"""
 
 
 async def list_run(storage: Storage, key: str, nouns: Nouns, *, limit: int, collapse: bool = True) -> Sequence[Entry]:
-    """Entries of a run that say what it holds.
+    """List the entries that show the content of a run.
 
     Parameters
     ----------
     storage : Storage
-        Where the run lies.
+        The storage that holds the run.
     key : str
-        The run.
+        Key of the run.
     nouns : frozenset of str, optional
-        What is wanted; None is everything.
+        The nouns to list; None is all.
     limit : int
         Folders listed at once.
     collapse : bool
-        Whether to list all folders at once where the storage collapses volumes.
+        List all folders at once if the storage collapses volumes.
 
     Returns
     -------
     sequence of Entry
-        Children of the run's folders, volumes collapsed; perhaps more than was asked for.
+        Children of the run's folders, volumes collapsed; may contain more than was asked for.
     """
     if nouns == frozenset(("voxel_spacings",)):
         return await storage.list(key)
@@ -69,7 +71,7 @@ async def list_run(storage: Storage, key: str, nouns: Nouns, *, limit: int, coll
 async def list_readable(
     storage: Storage, key: str, nouns: Nouns, *, limit: int
 ) -> tuple[Sequence[Entry], dict[str | float, CopickError]]:
-    """Entries of a run in which a folder is denied, and what could not be listed for that: folder by folder.
+    """List a run in which a folder is denied, folder by folder; return its entries and the errors by folder.
 
     Raises
     ------
@@ -101,7 +103,7 @@ _FOLDERS = frozenset(ANNOTATION_FOLDERS) | frozenset(SEGMENTATION_FOLDERS)
 
 
 def entered(nouns: Nouns) -> Callable[[str], bool]:
-    """Which folders of a run have to be looked into for some nouns, by their names."""
+    """Return a function that tells, by name, if a folder of a run has to be listed for some nouns."""
     if nouns is None:
         return is_ours
     folders = frozenset(folder for noun in nouns for folder in FOLDERS_OF_NOUN.get(noun, ()))
@@ -111,7 +113,7 @@ def entered(nouns: Nouns) -> Callable[[str], bool]:
 
 
 async def _flat(storage: Storage, key: str) -> list[Entry] | None:
-    """Everything below a run, or None when most of it is nothing of CoPick's and a walk around it is cheaper."""
+    """List everything below a run; None if most entries are not CoPick's, so that a walk around them is cheaper."""
     entries: list[Entry] = []
     async with storage.scan(key) as pages:
         async for page in pages:
@@ -124,5 +126,7 @@ async def _flat(storage: Storage, key: str) -> list[Entry] | None:
 
 @lru_cache(maxsize=1024)
 def is_ours(folder: str) -> bool:
-    """Whether a folder of a run, by its name, holds entities, or means to: what it cannot mean has to be told."""
+    """Return True if a folder of a run, by its name, holds entities or is meant to; unknown folders of ours are
+    reported.
+    """
     return folder in _FOLDERS or folder.startswith(VOXEL_SPACING)

@@ -1,4 +1,4 @@
-"""Several listings seen as one. Pure: no I/O, no knowledge of what a layer is beyond its priority."""
+"""The merge of several listings into one. Pure: no I/O, and of a layer only its priority is used."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ Ranked = TypeVar("Ranked", bound=_Prioritised)
 
 
 class Merged(NamedTuple):
-    """An entity, and every place it is stored. A tuple, as crawls make thousands.
+    """An entity and all its locations. A tuple, because crawls create thousands.
 
     Parameters
     ----------
     ref : Ref
-        What it is.
+        The entity.
     sources : tuple of Source
-        Where it lies, one place per layer; the first is the one that is seen.
+        Its locations, one per layer; the first one is seen.
     """
 
     ref: Ref
@@ -40,22 +40,22 @@ class Merged(NamedTuple):
 
 
 Placed: TypeAlias = Merged | Located
-"""An entity as entities take it: where it lies in each layer, or in the only one that there is."""
+"""The form in which entities take their location: one location per layer, or the location in the only layer."""
 
 Item = TypeVar("Item", bound=Placed)
 
 
 class Found(tuple[Item, ...], Generic[Item]):
-    """What several layers hold, and which of them could not be asked.
+    """The merged content of several layers, and the layers that could not be listed.
 
     Parameters
     ----------
     items : iterable of Merged or Located
-        What was found.
+        The entities.
     skipped : mapping of str to CopickError, optional
-        Names of the layers that were left out, and why.
+        Errors of the layers that were left out, by name of the layer.
     denied : mapping, optional
-        As of a :class:`~aiocopick.layout.listing.Listing`.
+        See :class:`~aiocopick.layout.listing.Listing`.
     """
 
     skipped: Mapping[str, CopickError] = MappingProxyType({})
@@ -67,7 +67,7 @@ class Found(tuple[Item, ...], Generic[Item]):
         skipped: Mapping[str, CopickError] | None = None,
         denied: Mapping[str | float, CopickError] | None = None,
     ) -> Self:
-        """Make the tuple, and note what was left out."""
+        """Create the tuple, and record the layers that were left out."""
         found = super().__new__(cls, items)
         if skipped:
             found.skipped = dict(skipped)
@@ -77,12 +77,12 @@ class Found(tuple[Item, ...], Generic[Item]):
 
 
 def by_priority(layers: Iterable[Ranked]) -> tuple[Ranked, ...]:
-    """Layers from the highest priority to the lowest; ties keep their order."""
+    """Return the layers from the highest priority to the lowest; ties keep their order."""
     return tuple(sorted(layers, key=lambda layer: -layer.priority))
 
 
 def merge(listings: Sequence[tuple[Layer, Listing]]) -> tuple[Merged, ...]:
-    """One listing for several layers.
+    """Merge the listings of several layers into one.
 
     Parameters
     ----------

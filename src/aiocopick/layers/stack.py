@@ -1,4 +1,4 @@
-"""One to N layers as the entities see them: asked side by side, answered as one."""
+"""One or more layers as one: all layers are asked concurrently and their answers are merged."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ Item = TypeVar("Item")
 Value = TypeVar("Value")
 
 OnLayerError: TypeAlias = Literal["raise", "skip"]
-"""What is done about a layer that cannot be asked."""
+"""Handling of a layer that fails: raise its error, or leave the layer out."""
 
 
 class Stack:
@@ -35,22 +35,22 @@ class Stack:
     Parameters
     ----------
     layers : iterable of Layer
-        At least one, with distinct names. The higher priority is seen first, ties by the order given.
+        At least one, with distinct names. A higher priority is seen first; ties keep the given order.
     default_write_layer : str, optional
-        Name of the layer that new entities and changes go to; else the writable layer of the highest priority.
+        Name of the layer that gets new entities and changes; by default the writable layer of the highest priority.
     on_layer_error : {"raise", "skip"}
-        Whether a layer that fails to list fails the whole stack, or is left out with a warning. When none can be
-        listed, the first error is raised in either case. What is read or written in a layer always raises.
+        Raise the error of a layer that cannot be listed, or leave the layer out with a warning. If no layer can be
+        listed, the first error is raised in either case. Reads and writes of a failed layer always raise.
 
     Attributes
     ----------
     skipped : dict of str to CopickError
-        Names of the layers that were left out, and why: at last, or for a single run, until they list their runs.
+        Errors of the layers that were left out of the last listing, by name; removed when the layer lists its runs.
 
     Raises
     ------
     LayerError
-        There is no layer, two have one name, or the default write layer is not among them.
+        There is no layer, two layers have the same name, or the default write layer is unknown.
     """
 
     __slots__ = ("_default_write_layer", "_on_layer_error", "layers", "skipped")
@@ -66,7 +66,7 @@ class Stack:
         self._on_layer_error: OnLayerError = on_layer_error
         self.skipped: dict[str, CopickError] = {}
         if on_layer_error not in ("raise", "skip"):
-            raise LayerError(f"on_layer_error={on_layer_error!r} is not known; use 'raise' or 'skip'.")
+            raise LayerError(f"on_layer_error={on_layer_error!r} is unknown; use 'raise' or 'skip'.")
         names = [layer.name for layer in self.layers]
         if not names:
             raise LayerError("A project needs at least one layer; name one under `layers`.")
@@ -88,12 +88,12 @@ class Stack:
         return (Stack, (self.layers, self._default_write_layer, self._on_layer_error))
 
     def over(self, layers: Iterable[Layer]) -> Stack:
-        """The same rules for other layers."""
+        """Return a stack of other layers with the same rules."""
         return Stack(layers, self._default_write_layer, self._on_layer_error)
 
     @property
     def stats(self) -> StorageStats:
-        """Counters: those of the only layer, or the sums over all layers as they are now."""
+        """Counters of the only layer, or the current sums over all layers."""
         if self.single:
             return self.layers[0].stats
         total = StorageStats()
@@ -108,18 +108,18 @@ class Stack:
 
     @property
     def single(self) -> bool:
-        """Whether there is only one layer."""
+        """True if there is only one layer."""
         return len(self.layers) == 1
 
     @property
     def nouns(self) -> Nouns:
-        """The plural nouns that every layer can list; None for all, as only a catalogue of some kinds knows fewer."""
+        """Plural nouns that every layer can list; None for all, because only a catalogue of some kinds lists fewer."""
         known = [nouns for layer in self.layers if (nouns := layer.nouns) is not None]
         return frozenset.intersection(*known) if known else None
 
     @property
     def read_only(self) -> bool:
-        """Whether no layer can be written to."""
+        """True if no layer can be written to."""
         return self._writer() is None
 
     def _writer(self) -> Layer | None:
@@ -129,7 +129,7 @@ class Stack:
         return None
 
     def writer(self) -> Layer:
-        """The layer that new entities go to.
+        """The layer that gets new entities.
 
         Raises
         ------
@@ -142,7 +142,7 @@ class Stack:
         return layer
 
     def refuse(self) -> NoReturn:
-        """Say that nothing can be written, naming the layers."""
+        """Raise ReadOnlyError, naming the layers."""
         layers = ", ".join(f"{layer.name!r} ({layer.url})" for layer in self.layers)
         if self._default_write_layer is not None:
             raise ReadOnlyError(
@@ -156,14 +156,14 @@ class Stack:
         )
 
     def target(self, ref: Ref, sources: Sequence[Source]) -> Source:
-        """Where a change to an entity is written: its place in the write layer, whether or not it is there yet.
+        """Return the location of an entity in the write layer, to which a change is written; it need not exist yet.
 
         Raises
         ------
         ReadOnlyError
             No layer can be written to.
         LayerError
-            What is written would be hidden by a read-only layer of higher priority.
+            The change would be hidden by a read-only layer of higher priority.
         """
         writer = self.writer()
         for source in sources:
@@ -172,7 +172,7 @@ class Stack:
             if self.layers.index(source.layer) < self.layers.index(writer):
                 if source.layer.read_only:
                     raise LayerError(
-                        f"{source.path} lies in the read-only layer {source.layer.name!r}, which would hide a change "
+                        f"{source.path} is in the read-only layer {source.layer.name!r}, which would hide a change "
                         f"written to {writer.name!r}; give that layer the higher priority.",
                         path=source.path,
                     )
@@ -180,16 +180,16 @@ class Stack:
         return Source(writer, writer.locate(ref))
 
     def assumed(self, ref: Ref) -> tuple[Source, ...]:
-        """Where an entity that was not listed would be: in every layer, under the usual key."""
+        """Return the usual location, in every layer, of an entity that was not listed."""
         return tuple(Source(layer, layer.locate(ref)) for layer in self.layers)
 
     def named(self, names: Iterable[str] | None) -> tuple[Layer, ...]:
-        """The layers of these names, or all of them.
+        """Return the layers of these names, or all layers.
 
         Raises
         ------
         LayerError
-            There is no layer of that name.
+            A name is unknown.
         """
         if names is None:
             return self.layers
@@ -204,7 +204,9 @@ class Stack:
     async def _ask_each(
         self, question: Callable[[Item], Awaitable[Value]], items: Sequence[Item], layers: Sequence[Layer]
     ) -> list[tuple[Layer, Value | CopickError]]:
-        """Ask all at once. Layers that fail may be left out where the stack is told to, but never all of them."""
+        """Ask all layers concurrently. Failed layers may be left out if the stack allows that, but never all of
+        them.
+        """
         answers: Sequence[Value | CopickError]
         if len(items) == 1:
             answers = [await question(items[0])]
@@ -215,12 +217,12 @@ class Stack:
         return list(zip(layers, answers, strict=True))
 
     def _sound(self, answers: Sequence[tuple[Layer, Value | CopickError]]) -> list[tuple[Layer, Value]]:
-        """The answers of the layers that did not fail; of those that did, it is said and noted.
+        """Return the answers of the layers that did not fail. Failed layers are warned about and recorded in `skipped`.
 
         Raises
         ------
         CopickError
-            A layer failed, and the stack does without none, or all failed.
+            A layer failed and the stack does not leave out layers, or all layers failed.
         """
         failures = [(layer, answer) for layer, answer in answers if isinstance(answer, CopickError)]
         if failures and (len(failures) == len(answers) or self._on_layer_error == "raise"):
@@ -249,7 +251,7 @@ class Stack:
         return Found(merge(sound), skipped, denied)
 
     def _placed(self, answers: Sequence[tuple[Layer, Listing | CopickError]]) -> Found[Placed]:
-        """As :meth:`_merged`; where there is only one layer, nothing needs to be said of it for each entity."""
+        """Merge like :meth:`_merged`; with only one layer, the entities are not wrapped."""
         if not self.single:
             merged = self._merged(answers)
             return Found(merged, merged.skipped, merged.denied)
@@ -272,7 +274,7 @@ class Stack:
         return found
 
     async def list_runs(self, layers: Iterable[str] | None = None, beginning: str = "") -> Found[Merged]:
-        """Runs of all layers, of each those that it is restricted to."""
+        """List the runs of all layers; layers restricted to some runs show only those."""
 
         async def ask(layer: Layer) -> Listing:
             listing = await layer.list_runs(beginning)
@@ -283,19 +285,19 @@ class Stack:
         return await self._ask_layers(ask, self.named(layers))
 
     async def list_objects(self, layers: Iterable[str] | None = None) -> Found[Merged]:
-        """Objects with a map, of all layers."""
+        """List the objects that have a map, of all layers."""
         return await self._ask_layers(lambda layer: layer.list_objects(), self.named(layers))
 
     async def list_run(self, sources: Sequence[Source], nouns: Nouns = None) -> Found[Placed]:
-        """What a run holds in the layers given."""
+        """List the content of a run in the given layers."""
         return await self._ask(lambda source: source.layer.list_run(source.located, nouns), sources)
 
     async def list_voxel_spacing(self, sources: Sequence[Source]) -> Found[Placed]:
-        """Tomograms and feature maps of a voxel spacing in the layers given."""
+        """List the tomograms and feature maps of a voxel spacing in the given layers."""
         return await self._ask(lambda source: source.layer.list_voxel_spacing(source.located), sources)
 
     async def find(self, ref: Ref) -> Merged | None:
-        """One entity, asked of all layers at once; None when no layer has it."""
+        """Return one entity, looked up in all layers concurrently; None if no layer has it."""
 
         async def ask(layer: Layer) -> Located | None:
             return await layer.find(ref)
@@ -308,7 +310,7 @@ class Stack:
         return Merged(ref, tuple(sources)) if sources else None
 
     async def ensure(self, *, create: bool = False) -> bool:
-        """Whether any layer holds a project; with `create`, the write layer does afterwards."""
+        """Return True if any layer holds a project; with `create`, the project is created in the write layer."""
         held = self._sound(await self._ask_each(lambda layer: layer.ensure(), self.layers, self.layers))
         exists = any(answer for _, answer in held)
         if create and not exists:
@@ -316,7 +318,7 @@ class Stack:
         return exists
 
     async def first_pages(self, beginning: str = "") -> Mapping[str, FirstPage]:
-        """How scans of the runs would begin, by layer; without those that cannot say it, or fail: a scan tells why."""
+        """Request the first pages of scans of the runs, by layer. Layers without one or with an error are left out."""
         layers = self.layers
         answers = await gather_results(lambda layer: layer.first_page(beginning), layers, limit=len(layers))
         return {
@@ -333,19 +335,21 @@ class Stack:
         details: bool = True,
         first_pages: Mapping[str, FirstPage] = MappingProxyType({}),
     ) -> AbstractAsyncContextManager[AsyncIterator[tuple[Merged, Found[Placed] | CopickError]]]:
-        """What many runs hold, in the order given; every layer reads ahead on its own, within its limits.
+        """List the content of many runs, in the order given; every layer reads ahead on its own, within its limits.
 
-        Without `details`, size, etag and time of files are missing where they would cost more than the names. What is
-        in `first_pages` is not asked for again.
+        Without `details`, size, etag and time of files are missing if they cost more requests than the names. The
+        content of `first_pages` is not requested again.
         """
         return _scan(self, runs, nouns, details, first_pages)
 
     def options(self, **changes: Any) -> Stack:
-        """The same layers with other limits."""
+        """Return the same layers with other limits."""
         return self.over(layer.options(**changes) for layer in self.layers)
 
     async def load_meta(self, sources: Sequence[Source] | None) -> dict[str, Any]:
-        """The ``.meta`` content of a run, voxel spacing or (None) the root, from the highest layer that has one."""
+        """Return the ``.meta`` content of a run, voxel spacing or (None) the root, from the highest layer that has
+        one.
+        """
         places = (
             [(layer, None) for layer in self.layers] if sources is None else [(s.layer, s.located) for s in sources]
         )
@@ -361,7 +365,7 @@ class Stack:
 
 
 def _shows(layer: Layer, ref: Ref) -> bool:
-    """Whether a layer, which may be restricted to some runs, is to be asked for something."""
+    """Return True if a layer, which may be restricted to some runs, has to be asked for a ref."""
     allowed, run = getattr(layer.config, "runs", None), getattr(ref, "run", None)
     return allowed is None or run is None or run in allowed
 
@@ -385,7 +389,7 @@ async def _scan(
 
 
 class _Zipped:
-    """The scans of several layers, put together run by run. What arrived is kept when a step is cancelled."""
+    """The scans of several layers, merged run by run. Results that have arrived are kept if a step is cancelled."""
 
     __slots__ = ("_answers", "_asked", "_next", "_scans", "_stack")
 

@@ -1,4 +1,4 @@
-"""A stack out of what is at hand: configs, URLs, open roots, and objects that implement the abstract API."""
+"""A stack made from objects in memory: configs, URLs, open roots, and objects that implement the abstract API."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ if TYPE_CHECKING:
 def stack_of(
     members: Sequence[Any], default_write_layer: str | None = None, on_layer_error: OnLayerError = "raise"
 ) -> tuple[CopickConfigMultilayer, Stack]:
-    """The stack of some members, and a config for its root. Sends no request.
+    """Return the stack of some members, and a config for its root. No request is sent.
 
     Parameters
     ----------
     members : sequence
         Configs (or dicts, or URLs) of layers, sequences of layers of a root that is open, layers, or objects that
-        implement the abstract API. Layers keep their priorities, and ties the order given; when a member has several
-        layers, these stay together. A name that is taken is numbered.
+        implement the abstract API. Layers keep their priorities, and ties the given order; the layers of one member
+        stay together. A name that is taken gets a number.
     default_write_layer, on_layer_error
-        As for :class:`Stack`.
+        See :class:`Stack`.
 
     Raises
     ------
@@ -72,7 +72,7 @@ def _layers_of(member: Any) -> Sequence[Layer]:
 
 
 def _named(layers: Sequence[Layer]) -> list[Layer]:
-    """The layers, those whose name is taken already under another one."""
+    """Return the layers; a layer whose name is taken gets another name."""
     names: set[str] = set()
     named = []
     for layer in layers:
@@ -86,7 +86,9 @@ def _named(layers: Sequence[Layer]) -> list[Layer]:
 
 
 def _take_project(config: CopickConfigMultilayer, members: Sequence[Any]) -> None:
-    """Ids and objects of the first member that has some; the list of objects is shared, as it is live."""
+    """Copy the ids and objects of the first member that has some; the list of objects is shared, so that changes are
+    seen.
+    """
     for member in members:
         given = parse_config(member) if isinstance(member, Mapping) else getattr(member, "config", member)
         if config.user_id is None:

@@ -1,4 +1,6 @@
-"""Somebody else's project as a layer: any object that implements CoPick's abstract API, copick's own roots first."""
+"""Projects of other implementations as layers: any object that implements CoPick's abstract API, such as copick's
+roots.
+"""
 
 from aiocopick.layers.foreign.layer import ForeignLayer
 

@@ -1,4 +1,4 @@
-"""Calls of code that is not ours and blocks: in a few threads, counted, with our errors."""
+"""Calls of blocking foreign code: in a few threads, counted, with our errors."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from aiocopick.storage.stats import StorageStats
 Value = TypeVar("Value")
 
 THREADS = 8
-"""Calls at once, per event loop: most of the time they wait for a server, so they may be more than processors."""
+"""Concurrent calls per event loop: they mostly wait for a server, so there may be more of them than processors."""
 
 _threads: RunVar[anyio.CapacityLimiter] = RunVar("aiocopick_foreign_threads")
 
@@ -58,14 +58,16 @@ class Calls:
         self.stats = stats
 
     async def read(self, verb: str, path: str, function: Callable[[], Value]) -> Value:
-        """Call something that changes nothing. A caller that is cancelled or out of time does not wait for its end.
+        """Call a function that changes nothing.
+
+        A caller that is cancelled or out of time does not wait for the call to end.
 
         Raises
         ------
         StorageTimeoutError
             It took too long. Its thread is busy until it ends.
         CopickError
-            Whatever the function raised, as our error of the same meaning.
+            The function failed; its exception is translated into ours.
         """
         self.stats.started(verb)
         try:
@@ -77,7 +79,7 @@ class Calls:
             self.stats.finished()
 
     async def change(self, verb: str, path: str, function: Callable[[], Value]) -> Value:
-        """Call something that changes the project: it is waited for to its end, whatever happens."""
+        """Call a function that changes the project. The call is always awaited to its end, even after cancellation."""
         self.stats.started(verb)
         try:
             return await in_thread_to_the_end(function, limiter=_limiter())
@@ -88,23 +90,23 @@ class Calls:
 
 
 def translated(error: Exception, path: str, *, change: bool = False) -> CopickError:
-    """Our error for one that foreign code raised.
+    """Return our error for an exception of foreign code.
 
     Parameters
     ----------
     error : Exception
-        What was raised; ours are returned as they are.
+        The exception; errors of ours are returned unchanged.
     path : str
-        What the call was about.
+        Path that the call concerned.
     change : bool
-        Whether it was to change something: then a refusal says that it is read-only, and a bad value that it is taken.
+        True if the call was a change: a refusal then means read-only, and a bad value means that the name is taken.
     """
     if isinstance(error, CopickError):
         return error
     said = f"{type(error).__name__}: {error}"
     if isinstance(error, TimeoutError):
         return StorageTimeoutError(
-            f"{path}: no answer in time; raise `timeout`, or look at what the project lies on.", path=path
+            f"{path}: no answer in time; raise `timeout`, or check the storage of the project.", path=path
         )
     if isinstance(error, PermissionError):
         if change:
@@ -115,9 +117,9 @@ def translated(error: Exception, path: str, *, change: bool = False) -> CopickEr
     if isinstance(error, FileNotFoundError | KeyError):
         return NotFoundError(f"There is nothing at {path}: {said}. Check the name, or create it.", path=path)
     if isinstance(error, OSError):
-        return StorageError(f"{path}: {said}. Look at what the project lies on.", path=path)
+        return StorageError(f"{path}: {said}. Check the storage of the project.", path=path)
     if isinstance(error, json.JSONDecodeError | UnicodeDecodeError) or _is_validation(error):
-        return FormatError(f"{path} cannot be understood: {said}", path=path)
+        return FormatError(f"{path} cannot be read: {said}", path=path)
     return LayerError(f"{path}: the project of this layer failed: {said}. See the cause of this error.", path=path)
 
 

@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 
 
 def load(kind: str, entity: Any) -> Payload:
-    """What a file holds, as our layers give it."""
-    # `load` would keep the data in the entity for as long as the layer lives.
+    """Read the content of a file, in the form that our layers return."""
+    # `load` would keep the data in the entity during the whole life of the layer.
     content = getattr(entity, "_load", entity.load)()
     if kind == "mesh":
         return content
@@ -26,38 +26,38 @@ def load(kind: str, entity: Any) -> Payload:
     from aiocopick.formats.picks_table import PicksTable
 
     if isinstance(content, list):
-        # The specification's `_load` gives the points alone.
+        # The specification's `_load` returns only the points.
         return PicksTable.from_points(content)
     return PicksTable.from_points(content.points, content.model_dump(exclude={"points"}))
 
 
 def save(ref: FileRef, run: Any, entity: Any | None, payload: Payload, *, create: bool) -> Any:
-    """Write a file; returns its entity.
+    """Write a file; return its entity.
 
     Parameters
     ----------
     ref : PicksRef, MeshRef or FilamentsRef
-        What it is.
+        Ref of the file.
     run : CopickRun
         The foreign run that it belongs to.
     entity : object, optional
-        The foreign entity, where there is one.
+        The foreign entity, if it exists.
     payload : Payload
-        As our layers take it.
+        The decoded content.
     create : bool
-        There must be none yet.
+        Refuse to replace an existing file.
 
     Raises
     ------
     AlreadyExistsError
-        There is one, and `create` was asked for.
+        The file exists and `create` is set.
     """
     if entity is None:
         make = {"picks": "new_picks", "mesh": "new_mesh", "filaments": "new_filaments"}[ref.kind]
         entity = getattr(run, make)(ref.object_name, ref.session_id, ref.user_id)
     elif create:
         raise AlreadyExistsError(
-            f"The {ref.kind} {ref.object_name} of {ref.user_id}/{ref.session_id} exist already in run {ref.run}; "
+            f"The {ref.kind} {ref.object_name} of {ref.user_id}/{ref.session_id} already exist in run {ref.run}; "
             "they were not replaced."
         )
     if ref.kind == "mesh":

@@ -1,6 +1,6 @@
-"""A layer that is somebody else's project: any object that implements CoPick's abstract API, copick's own roots first.
+"""A layer over a foreign project: any object that implements CoPick's abstract API, such as copick's own roots.
 
-Its methods block, so they are called in a few threads; what they cost on the way is theirs.
+Its methods block, so they are called in a few threads. Their requests are sent by the foreign code and are not counted.
 """
 
 from __future__ import annotations
@@ -45,14 +45,14 @@ _NOUN_OF_KIND = {kind: noun for noun, kind in NOUNS.items()}
 
 
 class ForeignLayer:
-    """A project that is reached through the abstract API.
+    """A project that is accessed through the abstract API.
 
     Parameters
     ----------
-    root : CopickRoot, or callable that gives one
+    root : CopickRoot, or callable that returns one
         The project. A callable is called once, in a thread, when the project is first needed.
     config : CopickConfigForeign, optional
-        Name, priority and limits of the layer, and whether it is read-only. Without, what the root says of itself.
+        Name, priority and limits of the layer, and its read-only flag. By default taken from the root.
     """
 
     __slots__ = ("_calls", "_changing", "_held", "_opened", "config")
@@ -60,13 +60,13 @@ class ForeignLayer:
     from_catalog: ClassVar[bool] = False
 
     def __init__(self, root: Any, config: CopickConfigForeign | None = None) -> None:
-        # Copick makes its volumes as zarr 3 groups, and one volume in two formats is none.
+        # copick creates its volumes as zarr 3 groups; a volume must not mix two formats.
         self.config = config or CopickConfigForeign(config_type="object", read_only=is_read_only(root), zarr_format=3)
         self._opened = root if isinstance(root, OpenedRoot) else OpenedRoot(root)
         self._calls = Calls(self.config.timeout, StorageStats())
-        # What was listed, so that it can be asked for its content. Refs are few bytes; so are entities without data.
+        # Listed entities, kept so that their content can be read. Refs are small; so are entities without data.
         self._held: dict[Ref, Any] = {}
-        # Foreign lists are changed in place, so changes take turns.
+        # Foreign lists are changed in place, so changes are made one at a time.
         self._changing = Lock()
 
     def __repr__(self) -> str:
@@ -88,38 +88,38 @@ class ForeignLayer:
 
     @property
     def priority(self) -> int:
-        """The higher one wins."""
+        """Rank of the layer; a higher priority is seen first."""
         return self.config.priority
 
     @property
     def read_only(self) -> bool:
-        """Whether every change is refused. Single entities of a layer that can be changed may refuse it, too."""
+        """True if every change is refused. Single entities of a writable layer may still refuse changes."""
         return self.config.read_only
 
     @property
     def url(self) -> str:
-        """Name of what opened it; where it lies is its own business."""
+        """Name of the program that opened it; the location of the project is not known."""
         return f"{self._opened.name}:{self.name}"
 
     @property
     def stats(self) -> StorageStats:
-        """Calls of it, by verb; a call may send any number of requests."""
+        """Counters of calls, by verb; a call may send any number of requests."""
         return self._calls.stats
 
     @property
     def storage(self) -> None:
-        """None: where it lies is its own business."""
+        """None: the files of a foreign project are not accessible."""
 
     @property
     def nouns(self) -> None:
-        """None: it may hold anything."""
+        """None: the project may hold all kinds."""
 
     def path_of(self, key: str) -> str:
-        """Key joined to the root, for display."""
+        """Return the key joined to the root, for display."""
         return f"{self.url}/{key}"
 
     def locate(self, ref: Ref) -> Located:
-        """Where an entity is written; for display, as keys mean nothing here."""
+        """Return the location of an entity; for display only, because a foreign project has no keys."""
         return Located(ref, key_of(ref))
 
     # --- listing ------------------------------------------------------------------------------------------------------
@@ -128,11 +128,11 @@ class ForeignLayer:
         return await self._calls.read("list", path, lambda: listing_of(ask(), self._held))
 
     async def list_runs(self, beginning: str = "") -> Listing:
-        """All runs: one call."""
+        """List all runs: one call."""
         return await self._listed(self.url, lambda: runs_of(self._opened.get()))
 
     async def list_run(self, run: Located, nouns: Nouns = None) -> Listing:
-        """What a run holds: one call, of one thread."""
+        """List the content of a run: one call, in one thread."""
 
         def ask() -> Any:
             found = self._look_up(run.ref)
@@ -141,7 +141,7 @@ class ForeignLayer:
         return await self._listed(self.path_of(run.key), ask)
 
     async def list_voxel_spacing(self, spacing: Located) -> Listing:
-        """Tomograms and feature maps of one voxel spacing: one call."""
+        """List the tomograms and feature maps of one voxel spacing: one call."""
         assert isinstance(spacing.ref, VoxelSpacingRef)
         run = spacing.ref.run
 
@@ -152,11 +152,11 @@ class ForeignLayer:
         return await self._listed(self.path_of(spacing.key), ask)
 
     async def list_objects(self) -> Listing:
-        """Objects that have a map: one call."""
+        """List the objects that have a map: one call."""
         return await self._listed(self.url, lambda: objects_of(self._opened.get()))
 
     async def first_page(self, beginning: str = "") -> None:
-        """None: there are no pages here."""
+        """Return None: a foreign project has no pages."""
 
     def scan(
         self,
@@ -166,7 +166,7 @@ class ForeignLayer:
         details: bool = True,
         first_page: FirstPage | None = None,
     ) -> AbstractAsyncContextManager[AsyncIterator[tuple[Located, Listing | CopickError]]]:
-        """What many runs hold, some ahead of the consumer."""
+        """List the content of many runs, some ahead of the consumer."""
 
         async def ask(run: Located) -> Listing:
             return await self.list_run(run, nouns)
@@ -174,7 +174,7 @@ class ForeignLayer:
         return stream(ask, runs, limit=THREADS, ordered=True)
 
     async def find(self, ref: Ref) -> Located | None:
-        """Where one entity is stored: one call."""
+        """Return the location of one entity, or None: one call."""
 
         def ask() -> Any:
             self._held.pop(ref, None)
@@ -186,14 +186,14 @@ class ForeignLayer:
         return next(iter(listing.located), None)
 
     def _look_up(self, ref: Ref) -> Any | None:
-        """The foreign entity, as listed before or asked for now; blocks."""
+        """Return the foreign entity, from an earlier listing or looked up now; blocks."""
         found = self._held.get(ref)
         if found is not None:
             return found
         if isinstance(ref, RunRef):
             listing_of(runs_of(self._opened.get()), self._held)
         elif ref.kind == "object":
-            # One without a map is found as well: that is where a map is written.
+            # An object without a map is found as well, because a map can be written to it.
             return self._opened.get().get_object(ref.name)  # type: ignore[attr-defined]
         else:
             run = self._look_up(RunRef(run=ref.run))  # type: ignore[attr-defined]
@@ -209,14 +209,14 @@ class ForeignLayer:
         return found
 
     async def ensure(self, *, create: bool = False) -> bool:
-        """True when it opens: an object that implements the abstract API is a project."""
+        """Return True if the project opens: an object that implements the abstract API is a project."""
         await self._calls.read("stat", self.url, self._opened.get)
         return True
 
     # --- files --------------------------------------------------------------------------------------------------------
 
     async def load(self, located: Located) -> Loaded:
-        """Read one file: one call. It has no version."""
+        """Read one file: one call. The result has no version."""
         ref = located.ref
         path = self.path_of(located.key)
         return Loaded(await self._calls.read("read", path, lambda: load(ref.kind, self._get(ref))))
@@ -230,7 +230,7 @@ class ForeignLayer:
     async def save(
         self, located: Located, payload: Payload, *, if_match: str | None = None, create: bool = False
     ) -> Located:
-        """Write one file. There are no versions, so `if_match` is not looked at."""
+        """Write one file. Foreign files have no versions, so `if_match` is ignored."""
         ref: Any = located.ref
 
         def write() -> None:
@@ -241,20 +241,20 @@ class ForeignLayer:
         return located
 
     async def load_meta(self, located: Located | None) -> dict[str, Any]:
-        """Nothing: the abstract API knows no ``.meta`` files."""
+        """Return an empty dict: the abstract API has no ``.meta`` files."""
         return {}
 
     async def update_meta(self, located: Located | None, change: Callable[[dict[str, Any]], dict[str, Any]]) -> None:
-        """Refused: the abstract API knows no ``.meta`` files."""
+        """Raise LayerError: the abstract API has no ``.meta`` files."""
         path = self.url if located is None else self.path_of(located.key)
-        raise LayerError(f"{path}: this layer keeps no metadata; write it to another layer.", path=path)
+        raise LayerError(f"{path}: this layer does not store metadata; write it to another layer.", path=path)
 
     # --- changes ------------------------------------------------------------------------------------------------------
 
     async def _change(self, verb: str, key: str, work: Callable[[], None]) -> None:
         path = self.path_of(key)
         if self.read_only:
-            raise ReadOnlyError(f"{path} lies in the read-only layer {self.name!r} and cannot be changed.", path=path)
+            raise ReadOnlyError(f"{path} is in the read-only layer {self.name!r} and cannot be changed.", path=path)
 
         def change() -> None:
             with self._changing:
@@ -263,7 +263,7 @@ class ForeignLayer:
         await self._calls.change(verb, path, change)
 
     async def create(self, ref: Ref, meta: dict[str, Any] | None = None) -> Located:
-        """Make a run, a voxel spacing or an empty volume. What `meta` says besides the name is not kept."""
+        """Create a run, a voxel spacing or an empty volume. Keys of `meta` other than the name are not kept."""
         located = self.locate(ref)
 
         def make() -> None:
@@ -284,28 +284,28 @@ class ForeignLayer:
             return parent.new_tomogram(ref.tomo_type, exist_ok=True)
         if ref.kind == "features":
             return parent.new_features(ref.feature_type, exist_ok=True)
-        # Implementations that came before them do not know the later types.
+        # Older implementations do not have the newer types.
         types = {name: True for name in ("is_instance", "is_panoptic") if getattr(ref, name)}
         return parent.new_segmentation(
             ref.voxel_size, ref.name, ref.session_id, ref.is_multilabel, ref.user_id, exist_ok=True, **types
         )
 
     async def copy_from(self, source: Source) -> Located:
-        """Copy an entity out of another layer."""
+        """Copy an entity from another layer."""
         return await copy_up(source, self)
 
     async def check_deletion(self, located: Located) -> None:
-        """Ask whether everything of an entity may be deleted, before anything is, in any layer.
+        """Refuse if a part of an entity must not be deleted; called before anything is deleted in any layer.
 
         Raises
         ------
         ReadOnlyError
-            Something of it refuses to be changed.
+            A part of the entity is read-only.
         """
         await self._change("stat", located.key, lambda: self._refuse(located.ref))
 
     def _refuse(self, ref: Ref) -> Any:
-        """The entity, looked up anew, unless something of it is read-only."""
+        """Return the entity, looked up again; raise PermissionError if a part of it is read-only."""
         self._held.pop(ref, None)
         found = self._look_up(ref)
         if found is not None and any(is_read_only(item) for item in below(found, ref.kind)):
@@ -318,7 +318,7 @@ class ForeignLayer:
         Raises
         ------
         ReadOnlyError
-            Something of it refuses to be changed; nothing is deleted then.
+            A part of the entity is read-only; nothing is deleted.
         """
         ref = located.ref
 
@@ -327,16 +327,17 @@ class ForeignLayer:
             if found is None:
                 return
             if isinstance(ref, RunRef):
-                # The run deletes what it remembers, also what was deleted in another way: let it look first.
+                # The run deletes the entities it remembers, including those deleted elsewhere, so its lists are
+                # refreshed first.
                 root = self._opened.get()
                 root.refresh()
                 root.delete_run(ref.run)
             elif ref.kind == "object":
-                # CoPick deletes no density maps; what shows one is gone when this is called.
+                # copick does not delete density maps; the metadata of the map is already deleted when this is called.
                 clear(found)
             else:
                 found.delete()
-            # What it belonged to may still remember it.
+            # The parent may still remember the entity.
             above = set(_ancestors(ref))
             for other in list(self._held):
                 if other == ref or other in above or ref in _ancestors(other):
@@ -345,20 +346,20 @@ class ForeignLayer:
         await self._change("delete", located.key, remove)
 
     def zarr_store(self, located: Located, *, read_only: bool | None = None) -> zarr.abc.store.Store:
-        """A zarr 3 store over that of the volume, which is opened when it is first used.
+        """Return a zarr 3 store over the foreign store of the volume, which is opened on first use.
 
         Raises
         ------
         LayerError
-            The zarr that is installed is one of version 2, which copick 1 brings along.
+            The installed zarr is version 2, which copick 1 requires.
         """
         path = self.path_of(located.key)
         try:
             from aiocopick.layers.foreign.store import ForeignStore
         except ImportError as error:
             raise LayerError(
-                f"{path}: volumes need zarr>=3, and copick 1 an older one ({error}). Open the project by its URL or config "
-                "where copick is not, or with copick>=2.0.0a6.",
+                f"{path}: volumes need zarr>=3, and copick 1 installs an older one ({error}). Open the project by its "
+                "URL or config without copick 1, or install copick>=2.0.0a6.",
                 path=path,
             ) from error
 
@@ -367,7 +368,7 @@ class ForeignLayer:
         return ForeignStore(lambda: self._get(ref).zarr(), path, self._calls, read_only=refused)
 
     def options(self, **changes: Any) -> Layer:
-        """A view of the same project with other limits."""
+        """Return a view of the same project with other limits."""
         unknown = set(changes) - set(type(self.config).model_fields)
         if unknown:
             raise TypeError(f"There is no option {sorted(unknown)[0]!r}; options are fields of the config.")
@@ -377,7 +378,7 @@ class ForeignLayer:
         return view
 
     async def aclose(self) -> None:
-        """Nothing: who opened the project closes it."""
+        """Do nothing: the code that opened the project closes it."""
 
 
 def _ancestors(ref: Ref) -> Iterable[Ref]:
@@ -388,7 +389,7 @@ def _ancestors(ref: Ref) -> Iterable[Ref]:
 
 
 def open_with_copick(config: CopickConfigForeign) -> ForeignLayer:
-    """A read-only layer of what an installed copick opens. Nothing is asked before it is used.
+    """Return a read-only layer over the project that an installed copick opens. The project is opened on first use.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""The root behind a foreign layer: at hand, or opened when it is first needed, by copick itself where only it can."""
+"""The root behind a foreign layer: given, or opened on first use, by copick itself if only copick can open it."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _EXTRAS = {"mlcroissant": " with its croissant requirements", "cryoet_data_porta
 
 
 class OpenedRoot:
-    """A root, or what gives one when it is first needed.
+    """A root, or a function that returns it on first use.
 
     Parameters
     ----------
@@ -47,12 +47,13 @@ class OpenedRoot:
                 pickle.dumps(self._root)
             except Exception as error:
                 raise LayerError(
-                    f"A {self.name} cannot be sent to another process ({type(error).__name__}: {error}); open it there."
+                    f"A {self.name} cannot be sent to another process ({type(error).__name__}: {error}); "
+                    f"open it in that process."
                 ) from error
         return (OpenedRoot, (self._open or self._root,))
 
     def get(self) -> Any:
-        """The root; blocks when it has to be opened."""
+        """Return the root; blocks while it is opened."""
         with self._lock:
             if self._root is None:
                 assert self._open is not None
@@ -62,28 +63,28 @@ class OpenedRoot:
 
 @dataclass(frozen=True, slots=True)
 class CopickOpener:
-    """Opens a config with an installed copick; blocks, and may ask servers.
+    """A callable that opens a config with an installed copick; blocks, and may send requests.
 
     Parameters
     ----------
     config : CopickConfigForeign
-        As copick knows it, and fields of ours, which copick does not see.
+        The fields of copick's config, and fields of ours, which are not passed to copick.
     """
 
     config: CopickConfigForeign
 
     @property
     def name(self) -> str:
-        """What is opened, for display."""
+        """Name of the opened type of project, for display."""
         return self.config.config_type
 
     def __call__(self) -> Any:
-        """Copick's root.
+        """Open the project; return copick's root.
 
         Raises
         ------
         LayerError
-            This copick does not understand the config, or lacks a package that it needs for it.
+            The installed copick rejects the config, or misses a package that the config needs.
         """
         import copick.ops.open as opening
 
@@ -91,7 +92,7 @@ class CopickOpener:
         try:
             return opening.from_string(text)
         except ValidationError as error:
-            # What pydantic says, and its traceback, would show the arguments with their secrets.
+            # pydantic's message and traceback would show the arguments, including their secrets.
             raise self._refused(", ".join(_problem(item) for item in error.errors(include_input=False))) from None
         except (ImportError, ValueError, TypeError) as error:
             raise self._refused(f"{type(error).__name__}: {error}") from error

@@ -22,7 +22,7 @@ _TOGETHER = 8
 
 
 class _Opened:
-    """The foreign store: made on first use, in a thread, once for all views of it."""
+    """The foreign store: opened on first use, in a thread, once for all its views."""
 
     __slots__ = ("_lock", "_open", "_store")
 
@@ -36,7 +36,7 @@ class _Opened:
             if self._store is None:
                 store = self._open()
                 if store is None:
-                    raise NotFoundError("There is no volume there.")
+                    raise NotFoundError("The volume does not exist.")
                 self._store = store
             return self._store
 
@@ -44,17 +44,17 @@ class _Opened:
 class ForeignStore(Store):
     """One zarr hierarchy behind the ``zarr()`` of a foreign entity.
 
-    The foreign store is used where its own users use it: on zarr's event loop, asked from a thread. It may be bound to
-    that loop, and may block it; never the caller's.
+    The foreign store runs on zarr's event loop, as it does for its own users, and is called from a thread. It may be
+    bound to that loop and may block it; it never blocks the caller's event loop.
 
     Parameters
     ----------
     open_ : callable
-        Gives the foreign store; called on first use, in a thread.
+        Returns the foreign store; called on first use, in a thread.
     path : str
-        For messages.
+        Path for error messages.
     calls : Calls
-        Makes the calls.
+        Runs the calls in threads.
     read_only : bool
         Refuse changes.
     """
@@ -82,7 +82,7 @@ class ForeignStore(Store):
         return hash((self.url, self.read_only))
 
     def with_read_only(self, read_only: bool = False) -> ForeignStore:
-        """The same hierarchy, read-only or not; a store that is read-only stays so."""
+        """Return a view of the same hierarchy, read-only or not; a view of a read-only store stays read-only."""
         if self.read_only and not read_only:
             raise ReadOnlyError(f"{self.url} is read-only; its store cannot be writable.", path=self.url)
         return ForeignStore(self._opened, self.url, self._calls, read_only=read_only)
@@ -102,14 +102,14 @@ class ForeignStore(Store):
     async def get(
         self, key: str, prototype: BufferPrototype | None = None, byte_range: ByteRequest | None = None
     ) -> Buffer | None:
-        """The value of a key, or a part of it; None when there is none."""
+        """Return the value of a key, or a part of it; None if the key does not exist."""
         chosen = prototype or _default_prototype()
         return await self._ask("read", lambda store: store.get(key, chosen, byte_range))
 
     async def get_partial_values(
         self, prototype: BufferPrototype, key_ranges: Iterable[tuple[str, ByteRequest | None]]
     ) -> list[Buffer | None]:
-        """Several values or parts, in the order asked for."""
+        """Return several values or parts, in the order of the request."""
 
         async def get(item: tuple[str, ByteRequest | None]) -> Buffer | None:
             return await self.get(item[0], prototype, item[1])
@@ -117,7 +117,7 @@ class ForeignStore(Store):
         return await gather(get, list(key_ranges), limit=_TOGETHER)
 
     async def exists(self, key: str) -> bool:
-        """Whether there is a value."""
+        """Return True if the key exists."""
         return await self._ask("stat", lambda store: store.exists(key))
 
     async def set(self, key: str, value: Buffer) -> None:
@@ -125,7 +125,7 @@ class ForeignStore(Store):
         await self._ask("write", lambda store: store.set(key, value), change=True)
 
     async def delete(self, key: str) -> None:
-        """Delete a value; what is missing already is no error."""
+        """Delete a value; a missing key is not an error."""
         await self._ask("delete", lambda store: store.delete(key), change=True)
 
     async def delete_many(self, keys: Iterable[str]) -> None:
@@ -141,7 +141,7 @@ class ForeignStore(Store):
         await self._ask("delete", lambda store: store.clear(), change=True)
 
     async def keys(self, prefix: str = "") -> tuple[str, ...]:
-        """All keys that begin with a string, at once."""
+        """Return all keys that begin with a string, in one call."""
 
         async def collect(store: Store) -> tuple[str, ...]:
             return tuple([key async for key in store.list_prefix(prefix)])
@@ -149,17 +149,17 @@ class ForeignStore(Store):
         return await self._ask("list", collect)
 
     async def list(self) -> AsyncIterator[str]:
-        """All keys."""
+        """List all keys."""
         for key in await self.keys():
             yield key
 
     async def list_prefix(self, prefix: str) -> AsyncIterator[str]:
-        """All keys that begin with a string."""
+        """List all keys that begin with a string."""
         for key in await self.keys(prefix):
             yield key
 
     async def list_dir(self, prefix: str) -> AsyncIterator[str]:
-        """Names of the immediate children of a directory."""
+        """List the names of the immediate children of a directory."""
 
         async def collect(store: Store) -> tuple[str, ...]:
             return tuple([name async for name in store.list_dir(prefix)])

@@ -1,4 +1,6 @@
-"""What an object that implements the abstract API holds, as refs. Everything here blocks: it is called in threads."""
+"""The entities of an object that implements the abstract API, as refs. All functions block and are called in
+threads.
+"""
 
 from __future__ import annotations
 
@@ -32,26 +34,26 @@ _FILES: dict[str, tuple[str, type[PicksRef] | type[MeshRef] | type[FilamentsRef]
 
 
 def runs_of(root: Any) -> Found:
-    """The runs of a project, asked for anew."""
+    """Return the runs of a project, without caches."""
     for run in root.query() or ():
         yield RunRef(run=run.name), run
 
 
 def objects_of(root: Any) -> Found:
-    """The objects that have a density map."""
+    """Return the objects that have a density map."""
     for item in root.pickable_objects or ():
         if has_map(item):
             yield ObjectRef(name=item.name), item
 
 
 def has_map(item: Any) -> bool:
-    """Whether an object has a density map; older ones say it by having a store."""
+    """Return True if an object has a density map; older implementations show it by having a store."""
     ask = getattr(item, "has_density_map", None)
     return bool(ask()) if ask is not None else item.zarr() is not None
 
 
 def entities_of(run: Any, nouns: Nouns) -> Found:
-    """What a run holds of some nouns (None is everything), asked for anew."""
+    """Return the content of a run for some nouns (None is everything), without caches."""
     for noun, (query, kind) in _FILES.items():
         if nouns is None or noun in nouns:
             for item in _asked(run, query):
@@ -75,7 +77,7 @@ def entities_of(run: Any, nouns: Nouns) -> Found:
 
 
 def volumes_of(run: str, spacing: Any, *, features: bool = True) -> Found:
-    """The tomograms, and feature maps, of a voxel spacing, asked for anew."""
+    """Return the tomograms, and feature maps, of a voxel spacing, without caches."""
     for tomogram in _asked(spacing, "query_tomograms"):
         names = {"run": run, "voxel_size": spacing.voxel_size, "tomo_type": tomogram.tomo_type}
         yield TomogramRef(**names), tomogram
@@ -85,7 +87,7 @@ def volumes_of(run: str, spacing: Any, *, features: bool = True) -> Found:
 
 
 def _asked(entity: Any, query: str) -> list[Any]:
-    # Kinds that came later are not known to every implementation.
+    # Older implementations do not have the newer kinds.
     ask: Callable[[], list[Any] | None] | None = getattr(entity, query, None)
     if ask is None:
         return []
@@ -109,9 +111,9 @@ def _segmentation(run: str, item: Any) -> SegmentationRef:
 
 
 def listing_of(found: Found, held: dict[Ref, Any]) -> Listing:
-    """What was found as a listing, each ref once; the entities are kept in `held`.
+    """Return the found entities as a listing, each ref once; the entities are kept in `held`.
 
-    CoPick lists what lies in its overlay and its static project twice; the one that can be changed is meant.
+    copick lists an entity twice if it is in both its overlay and its static project; the writable one is used.
     """
     entities: dict[Ref, Any] = {}
     skipped: list[str] = []
@@ -131,12 +133,12 @@ def listing_of(found: Found, held: dict[Ref, Any]) -> Listing:
 
 
 def is_read_only(entity: Any) -> bool:
-    """Whether an entity says that it cannot be changed."""
+    """Return True if an entity is marked as read-only."""
     return bool(getattr(entity, "read_only", False))
 
 
 def below(entity: Any, kind: str) -> Iterator[Any]:
-    """An entity and all that would be deleted with it."""
+    """Return an entity and everything that is deleted together with it."""
     yield entity
     if kind == "run":
         for _, item in entities_of(entity, None):
