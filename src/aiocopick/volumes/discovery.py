@@ -9,10 +9,12 @@ from __future__ import annotations
 import re
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from math import prod
 from typing import TYPE_CHECKING, TypeAlias
 
 from aiocopick.concurrency.fan_out import gather
+from aiocopick.concurrency.threads import in_thread_if_large
 from aiocopick.errors import FormatError, NotFoundError, StorageError, StorageTimeoutError
 from aiocopick.volumes.ome import GROUP_DOCUMENTS, MAX_LEVELS, Dataset, OmeGroup, is_level_path, parse_group
 from aiocopick.volumes.ome_arrays import ARRAY_DOCUMENT, ArrayMetadata, is_array_document, parse_array
@@ -99,7 +101,7 @@ class _Search:
         from zarr.core.buffer import default_buffer_prototype
 
         newer, older = (documents.get(name) for name in GROUP_DOCUMENTS)
-        if newer is not None and is_array_document(newer):
+        if newer is not None and await in_thread_if_large(len(newer), is_array_document, newer):
             return Found(OmeGroup(zarr_format=3, datasets=(Dataset(path=prefix),)), {prefix: newer})
         names = await self._names(prefix)
         if not prefix:
@@ -148,12 +150,13 @@ class _Search:
         for child, content in zip(children, contents, strict=True):
             if content is None:
                 continue
-            if zarr_format == 3 and not is_array_document(content):
+            if zarr_format == 3 and not await in_thread_if_large(len(content), is_array_document, content):
                 groups[child][name] = content
                 continue
             path = f"{self.where}/{_join(prefix, child, name)}"
             try:
-                metadata = parse_array(content, zarr_format, path=path, max_bytes=self.max_bytes)
+                parse = partial(parse_array, content, zarr_format, path=path, max_bytes=self.max_bytes)
+                metadata = await in_thread_if_large(len(content), parse)
             except FormatError as error:
                 # What is not a volume may lie beside the levels of one.
                 refused = refused or error
@@ -189,7 +192,8 @@ class _Search:
             if all(content is None for content in documents.values()) and not await self._is_group(prefix, child):
                 continue
             path = _join(prefix, child)
-            group = parse_group(documents, path=f"{self.where}/{path}")
+            size = sum(len(content or b"") for content in documents.values())
+            group = await in_thread_if_large(size, partial(parse_group, documents, path=f"{self.where}/{path}"))
             if group is not None and group.datasets:
                 datasets = tuple(replace(dataset, path=_join(path, dataset.path)) for dataset in group.datasets)
                 return Found(replace(group, datasets=datasets))
