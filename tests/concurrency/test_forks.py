@@ -190,3 +190,30 @@ end_of(first)
 """
     )
     assert run_child(script, tmp_path).split() == ["True", "True", "True", "True"]
+
+
+def test_a_child_closes_nothing_else_and_waits_for_no_thread_of_its_parent(tmp_path: Path) -> None:
+    script = (
+        HELPERS
+        + """
+from aiocopick.storage.backends import disk
+
+with disk._locked(sys.argv[1]):
+    pass
+# It gets the number of the descriptor that was locked.
+reader, writer = os.pipe()
+
+def use():
+    os.close(writer)
+    # Until the parent has unlocked.
+    os.read(reader, 1)
+    with disk._locked(sys.argv[1]) as locked:
+        assert locked
+
+with disk._locked(sys.argv[1]):
+    child = in_child(use)
+os.close(writer)
+print(end_of(child, 30))
+"""
+    )
+    assert run_child(script, tmp_path) == "0"

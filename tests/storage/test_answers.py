@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
-from aiocopick.errors import StorageError
+from aiocopick.errors import StorageError, StorageTimeoutError
 from aiocopick.opening import open as open_project
 from aiocopick.storage import Storage, open_storage
 from aiocopick.storage.settings import Settings
-from aiocopick.testing import Answer, FaultServer
+from aiocopick.testing import Answer, FaultServer, Request
 
 KINDS = ["s3", "obstore", "gs", "az", "http"]
 
@@ -235,6 +235,39 @@ async def test_what_was_asked_for_is_taken(opened: tuple[FaultServer, Storage]) 
     server.always(honest)
     for span in (None, (2, 5), (2, None), (8, 20), (-3, None)):
         assert await storage.read("object", span) == (CONTENT if span is None else CONTENT[slice(*span)])
+
+
+@pytest.mark.asyncio
+async def test_a_body_that_says_it_is_too_large_is_not_waited_for(kind: str) -> None:
+    key = "ExperimentRuns/TS_1/Picks/u_1_o.json"
+    async with FaultServer() as server:
+        storage = open_storage(Settings(**fields(kind, server.url), max_file_bytes=10, retries=0, timeout=30.0))
+
+        def says(length: int) -> Callable[[Request], Answer]:
+            told = VERSION | {"content-length": str(length)}
+            ranged = told | {"content-range": f"bytes 0-{length - 1}/{length}"}
+            # obstore asks for a range even when it wants everything.
+            return lambda request: Answer(*((206, ranged) if "range" in request.headers else (200, told)), CONTENT)
+
+        # S3's first answer is read by botocore, the next ones are not.
+        for _ in range(2):
+            server.always(says(11))
+            with pytest.raises(StorageError, match="max_file_bytes") as caught:
+                await storage.read(key)
+            assert not isinstance(caught.value, StorageTimeoutError)
+            server.always(says(10))
+            assert await storage.read(key) == CONTENT
+        await storage.aclose()
+
+
+@pytest.mark.asyncio
+async def test_a_packed_body_that_cannot_be_read_is_refused(opened: tuple[FaultServer, Storage]) -> None:
+    server, storage = opened
+    told = VERSION | {"content-encoding": "zstd"}
+    ranged = told | {"content-range": "bytes 0-9/10"}
+    server.always(lambda request: Answer(*((206, ranged) if "range" in request.headers else (200, told)), CONTENT))
+    with pytest.raises(StorageError, match="compressed"):
+        await storage.read("object")
 
 
 def listing(kind: str, name: str, token: str = "") -> Answer:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 
+import aiohttp
 import pytest
 
 from aiocopick.errors import StorageError
 from aiocopick.storage.backends import bodies
 from aiocopick.storage.base import Range
 from aiocopick.storage.faults import AnswerError, TooLargeError, TruncatedError
+from aiocopick.testing import Answer, FaultServer
 
 FIVE = {"content-length": "5"}
 CHUNKED = {"transfer-encoding": "chunked"}
@@ -59,6 +61,17 @@ async def test_a_body_without_a_length_ends_where_it_is_too_large() -> None:
     assert await bodies.joined(pieces(), None) == b"01234"
     with pytest.raises(TooLargeError, match="more than 4"):
         await bodies.joined(pieces(), 4)
+
+
+@pytest.mark.asyncio
+async def test_a_body_that_is_refused_gives_its_connection_up() -> None:
+    async with FaultServer() as server, aiohttp.ClientSession() as session:
+        # The rest of it never arrives.
+        server.always(Answer(headers={"content-length": "9"}, body=b"01234"))
+        answer = await session.get(server.url)
+        with pytest.raises(TooLargeError, match="9 bytes, more than 8"):
+            await bodies.whole_body(answer, 8)
+        assert answer.closed
 
 
 @pytest.mark.parametrize("start", [b"<!DOCTYPE html>", b"\xef\xbb\xbf <html>", b"\r\n<head>", b"<?xml version='1.0'?>"])
@@ -120,6 +133,28 @@ def test_what_was_not_asked_for_is_refused(
 )
 def test_what_was_asked_for_is_taken(status: int, headers: dict[str, str], span: Range | None, expected: bytes) -> None:
     assert bodies.complete(b"01234", status, headers, span) == expected
+
+
+MINUTE = {"date": "Tue, 01 Jan 2030 00:01:00 GMT", "last-modified": "Tue, 01 Jan 2030 00:00:00 GMT"}
+
+
+@pytest.mark.parametrize(
+    ("headers", "age"),
+    [
+        (MINUTE, 60.0),
+        ({"date": MINUTE["last-modified"], "last-modified": MINUTE["date"]}, 0.0),
+        ({"date": MINUTE["date"]}, None),
+        ({**MINUTE, "last-modified": "yesterday"}, None),
+        # Without a zone it is nobody's time.
+        ({**MINUTE, "last-modified": "Tue, 01 Jan 2030 00:00:00 -0000"}, None),
+    ],
+)
+def test_the_age_of_an_object(headers: dict[str, str], age: float | None) -> None:
+    assert bodies.age_of(headers) == age
+
+
+def test_names_of_headers_are_read_in_any_case() -> None:
+    assert bodies.header_map({"Content-LENGTH": "Five"}) == {"content-length": "Five"}
 
 
 @pytest.mark.parametrize(("span", "header"), [((0, 5), "bytes=0-4"), ((7, None), "bytes=7-"), ((-3, None), "bytes=-3")])

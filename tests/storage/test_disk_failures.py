@@ -7,6 +7,7 @@ import errno
 import os
 import stat
 import threading
+import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -101,6 +102,28 @@ async def test_a_failing_sync_is_an_error_and_leaves_the_old_content(
             await storage.write(KEY, b"new")
     assert await storage.read(KEY) == b"old"
     assert await storage.leftovers() == []
+
+
+@needs_proc
+@pytest.mark.asyncio
+async def test_a_writer_does_not_rely_on_directories_that_another_one_is_just_making(
+    storage: Storage, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cut = PowerCut(monkeypatch, root)
+    begun = threading.Event()
+
+    def is_first_of_root(where: Any) -> bool:
+        if begun.is_set() or os.readlink(f"/proc/self/fd/{where}") != str(root):
+            return False
+        begun.set()
+        return True
+
+    with hanging(monkeypatch, "fsync", is_first_of_root):
+        making = asyncio.ensure_future(storage.write("new/a", b"1"))
+        assert await anyio.to_thread.run_sync(begun.wait, 60)
+        await storage.write("new/b", b"2")
+        assert cut.keeps(root / "new/b")
+    await asyncio.gather(making, return_exceptions=True)
 
 
 # --- deadlines --------------------------------------------------------------------------------------------------------
@@ -247,6 +270,15 @@ async def test_a_lock_that_is_released_in_time_is_taken(storage: Storage, root: 
 
 # --- file systems that lack something ---------------------------------------------------------------------------------
 
+_replace = os.replace
+
+
+def slow_replace(source: str, target: str) -> None:
+    """Leave others the time to look for the target, which is not there yet."""
+    time.sleep(0.02)
+    _replace(source, target)
+
+
 LACKS_LINKS = [errno.EPERM, errno.ENOTSUP, errno.EMLINK, errno.ENOSYS, errno.EACCES]
 
 
@@ -263,6 +295,7 @@ async def test_without_hard_links_one_of_many_creates(
         raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
 
     monkeypatch.setattr(os, "link", refused)
+    monkeypatch.setattr(os, "replace", slow_replace)
     if not locks:
         monkeypatch.setattr(disk.fcntl, "flock", no_locks)
     contents = [b"%d" % number for number in range(20)]
@@ -280,6 +313,22 @@ async def test_without_hard_links_one_of_many_creates(
     with pytest.raises(AlreadyExistsError):
         await storage.write("a/link", b"", create=True)
     assert await storage.leftovers() == []
+
+
+@pytest.mark.asyncio
+async def test_without_locks_one_of_many_in_this_process_replaces(
+    storage: Storage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_locks(*args: Any) -> None:
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    etag = await storage.write("a/b", b"1")
+    monkeypatch.setattr(disk.fcntl, "flock", no_locks)
+    monkeypatch.setattr(os, "replace", slow_replace)
+    results = await asyncio.gather(
+        *(storage.write("a/b", b"%d" % number, if_match=etag) for number in range(5)), return_exceptions=True
+    )
+    assert sorted(type(result).__name__ for result in results) == ["ConflictError"] * 4 + ["str"]
 
 
 @pytest.mark.parametrize("code", [errno.EINVAL, errno.ENOTSUP, errno.EBADF])

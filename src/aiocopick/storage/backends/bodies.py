@@ -205,7 +205,7 @@ def complete(data: bytes, status: int, headers: Mapping[str, str], span: Range |
         raise AnswerError("the server sent another part of it than was asked for")
     if last + 1 < end:
         raise TruncatedError("the server sent less than the part that was asked for")
-    return data if stop is None or start >= 0 else data[: max(0, min(stop, size) - begin)]
+    return data if stop is None or start >= 0 else data[: max(0, stop - begin)]
 
 
 def beyond(headers: Mapping[str, str], span: Range) -> bytes:

@@ -96,7 +96,7 @@ class ObstoreBackend(S3Backend):
         self._check_version(etag)
         if span is not None and span[0] < 0 and span[1] is not None:
             # A tail cannot be given an end as well: it is cut afterwards.
-            data = data[: max(0, min(span[1], answer.meta["size"]) - first)]
+            data = data[: max(0, span[1] - first)]
         return Content(data, None if etag is None else etag.strip('"'))
 
     async def write(self, key: str, data: Buffer, condition: Condition | None) -> str | None:
