@@ -61,6 +61,9 @@ async def storage(config: CopickConfigFS) -> AsyncIterator[Storage]:
 async def restore(storage: Storage, contents: Mapping[str, bytes]) -> None:
     async with storage.scan("", None) as pages:
         await storage.delete_many([entry.key async for page in pages for entry in page])
+    # On a disk an empty folder is a run, too.
+    for folder in [entry.key for entry in await storage.list("") if entry.is_prefix]:
+        await storage.delete_tree(folder)
     await storage.write_many(contents.items())
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -29,15 +29,15 @@ WRITABLE = [MEMORY, DISK, *STORES]
 ALL = [*WRITABLE, HTTP]
 
 
-def some(*kinds: str) -> list[Any]:
-    """All kinds; those that are not named take part in the full profile only."""
+def some(*kinds: str, of: Sequence[Any] = ALL) -> list[Any]:
+    """All of some kinds; those that are not named take part in the full profile only."""
     return [
         kind
         if kind in kinds
         else pytest.param(kind, marks=[*getattr(kind, "marks", ()), pytest.mark.reliability_full])
         if isinstance(kind, str)
         else pytest.param(*kind.values, marks=[*kind.marks, pytest.mark.reliability_full])
-        for kind in ALL
+        for kind in of
     ]
 
 

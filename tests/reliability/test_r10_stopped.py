@@ -10,21 +10,19 @@ import pytest
 import aiocopick
 from tests.entities.mutators import MUTATORS, verbs
 from tests.entities.test_interrupted import contents, stop_at_every_request
-from tests.reliability.places import DISK, MEMORY, Place, some
+from tests.reliability.places import DISK, MEMORY, WRITABLE, Place, some
 
 QUICK = {"AsyncPicks.store", "AsyncTomogram.from_numpy", "AsyncRun.delete", "AsyncRun.store_meta"}
 
 
 @pytest.mark.asyncio
 @pytest.mark.timeout(600)
-@pytest.mark.parametrize("place", some(MEMORY, DISK), indirect=True)
+@pytest.mark.parametrize("place", some(MEMORY, DISK, of=WRITABLE), indirect=True)
 @pytest.mark.parametrize(
     "verb", [verb if verb in QUICK else pytest.param(verb, marks=pytest.mark.reliability_full) for verb in MUTATORS]
 )
 @pytest.mark.parametrize("how", ["fails", "fails after", "is cancelled"])
 async def test_no_state_is_torn(place: Place, verb: str, how: str, measured: Any) -> None:
-    if place.kind == "http":
-        pytest.skip("a web server takes no changes")
     assert verbs() == set(MUTATORS)
     full = await asyncio.to_thread(contents, 2)
     async with aiocopick.AsyncRoot(place.writing) as root:
