@@ -13,7 +13,7 @@ import pytest
 import aiocopick
 from aiocopick.errors import ClosedError, StorageTimeoutError
 from tests.entities.projects import write_run
-from tests.reliability.places import DISK, NETWORK, Place
+from tests.reliability.places import DISK, MEMORY, NETWORK, Place
 
 CHILD = """
 import json, multiprocessing, os, signal, sys, threading, time, warnings
@@ -98,6 +98,52 @@ except KeyboardInterrupt:
     )
     assert done.stdout == "interrupted 0 1\n", done.stderr
     measured("KeyboardInterrupt, 0 requests in flight, the next call works")
+
+
+INTERRUPTED = """
+import json, os, random, signal, sys, threading
+import aiocopick
+from aiocopick.models import parse_config
+config = parse_config(json.loads(sys.argv[1]))
+root = aiocopick.CopickRootFS(config)
+[picks] = root.query()[0].get_picks("ribosome", session_id="1")
+picks.load()
+chance = random.Random(18)
+size = 0
+for _ in range(int(sys.argv[2])):
+    timer = threading.Timer(chance.random() * 0.1, os.kill, (os.getpid(), signal.SIGINT))
+    try:
+        timer.start()
+        while True:
+            size += 1
+            picks.from_numpy([[1.0, 2.0, 3.0]] * size, store=False)
+            picks.store()
+    except KeyboardInterrupt:
+        pass
+    timer.join()
+    size += 1
+    picks.from_numpy([[1.0, 2.0, 3.0]] * size, store=False)
+    picks.store()
+    [stored] = aiocopick.CopickRootFS(config).query()[0].get_picks("ribosome", session_id="1")
+    assert len(stored.points) == size, (len(stored.points), size)
+print("stored", root.stats.in_flight)
+"""
+
+
+@pytest.mark.parametrize("place", [MEMORY, DISK, "s3", "obstore"], indirect=True)
+@pytest.mark.parametrize("times", [10, pytest.param(100, marks=pytest.mark.reliability_full)])
+def test_after_ctrl_c_in_a_store_the_next_one_is_no_conflict(place: Place, times: int, measured: Any) -> None:
+    script = INTERRUPTED
+    if place.kind == MEMORY:
+        # What is in memory is in that process only.
+        script = script.replace("[picks] =", "root.new_run('TS_1').new_picks('ribosome', '1').store()\n[picks] =")
+    else:
+        with aiocopick.CopickRootFS(place.writing) as root:
+            root._call(write_run, root.aio, volumes=False)
+    command = [sys.executable, "-c", script, place.config().to_json(), str(times)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=150, check=False)
+    assert done.stdout == "stored 0\n", done.stderr
+    measured(f"{times} times Ctrl-C in store(): the next one is stored")
 
 
 @pytest.mark.parametrize("place", [DISK, "s3"], indirect=True)

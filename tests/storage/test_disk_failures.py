@@ -26,7 +26,7 @@ from aiocopick.storage.settings import Settings
 from tests.storage.children import run_child
 from tests.storage.power_cut import PowerCut, needs_proc
 
-fcntl = pytest.importorskip("fcntl")
+fcntl = pytest.importorskip("fcntl", reason="this system has no locks of folders and no rights of POSIX")
 
 KEY = "ExperimentRuns/TS_1/Picks/u_s_o.json"
 

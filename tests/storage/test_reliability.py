@@ -15,8 +15,6 @@ import pytest_asyncio
 
 from aiocopick.errors import (
     AccessDeniedError,
-    AlreadyExistsError,
-    ConflictError,
     NotFoundError,
     StorageError,
     StorageTimeoutError,
@@ -315,72 +313,6 @@ async def test_a_missing_bucket_says_so(moto_server: MotoServer, engine: str) ->
             await operation()
     assert not await storage.exists("")
     await storage.aclose()
-
-
-@pytest.mark.asyncio
-@pytest.mark.parametrize("engine", ["s3fs", "obstore"])
-async def test_a_lost_reply_is_no_conflict(s3: tuple[FaultServer, Settings], engine: str) -> None:
-    server, settings = s3
-    storage = open_storage(dataclasses.replace(settings, engine=engine))
-    etag = (await storage.stat("object")).etag
-    for number in range(100):
-        server.plan("/object", ["lost"])
-        etag = await storage.write("object", b"%d" % number, if_match=etag)
-        assert await storage.read_versioned("object") == (b"%d" % number, etag)
-        server.plan(f"/new{number}", ["lost"])
-        await storage.write(f"new{number}", b"created", create=True)
-    assert storage.stats.retries + len(server.requests) >= 200
-    await storage.aclose()
-
-
-@pytest.mark.asyncio
-@pytest.mark.parametrize("engine", ["s3fs", "obstore"])
-async def test_a_lost_reply_hides_no_conflict(s3: tuple[FaultServer, Settings], engine: str) -> None:
-    server, settings = s3
-    storage = open_storage(dataclasses.replace(settings, engine=engine))
-    _, etag = await storage.read_versioned("object")
-    for number in range(20):
-        await storage.write("object", b"somebody else %d" % number)
-        server.plan("/object", ["lost"])
-        with pytest.raises(ConflictError):
-            await storage.write("object", b"mine", if_match=etag)
-        server.plan("/object", ["lost"])
-        with pytest.raises(AlreadyExistsError):
-            await storage.write("object", b"mine", create=True)
-        assert await storage.read("object") == b"somebody else %d" % number
-    await storage.aclose()
-
-
-@pytest.mark.asyncio
-async def test_cancelling_a_bulk_read_or_write_leaves_no_task(faulty: tuple[FaultServer, Storage], kind: str) -> None:
-    server, storage = faulty
-    await storage.read("object")
-    before = asyncio.all_tasks()
-    server.always("stall")
-
-    async def read_all() -> None:
-        async with storage.read_many(["object"] * 200) as results:
-            async for _ in results:
-                pass
-
-    operations = [read_all()]
-    if kind != "http":
-        operations.append(storage.write_many((f"w{number}", b"x") for number in range(200)))
-    for operation in operations:
-        task = asyncio.ensure_future(operation)
-        server.requests.clear()
-        while len(server.requests) < 5:
-            await asyncio.sleep(0)
-        task.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await task
-        left = asyncio.all_tasks() - before
-        if left:
-            await asyncio.wait(left, timeout=1)
-        assert not [task for task in left if not task.done()]
-        assert storage.stats.in_flight == 0
-    server.always(None)
-    assert await storage.read("object") == CONTENT
 
 
 @pytest.mark.asyncio
