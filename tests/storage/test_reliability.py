@@ -15,6 +15,8 @@ import pytest_asyncio
 
 from aiocopick.errors import (
     AccessDeniedError,
+    AlreadyExistsError,
+    ConflictError,
     NotFoundError,
     StorageError,
     StorageTimeoutError,
@@ -312,6 +314,40 @@ async def test_a_missing_bucket_says_so(moto_server: MotoServer, engine: str) ->
         with pytest.raises(NotFoundError, match="bucket never-made does not exist"):
             await operation()
     assert not await storage.exists("")
+    await storage.aclose()
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("engine", ["s3fs", "obstore"])
+async def test_a_lost_reply_is_no_conflict(s3: tuple[FaultServer, Settings], engine: str) -> None:
+    server, settings = s3
+    storage = open_storage(dataclasses.replace(settings, engine=engine))
+    etag = (await storage.stat("object")).etag
+    for number in range(100):
+        server.plan("/object", ["lost"])
+        etag = await storage.write("object", b"%d" % number, if_match=etag)
+        assert await storage.read_versioned("object") == (b"%d" % number, etag)
+        server.plan(f"/new{number}", ["lost"])
+        await storage.write(f"new{number}", b"created", create=True)
+    assert storage.stats.retries + len(server.requests) >= 200
+    await storage.aclose()
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("engine", ["s3fs", "obstore"])
+async def test_a_lost_reply_hides_no_conflict(s3: tuple[FaultServer, Settings], engine: str) -> None:
+    server, settings = s3
+    storage = open_storage(dataclasses.replace(settings, engine=engine))
+    _, etag = await storage.read_versioned("object")
+    for number in range(20):
+        await storage.write("object", b"somebody else %d" % number)
+        server.plan("/object", ["lost"])
+        with pytest.raises(ConflictError):
+            await storage.write("object", b"mine", if_match=etag)
+        server.plan("/object", ["lost"])
+        with pytest.raises(AlreadyExistsError):
+            await storage.write("object", b"mine", create=True)
+        assert await storage.read("object") == b"somebody else %d" % number
     await storage.aclose()
 
 
