@@ -42,7 +42,7 @@ def test_the_densest_that_copick_means_is_read() -> None:
 
 def test_half_characters_are_read_as_python_writes_them_and_the_rest_is_still_checked() -> None:
     assert parse_json(rb'{"a": "\udce9"}', path="p") == {"a": "\udce9"}
-    with pytest.raises(FormatError, match="p is no valid JSON"):
+    with pytest.raises(FormatError, match="p is not valid JSON"):
         parse_json(rb'{"a": "\udce9"', path="p")
 
 

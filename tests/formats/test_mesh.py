@@ -84,7 +84,7 @@ BROKEN = {
     "no attributes": glb({"meshes": [{"primitives": [{}]}]}),
     "unknown type": glb({"accessors": [ACCESSOR | {"type": "VEC9"}]}),
     "negative count": glb({"accessors": [ACCESSOR | {"count": -1}]}),
-    "buffers are no list": glb({"buffers": {"uri": "file:///etc/passwd"}}),
+    "buffers are not a list": glb({"buffers": {"uri": "file:///etc/passwd"}}),
     "infinite index": glb(b'{"meshes": [{"primitives": [{"attributes": {"POSITION": Infinity}}]}]}'),
     "two parents": glb({"nodes": [{"children": [2]}, {"children": [2]}, {}], "scenes": [{"nodes": [0, 1]}]}),
 }

@@ -18,8 +18,6 @@ NOT_YET = (
     "concurrency",
     "distributed",
     "entities",
-    "formats",
-    "layout",
     "models",
     "opening.py",
     "sample.py",

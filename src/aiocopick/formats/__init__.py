@@ -1,5 +1,5 @@
 """Bytes to objects and back, on the CPU only: picks, meshes, filaments, metadata, tables.
 
-What comes from outside is parsed with bounded memory and depth; what cannot be understood raises
+Input is parsed with bounded memory and depth; input that cannot be parsed raises
 :class:`~aiocopick.errors.FormatError` with the path it was given. Nothing here reads or writes files.
 """

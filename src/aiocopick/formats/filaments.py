@@ -18,33 +18,33 @@ _NULL_METADATA = f"{FROM_FILE} metadata: null"
 
 
 def decode_filaments(data: bytes, *, path: str) -> CopickFilamentsFile:
-    """The filaments that a file holds, keys that CoPick does not know included.
+    """Decode a filaments file, keeping keys that CoPick does not know.
 
     Parameters
     ----------
     data : bytes
         The file.
     path : str
-        Where it came from, for messages.
+        Path for error messages.
 
     Raises
     ------
     FormatError
-        It is no JSON, or no filaments file; the message names the path and the field.
+        It is not JSON or not a filaments file; the message names the path and the field.
     """
     document = parse_json(data, path=path)
     if not isinstance(document, dict):
-        raise FormatError(f"{path} is no filaments file: a JSON object is expected.", path=path)
+        raise FormatError(f"{path} is not a filaments file: a JSON object is expected.", path=path)
     try:
         file = CopickFilamentsFile.model_validate(document)
     except ValidationError as error:
         problem = error.errors(include_input=False, include_url=False, include_context=False)[0]
         place = ".".join(map(str, problem["loc"])) or "the file"
         raise FormatError(
-            f"{path} is no filaments file: {place}: {problem['msg']} ({error.error_count()} problems).", path=path
+            f"{path} is not a filaments file: {place}: {problem['msg']} ({error.error_count()} problems).", path=path
         ) from None
     except (RecursionError, OverflowError) as error:
-        raise FormatError(f"{path} is no filaments file: {error}.", path=path) from None
+        raise FormatError(f"{path} is not a filaments file: {error}.", path=path) from None
     curves = [filament.curve for filament in file.filaments if filament.curve is not None]
     for model in (file, *file.filaments, *curves):
         model.model_fields_set.add(FROM_FILE)
@@ -57,10 +57,10 @@ def decode_filaments(data: bytes, *, path: str) -> CopickFilamentsFile:
 
 
 def encode_filaments(file: CopickFilamentsFile) -> bytes:
-    """The file that holds these filaments, written compactly.
+    """Encode a filaments file, compactly.
 
-    A curve that no longer describes the points of its filament is left out, with a warning in the log, as CoPick does:
-    what reads it would draw another line than the points. Curves of kinds that are not known are kept.
+    A curve that no longer describes the points of its filament is left out, with a warning in the log, as CoPick does,
+    because a program would draw it in the wrong position. Curves of unknown kinds are kept.
     """
     stale = [
         filament.instance_id
@@ -90,7 +90,7 @@ def encode_filaments(file: CopickFilamentsFile) -> bytes:
 
 
 def _leave_out(model: BaseModel, content: dict[str, Any]) -> None:
-    """Leave out the defaults of what a file did not say, unless they were changed since."""
+    """Leave out the default values of keys that the file did not contain, unless they were changed since."""
     if FROM_FILE not in model.model_fields_set:
         return
     for name, field in type(model).model_fields.items():

@@ -1,5 +1,6 @@
-"""What a GLB file may ask for before trimesh sees it: nothing outside the file, no more memory than it justifies, and
-nothing that would be lost.
+"""Checks of a GLB file before trimesh reads it: no references to other files, no more memory than its size justifies,
+and
+no content that would be lost.
 
 Source: glTF 2.0 specification, sections 3.6 (buffers), 3.9 (images) and 4.4 (GLB container).
 """
@@ -21,17 +22,18 @@ _HEADER = struct.Struct("<IIIII")
 _COMPONENT_BYTES = {5120: 1, 5121: 1, 5122: 2, 5123: 2, 5125: 4, 5126: 4}
 _COMPONENTS = {"SCALAR": 1, "VEC2": 2, "VEC3": 3, "VEC4": 4, "MAT2": 4, "MAT3": 9, "MAT4": 16}
 
-# Accessors share bytes in honest files too (several primitives over one vertex buffer), but not without end.
+# Accessors share bytes in valid files as well (several primitives over one vertex buffer), but only to a limit.
 _EXPANSION = 16
 _ALWAYS_ALLOWED = 1 << 20
 
-# What a node becomes when the scene is made, whatever it says.
+# Memory of a node of the scene, whatever its content.
 _NODE_BYTES = 600
 
 
 def check_glb(data: bytes, *, path: str) -> None:
-    """Refuse what is no binary glTF 2, refers to something outside itself, would unfold far beyond its size, or cannot
-    be decoded in full.
+    """Refuse data that is not binary glTF 2, refers to another file, would expand far beyond its size, or cannot be
+    decoded
+    in full.
 
     Raises
     ------
@@ -39,15 +41,15 @@ def check_glb(data: bytes, *, path: str) -> None:
         With the path and the reason.
     """
     if len(data) < _HEADER.size:
-        raise FormatError(f"{path} is no GLB file: it has {len(data)} bytes.", path=path)
+        raise FormatError(f"{path} is not a GLB file: it has {len(data)} bytes.", path=path)
     magic, version, _, length, kind = _HEADER.unpack_from(data)
     if magic != _MAGIC or version != 2 or kind != _JSON_CHUNK:
-        raise FormatError(f"{path} is no GLB file of version 2.", path=path)
+        raise FormatError(f"{path} is not a GLB file of version 2.", path=path)
     if _HEADER.size + length > len(data):
         raise FormatError(f"{path} is truncated.", path=path)
     header = parse_json(bytes(data[_HEADER.size : _HEADER.size + length]), path=path)
     if not isinstance(header, dict):
-        raise FormatError(f"{path} is no GLB file: its description is no JSON object.", path=path)
+        raise FormatError(f"{path} is not a GLB file: its description is not a JSON object.", path=path)
     _check_uris(header, path)
     try:
         expanded = _expanded_bytes(header)
@@ -58,7 +60,7 @@ def check_glb(data: bytes, *, path: str) -> None:
     if expanded > _ALWAYS_ALLOWED + _EXPANSION * len(data):
         raise FormatError(f"{path} is refused: {len(data)} bytes describe a scene of {expanded} bytes.", path=path)
     if not is_tree:
-        raise FormatError(f"{path} is a broken GLB file: its nodes are no tree.", path=path)
+        raise FormatError(f"{path} is a broken GLB file: its nodes do not form a tree.", path=path)
     if features:
         raise FormatError(
             f"{path} cannot be read in full: {', '.join(features)} cannot be decoded here. Export the mesh as plain "
@@ -71,7 +73,7 @@ def _check_uris(header: dict[str, Any], path: str) -> None:
     for section in ("buffers", "images"):
         entries = header.get(section, [])
         if not isinstance(entries, list):
-            raise FormatError(f"{path} is a broken GLB file: {section} are no list.", path=path)
+            raise FormatError(f"{path} is a broken GLB file: {section} are not a list.", path=path)
         for entry in entries:
             uri = entry.get("uri") if isinstance(entry, dict) else None
             if uri is not None and not (isinstance(uri, str) and uri.startswith("data:") and "base64," in uri):
@@ -83,7 +85,9 @@ def _check_uris(header: dict[str, Any], path: str) -> None:
 
 
 def _expanded_bytes(header: dict[str, Any]) -> int:
-    """Bytes of all that reading makes: nodes, views, accessors, and what each primitive takes of them."""
+    """Return the bytes of everything that reading creates: nodes, views, accessors, and the copies made by each
+    primitive.
+    """
     sizes = []
     for accessor in header.get("accessors", []):
         count = _count(accessor["count"])

@@ -1,4 +1,4 @@
-"""What a GLB file may need beyond what trimesh decodes: trimesh leaves zeros in its place, or leaves it out unseen.
+"""Features of a GLB file that trimesh does not decode: it replaces them by zeros, or leaves them out silently.
 
 Source: glTF 2.0 specification, sections 3.6.2 (accessors), 3.7.2 (meshes), 3.7.3 (skins), 3.12 (extensions) and 4.4.3.3
 (binary buffer); the readers of trimesh 5.
@@ -10,7 +10,7 @@ import struct
 from collections.abc import Iterator
 from typing import Any
 
-# Both concern only how a surface looks, and trimesh knows them.
+# Both affect only the appearance of a surface, and trimesh supports them.
 _UNDERSTOOD = frozenset({"EXT_texture_webp", "KHR_materials_pbrSpecularGlossiness"})
 _INSTANCES = "EXT_mesh_gpu_instancing"
 
@@ -22,14 +22,14 @@ _NOT_DRAWN = {2: "line loops", 3: "line strips", 6: "triangle fans"}
 
 
 def undecoded_features(header: dict[str, Any], rest: bytes | memoryview) -> list[str]:
-    """The features of a file that would be lost, by the names of the glTF specification; none for most files.
+    """Return the features of a file that would be lost, by their names in the glTF specification; none for most files.
 
     Parameters
     ----------
     header : dict
         The description, whose counts and types have been checked.
     rest : bytes
-        What follows it: the binary chunk, when there is one.
+        The bytes after the description: the binary chunk, if there is one.
 
     Raises
     ------
@@ -37,7 +37,7 @@ def undecoded_features(header: dict[str, Any], rest: bytes | memoryview) -> list
         The description is broken.
     """
     found = [str(name) for name in header.get("extensionsRequired", []) if name not in _UNDERSTOOD]
-    # What trimesh does not draw is not decoded either; and a primitive says it most clearly.
+    # Primitives that trimesh does not draw are not decoded either; the name of the primitive is the clearest message.
     for mesh in header.get("meshes", []):
         for primitive in mesh["primitives"]:
             found += _of_primitive(header, mesh, primitive, rest)
@@ -59,7 +59,7 @@ def _of_primitive(
         yield _NOT_DRAWN.get(mode, f"primitives of mode {mode}")
     if "indices" in primitive and mode in (_POINTS, _LINES):
         yield "indices of points and lines"
-    # A shape key that is switched off changes nothing.
+    # A shape key with weight 0 changes nothing.
     if primitive.get("targets") and any(mesh.get("weights", ())):
         yield "morph targets"
     accessors = header.get("accessors", [])
@@ -76,7 +76,7 @@ def _of_primitive(
         if "sparse" in accessor:
             yield "sparse accessors"
         elif "bufferView" not in accessor:
-            # Allowed, and then zeros are meant; but nobody means a mesh that is one point.
+            # Allowed by glTF with the meaning of zeros, but a mesh with all vertices in one point is never intended.
             if accessor["count"]:
                 yield from primitive.get("extensions", ()) or ["accessors without data"]
         else:

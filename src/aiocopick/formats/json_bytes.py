@@ -1,4 +1,4 @@
-"""JSON that came from outside: parsed with bounded depth and memory, failures as FormatError; and written again."""
+"""JSON from outside: parsed with bounded depth and memory, failures as FormatError; and written again."""
 
 from __future__ import annotations
 
@@ -13,38 +13,38 @@ from aiocopick.errors import FormatError
 from aiocopick.models.file_sizes import LARGEST, check_archive
 
 _GZIP = b"\x1f\x8b\x08"
-# Points that CoPick indents and that say nothing but zeros are packed 200 times as tight.
+# Indented points whose values are all zero are compressed about 200 times.
 _INFLATION = 256
 _INFLATED_ALWAYS = 1 << 20
 
 _BOM = b"\xef\xbb\xbf"
 
-# An object of seven bytes becomes a dict of 184. The densest things that CoPick means are a flat point of 20 bytes
-# and a matrix of one-digit numbers, with a list for every nine bytes.
+# An object of seven bytes becomes a dict of 184. The densest valid files hold flat points of 20 bytes, and matrices of
+# one-digit numbers, with a list for every nine bytes.
 _BYTES_PER_OBJECT = 12
 _BYTES_PER_CONTAINER = 7
 _ALWAYS_ALLOWED = 10_000
 
-# Half of a pair that makes one character, which Python reads and writes alone: names of files that are no UTF-8 hold it.
+# A single half of a surrogate pair, which Python reads and writes: file names that are not UTF-8 contain it.
 _SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
 
 
 def inflated(data: bytes, *, path: str, most: int | None = None) -> bytes:
-    """The bytes that a file holds, also where it was stored as gzip: stores hand it out so, whatever they say it is.
+    """Return the content of a file, decompressed if it is gzip: some stores return gzip whatever their headers say.
 
     Parameters
     ----------
     data : bytes
         The file.
     path : str
-        Where it came from, for messages.
+        Path for error messages.
     most : int, optional
-        Bytes that gzip may unfold to; by default 1 MiB and 256 times its size.
+        Largest size after decompression; by default 1 MiB and 256 times the size of the file.
 
     Raises
     ------
     FormatError
-        It is gzip that is broken, or that would unfold to more than that.
+        The gzip data is broken, or larger than the limit after decompression.
     """
     if not data.startswith(_GZIP):
         return data
@@ -62,25 +62,25 @@ def inflated(data: bytes, *, path: str, most: int | None = None) -> bytes:
 
 
 def inflated_document(data: bytes, *, path: str) -> bytes:
-    """As :func:`inflated`, for a document that describes something: it unfolds to what one may be, or 16 times its size.
+    """Decompress like :func:`inflated`; the limit is the largest size of a document, or 16 times the size of the file.
 
     Raises
     ------
     FormatError
-        It is gzip that is broken, or that would unfold to more than that.
+        The gzip data is broken, or larger than the limit after decompression.
     """
     return inflated(data, path=path, most=max(LARGEST["metadata"], 16 * len(data)))
 
 
 def parse_json(data: bytes, *, path: str) -> Any:
-    """The value of a JSON document.
+    """Return the value of a JSON document.
 
     Parameters
     ----------
     data : bytes
-        UTF-8, with or without a byte order mark, or that as gzip. Bare ``NaN``, ``Infinity`` and ``-Infinity`` are numbers.
+        UTF-8, with or without a byte order mark, also as gzip. Bare ``NaN``, ``Infinity`` and ``-Infinity`` are numbers.
     path : str
-        Where it came from, for messages.
+        Path for error messages.
 
     Returns
     -------
@@ -90,7 +90,7 @@ def parse_json(data: bytes, *, path: str) -> Any:
     Raises
     ------
     FormatError
-        It is no JSON, nested too deeply, or made of more and smaller objects than any file of CoPick.
+        It is not JSON, nested too deeply, or made of more and smaller objects than any file of CoPick.
     """
     data = inflated(data, path=path)
     check_archive(data, path=path)
@@ -115,11 +115,13 @@ def parse_json(data: bytes, *, path: str) -> Any:
             return json.loads(data)
         except (ValueError, RecursionError) as error:
             failure = error
-    raise FormatError(f"{path} is no valid JSON ({failure}).", path=path) from None
+    raise FormatError(f"{path} is not valid JSON ({failure}).", path=path) from None
 
 
 def dump_json(value: Any) -> bytes:
-    """A JSON document that :func:`parse_json` reads as the same value: NaN stays NaN, as null would be another one."""
+    """Return a JSON document that :func:`parse_json` reads as the same value: NaN stays NaN, because null means
+    something else.
+    """
     try:
         return to_json(value, inf_nan_mode="constants")
     except PydanticSerializationError:

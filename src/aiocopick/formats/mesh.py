@@ -15,25 +15,25 @@ if TYPE_CHECKING:
 
 
 def decode_mesh(data: bytes, *, path: str) -> Geometry:
-    """The geometry in a GLB file.
+    """Decode the geometry in a GLB file.
 
     Parameters
     ----------
     data : bytes
-        The file. Nothing else is opened: a file that refers to others is refused before trimesh sees it.
+        The file. Nothing else is opened: a file that refers to other files is refused before trimesh reads it.
     path : str
-        Where it came from, for messages.
+        Path for error messages.
 
     Returns
     -------
     trimesh.parent.Geometry
-        A scene, as copick gives it; coordinates in angstrom.
+        A scene, as in copick; coordinates in angstrom.
 
     Raises
     ------
     FormatError
-        It is no GLB file, broken, refers to something outside itself, or needs a feature that is not decoded; the
-        message names it.
+        It is not a GLB file, is broken, refers to another file, or needs a feature that is not decoded; the
+        message names the feature.
     """
     data = inflated(data, path=path)
     check_glb(data, path=path)
@@ -41,13 +41,13 @@ def decode_mesh(data: bytes, *, path: str) -> Geometry:
 
     try:
         return trimesh.load_scene(io.BytesIO(data), file_type="glb")
-    # trimesh meets broken files with whatever the broken part happens to raise.
+    # trimesh raises many types of exceptions for broken files.
     except Exception as error:
         raise FormatError(f"{path} is a broken GLB file ({type(error).__name__}: {error}).", path=path) from error
 
 
 def encode_mesh(geometry: Geometry | None) -> bytes:
-    """The GLB file of a geometry.
+    """Encode a geometry as a GLB file.
 
     Parameters
     ----------
@@ -57,7 +57,7 @@ def encode_mesh(geometry: Geometry | None) -> bytes:
     Raises
     ------
     ValueError
-        It is no geometry, or trimesh cannot write it as GLB.
+        It is not a geometry, or trimesh cannot write it as GLB.
     """
     import trimesh
 

@@ -1,4 +1,4 @@
-"""``.meta`` files: JSON objects, except where CoPick wrote the word ``meta`` to have a file at all."""
+"""``.meta`` files: JSON objects, except for the text ``meta`` that CoPick writes as a placeholder."""
 
 from __future__ import annotations
 
@@ -11,36 +11,36 @@ _PLACEHOLDER = b"meta"
 
 
 def decode_meta(data: bytes | None, *, path: str) -> dict[str, Any]:
-    """The metadata in a ``.meta`` file.
+    """Decode the metadata in a ``.meta`` file.
 
     Parameters
     ----------
     data : bytes, optional
-        The file; None when there is none.
+        The file; None if it does not exist.
     path : str
-        Where it came from, for messages.
+        Path for error messages.
 
     Returns
     -------
     dict
-        Its keys, unknown ones included; empty when there is no file, or nothing or CoPick's placeholder in it.
+        Its keys, unknown ones included; empty if the file does not exist, is empty or holds CoPick's placeholder.
 
     Raises
     ------
     FormatError
-        It is broken JSON, or JSON but no object.
+        It is broken JSON, or JSON other than an object.
     """
     data = None if data is None else inflated_document(data, path=path)
     if data is None or data.strip() in (b"", _PLACEHOLDER):
         return {}
     value = parse_json(data, path=path)
     if not isinstance(value, dict):
-        raise FormatError(f"{path} is no metadata: a JSON object is expected.", path=path)
+        raise FormatError(f"{path} is not metadata: a JSON object is expected.", path=path)
     return value
 
 
 def encode_meta(meta: dict[str, Any]) -> bytes:
-    """The ``.meta`` file that holds these keys."""
+    """Encode a ``.meta`` file."""
     return dump_json(meta)
 
 

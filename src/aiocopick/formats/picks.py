@@ -1,7 +1,7 @@
 """Picks files: bytes to columns and back.
 
 The format is CoPick's: an envelope with ``points``, each with ``location``, ``transformation_``, ``instance_id`` and
-``score``. Read as well: the bare list of points of the specification, nested or flat, nulls, and bare NaN.
+``score``. Also read: the list of points of the specification, nested or flat, nulls, and NaN.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ from aiocopick.formats.picks_table import ABSENT, NULL, OPTIONAL, POINT_KEYS, SE
 from aiocopick.models.points import IDENTITY
 
 _POINTS = b'"points"'
-# The envelope ahead of the points is short, unless somebody keeps his notes there; then the general parser reads it.
+# The envelope before the points is short. If it is long, for example because of notes, the general parser reads it.
 _LONGEST_HEAD = 1 << 16
 _FLAT_KEYS = frozenset({"x", "y", "z"})
 # Points written at once; their text fits a core's cache.
 _BLOCK = 1024
 
-# What every envelope says, in CoPick's order; the points come before trust_orientation.
-# Numbers that other programs wrote as text or booleans, as CoPick understands them.
+# Keys of every envelope, in CoPick's order; the points come before trust_orientation.
+# Numbers that other programs wrote as text or booleans, read as CoPick does.
 _FLOAT = TypeAdapter(float)
 _INTEGER = TypeAdapter(int)
 
@@ -39,19 +39,19 @@ _DEFAULT_HEADER: dict[str, Any] = {"run_name": None, "voxel_spacing": None, "uni
 
 
 def decode_picks(data: bytes, *, path: str) -> PicksTable:
-    """The table that a picks file holds.
+    """Decode a picks file.
 
     Parameters
     ----------
     data : bytes
         The file.
     path : str
-        Where it came from, for messages.
+        Path for error messages.
 
     Raises
     ------
     FormatError
-        It is no JSON, or no picks file; the message names the path and the point.
+        It is not JSON or not a picks file; the message names the path and the point.
     """
     data = inflated(data, path=path)
     table = _decode_regular(data, path)
@@ -62,12 +62,12 @@ def decode_picks(data: bytes, *, path: str) -> PicksTable:
     points: Any = document
     if isinstance(document, dict):
         if "points" not in document:
-            raise FormatError(f"{path} is no picks file: it has no 'points'.", path=path)
+            raise FormatError(f"{path} is not a picks file: it has no 'points'.", path=path)
         points = document.pop("points")
         points = [] if points is None else points
         header = document
     if not isinstance(points, list):
-        raise FormatError(f"{path} is no picks file: it has no list of points.", path=path)
+        raise FormatError(f"{path} is not a picks file: it has no list of points.", path=path)
     return _decode_points(points, header, path)
 
 
@@ -77,7 +77,7 @@ def _decode_regular(data: bytes, path: str) -> PicksTable | None:
     closing = data.rfind(b"]")
     if key < 0 or opening < 0 or closing < opening or data[key + len(_POINTS) : opening].strip() != b":":
         return None
-    # The rest of the document has to be an envelope with the list just cut out as its own points.
+    # The rest of the document has to be an envelope whose points are the list that was cut out.
     envelope = data[: opening + 1] + data[closing:]
     if envelope.count(_POINTS) != 1 or len(envelope) > 2 * _LONGEST_HEAD:
         return None
@@ -108,7 +108,7 @@ def _decode_points(points: list[Any], header: dict[str, Any], path: str) -> Pick
             extra = _decode_point(i, point, positions, matrices, ids, scores)
             states[i] = [ABSENT if name not in point else NULL if point[name] is None else SET for name in OPTIONAL]
         except (TypeError, ValueError, KeyError, OverflowError) as error:
-            raise FormatError(f"{path}: point {i} cannot be understood ({error}).", path=path) from None
+            raise FormatError(f"{path}: point {i} cannot be read ({error}).", path=path) from None
         if extra:
             extras[i] = extra
     transforms = _stack_transforms(matrices, count, path)
@@ -139,13 +139,13 @@ def _decode_point(
     ids: dict[int, int],
     scores: dict[int, float],
 ) -> dict[str, Any]:
-    """Put one point into the columns; returns the keys that have none."""
+    """Put one point into the columns; return the keys that have no column."""
     if not isinstance(point, dict):
-        raise TypeError("it is no object")
+        raise TypeError("it is not an object")
     flat = "location" not in point
     place = point if flat else point["location"]
     if not isinstance(place, dict):
-        raise TypeError("its location is no object")
+        raise TypeError("its location is not an object")
     positions[i] = _number(place, "x"), _number(place, "y"), _number(place, "z")
     if point.get("transformation_") is not None:
         matrices[i] = point["transformation_"]
@@ -181,10 +181,10 @@ def _integer(source: dict[str, Any], name: str) -> int:
     value = source[name]
     if isinstance(value, str | bool):
         value = _understood(_INTEGER, value, name)
-    # Integers stay as they are: not all of 64 bits are exact as floats.
+    # Integers are not converted: not every 64-bit integer is exact as a float.
     exact = value if isinstance(value, int) and not isinstance(value, bool) else int(_number(source, name))
     if exact != value or not -(2**63) <= exact < 2**63:
-        raise ValueError(f"{name!r} is no integer of 64 bits")
+        raise ValueError(f"{name!r} is not a 64-bit integer")
     return exact
 
 
@@ -194,12 +194,12 @@ def _stack_transforms(matrices: dict[int, Any], count: int, path: str) -> NDArra
     transforms = np.tile(np.array(IDENTITY), (count, 1, 1))
     try:
         given = np.array(list(matrices.values()), dtype=np.float64)
-        # numpy takes null for a number that is none.
+        # numpy converts null to NaN.
         if given.shape[1:] != (4, 4) or (np.isnan(given).any() and not all(map(_is_matrix, matrices.values()))):
             raise ValueError
     except (TypeError, ValueError, OverflowError):
         first = next((i for i, matrix in matrices.items() if not _is_matrix(matrix)), 0)
-        raise FormatError(f"{path}: the transformation of point {first} is no 4x4 matrix.", path=path) from None
+        raise FormatError(f"{path}: the transformation of point {first} is not a 4x4 matrix.", path=path) from None
     transforms[list(matrices)] = given
     bad = bad_transform(transforms)
     if bad is not None:
@@ -215,12 +215,12 @@ def _is_matrix(value: Any) -> bool:
 
 
 def encode_picks(table: PicksTable) -> bytes:
-    """The picks file of a table: CoPick's envelope, written compactly.
+    """Encode a picks file: CoPick's envelope, written compactly.
 
     Parameters
     ----------
     table : PicksTable
-        Its header gives names and ids; keys that CoPick does not know are written back.
+        Its header holds names and ids; keys that CoPick does not know are written back.
 
     Raises
     ------
@@ -242,7 +242,7 @@ def encode_picks(table: PicksTable) -> bytes:
 
 @dataclass(slots=True)
 class _Template:
-    """The text of a point with ``%b`` where its values go, and the values: floats row by row, ids apart."""
+    """The text of a point with ``%b`` for its values, and the values: floats by row, ids separately."""
 
     text: bytes
     floats: NDArray[np.float64]
@@ -269,7 +269,7 @@ def _encode_points(table: PicksTable) -> Iterator[bytes]:
 
 
 def _alike(table: PicksTable) -> Iterator[tuple[int, int, tuple[int, ...]]]:
-    """Runs of points that say the same keys: where they begin and end, and the states of the keys."""
+    """Return the ranges of points with the same keys: begin, end, and the states of the keys."""
     if table.states is None or not len(table):
         yield 0, len(table), (SET,) * len(OPTIONAL)
         return
@@ -311,7 +311,7 @@ def _matrix_text(table: PicksTable, columns: list[NDArray[np.float64]]) -> bytes
 
 
 def _slot(values: NDArray[np.float64] | None, default: float, columns: list[NDArray[np.float64]]) -> bytes:
-    """What stands in the template for a column: its text when it is the default throughout, else a placeholder."""
+    """Return the text of a column in the template: the default if all values have it, else a placeholder."""
     # -0.0 equals 0.0 but is written differently.
     if values is None or (bool((values == default).all()) and not bool(np.signbit(values).any())):
         return dump_json(default)

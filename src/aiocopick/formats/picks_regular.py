@@ -2,8 +2,8 @@
 
 CoPick writes every point with the same keys in the same order, so a file is one pattern with numbers in it. A block of
 it is recognised by removing the numbers and comparing what is left with the pattern; then the numbers alone are parsed,
-as one flat list. Whatever differs anywhere, by an unknown key, a null, NaN or another order, is left to the general
-parser. What is recognised is exactly what the general parser would have understood.
+as one flat list. Any difference, such as an unknown key, a null, NaN or another order, is left to the general
+parser. The result is always the same as that of the general parser.
 """
 
 from __future__ import annotations
@@ -47,12 +47,12 @@ class Columns:
 
 
 def read_regular(data: bytes, start: int, stop: int) -> Columns | None:
-    """Columns of the points in ``data[start:stop]``, which is what stands between the brackets of the list.
+    """Return the columns of the points in ``data[start:stop]``, the text between the brackets of the list.
 
     Returns
     -------
     Columns or None
-        None when the text is not the regular writing of points: parse it in general.
+        None if the text is not in the regular form; use the general parser.
     """
     blocks = []
     while start < stop:
@@ -79,11 +79,11 @@ def read_regular(data: bytes, start: int, stop: int) -> Columns | None:
 
 
 def _block_end(data: bytes, start: int, stop: int) -> int:
-    """Where a block that begins at `start` ends: before the brace that opens a point, or at `stop`."""
+    """Return the end of a block that begins at `start`: before the brace that opens a point, or at `stop`."""
     following = data.find(_BEGIN, start + _BLOCK, stop)
     end = data.rfind(b"{", start, following) if following != -1 else stop
     if following != -1 and data.find(b"{", start, end + 1) == end:
-        # That was the point the block begins with.
+        # That brace opens the first point of the block.
         following = data.find(_BEGIN, following + 1, stop)
         end = data.rfind(b"{", start, following) if following != -1 else stop
     return end
@@ -99,7 +99,8 @@ def _read_block(block: bytes, *, last: bool) -> NDArray[np.float64] | None:
     bare = compact.translate(None, _NUMBER)
     if not count or bare != b",".join([_BARE_PATTERN] * count):
         return None
-    # Letters of keys may have gone with the numbers, or digits may stand inside keys: every key is there, unchanged.
+    # Letters of keys may have been removed with the numbers, or digits may be inside keys: check that all keys are
+    # complete.
     if any(compact.count(key) != count for key in _KEYS[1:]):
         return None
     numbers = _bare_numbers(compact, count)
@@ -113,20 +114,20 @@ def _read_block(block: bytes, *, last: bool) -> NDArray[np.float64] | None:
 
 
 def _bare_numbers(compact: bytes, count: int) -> bytes | None:
-    """The numbers between commas, of a text whose keys have been checked."""
+    """Return the numbers between commas, of a text whose keys have been checked."""
     # No number has an exponent: each e belongs to one of the two keys that have one.
     if compact.count(b"e") == 2 * count:
         return compact.translate(None, _STRUCTURE + _LETTERS + b"e")
     numbers = compact.translate(None, _STRUCTURE + _LETTERS)
-    # What is left of those keys is an e behind a comma, where no number has one.
+    # The remains of those keys are an e after a comma; a number has no e there.
     return numbers.replace(b",e", b",") if numbers.count(b",e") == 2 * count else None
 
 
 def _count_tokens(block: bytes) -> int:
-    """Numbers and keys in a block.
+    """Return the count of numbers and keys in a block.
 
-    There are more than meant where white space stands inside one, which is lost with all white space, or where a number
-    stands beside structure that is lost too, as in ``1.0]0]``.
+    The count is too high if a token contains white space, because all white space is removed, or if a number is
+    next to a removed bracket, as in ``1.0]0]``.
     """
     tokens = np.frombuffer(block.translate(_TOKEN), dtype=np.uint8)
     return int(np.count_nonzero(tokens[1:] > tokens[:-1])) + int(tokens[0])

@@ -16,13 +16,13 @@ POINT_KEYS = frozenset({"location", "transformation_", "instance_id", "score"})
 OPTIONAL = ("transformation_", "instance_id", "score")
 """The keys that a point may lack, in the order of the columns of :attr:`PicksTable.states`."""
 SET, NULL, ABSENT = range(3)
-"""What the file says of such a key."""
+"""State of such a key in the file."""
 
 
 class PicksTable:
-    """The points of a picks file as arrays, and the rest of the file beside them.
+    """The points of a picks file as arrays, and the rest of the file as a header.
 
-    Columns that hold nothing but defaults may be None.
+    Columns that hold only default values may be None.
 
     Parameters
     ----------
@@ -40,9 +40,9 @@ class PicksTable:
         The envelope without its points: names, ids, ``run_name``, ``voxel_spacing``, ``unit``, ``trust_orientation``
         and keys that CoPick does not know.
     states : ndarray, optional
-        (N, 3) uint8: whether the keys of :data:`OPTIONAL` are set, null or absent; None is set throughout.
+        (N, 3) uint8: state of each key of :data:`OPTIONAL` (set, null or absent); None if all are set.
     exact : bool
-        Whether the header is written as it is, without the defaults of what it lacks.
+        True if the header is written unchanged, without default values for missing keys.
     """
 
     __slots__ = ("exact", "extras", "header", "instance_ids", "positions", "scores", "states", "transforms")
@@ -85,7 +85,7 @@ class PicksTable:
 
     @classmethod
     def empty(cls, header: dict[str, Any] | None = None) -> PicksTable:
-        """A table without points."""
+        """Return a table without points."""
         return cls(np.zeros((0, 3)), header=header)
 
     @classmethod
@@ -98,7 +98,7 @@ class PicksTable:
         *,
         header: dict[str, Any] | None = None,
     ) -> PicksTable:
-        """A table of the given columns, checked and copied.
+        """Return a table of the given columns, checked and copied.
 
         Parameters
         ----------
@@ -111,7 +111,7 @@ class PicksTable:
         scores : array_like, optional
             (N,), finite; NaN is null.
         header : dict, optional
-            As for the class.
+            See the class.
 
         Raises
         ------
@@ -139,7 +139,7 @@ class PicksTable:
 
     @classmethod
     def from_points(cls, points: Iterable[Any] | None, header: dict[str, Any] | None = None) -> PicksTable:
-        """The table of CoPick points (ours, or an installed copick's), or of dicts of their fields.
+        """Return the table of CoPick points (ours, or an installed copick's), or of dicts of their fields.
 
         Raises
         ------
@@ -166,7 +166,7 @@ class PicksTable:
         return cls(positions, transforms, ids, scores, extras, header, states)
 
     def to_points(self) -> list[CopickPoint]:
-        """The points as objects, keys that CoPick does not know included."""
+        """Return the points as objects, including keys that CoPick does not know."""
         places = self.positions.tolist()
         transforms = None if self.transforms is None else self.transforms.tolist()
         ids = [0] * len(self) if self.instance_ids is None else self.instance_ids.tolist()
@@ -187,12 +187,12 @@ class PicksTable:
         return points
 
     def to_file(self, **identity: Any) -> CopickPicksFile:
-        """The table as CoPick's model of the file.
+        """Return the table as CoPick's model of the file.
 
         Parameters
         ----------
         **identity
-            Fields of the header that win over the file's: ``pickable_object_name``, ``user_id``, ``session_id``, ...
+            Fields of the header that replace those of the file: ``pickable_object_name``, ``user_id``, ``session_id``, ...
 
         Raises
         ------
@@ -204,22 +204,22 @@ class PicksTable:
         return file
 
     def poses(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Positions, (N, 3), and transforms, (N, 4, 4), both the caller's own."""
+        """Return positions, (N, 3), and transforms, (N, 4, 4), both as copies."""
         transforms = self.matrices()
         return self.positions.copy(), transforms if self.transforms is None else transforms.copy()
 
     def matrices(self) -> NDArray[np.float64]:
-        """The transforms, (N, 4, 4), also where they are all the identity."""
+        """Return the transforms, (N, 4, 4), also if they are all the identity."""
         if self.transforms is None:
             return np.tile(np.eye(4), (len(self), 1, 1))
         return self.transforms
 
     def ids(self) -> NDArray[np.int64]:
-        """The instance ids, (N,), 0 where a point has none."""
+        """Return the instance ids, (N,), 0 if a point has none."""
         return np.zeros(len(self), dtype=np.int64) if self.instance_ids is None else self.instance_ids
 
     def filled_scores(self) -> NDArray[np.float64]:
-        """The scores, (N,): 1 where the file says nothing, NaN where it says null."""
+        """Return the scores, (N,): 1 if the key is absent, NaN if it is null."""
         if self.scores is not None:
             return self.scores
         scores = np.ones(len(self))
@@ -227,26 +227,28 @@ class PicksTable:
         return scores
 
     def are_null(self, name: str) -> NDArray[np.bool_]:
-        """For each point, whether the file says null for a key of :data:`OPTIONAL`."""
+        """Return, for each point, True if a key of :data:`OPTIONAL` is null in the file."""
         if self.states is None:
             return np.zeros(len(self), dtype=bool)
         return np.asarray(self.states[:, OPTIONAL.index(name)] == NULL)
 
     def has_scores(self) -> bool:
-        """Whether any point has a score."""
+        """True if any point has a score."""
         if self.scores is None or not len(self):
             return False
         return self.states is None or bool((self.states[:, OPTIONAL.index("score")] == SET).any())
 
     def full_positions(self) -> NDArray[np.float64]:
-        """Centres of the particles, (N, 3) in angstrom: positions plus the translations of the transforms."""
+        """Return the centres of the particles, (N, 3) in angstrom: positions plus the translations of the
+        transforms.
+        """
         if self.transforms is None:
             return self.positions.copy()
         return self.positions + self.transforms[:, :3, 3]
 
 
 def bad_transform(transforms: NDArray[np.float64]) -> int | None:
-    """Index of the first of (N, 4, 4) matrices whose last row is not [0, 0, 0, 1]; None when there is none."""
+    """Return the index of the first matrix of (N, 4, 4) whose last row is not [0, 0, 0, 1]; None if there is none."""
     last = transforms[:, 3, :]
     # The tolerance is that of CoPick's own check (numpy.allclose).
     good = (last[:, 3] == 1.0) & (np.abs(last[:, :3]) <= 1e-8).all(axis=1)

@@ -1,4 +1,4 @@
-"""Picks as RELION particle tables, and back: CPU only, on arrays that somebody else read.
+"""Conversion of picks to and from RELION particle tables: CPU only, on arrays in memory.
 
 Conventions, as copick writes and reads them (``copick.util.relion`` and RELION 4/5's ``ParticleSet``):
 
@@ -39,7 +39,7 @@ _QUARTER_TURN = np.array([[0.0, 0.0, 1.0], [0.0, 1.0, 0.0], [-1.0, 0.0, 0.0]])
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Particles:
-    """What a RELION table says of picks.
+    """The picks in a RELION table.
 
     Parameters
     ----------
@@ -48,7 +48,7 @@ class Particles:
     transforms : ndarray, (N, 4, 4) float64
         Rotations, without translation.
     instance_ids : ndarray, (N,) int64, or None
-        Filament ids (``rlnHelicalTubeID``), where the table has them.
+        Filament ids (``rlnHelicalTubeID``), if the table has them.
     """
 
     positions: np.ndarray
@@ -57,7 +57,7 @@ class Particles:
 
 
 def needs_center(frame: pd.DataFrame) -> bool:
-    """Whether a table has coordinates about the tomogram's centre, so that reading it needs that centre."""
+    """Return True if a table has coordinates about the tomogram's centre, so that reading it needs that centre."""
     return set(CENTERED).issubset(frame.columns)
 
 
@@ -73,7 +73,7 @@ def picks_to_frame(
     filament: bool = False,
     polarity_known: bool | Sequence[bool] | np.ndarray = False,
 ) -> pd.DataFrame:
-    """A RELION particle table of picks.
+    """Return a RELION particle table of picks.
 
     Parameters
     ----------
@@ -94,12 +94,12 @@ def picks_to_frame(
     filament : bool
         Write RELION's filament convention: the frame as the subtomogram's orientation, tube ids, track lengths.
     polarity_known : bool or (N,) bools
-        With `filament`: whether the order of the points follows the polarity.
+        With `filament`: true if the order of the points follows the polarity.
 
     Raises
     ------
     ValueError
-        A transform is no rigid transform, no coordinates can be written, or filament ids are missing.
+        A transform is not rigid, no coordinates can be written, or filament ids are missing.
     """
     import pandas as pd
 
@@ -134,9 +134,9 @@ def frame_to_picks(
     optics: pd.DataFrame | None = None,
     relion_version: str | None = None,
 ) -> Particles:
-    """The picks of a RELION particle table whose rows all belong to one run.
+    """Return the picks of a RELION particle table whose rows all belong to one run.
 
-    Centred coordinates come first, where the centre is known; then tilt-series pixels; then pixels of `voxel_size`.
+    Centred coordinates are preferred if the centre is known, then tilt-series pixels, then pixels of `voxel_size`.
 
     Parameters
     ----------
@@ -151,7 +151,7 @@ def frame_to_picks(
     optics : DataFrame, optional
         The optics table of the STAR file.
     relion_version : {"relion4", "relion5"}, optional
-        Insist on pixel coordinates, or on centred ones.
+        Require pixel coordinates, or centred ones.
 
     Raises
     ------
@@ -189,7 +189,7 @@ def _coordinates(
     centered = _columns(frame, CENTERED)
     pixels = _columns(frame, PIXELS)
     if relion_version == "relion5" and centered is None:
-        raise ValueError(f"RELION 5 tables have the columns {', '.join(CENTERED)}; this one has not.")
+        raise ValueError(f"RELION 5 tables have the columns {', '.join(CENTERED)}; they are missing in this table.")
     if centered is not None and relion_version != "relion4":
         if tomogram_center is not None:
             return np.asarray(centered + np.asarray(tomogram_center, dtype=float))
@@ -208,7 +208,7 @@ def _coordinates(
             "The unit of rlnCoordinateX/Y/Z is unknown; pass tilt_series_pixel_size, or add a voxel spacing to the run."
         )
     logger.warning(
-        "The table says no tilt-series pixel size: rlnCoordinateX/Y/Z are read as pixels of %g angstrom, the voxel size of "
+        "The table has no tilt-series pixel size: rlnCoordinateX/Y/Z are read as pixels of %g angstrom, the voxel size of "
         "the run's tomograms. Pass tilt_series_pixel_size if they are pixels of the tilt series.",
         voxel_size,
     )
@@ -218,7 +218,7 @@ def _coordinates(
 def _pixel_sizes(
     frame: pd.DataFrame, tilt_series_pixel_size: float | None, optics: pd.DataFrame | None
 ) -> np.ndarray | None:
-    """Tilt-series pixel size of every row, in angstrom; None when nothing says it."""
+    """Return the tilt-series pixel size of every row, in angstrom; None if it is unknown."""
     if tilt_series_pixel_size is not None:
         return np.full(len(frame), float(tilt_series_pixel_size))
     if optics is None or not len(optics) or "rlnTomoTiltSeriesPixelSize" not in optics.columns:
@@ -232,7 +232,7 @@ def _pixel_sizes(
             if values.isna().any():
                 raise ValueError(f"Particles name optics groups ({group}) that the optics table does not have.")
             return values.to_numpy(dtype=float)
-    raise ValueError("The optics table has several groups, and the particles do not say which is theirs.")
+    raise ValueError("The optics table has several groups, and the particles do not name their group.")
 
 
 def _columns(frame: pd.DataFrame, names: list[str]) -> np.ndarray | None:
@@ -250,7 +250,9 @@ def _rotations(frame: pd.DataFrame, names: list[str]) -> np.ndarray:
 
 
 def _angles(rotations: np.ndarray) -> np.ndarray:
-    """(N, 3) Euler angles in degrees; zeros, with a warning, for matrices that are no rotations (reflections)."""
+    """Return (N, 3) Euler angles in degrees; zeros, with a warning, for matrices that are not rotations
+    (reflections).
+    """
     from scipy.spatial.transform import Rotation
 
     angles = np.zeros((len(rotations), 3))
@@ -289,7 +291,7 @@ def _filament_columns(
     polarity_known: bool | Sequence[bool] | np.ndarray,
     run_name: str,
 ) -> dict[str, np.ndarray]:
-    """RELION's filament convention, as its ``get_particle_poses/filaments.py`` writes it."""
+    """Return the columns of RELION's filament convention, as in its ``get_particle_poses/filaments.py``."""
     count = len(located)
     known = np.asarray(polarity_known, dtype=bool)
     if known.ndim > 1 or (known.ndim == 1 and len(known) != count):

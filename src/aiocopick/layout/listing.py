@@ -1,4 +1,4 @@
-"""Listings: what the entries of a storage mean."""
+"""Listings: the entities that the entries of a storage stand for."""
 
 from __future__ import annotations
 
@@ -27,18 +27,20 @@ from aiocopick.layout.paths import (
 from aiocopick.layout.refs import FeaturesRef, Ref, RunRef, TomogramRef, VoxelSpacingRef, maker
 
 _FEW = 128
-"""A run of at most so many entries is one whose names may come again in the next."""
+"""A run with at most this many entries probably has the same names as the next run."""
 
 _UNREACHABLE = re.compile("[\\\\\\x00\ud800-\udfff]")
-"""What no storage can be asked for, though names that others gave may hold it: surrogates stand for bytes of a local
-disk that are no UTF-8."""
+"""Characters that cannot be used in a request, though names in a listing may contain them: surrogates stand for bytes
+of
+a local disk that are not UTF-8.
+"""
 
 _ANY = "any"
-"""Name of a run that stands for all."""
+"""Name of a run that stands for all runs."""
 
 
 class ListedEntry(Protocol):
-    """What is asked of a line of a listing."""
+    """The fields that are used of an entry of a listing."""
 
     @property
     def key(self) -> str:
@@ -46,7 +48,7 @@ class ListedEntry(Protocol):
 
     @property
     def is_prefix(self) -> bool:
-        """Whether it is a directory or a tree."""
+        """True if the entry is a directory or a tree."""
 
     @property
     def size(self) -> int | None:
@@ -62,20 +64,20 @@ class ListedEntry(Protocol):
 
 
 class Located(NamedTuple):
-    """An entity, and where it was found. A tuple, as listings have thousands.
+    """An entity and its location. A tuple, because listings have thousands.
 
     Parameters
     ----------
     ref : Ref
-        What it is.
+        The entity.
     key : str
-        Where it lies, as listed, relative to the root.
+        Its key as listed, relative to the root.
     size : int, optional
         Bytes, for files.
     etag : str, optional
-        Version of the file, where the storage has one.
+        Version of the file, if the storage has versions.
     modified : float, optional
-        Seconds since the epoch, where the storage says so.
+        Seconds since the epoch, if the storage reports it.
     """
 
     ref: Ref
@@ -87,20 +89,20 @@ class Located(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """What a listing holds.
+    """The content of a listing.
 
     Parameters
     ----------
     located : tuple of Located
         Sorted by ref; every ref once.
     skipped : tuple of str
-        Keys in the place of an entity whose names cannot be parsed or asked for, that are a directory where a file belongs or the
-        other way round, or that another key with the same meaning hides. Sorted.
+        Keys at the level of entities that are not listed: the name cannot be parsed or requested, a directory is found
+        instead of a file or a file instead of a directory, or another key with the same meaning hides it. Sorted.
     hidden : tuple of str
-        Keys of hidden files beside entities, ``.meta`` aside: such as mark a volume that is being made. They make no
-        listing another one.
+        Keys of hidden files next to entities, other than ``.meta``, such as the mark of an unfinished volume. They are
+        ignored when listings are compared.
     denied : mapping
-        What could not be listed, and why: plural nouns, and sizes of voxel spacings whose volumes it is.
+        Errors of the parts that could not be listed, by plural noun, or by voxel size for the volumes of a spacing.
     """
 
     located: tuple[Located, ...] = ()
@@ -110,13 +112,13 @@ class Listing:
 
 
 def parse_runs(entries: Iterable[ListedEntry]) -> Listing:
-    """The runs of a project.
+    """Return the runs of a project.
 
     Parameters
     ----------
     entries : iterable
-        Children of ``ExperimentRuns/``, or anything below it. A run is a directory; hidden ones do not count, and those
-        that cannot be asked for are skipped.
+        Children of ``ExperimentRuns/``, or anything below it. A run is a directory; hidden directories are ignored, and
+        names that cannot be requested are skipped.
     """
     names: dict[str, None] = {}
     skipped: set[str] = set()
@@ -128,14 +130,14 @@ def parse_runs(entries: Iterable[ListedEntry]) -> Listing:
         if name and not _UNREACHABLE.search(name):
             names[name] = None
         elif name or entry.key.startswith(f"{RUNS}/"):
-            # A name may be empty where keys are only text: "ExperimentRuns//Picks".
+            # A name may be empty if keys are plain text: "ExperimentRuns//Picks".
             skipped.add(f"{RUNS}/{name or '/'}")
     located = tuple(Located(RunRef(run=name), f"{RUNS}/{name}") for name in sorted(names))
     return Listing(located, tuple(sorted(skipped)))
 
 
 def parse_objects(entries: Iterable[ListedEntry]) -> Listing:
-    """The objects of a project that have a map.
+    """Return the objects of a project that have a map.
 
     Parameters
     ----------
@@ -157,15 +159,15 @@ def parse_objects(entries: Iterable[ListedEntry]) -> Listing:
 
 
 def parse_run(run: RunRef, entries: Iterable[ListedEntry]) -> Listing:
-    """What a run holds.
+    """Return the entities of a run.
 
     Parameters
     ----------
     run : RunRef
         The run.
     entries : iterable
-        Any mixture of children of the run, of its folders, and of what lies deeper; volumes collapsed or walked. What
-        is no entity's (frames, notes, ``.meta``) is passed over.
+        Any mixture of children of the run, of its folders, and of deeper entries; volumes collapsed or walked. Entries
+        that do not belong to an entity (frames, notes, ``.meta``) are ignored.
 
     Returns
     -------
@@ -189,11 +191,13 @@ def parse_run(run: RunRef, entries: Iterable[ListedEntry]) -> Listing:
 
 
 _located: Callable[[Iterable[Any]], Located] = partial(tuple.__new__, Located)
-"""As ``Located._make``, in half the time."""
+"""Make a tuple like ``Located._make``, in half the time."""
 
 
 class _Shape(NamedTuple):
-    """What names inside of a run mean: a ref to be made, its key in the run, and for a file its place in the listing."""
+    """The meaning of names inside of a run: a ref to be made, its key in the run, and for a file its index in the
+    listing.
+    """
 
     located: list[tuple[Callable[[str], Ref], str, int | None]]
     skipped: list[str]
@@ -210,7 +214,9 @@ class _Line(NamedTuple):
 
 @lru_cache(maxsize=256)
 def _shape(names: tuple[str, ...], are_prefixes: tuple[bool, ...]) -> _Shape:
-    """Runs of a project mostly hold the same names, so that few shapes have to be understood."""
+    """Return the meaning of the names. Runs of a project mostly hold the same names, so few shapes have to be
+    computed.
+    """
     start = len(RUNS) + len(_ANY) + 2
     reader = _RunReader(_ANY)
     lines = zip(names, are_prefixes, strict=True)
@@ -227,7 +233,7 @@ def _shape(names: tuple[str, ...], are_prefixes: tuple[bool, ...]) -> _Shape:
 
 
 class _Found:
-    """What was found so far, and what was passed over."""
+    """The entities found so far, and the ignored entries."""
 
     __slots__ = ("folders", "located", "seen", "skipped")
 
@@ -236,7 +242,7 @@ class _Found:
         self.skipped: set[str] = set()
         self.seen: set[str] = set()
         self.folders: set[str] = set()
-        """Directories that are called like files."""
+        """Directories that are named like files."""
 
     def file(self, ref: Ref | None, entry: ListedEntry) -> None:
         if ref is None or _UNREACHABLE.search(entry.key):
@@ -245,7 +251,7 @@ class _Found:
             self.located.append(Located(ref, entry.key, entry.size, entry.etag, entry.modified))
 
     def tree(self, ref: Ref | None, key: str, entry: ListedEntry, *, is_tree: bool) -> None:
-        """A volume: a directory, however many entries there are below it. A file of that name is none."""
+        """Add a volume: a directory with any number of entries below it. A file with such a name is not a volume."""
         if key in self.seen:
             return
         self.seen.add(key)
@@ -265,7 +271,7 @@ class _Found:
             kept[-1] = first
             self.skipped.add(second.key)
         if self.folders:
-            # Object stores can hold a file and a directory of one name: the file is what it means to be.
+            # Object stores can hold a file and a directory of the same name: then the file is used.
             self.skipped |= self.folders - {item.key for item in kept}
         return Listing(tuple(kept), tuple(sorted(self.skipped)))
 
@@ -348,13 +354,13 @@ class _RunReader:
 
 
 def _split_features(stem: str, tomo_types: set[str]) -> tuple[str, str] | None:
-    """Tomogram type and feature type in the name of a feature map."""
+    """Return the tomogram type and the feature type in the name of a feature map."""
     position = stem.rfind("_", 0, -1)
     while position > 0:
         if stem[:position] in tomo_types:
             return stem[:position], stem[position + 1 :]
         position = stem.rfind("_", 0, position)
-    # An orphan, or a tomogram that others hold: names that CoPick writes have no further separator in the type.
+    # An orphan, or the tomogram is in another layer: feature types written by CoPick do not contain a separator.
     tomo_type, _, feature_type = stem.partition("_")
     return (tomo_type, feature_type) if tomo_type and feature_type else None
 

@@ -1,4 +1,4 @@
-"""Which names may be written: cleaning, and refusing what cannot be stored.
+"""Rules for names that are written: cleaning, and refusal of names that cannot be stored.
 
 Nothing here judges names that are read: a listing takes every name that can be parsed.
 """
@@ -18,24 +18,24 @@ MAX_SEGMENT_BYTES = 255
 
 
 def clean_name(value: str, what: str) -> str:
-    """A name as CoPick writes it: characters that it does not allow become ``-``, and the ends are stripped.
+    """Return a name as CoPick writes it: characters that are not allowed become ``-``, and the ends are stripped.
 
     Parameters
     ----------
     value : str
         Name of an object, user, session, tomogram type, feature type or segmentation.
     what : str
-        What the name is of, for messages ("user id").
+        The kind of name, for messages ("user id").
 
     Returns
     -------
     str
-        The cleaned name; a ``UserWarning`` says when it differs from `value`.
+        The cleaned name; a ``UserWarning`` is issued if it differs from `value`.
 
     Raises
     ------
     InvalidNameError
-        Nothing is left of the name, or it begins with a dot, or it is no string.
+        The cleaned name is empty or begins with a dot, or the value is not a string.
     """
     _check_text(value, what)
     name = cleaned(value)
@@ -54,7 +54,7 @@ def clean_name(value: str, what: str) -> str:
 
 
 def check_name(value: str, what: str) -> str:
-    """A name that must be clean already: the ids of a config, and the names of its objects.
+    """Return a name that must already be clean: the ids of a config, and the names of its objects.
 
     Raises
     ------
@@ -68,7 +68,7 @@ def check_name(value: str, what: str) -> str:
 
 
 def check_run_name(value: str) -> str:
-    """A run name, which is kept as it is, so it must be a legal directory name.
+    """Return a run name, which is kept unchanged, so it must be a valid directory name.
 
     Raises
     ------
@@ -89,7 +89,7 @@ def check_run_name(value: str) -> str:
 
 
 def check_segmentation_name(name: str, *, is_multilabel: bool) -> str:
-    """A clean name of a segmentation that can be told from a multilabel one by its path.
+    """Return a clean name of a segmentation; its path must differ from that of a multilabel segmentation.
 
     Raises
     ------
@@ -106,19 +106,19 @@ def check_segmentation_name(name: str, *, is_multilabel: bool) -> str:
 
 
 def check_segment(segment: str, what: str) -> None:
-    """Refuse what no file or directory can be called.
+    """Refuse names that a file or directory cannot have.
 
     Parameters
     ----------
     segment : str
         One part of a key, between two ``/``.
     what : str
-        How a message begins.
+        The beginning of the message.
 
     Raises
     ------
     InvalidNameError
-        It is not UTF-8, or longer than 255 bytes, or it is empty, ``.`` or ``..``, or it contains ``/`` or NUL.
+        It is not valid UTF-8, longer than 255 bytes, empty, ``.`` or ``..``, or it contains ``/`` or NUL.
     """
     if segment in ("", ".", "..") or "/" in segment or "\0" in segment:
         raise InvalidNameError(f"{what} cannot be part of a path ('/', NUL, '.', '..' or empty).", path=segment)

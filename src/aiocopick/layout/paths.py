@@ -1,4 +1,4 @@
-"""Where an entity lies: keys from refs, and refs from keys.
+"""Locations of entities: keys from refs, and refs from keys.
 
 Keys are relative to the root of a project, ``/``-separated, without a ``/`` at either end. This is the only module that
 knows the folder and file names of a CoPick project; `listing` builds on it.
@@ -38,14 +38,14 @@ ANNOTATION_FOLDERS: dict[str, tuple[type[PicksRef] | type[MeshRef] | type[Filame
     "Meshes": (MeshRef, ".glb"),
     "Filaments": (FilamentsRef, ".json"),
 }
-"""Folders of a run that hold one file per entity: the ref it makes, and how its name ends."""
+"""Folders of a run that hold one file per entity: the type of ref, and the end of the file name."""
 
 SEGMENTATION_FOLDERS: dict[str, str] = {
     "Segmentations": "binary",
     "InstanceSegmentations": "instance",
     "PanopticSegmentations": "panoptic",
 }
-"""Folders of a run that hold segmentations, and the type found there (binary ones share theirs with multilabel)."""
+"""Folders of a run that hold segmentations, and their type (binary and multilabel segmentations share a folder)."""
 
 _ZARR_DOCUMENTS = frozenset({"zarr.json", ".zarray", ".zattrs", ".zgroup", ".zmetadata"})
 _KIND_OF_FOLDER: dict[str, FileKind] = {"Picks": "picks", "Meshes": "meshes", "Filaments": "filaments"}
@@ -54,12 +54,12 @@ _FOLDER_OF_KIND = {reference.kind: folder for folder, (reference, _) in ANNOTATI
 _SUFFIX_OF_KIND = {reference.kind: suffix for reference, suffix in ANNOTATION_FOLDERS.values()}
 _FOLDER_OF_TYPE = {"multilabel": "Segmentations"} | {type_: folder for folder, type_ in SEGMENTATION_FOLDERS.items()}
 
-# float() would take more than CoPick ever writes: "1_0", "nan", "1e3", other scripts' digits.
+# float() accepts more than CoPick writes: "1_0", "nan", "1e3", digits of other scripts.
 _SIZE = re.compile(r"[0-9]+(?:\.[0-9]*)?|\.[0-9]+")
 
 
 def file_kind(key: str) -> FileKind | None:
-    """The kind of a file as far as limits of its size go; None for chunks, and what is none of CoPick's."""
+    """Return the kind of a file, for the limits of its size; None for chunks and for files that are not CoPick's."""
     folder, _, name = key.rpartition("/")
     if name == META or name in _ZARR_DOCUMENTS:
         return "metadata"
@@ -69,19 +69,19 @@ def file_kind(key: str) -> FileKind | None:
 
 
 def run_key(name: str) -> str:
-    """Key of a run's directory."""
+    """Return the key of a run's directory."""
     check_segment(name, f"The run name {name!r}")
     _check_visible(name)
     return f"{RUNS}/{name}"
 
 
 def key_of(ref: Ref) -> str:
-    """Key under which an entity is written.
+    """Return the key under which an entity is written.
 
     Parameters
     ----------
     ref : Ref
-        Any ref. What was listed may lie elsewhere (``VoxelSpacing5/``): use the key it was listed under.
+        Any ref. A listed entity may have another key (``VoxelSpacing5/``): use the key from the listing.
 
     Raises
     ------
@@ -92,16 +92,16 @@ def key_of(ref: Ref) -> str:
 
 
 def directory_of(ref: RunRef | VoxelSpacingRef, kind: str, *, segmentation_type: str = "binary") -> str:
-    """Key of the directory that holds the entities of a kind below a run or voxel spacing.
+    """Return the key of the directory that holds the entities of a kind below a run or voxel spacing.
 
     Parameters
     ----------
     ref : RunRef or VoxelSpacingRef
         The parent.
     kind : str
-        Kind of the children; ``"tomogram"`` and ``"features"`` lie below a voxel spacing, the others below a run.
+        Kind of the children; ``"tomogram"`` and ``"features"`` are below a voxel spacing, the others below a run.
     segmentation_type : str
-        Which segmentations are meant.
+        Type of the segmentations.
     """
     if kind in ("voxel_spacing", "tomogram", "features"):
         return key_of(ref)
@@ -125,7 +125,7 @@ def format_size(voxel_size: float) -> str:
     Raises
     ------
     InvalidNameError
-        It is not a positive number at three decimals.
+        It is not a positive number when rounded to three decimals.
     """
     text = f"{voxel_size:.3f}"
     if not 0 < voxel_size < float("inf") or text == "0.000":
@@ -138,7 +138,7 @@ def format_size(voxel_size: float) -> str:
 
 @lru_cache(maxsize=4096)
 def parse_size(text: str) -> float | None:
-    """The voxel size in angstrom that a path names, at three decimals; None when the text is no positive number."""
+    """Return the voxel size in angstrom in a path, at three decimals; None if the text is not a positive number."""
     if not _SIZE.fullmatch(text):
         return None
     size = round(float(text), 3)
@@ -146,7 +146,7 @@ def parse_size(text: str) -> float | None:
 
 
 def parse_key(key: str) -> Ref | None:
-    """The ref of the entity that lies at a key; None when no entity can.
+    """Return the ref of the entity at a key; None if no entity can have that key.
 
     The tomogram type of a feature map ends at the first ``_``, as in all names that CoPick writes; where other types
     exist, :func:`~aiocopick.layout.listing.parse_run` decides by them.

@@ -1,6 +1,6 @@
-"""What an entity is called: one frozen record per kind, hashable, ordered and JSON-able.
+"""Identity of an entity: one frozen record per kind, hashable, ordered and JSON-able.
 
-A ref says which entity is meant, never where it lies: paths are made in :mod:`aiocopick.layout.paths`.
+A ref identifies an entity and does not contain its location: paths are made in :mod:`aiocopick.layout.paths`.
 """
 
 from __future__ import annotations
@@ -144,7 +144,7 @@ class FeaturesRef(Ref):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AnnotationRef(Ref):
-    """What picks, meshes and filaments have in common: an object, annotated by a user (or tool) in a session."""
+    """Base of picks, meshes and filaments: an object, annotated by a user (or tool) in a session."""
 
     run: str
     user_id: str
@@ -283,15 +283,15 @@ NOUNS: dict[str, str] = {
 
 
 def maker(ref: Ref) -> Callable[[str], Ref]:
-    """What makes refs of the same names in other runs; many times faster than their class, and without its checks.
+    """Return a function that makes refs of the same names in other runs; faster than the class, and without its checks.
 
     Parameters
     ----------
     ref : Ref
-        Anything in a run; it has passed the checks.
+        The ref of any entity in a run; it has passed the checks.
     """
     cls = type(ref)
-    # A frozen record is not set attribute by attribute, its slots are.
+    # The attributes of a frozen record cannot be set, but its slots can.
     places = {field.name: getattr(cls, field.name).__set__ for field in fields(ref)}
     set_run = places.pop("run")
     others = [(place, getattr(ref, name)) for name, place in places.items()]
@@ -308,7 +308,7 @@ def maker(ref: Ref) -> Callable[[str], Ref]:
 
 
 def ref_from_json(data: dict[str, Any]) -> Ref:
-    """The ref that :meth:`Ref.to_json` wrote.
+    """Return the ref that :meth:`Ref.to_json` wrote.
 
     Parameters
     ----------
@@ -323,7 +323,7 @@ def ref_from_json(data: dict[str, Any]) -> Ref:
     kind = data.get("kind")
     reference = REF_TYPES.get(kind) if isinstance(kind, str) else None
     if reference is None:
-        raise InvalidNameError(f"{kind!r} is no kind of entity; use one of {', '.join(KINDS)}.")
+        raise InvalidNameError(f"{kind!r} is not a kind of entity; use one of {', '.join(KINDS)}.")
     values = {name: value for name, value in data.items() if name != "kind"}
     types: dict[str, Any] = {
         "voxel_size": (int, float),

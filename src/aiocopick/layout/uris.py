@@ -1,4 +1,4 @@
-"""CoPick's URIs: how entities are named across runs, with patterns.
+"""CoPick's URIs: names of entities across runs, with patterns.
 
 ``object:user/session`` for picks, meshes and filaments, ``name:user/session@10.0?multilabel=true`` for segmentations,
 ``tomo_type@10.0`` for tomograms, ``tomo_type@10.0:feature_type`` for feature maps. What is left out matches everything;
@@ -43,13 +43,13 @@ class UriPattern:
     Parameters
     ----------
     kind : str
-        Kind of what it matches.
+        Kind of the entities that it matches.
     parts : dict of str to str
         Patterns by field of the ref.
     flags : dict of str to bool
         Segmentation types asked for or excluded; without any, binary and multilabel ones match.
     is_regex : bool
-        Whether the patterns are regular expressions rather than globs.
+        True if the patterns are regular expressions, false for globs.
     """
 
     kind: str
@@ -58,7 +58,9 @@ class UriPattern:
     is_regex: bool = False
 
     def matches(self, ref: Ref) -> bool:
-        """Whether a ref is of the kind and fits every pattern; voxel sizes compare as numbers, at three decimals."""
+        """Return True if a ref has the kind and fits every pattern; voxel sizes compare as numbers, at three
+        decimals.
+        """
         if ref.kind != self.kind:
             return False
         if isinstance(ref, SegmentationRef) and not self._matches_type(ref):
@@ -67,7 +69,7 @@ class UriPattern:
 
     @property
     def is_pattern(self) -> bool:
-        """Whether it can match more than one entity of a run."""
+        """True if the URI can match more than one entity of a run."""
         return self.is_regex or any(set(pattern) & set("*?[") for pattern in self.parts.values())
 
     def _matches_type(self, ref: SegmentationRef) -> bool:
@@ -91,7 +93,7 @@ def _matcher(pattern: str, is_regex: bool) -> Callable[[str], Any]:
     try:
         return re.compile(pattern if is_regex else translate(pattern)).match
     except re.error as error:
-        raise InvalidNameError(f"{pattern!r} is no regular expression: {error}.", path=pattern) from None
+        raise InvalidNameError(f"{pattern!r} is not a valid regular expression: {error}.", path=pattern) from None
 
 
 def _as_number(text: str) -> float | None:
@@ -109,13 +111,13 @@ def parse_uri(text: str, kind: str | None = None) -> UriPattern:
     text : str
         The URI.
     kind : str, optional
-        What it is meant to name. Without it the form decides: with ``@`` a segmentation, a feature map (``:`` behind
-        the ``@``) or a tomogram, else picks, since meshes and filaments look the same.
+        Kind of the named entities. By default taken from the form: with ``@`` a segmentation, a feature map (``:`` after
+        the ``@``) or a tomogram, else picks, because URIs of meshes and filaments look the same.
 
     Raises
     ------
     InvalidNameError
-        It is no URI of that kind, or a pattern in it is no regular expression.
+        It is not a URI of that kind, or a pattern in it is not a regular expression.
     """
     uri = text.strip()
     is_regex = uri.startswith(_REGEX_PREFIX)
@@ -157,7 +159,7 @@ def parse_uri(text: str, kind: str | None = None) -> UriPattern:
 
 
 def _split_flags(uri: str, text: str, *, is_regex: bool) -> tuple[str, dict[str, bool]]:
-    """The URI without its query, and the segmentation types in that. A ``?`` of a glob stays where it is."""
+    """Return the URI without its query, and the segmentation types of the query. A ``?`` of a glob is not a query."""
     head, mark, query = uri.rpartition("?")
     given = dict(parse_qsl(query)) if mark else {}
     if not set(given) & set(TYPE_FLAGS):
@@ -180,7 +182,7 @@ def _infer_kind(uri: str, flags: dict[str, bool]) -> str:
 
 
 def _names_volume(uri: str) -> bool:
-    """Whether a voxel size stands behind the ``@``, and nothing says that it is part of an object's name."""
+    """Return True if a voxel size follows the ``@``, unless the rest shows that it is part of an object's name."""
     _, at, size = uri.rpartition("@")
     return bool(at) and ":" not in uri and _as_number(size) is not None
 
@@ -194,10 +196,10 @@ def _parse_names(uri: str, text: str, field: str) -> dict[str, str]:
 
 
 def format_uri(ref: Ref) -> str:
-    """The CoPick URI of an entity; it does not name the run.
+    """Return the CoPick URI of an entity; it does not name the run.
 
-    CoPick has none for runs, voxel spacings and objects: a voxel spacing is written as what all its tomograms have in
-    common, runs and objects as their names.
+    CoPick has no URIs for runs, voxel spacings and objects: a voxel spacing is written as the common part of the URIs of
+    its tomograms, runs and objects as their names.
     """
     if isinstance(ref, AnnotationRef):
         return f"{ref.object_name}:{ref.user_id}/{ref.session_id}"
