@@ -13,6 +13,7 @@ import griffe
 
 VERBS = "aiocopick.sync.verbs."
 NAMES = re.compile(r"\bAsync(Root|Run|VoxelSpacing|Tomogram|Features|Picks|Mesh|Segmentation|Filaments|Object)\b")
+REPLACED = r"Copick\1FS"
 
 
 class FacadePages(griffe.Extension):
@@ -23,6 +24,7 @@ class FacadePages(griffe.Extension):
         for module in pkg["sync"].modules.values():
             for cls in module.classes.values():
                 if not cls.is_alias:
+                    _add_parameters(cls)
                     for member in list(cls.members.values()):
                         derive(cls, member)
 
@@ -37,6 +39,17 @@ def derive(cls: griffe.Class, member: Any) -> None:
         source = _member(_find(cls, call.arguments[0].canonical_path), member.name)
         # Of `Attribute[str]`, what is in brackets.
         _as_property(member, source, member.annotation.slice)
+
+
+def _add_parameters(cls: griffe.Class) -> None:
+    """Tell of the parameters that the async class is constructed by, where the facade's tells of none."""
+    for base in cls.bases:
+        if not isinstance(base, griffe.ExprSubscript) or cls.docstring is None or "Parameters" in cls.docstring.value:
+            continue
+        twin = _find(cls, base.slice.canonical_path)
+        sections = re.search(r"Parameters\n(?:.+\n?)+", twin.docstring.value) if twin.is_class else None
+        if sections is not None:
+            cls.docstring.value += f"\n\n{NAMES.sub(REPLACED, sections.group())}"
 
 
 def _verb(value: Any) -> griffe.ExprCall | None:
@@ -77,7 +90,7 @@ def _member(twin: Any, name: str) -> Any:
 
 def _renamed(expression: Any) -> Any:
     """A return type in the facade's names."""
-    return None if expression is None else NAMES.sub(r"Copick\1FS", str(expression))
+    return None if expression is None else NAMES.sub(REPLACED, str(expression))
 
 
 def _docstring(source: Any, parent: Any) -> griffe.Docstring | None:
@@ -85,4 +98,4 @@ def _docstring(source: Any, parent: Any) -> griffe.Docstring | None:
         if parent.is_private:
             return None
         raise LookupError(f"{parent.path} is derived from {source.path}, which has no documentation")
-    return griffe.Docstring(NAMES.sub(r"Copick\1FS", source.docstring.value), parent=parent)
+    return griffe.Docstring(NAMES.sub(REPLACED, source.docstring.value), parent=parent)

@@ -73,16 +73,8 @@ class Annotation(BlockingEntity[File]):
             self._call(self.aio._look)
 
 
-class CopickPicksFS(Annotation[AsyncPicks], CopickPicks):
-    """The picks of an object in a run, by one user or tool in one session.
-
-    Parameters
-    ----------
-    run : CopickRunFS
-        The run.
-    file : CopickPicksFile
-        Its names; points in it count as set.
-    """
+class CopickPicksFS(Annotation[AsyncPicks], CopickPicks, twin=AsyncPicks):
+    """The picks of an object in a run, by one user or tool in one session."""
 
     noun: ClassVar[str] = "picks"
     run: CopickRunFS
@@ -90,9 +82,6 @@ class CopickPicksFS(Annotation[AsyncPicks], CopickPicks):
     @keeps_names
     def __init__(self, run: CopickRunFS, file: CopickPicksFile) -> None:
         self._begin(run, file)
-
-    def _make_twin(self) -> AsyncPicks:
-        return AsyncPicks(self.run.aio, self._given)
 
     trust_orientation: Attribute[bool] = attribute(AsyncPicks)
 
@@ -162,18 +151,8 @@ class CopickPicksFS(Annotation[AsyncPicks], CopickPicks):
         return self._columns().full_positions()
 
 
-class CopickMeshFS(Annotation[AsyncMesh], CopickMesh):
-    """The mesh of an object in a run, by one user or tool in one session.
-
-    Parameters
-    ----------
-    run : CopickRunFS
-        The run.
-    meta : CopickMeshMeta
-        Its names.
-    mesh : trimesh Geometry, optional
-        Counts as set.
-    """
+class CopickMeshFS(Annotation[AsyncMesh], CopickMesh, twin=AsyncMesh):
+    """The mesh of an object in a run, by one user or tool in one session."""
 
     noun: ClassVar[str] = "meshes"
     run: CopickRunFS
@@ -183,9 +162,6 @@ class CopickMeshFS(Annotation[AsyncMesh], CopickMesh):
         self._begin(run, meta)
         if mesh is not None:
             self.aio.mesh = mesh
-
-    def _make_twin(self) -> AsyncMesh:
-        return AsyncMesh(self.run.aio, self._given)
 
     @calls(AsyncMesh.load)
     def load(self) -> Any: ...
@@ -215,16 +191,8 @@ class CopickMeshFS(Annotation[AsyncMesh], CopickMesh):
         self.aio.mesh = value
 
 
-class CopickFilamentsFS(Annotation[AsyncFilaments], CopickFilaments):
-    """The filaments of an object in a run, by one user or tool in one session.
-
-    Parameters
-    ----------
-    run : CopickRunFS
-        The run.
-    file : CopickFilamentsFile
-        Its names; filaments in it count as set.
-    """
+class CopickFilamentsFS(Annotation[AsyncFilaments], CopickFilaments, twin=AsyncFilaments):
+    """The filaments of an object in a run, by one user or tool in one session."""
 
     noun: ClassVar[str] = "filaments"
     run: CopickRunFS
@@ -232,9 +200,6 @@ class CopickFilamentsFS(Annotation[AsyncFilaments], CopickFilaments):
     @keeps_names
     def __init__(self, run: CopickRunFS, file: CopickFilamentsFile) -> None:
         self._begin(run, file)
-
-    def _make_twin(self) -> AsyncFilaments:
-        return AsyncFilaments(self.run.aio, self._given)
 
     voxel_spacing: Attribute[float | None] = attribute(AsyncFilaments)
 

@@ -20,7 +20,7 @@ from aiocopick.models.objects import PickableObject
 from aiocopick.models.points import CopickPicksFile
 from aiocopick.sync.bridge import call
 from aiocopick.sync.places import filesystem_of
-from aiocopick.sync.verbs import Attribute, attribute, calls
+from aiocopick.sync.verbs import Attribute, attribute, calls, with_parameters
 
 if TYPE_CHECKING:
     from fsspec import AbstractFileSystem
@@ -84,12 +84,12 @@ class Blocking(Generic[Twin]):
     lists: ClassVar[tuple[str, ...]] = ()
     """Nouns of the children that are cached in lists: ``picks`` in ``_picks``."""
 
+    _twin_class: ClassVar[Any]
+    _given: Any
+    """The names it was constructed by."""
+
     _twin: Twin | None
     """The async twin; None until it is needed, for an object that was constructed by its names."""
-
-    def _make_twin(self) -> Twin:
-        """The async twin of an object that was constructed by its names."""
-        raise NotImplementedError
 
     @property
     def _root(self) -> CopickRootFS:
@@ -231,13 +231,18 @@ class Blocking(Generic[Twin]):
         if getattr(self, f"_{noun}") is not None:
             self._keep(noun, self._twins(noun))
 
+    def _invalidate_caches(self) -> None:
+        self.aio.refresh()  # type: ignore[union-attr]
+        for noun in self.lists:
+            setattr(self, f"_{noun}", None)
+
     # --- what every entity has ----------------------------------------------------------------------------------------
 
     @property
     def aio(self) -> Twin:
         """The async twin."""
         if self._twin is None:
-            self._twin = self._make_twin()
+            self._twin = self._twin_class(self.__dict__[self.parent_name].aio, self._given)
         return self._twin
 
     def __eq__(self, other: object) -> bool:
@@ -277,8 +282,11 @@ class BlockingEntity(Blocking[Entity]):
     noun: ClassVar[str] = ""
     """Plural of the kind: the name of the cached list in the parent."""
 
-    _given: Any
-    """The names it was constructed by."""
+    def __init_subclass__(cls, twin: type | None = None, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        if twin is not None:
+            cls._twin_class = twin
+            cls.__doc__ = with_parameters(cls.__doc__, twin)
 
     def _begin(self, parent: Any, names: Any) -> None:
         self.__dict__[self.parent_name] = parent

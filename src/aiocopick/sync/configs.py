@@ -96,13 +96,7 @@ def from_file(path: str | os.PathLike[str], *, allow_protocols: Iterable[str] = 
     path : str or path
         A JSON file on disk.
     allow_protocols : iterable of str
-        Protocols that a configuration file may name besides the usual ones (``file``, ``memory``, S3, Google Cloud,
-        Azure, HTTP, SSH and SMB), chained targets included. What is passed as a URL, dict or object is not restricted.
-
-    Returns
-    -------
-    CopickRootFS or CopickRootMultilayer
-        No request was sent for it.
+        As for :func:`from_string`.
     """
     return from_config(read_file(path, allow_protocols))
 

@@ -34,18 +34,13 @@ def stripped(layer: Layer, path: str) -> str:
     return str(filesystem_of(layer)._strip_protocol(path)).rstrip("/")
 
 
-def overlay_of(root: CopickRootFS) -> Layer:
-    """The layer that new entities go to."""
-    return root.layer
-
-
 def static_of(root: CopickRootFS) -> Layer:
     """The read-only layer that is seen first; the overlay itself where there is none."""
     return next((layer for layer in root.layers if layer.read_only), root.layer)
 
 
-class InBothLayers:
-    """Paths of what may lie in the overlay, in the static root, or in both. None of them is looked up."""
+class Layered:
+    """What CoPick calls the overlay and the static root of a project."""
 
     if TYPE_CHECKING:
 
@@ -53,24 +48,10 @@ class InBothLayers:
         def root(self) -> Any:
             """The project."""
 
-        @property
-        def ref(self) -> Any:
-            """What it is."""
-
-    @property
-    def overlay_path(self) -> str:
-        """Path of it in the overlay, as :attr:`fs_overlay` has it."""
-        return _path_in(overlay_of(self.root), self.ref)
-
-    @property
-    def static_path(self) -> str:
-        """Path of it in the static root, as :attr:`fs_static` has it."""
-        return _path_in(static_of(self.root), self.ref)
-
     @property
     def fs_overlay(self) -> AbstractFileSystem:
         """Filesystem of the overlay."""
-        return filesystem_of(overlay_of(self.root))
+        return filesystem_of(self.root.layer)
 
     @property
     def fs_static(self) -> AbstractFileSystem:
@@ -80,7 +61,27 @@ class InBothLayers:
     @property
     def static_is_overlay(self) -> bool:
         """Whether there is no static root."""
-        return static_of(self.root) is overlay_of(self.root)
+        return static_of(self.root) is self.root.layer
+
+
+class InBothLayers(Layered):
+    """Paths of what may lie in the overlay, in the static root, or in both. None of them is looked up."""
+
+    if TYPE_CHECKING:
+
+        @property
+        def ref(self) -> Any:
+            """What it is."""
+
+    @property
+    def overlay_path(self) -> str:
+        """Path of it in the overlay, as :attr:`fs_overlay` has it."""
+        return _path_in(self.root.layer, self.ref)
+
+    @property
+    def static_path(self) -> str:
+        """Path of it in the static root, as :attr:`fs_static` has it."""
+        return _path_in(static_of(self.root), self.ref)
 
 
 def _path_in(layer: Layer, ref: Ref) -> str:

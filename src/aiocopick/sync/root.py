@@ -16,9 +16,21 @@ from aiocopick.models.metadata import CopickRunMeta
 from aiocopick.models.objects import PickableObject
 from aiocopick.sync.base import Blocking
 from aiocopick.sync.cohort import assign_cohorts
-from aiocopick.sync.places import filesystem_of, static_of, stripped
+from aiocopick.sync.places import Layered, filesystem_of, static_of, stripped
 from aiocopick.sync.run import CopickRunFS
-from aiocopick.sync.verbs import Attribute, attribute, calls, deletes, gives, listed, makes, passes, queries
+from aiocopick.sync.verbs import (
+    Attribute,
+    Settable,
+    attribute,
+    calls,
+    deletes,
+    gives,
+    like,
+    listed,
+    makes,
+    passes,
+    queries,
+)
 from aiocopick.sync.volumes import CopickObjectFS
 
 if TYPE_CHECKING:
@@ -35,7 +47,7 @@ if TYPE_CHECKING:
     from aiocopick.storage.stats import StorageStats
 
 
-class CopickRootFS(Blocking[AsyncRoot], CopickRoot):
+class CopickRootFS(Layered, Blocking[AsyncRoot], CopickRoot):
     """A project. Making one sends no request.
 
     It is a context manager, but nothing has to be closed. Any number of threads may use it at once.
@@ -134,6 +146,9 @@ class CopickRootFS(Blocking[AsyncRoot], CopickRoot):
     path: Attribute[str] = attribute(AsyncRoot)
     read_only: Attribute[bool] = attribute(AsyncRoot)
     stats: Attribute[StorageStats] = attribute(AsyncRoot)
+    user_id: Settable[str | None] = attribute(AsyncRoot)
+    session_id: Settable[str | None] = attribute(AsyncRoot)
+    _load_metadata = staticmethod(read_metadata)
 
     @passes(AsyncRoot.path_of)
     def path_of(self) -> Any: ...
@@ -143,10 +158,6 @@ class CopickRootFS(Blocking[AsyncRoot], CopickRoot):
     def load_meta(self) -> Any: ...
     @calls(AsyncRoot.store_meta)
     def store_meta(self) -> Any: ...
-
-    @staticmethod
-    def _load_metadata(path: str, fs: AbstractFileSystem) -> dict[str, Any]:
-        return read_metadata(path, fs)
 
     @property
     def config(self) -> CopickConfig:
@@ -159,16 +170,6 @@ class CopickRootFS(Blocking[AsyncRoot], CopickRoot):
         return filesystem_of(self.aio.layer)
 
     @property
-    def fs_overlay(self) -> AbstractFileSystem:
-        """As :attr:`fs`, by CoPick's name."""
-        return self.fs
-
-    @property
-    def fs_static(self) -> AbstractFileSystem:
-        """Filesystem of the static root, read-only; that of the overlay where there is none."""
-        return filesystem_of(static_of(self))
-
-    @property
     def root_overlay(self) -> str:
         """Path of the layer that new entities go to, as :attr:`fs_overlay` has it."""
         return stripped(self.layer, self.layer.url)
@@ -177,29 +178,6 @@ class CopickRootFS(Blocking[AsyncRoot], CopickRoot):
     def root_static(self) -> str:
         """Path of the static root, as :attr:`fs_static` has it; that of the overlay where there is none."""
         return stripped(static_of(self), static_of(self).url)
-
-    @property
-    def static_is_overlay(self) -> bool:
-        """Whether there is no static root."""
-        return static_of(self) is self.layer
-
-    @property
-    def user_id(self) -> str | None:
-        """User id of the config; settable, live."""
-        return self.aio.user_id
-
-    @user_id.setter
-    def user_id(self, value: str | None) -> None:
-        self.aio.user_id = value
-
-    @property
-    def session_id(self) -> str | None:
-        """Session id of the config; settable, live."""
-        return self.aio.session_id
-
-    @session_id.setter
-    def session_id(self, value: str | None) -> None:
-        self.aio.session_id = value
 
     def _shown(self) -> dict[str, Any]:
         return {"url": self.url} | super()._shown()
@@ -285,19 +263,13 @@ class CopickRootFS(Blocking[AsyncRoot], CopickRoot):
         """
         return self._over(self.aio.options(**changes))
 
-    def reconnect(self) -> None:
-        """Close the connections of this event loop and forget what was listed; the next request connects again.
-
-        See :meth:`aiocopick.AsyncRoot.reconnect`.
-        """
+    @like(AsyncRoot.reconnect)
+    def reconnect(self) -> Any:
         self._call(self.aio.reconnect)
-        self._runs = None
-        self._objects = None
+        self._invalidate_caches()
 
     def _invalidate_all_caches(self) -> None:
-        self.aio.refresh()
-        self._runs = None
-        self._objects = None
+        self._invalidate_caches()
 
 
 class CopickRootMultilayer(CopickRootFS):

@@ -17,26 +17,14 @@ from aiocopick.sync.verbs import Attribute, attribute, calls, deletes, gives, li
 from aiocopick.sync.volumes import CopickSegmentationFS, CopickVoxelSpacingFS
 
 if TYPE_CHECKING:
-    from fsspec import AbstractFileSystem
-
     from aiocopick.errors import CopickError
     from aiocopick.models.metadata import CopickRunMeta
     from aiocopick.sync.cohort import Cohort
     from aiocopick.sync.root import CopickRootFS
 
 
-class CopickRunFS(InBothLayers, BlockingEntity[AsyncRun], CopickRun):
-    """A run of a project.
-
-    Parameters
-    ----------
-    root : CopickRootFS
-        The project.
-    meta : CopickRunMeta
-        Its name.
-    config : object, optional
-        Accepted as CoPick does; unused.
-    """
+class CopickRunFS(InBothLayers, BlockingEntity[AsyncRun], CopickRun, twin=AsyncRun):
+    """A run of a project."""
 
     parent_name: ClassVar[str] = "root"
     noun: ClassVar[str] = "runs"
@@ -53,9 +41,6 @@ class CopickRunFS(InBothLayers, BlockingEntity[AsyncRun], CopickRun):
     def __init__(self, root: CopickRootFS, meta: CopickRunMeta, config: Any = None) -> None:
         self._begin(root, meta)
 
-    def _make_twin(self) -> AsyncRun:
-        return AsyncRun(self.root.aio, self._given)
-
     # --- what it is ---------------------------------------------------------------------------------------------------
 
     @property
@@ -63,6 +48,7 @@ class CopickRunFS(InBothLayers, BlockingEntity[AsyncRun], CopickRun):
         """The project."""
         return self._root
 
+    _load_metadata = staticmethod(read_metadata)
     split: Attribute[str | None] = attribute(AsyncRun)
     picks_path: Attribute[str] = attribute(AsyncRun)
     meshes_path: Attribute[str] = attribute(AsyncRun)
@@ -101,10 +87,6 @@ class CopickRunFS(InBothLayers, BlockingEntity[AsyncRun], CopickRun):
         """
         return self.aio.skipped_layers
 
-    @staticmethod
-    def _load_metadata(path: str, fs: AbstractFileSystem) -> dict[str, Any]:
-        return read_metadata(path, fs)
-
     # --- all of its children ------------------------------------------------------------------------------------------
 
     def _ahead(self, noun: str) -> None:
@@ -123,11 +105,6 @@ class CopickRunFS(InBothLayers, BlockingEntity[AsyncRun], CopickRun):
         for noun in self.lists:
             self._call(getattr(self.aio, noun))
             self._keep(noun, self._twins(noun))
-
-    def _invalidate_caches(self) -> None:
-        self.aio.refresh()
-        for noun in self.lists:
-            setattr(self, f"_{noun}", None)
 
     # --- voxel spacings -----------------------------------------------------------------------------------------------
 

@@ -12,6 +12,7 @@ import inspect
 import re
 from collections.abc import Callable, Coroutine
 from functools import update_wrapper
+from types import FunctionType
 from typing import TYPE_CHECKING, Any, Concatenate, Generic, ParamSpec, Self, TypeVar, overload
 
 if TYPE_CHECKING:
@@ -33,7 +34,13 @@ _NAMES = re.compile(r"\bAsync(Root|Run|VoxelSpacing|Tomogram|Features|Picks|Mesh
 
 def facade_words(text: Any) -> Any:
     """An annotation or a documentation with the facade's names in it."""
-    return _NAMES.sub(r"Copick\1FS", text) if isinstance(text, str) else text
+    return _NAMES.sub(r"Copick\1FS", text) if isinstance(text, str) and "Async" in text else text
+
+
+def with_parameters(words: str | None, twin: type) -> str | None:
+    """The documentation of a class, with the parameters that the twin is constructed by."""
+    parameters = re.search(r"    Parameters\n(?:.+\n)+", twin.__doc__ or "")
+    return f"{words}\n\n{facade_words(parameters.group())}" if words and parameters else words
 
 
 # --- members that need no turn of the loop ----------------------------------------------------------------------------
@@ -51,6 +58,14 @@ class Attribute(Generic[R_co]):
         def __get__(self, owner: object | None, cls: Any) -> Any: ...
 
 
+class Settable(Attribute[R]):
+    """A property that can be set, to type checkers."""
+
+    if TYPE_CHECKING:
+
+        def __set__(self, owner: object, value: R) -> None: ...
+
+
 def attribute(twin: type) -> Any:
     """A property of the twin, by the same name: ``name: Attribute[str] = attribute(AsyncRun)``."""
     return _Passed(twin)
@@ -64,9 +79,14 @@ class _Passed(property):
         def read(self: Any) -> Any:
             return getattr(self.aio, name)
 
-        read.__annotations__ = {"return": inspect.get_annotations(owner)[name][len("Attribute[") : -1]}
-        read.__doc__ = facade_words(getattr(self._twin, name).__doc__)
-        super().__init__(read)
+        read.__annotations__ = {"return": inspect.get_annotations(owner)[name].partition("[")[2][:-1]}
+
+        def write(self: Any, value: Any) -> None:
+            setattr(self.aio, name, value)
+
+        described = getattr(self._twin, name)
+        read.__doc__ = facade_words(described.__doc__)
+        super().__init__(read, write if described.fset else None)
 
 
 def passes(function: Method[P, R]) -> Callable[[Stub], Method[P, R]]:
@@ -195,13 +215,13 @@ def _deriving(function: Any, do: Callable[[Any, Any, Any, Any], Any]) -> Callabl
 
 def _described(method: Any, stub: Stub, function: Any) -> Any:
     """The method, with signature and documentation of a function and its place in a class."""
-    place = {"__module__": stub.__module__, "__qualname__": stub.__qualname__, "__name__": stub.__name__}
-    update_wrapper(method, function)
-    for name, value in place.items():
-        setattr(method, name, value)
-    method.__doc__ = facade_words(function.__doc__)
-    method.__annotations__ = {name: facade_words(value) for name, value in function.__annotations__.items()}
-    signature = inspect.signature(function)
-    returns = facade_words(signature.return_annotation)
-    method.__signature__ = signature.replace(return_annotation=returns)
-    return method
+    function = inspect.unwrap(function)
+    # A copy that nobody calls: signatures take long to make, and are made of it when somebody asks for one.
+    words = FunctionType(
+        function.__code__, function.__globals__, stub.__name__, function.__defaults__, function.__closure__
+    )
+    words.__kwdefaults__ = function.__kwdefaults__
+    words.__annotations__ = {name: facade_words(value) for name, value in function.__annotations__.items()}
+    words.__doc__ = facade_words(function.__doc__)
+    words.__module__, words.__qualname__ = stub.__module__, stub.__qualname__
+    return update_wrapper(method, words)

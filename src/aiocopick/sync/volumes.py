@@ -27,7 +27,6 @@ from aiocopick.sync.verbs import Attribute, attribute, calls, deletes, gives, li
 
 if TYPE_CHECKING:
     import numpy as np
-    from fsspec import AbstractFileSystem
     from zarr import Array
 
     from aiocopick.models.metadata import CopickSegmentationMeta, CopickVoxelSpacingMeta
@@ -91,16 +90,8 @@ class Volume(BlockingEntity[Zarr]):
         return None
 
 
-class CopickFeaturesFS(Volume[AsyncFeatures], CopickFeatures):
-    """A feature map: 3D, or 4D with the features first.
-
-    Parameters
-    ----------
-    tomogram : CopickTomogramFS
-        The tomogram it was made from.
-    meta : CopickFeaturesMeta
-        Its type.
-    """
+class CopickFeaturesFS(Volume[AsyncFeatures], CopickFeatures, twin=AsyncFeatures):
+    """A feature map: 3D, or 4D with the features first."""
 
     parent_name: ClassVar[str] = "tomogram"
     noun: ClassVar[str] = "features"
@@ -109,9 +100,6 @@ class CopickFeaturesFS(Volume[AsyncFeatures], CopickFeatures):
     @keeps_names
     def __init__(self, tomogram: CopickTomogramFS, meta: CopickFeaturesMeta) -> None:
         self._begin(tomogram, meta)
-
-    def _make_twin(self) -> AsyncFeatures:
-        return AsyncFeatures(self.tomogram.aio, self._given)
 
     tomo_type: Attribute[str] = attribute(AsyncFeatures)
     feature_type: Attribute[str] = attribute(AsyncFeatures)
@@ -129,18 +117,8 @@ class CopickFeaturesFS(Volume[AsyncFeatures], CopickFeatures):
     def delete(self) -> Any: ...
 
 
-class CopickTomogramFS(InBothLayers, Volume[AsyncTomogram], CopickTomogram):
-    """A tomogram.
-
-    Parameters
-    ----------
-    voxel_spacing : CopickVoxelSpacingFS
-        The voxel spacing it was reconstructed at.
-    meta : CopickTomogramMeta
-        Its type.
-    config : object, optional
-        Accepted as CoPick does; unused.
-    """
+class CopickTomogramFS(InBothLayers, Volume[AsyncTomogram], CopickTomogram, twin=AsyncTomogram):
+    """A tomogram."""
 
     parent_name: ClassVar[str] = "voxel_spacing"
     noun: ClassVar[str] = "tomograms"
@@ -152,9 +130,6 @@ class CopickTomogramFS(InBothLayers, Volume[AsyncTomogram], CopickTomogram):
     @keeps_names
     def __init__(self, voxel_spacing: CopickVoxelSpacingFS, meta: CopickTomogramMeta, config: Any = None) -> None:
         self._begin(voxel_spacing, meta)
-
-    def _make_twin(self) -> AsyncTomogram:
-        return AsyncTomogram(self.voxel_spacing.aio, self._given)
 
     tomo_type: Attribute[str] = attribute(AsyncTomogram)
     voxel_size: Attribute[float] = attribute(AsyncTomogram)
@@ -213,23 +188,9 @@ class CopickTomogramFS(InBothLayers, Volume[AsyncTomogram], CopickTomogram):
         self.aio.refresh()
         self.query_features()
 
-    def _invalidate_caches(self) -> None:
-        self.aio.refresh()
-        self._features = None
 
-
-class CopickVoxelSpacingFS(InBothLayers, BlockingEntity[AsyncVoxelSpacing], CopickVoxelSpacing):
-    """A voxel spacing at which tomograms of a run exist.
-
-    Parameters
-    ----------
-    run : CopickRunFS
-        The run.
-    meta : CopickVoxelSpacingMeta
-        Its voxel size, in angstrom.
-    config : object, optional
-        Accepted as CoPick does; unused.
-    """
+class CopickVoxelSpacingFS(InBothLayers, BlockingEntity[AsyncVoxelSpacing], CopickVoxelSpacing, twin=AsyncVoxelSpacing):
+    """A voxel spacing at which tomograms of a run exist."""
 
     parent_name: ClassVar[str] = "run"
     noun: ClassVar[str] = "voxel_spacings"
@@ -242,10 +203,8 @@ class CopickVoxelSpacingFS(InBothLayers, BlockingEntity[AsyncVoxelSpacing], Copi
     def __init__(self, run: CopickRunFS, meta: CopickVoxelSpacingMeta, config: Any = None) -> None:
         self._begin(run, meta)
 
-    def _make_twin(self) -> AsyncVoxelSpacing:
-        return AsyncVoxelSpacing(self.run.aio, self._given)
-
     voxel_size: Attribute[float] = attribute(AsyncVoxelSpacing)
+    _load_metadata = staticmethod(read_metadata)
 
     @listed(AsyncVoxelSpacing.tomograms, CopickTomogramFS)
     def tomograms(self) -> Any: ...
@@ -273,10 +232,6 @@ class CopickVoxelSpacingFS(InBothLayers, BlockingEntity[AsyncVoxelSpacing], Copi
     def _tomogram_factory(self) -> tuple[type[CopickTomogramFS], type[CopickTomogramMeta]]:
         return CopickTomogramFS, CopickTomogramMeta
 
-    @staticmethod
-    def _load_metadata(path: str, fs: AbstractFileSystem) -> dict[str, Any]:
-        return read_metadata(path, fs)
-
     def refresh_tomograms(self) -> None:
         """Ask for the tomograms again, at once."""
         self.aio.refresh_tomograms()
@@ -286,21 +241,9 @@ class CopickVoxelSpacingFS(InBothLayers, BlockingEntity[AsyncVoxelSpacing], Copi
         """Ask for the tomograms again, at once."""
         self.refresh_tomograms()
 
-    def _invalidate_caches(self) -> None:
-        self.aio.refresh()
-        self._tomograms = None
 
-
-class CopickSegmentationFS(Volume[AsyncSegmentation], CopickSegmentation):
-    """A segmentation: binary, multilabel, instance or panoptic.
-
-    Parameters
-    ----------
-    run : CopickRunFS
-        The run.
-    meta : CopickSegmentationMeta
-        Its names, type and voxel size.
-    """
+class CopickSegmentationFS(Volume[AsyncSegmentation], CopickSegmentation, twin=AsyncSegmentation):
+    """A segmentation: binary, multilabel, instance or panoptic."""
 
     parent_name: ClassVar[str] = "run"
     noun: ClassVar[str] = "segmentations"
@@ -309,9 +252,6 @@ class CopickSegmentationFS(Volume[AsyncSegmentation], CopickSegmentation):
     @keeps_names
     def __init__(self, run: CopickRunFS, meta: CopickSegmentationMeta) -> None:
         self._begin(run, meta)
-
-    def _make_twin(self) -> AsyncSegmentation:
-        return AsyncSegmentation(self.run.aio, self._given)
 
     name: Attribute[str] = attribute(AsyncSegmentation)
     user_id: Attribute[str] = attribute(AsyncSegmentation)
@@ -351,16 +291,8 @@ class CopickSegmentationFS(Volume[AsyncSegmentation], CopickSegmentation):
     def delete(self) -> Any: ...
 
 
-class CopickObjectFS(InBothLayers, Volume[AsyncObject], CopickObject):
-    """A pickable object.
-
-    Parameters
-    ----------
-    root : CopickRootFS
-        The project.
-    meta : PickableObject
-        What the config says of it.
-    """
+class CopickObjectFS(InBothLayers, Volume[AsyncObject], CopickObject, twin=AsyncObject):
+    """A pickable object."""
 
     parent_name: ClassVar[str] = "root"
     noun: ClassVar[str] = "objects"
@@ -368,9 +300,6 @@ class CopickObjectFS(InBothLayers, Volume[AsyncObject], CopickObject):
     @keeps_names
     def __init__(self, root: CopickRootFS, meta: PickableObject) -> None:
         self._begin(root, meta)
-
-    def _make_twin(self) -> AsyncObject:
-        return AsyncObject(self.root.aio, self._given)
 
     @property
     def root(self) -> CopickRootFS:
