@@ -340,6 +340,7 @@ async def test_of_a_thousand_runs_those_that_are_not_whole_are_marked(root: Asyn
         assert all(keys[name] in str(error) for name, error in errors.items())
 
 
+@pytest.mark.slow
 @pytest.mark.asyncio
 async def test_ten_times_the_runs_take_little_more_memory(config: CopickConfigFS) -> None:
     peaks = []

@@ -116,7 +116,16 @@ def _same(one: Any, other: Any) -> bool:
 
 @pytest.mark.asyncio
 @pytest.mark.parametrize("verb", MUTATORS)
-@pytest.mark.parametrize(("how", "zarr_format"), [("fails", 2), ("fails", 3), ("fails after", 2), ("is cancelled", 2)])
+@pytest.mark.parametrize(
+    ("how", "zarr_format"),
+    [
+        ("fails", 3),
+        ("is cancelled", 2),
+        # Each one stops every verb at each of its requests once more.
+        pytest.param("fails", 2, marks=pytest.mark.slow),
+        pytest.param("fails after", 2, marks=pytest.mark.slow),
+    ],
+)
 async def test_what_stops_at_any_request_tears_nothing(storage: Storage, verb: str, how: str, zarr_format: int) -> None:
     full = await asyncio.to_thread(contents, zarr_format)
     assert await stop_at_every_request(storage, verb, how, zarr_format, full) > 0

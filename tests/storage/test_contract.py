@@ -127,18 +127,20 @@ class TestSyncOnlyProtocol(StorageContract):
         await storage.aclose()
 
 
+@pytest.fixture(scope="module")
+def sftp_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SftpServer]:
+    with SftpServer(tmp_path_factory.mktemp("sftp")) as server:
+        yield server
+
+
 class TestSFTP(StorageContract):
     """A filesystem that lives on a loop of its own."""
 
-    @pytest.fixture
-    def server(self, tmp_path: Path) -> Iterator[SftpServer]:
-        (tmp_path / "project").mkdir()
-        with SftpServer(tmp_path) as server:
-            yield server
-
     @pytest_asyncio.fixture
-    async def storage(self, server: SftpServer) -> AsyncIterator[Storage]:
-        storage = open_storage(Settings(root=f"sftp://{HOST}/project", fs_args=server.fs_args()))
+    async def storage(self, sftp_server: SftpServer) -> AsyncIterator[Storage]:
+        folder = uuid.uuid4().hex
+        (sftp_server.folder / folder / "project").mkdir(parents=True)
+        storage = open_storage(Settings(root=f"sftp://{HOST}/{folder}/project", fs_args=sftp_server.fs_args()))
         yield storage
         await storage.aclose()
 
