@@ -245,7 +245,7 @@ async def test_coordinates_that_are_no_numbers_are_found_without_a_tomogram(valu
         (finding,) = await examine(root)
         assert (finding.problem, finding.run, finding.path) == ("not finite", "TS_001", item.path)
         assert finding.detail.startswith(
-            "1 of 2 points have coordinates that are no finite numbers; the first is number 1"
+            "1 of 2 points have coordinates that are not finite numbers; the first is number 1"
         )
         # A broken tomogram is a finding of its own and hides none of the points.
         await write(root, f"{RUN}/VoxelSpacing10.000/wbp.zarr/.zattrs", b"{")

@@ -1,6 +1,6 @@
 """The same work spread over Dask workers.
 
-What travels to a worker is the configuration of a project and names of runs, never a connection; what comes back are
+A worker gets the configuration of a project and names of runs, never a connection, and returns
 Arrow tables. Each worker crawls its runs on an event loop of its own. Needs the extra ``dask``.
 """
 

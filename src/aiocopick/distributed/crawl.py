@@ -1,4 +1,4 @@
-"""The catalogue of a project, made by many workers."""
+"""The catalogue of a project, made by several workers."""
 
 from __future__ import annotations
 
@@ -55,14 +55,14 @@ async def crawl(
     client : dask.distributed.Client
         Synchronous or asynchronous.
     kinds, runs, stats, since, progress
-        As for :func:`aiocopick.catalog`.
+        See :func:`aiocopick.catalog`.
     retries : int
-        How often a part of the runs is tried again when it raises. When its worker dies, Dask runs it elsewhere.
+        Number of retries of a part of the runs that raises. If its worker dies, Dask runs the part on another worker.
 
     Returns
     -------
     pyarrow.Table
-        What :func:`aiocopick.catalog` returns, the same rows in the same order. Runs whose part failed for good have a
+        The same rows in the same order as from :func:`aiocopick.catalog`. Runs whose part failed in all attempts have a
         row with an ``error``.
 
     Raises
@@ -70,7 +70,7 @@ async def crawl(
     CopickError
         The cluster has no worker.
     TypeError
-        It is no root.
+        It is not a root.
     """
     root = async_root(root)
     scope = Scope.of(runs, kinds).whole()
@@ -87,7 +87,7 @@ async def crawl(
                 if progress is not None:
                     progress(name)
     ordered = [tables[job.names] for job in jobs]
-    # The objects of the project belong to no run; nor has a project without runs any part.
+    # Objects belong to no run, and a project without runs has no parts.
     objects = await catalog(root, kinds, runs=(), stats=stats, since=since)
     merged = arrow().concat_tables([objects, *ordered])
     return merged.replace_schema_metadata(encode_metadata(metadata_of(objects) | scope.to_metadata()))
@@ -112,7 +112,9 @@ def _failed(root: AsyncRoot, job: _Job, error: BaseException) -> pa.Table:
 
 
 def _part_of(since: pa.Table | None, names: tuple[str, ...]) -> pa.Table | None:
-    """The rows of an earlier catalogue that a part needs, without its origin: of that is warned here, once."""
+    """Return the rows of an earlier catalogue that a part needs, without its origin: a wrong origin is warned about
+    only once.
+    """
     if since is None:
         return None
     pa = arrow()

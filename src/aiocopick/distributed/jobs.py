@@ -1,4 +1,4 @@
-"""Jobs on a Dask cluster: cut, sent, and collected as they finish."""
+"""Jobs on a Dask cluster: split, sent, and collected as they finish."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ _END: Any = object()
 
 
 def cut(names: Sequence[str], threads: int) -> list[tuple[str, ...]]:
-    """Names in consecutive parts: some for each thread, so that a slow one does not hold up the rest."""
+    """Split names into consecutive parts: several per thread, so that a slow part does not delay the rest."""
     parts = max(threads * _PARTS_PER_THREAD, -(-len(names) // _MAX_RUNS_PER_PART))
     size = max(1, -(-len(names) // parts))
     return [tuple(names[start : start + size]) for start in range(0, len(names), size)]
 
 
 async def threads_of(client: Any) -> int:
-    """Threads of all workers.
+    """Return the number of threads of all workers.
 
     Raises
     ------
@@ -48,10 +48,10 @@ async def threads_of(client: Any) -> int:
 async def submitted(
     client: Any, function: Callable[..., Value], jobs: Sequence[Any], *, name: str, retries: int
 ) -> AsyncIterator[AsyncIterator[tuple[Any, Value | BaseException]]]:
-    """Run jobs on a cluster; an iterator of (job, result or what it failed with), as they finish.
+    """Run jobs on a cluster; return an iterator of (job, result or error), as they finish.
 
-    A job whose worker dies is run again elsewhere, by Dask; one that raises is run `retries` times more. Leaving the
-    block cancels what is not done.
+    Dask runs a job again on another worker if its worker dies; a job that raises is run `retries` more times. Leaving
+    the block cancels unfinished jobs.
 
     Parameters
     ----------
@@ -62,9 +62,9 @@ async def submitted(
     jobs : sequence
         Picklable.
     name : str
-        What the dashboard shows. Jobs themselves are not part of it, as configurations are in them.
+        Name in the dashboard. It does not contain the jobs, because these hold configurations.
     retries : int
-        For jobs that raise.
+        Number of retries of a job that raises.
     """
     from distributed import as_completed
 
@@ -83,7 +83,7 @@ async def submitted(
             if future is _END:
                 return
             yield futures.pop(future), await _outcome(client, future)
-            # Results stay in the workers' memory for as long as somebody holds the future.
+            # Results stay in the workers' memory as long as a future exists.
             future.release()
 
     try:
@@ -105,6 +105,6 @@ async def _outcome(client: Any, future: Any) -> Any:
 
 
 def described(error: BaseException) -> str:
-    """Type and message of an error, and of what caused it: Dask hides why a job could not be started."""
+    """Return type and message of an error, and of its cause: Dask hides the reason why a job could not be started."""
     text = f"{type(error).__name__}: {error}"
     return text if error.__cause__ is None else f"{text} ({described(error.__cause__)})"

@@ -1,4 +1,4 @@
-"""A function of a run, on every run, by many workers."""
+"""A function of a run, applied to every run by several workers."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ _RUNS_AT_ONCE = 8
 
 @dataclass(frozen=True, slots=True)
 class MappedRuns:
-    """What :func:`map_runs` found.
+    """The result of :func:`map_runs`.
 
     Parameters
     ----------
     table : pyarrow.Table
         All rows, in the order of the runs, the name of the run in the first column ``run``.
     errors : dict of str to str
-        Runs that have no rows because something failed, and what: its type and message.
+        Runs without rows because of an error, and the type and message of the error.
     """
 
     table: pa.Table
@@ -68,14 +68,14 @@ async def map_runs(
         The project; workers open it themselves, with the same configuration.
     function : coroutine function
         Takes an AsyncRun as a crawl yields it and returns its rows: a pyarrow Table or RecordBatch, a list of dicts, a
-        dict, or None. It travels to the workers, so it must be picklable (Dask takes lambdas and closures as well).
+        dict, or None. It is sent to the workers, so it must be picklable (Dask takes lambdas and closures as well).
     client : dask.distributed.Client
         Synchronous or asynchronous.
     runs, kinds, load
-        As for ``root.crawl()``: which runs, what is listed of them, and what is read before the function is called.
+        Runs to visit, kinds to list, and files to read before the function is called, as for ``root.crawl()``.
     retries : int
-        How often a part of the runs is tried again when a worker cannot do it at all. An error of the function is not
-        such a case: it is reported for its run.
+        Number of retries of a part of the runs that fails on a worker. An error of the function is not retried: it is
+        reported for its run.
     progress : callable, optional
         Called with the name of each run that is done.
 
@@ -92,11 +92,11 @@ async def map_runs(
     ValueError
         Something cannot be loaded by a crawl.
     TypeError
-        It is no root.
+        It is not a root.
     """
     root = async_root(root)
     scope = Scope.of(runs, kinds)
-    # What a crawl refuses, every worker would refuse for every run.
+    # An argument that a crawl refuses would be refused by every worker for every run.
     root.crawl(runs=(), kinds=scope.nouns, load=load)
     names = await run_names(root, scope)
     loaded = frozenset((load,) if isinstance(load, str) else load)
@@ -129,7 +129,7 @@ async def _map_runs(job: _Job) -> tuple[pa.Table, dict[str, str]]:
         try:
             return _as_table(run.name, await job.function(run))
         except Exception as error:
-            # Whatever the function does wrong on one run must not cost the others.
+            # An error of the function in one run must not affect the others.
             return described(error)
 
     tables: list[pa.Table] = []
@@ -148,7 +148,7 @@ async def _map_runs(job: _Job) -> tuple[pa.Table, dict[str, str]]:
 
 
 def _as_table(run: str, rows: Any) -> pa.Table:
-    """The rows of a run as a table whose first column is `run`."""
+    """Return the rows of a run as a table whose first column is `run`."""
     pa = arrow()
     if rows is None:
         rows = []
@@ -170,7 +170,7 @@ def _merged(tables: list[pa.Table]) -> pa.Table:
     with_rows = [table for table in tables if table.num_rows]
     if not with_rows:
         return pa.table({"run": pa.array([], type=pa.string())})
-    # One run's integers may be another's floats, or be missing.
+    # A column may hold integers in one run, and floats or nothing in another.
     return pa.concat_tables(with_rows, promote_options="permissive")
 
 

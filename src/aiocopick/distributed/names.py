@@ -1,4 +1,4 @@
-"""Which runs a job is about."""
+"""Names of the runs of a job."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ if TYPE_CHECKING:
 
 
 async def run_names(root: AsyncRoot, scope: Scope) -> list[str]:
-    """Names of the runs in a scope, in order; they are listed, unless all are given by name.
+    """Return the names of the runs in a scope, in order; they are listed, unless all are given by name.
 
-    Runs given by name are among them whether they exist or not: a crawl says of each what became of it.
+    Runs given by name are included even if they do not exist: a crawl reports each of them.
     """
     given = (scope.runs,) if isinstance(scope.runs, str) else scope.runs or ()
     exact = {name for name in given if glob.escape(name) == name}
@@ -24,5 +24,5 @@ async def run_names(root: AsyncRoot, scope: Scope) -> list[str]:
 
 
 def exactly(names: Iterable[str]) -> list[str]:
-    """Names as a crawl takes them: one that looks like a glob must not stand for others."""
+    """Return names that a crawl takes literally: a name that looks like a glob must not match others."""
     return [glob.escape(name) for name in names]

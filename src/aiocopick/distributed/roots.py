@@ -1,4 +1,4 @@
-"""Which root a job is about, whichever API its user calls."""
+"""The async root of a job, whichever API its user calls."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from aiocopick.entities import AsyncRoot
 
 
 def async_root(root: Any) -> AsyncRoot:
-    """The root itself, or the async twin of one of the facade: what travels to a worker is the same.
+    """Return the root itself, or the async root of a facade: the same configuration is sent to a worker.
 
     Raises
     ------
     TypeError
-        It is neither.
+        It is neither an async nor a facade root.
     """
     twin = getattr(root, "aio", root)
     if not isinstance(twin, AsyncRoot):

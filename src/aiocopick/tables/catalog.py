@@ -51,9 +51,9 @@ async def catalog(
         ``score_max``, ``faces``, ``shape``, ``dtype`` and ``levels``.
     since : pyarrow.Table, optional
         An earlier catalogue with statistics: files that did not change since (etag, else size and time) are not read
-        again. Volumes have no version in a listing, so theirs are. One of a project at another URL is warned of.
+        again. Volumes have no version in a listing, so they are read again. A catalogue of another URL gives a warning.
     objects : bool, optional
-        Whether to list the objects of the project; without it, when `kinds` is None.
+        List the objects of the project; by default only if `kinds` is None.
     progress : callable, optional
         Called with the name of each run.
 
@@ -61,8 +61,8 @@ async def catalog(
     -------
     pyarrow.Table
         Columns ``run kind voxel_size tomo_type feature_type object_name name user_id session_id is_multilabel
-        is_instance is_panoptic layer key size etag modified``, with `stats` those above, and ``error``: why a run could
-        not be listed, or a file not be read. Null where it does not apply. Voxel sizes in angstrom, sizes in bytes.
+        is_instance is_panoptic layer key size etag modified``, with `stats` those above, and ``error``: the reason why a run
+        could not be listed, or a file not be read. Null if a column does not apply. Voxel sizes in angstrom, sizes in bytes.
 
     Raises
     ------
@@ -83,8 +83,9 @@ async def catalog(
             return row
         return row | await _read(entity, row, known)
 
-    # The crawl is entered here and not in `_rows`: the readers below take turns to draw from that generator, and a task
-    # group has to be left by the task that entered it.
+    # The crawl is entered here and not in `_rows`: the readers below take turns on that generator, and a task group has
+    # to be
+    # left by the task that entered it.
     async with Crawl(root._apart(), scope.runs, scope.nouns, details=True) as found:
         rows = _rows(root if with_objects else None, found, scope, progress)
         if stats:
@@ -102,7 +103,7 @@ async def catalog(
 async def _rows(
     root: AsyncRoot | None, found: AsyncIterator[AsyncRun], scope: Scope, progress: Callable[[str], None] | None
 ) -> AsyncIterator[tuple[dict[str, Any], AsyncEntity | None]]:
-    """Rows without statistics, and the entities they are of."""
+    """Yield rows without statistics, and their entities."""
     if root is not None:
         for item in await stored_objects(root):
             yield _row(item), item
@@ -134,7 +135,7 @@ async def _read(
 
 
 def _known_stats(since: pa.Table) -> dict[tuple[Any, ...], tuple[Any, dict[str, Any]]]:
-    """Version and statistics of the files of an earlier catalogue, as far as they were read."""
+    """Return version and statistics of the files of an earlier catalogue, as far as they were read."""
     require_columns(since, catalog_columns(), "The earlier catalogue")
     if any(name not in since.column_names for name in STATS_COLUMNS):
         return {}

@@ -1,4 +1,4 @@
-"""What is different between two catalogues. Pure."""
+"""The difference between two catalogues. Pure."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 CHANGE_COLUMNS = {"change": "string"} | REF_COLUMNS | PLACE_COLUMNS
-"""``change`` is ``"added"``, ``"removed"`` or ``"changed"``; the rest is the row of `new`, or of `old` when removed."""
+"""``change`` is ``"added"``, ``"removed"`` or ``"changed"``; the rest is the row of `new`, or of `old` if removed."""
 
 
 def changes(old: pa.Table, new: pa.Table) -> pa.Table:
-    """What was added, removed and changed from one catalogue to another.
+    """Return the added, removed and changed entities between two catalogues.
 
     A file changed when its etag did, else when its size or time of modification did; directories (runs, voxel spacings,
-    volumes) have no version in a listing, so they are only added or removed. Runs that either of the catalogues could
-    not read are left out, and so are runs and kinds that only one of them was asked for: what was not seen did not
-    change.
+    volumes) have no version in a listing, so they are only added or removed. Runs that one of the catalogues could
+    not read are left out, and so are runs and kinds that only one catalogue covers, because their changes are
+    unknown.
 
     Parameters
     ----------
@@ -31,12 +31,12 @@ def changes(old: pa.Table, new: pa.Table) -> pa.Table:
     Returns
     -------
     pyarrow.Table
-        Columns ``change`` and those of a catalogue, without statistics; in the order of `new`, what was removed last.
+        Columns ``change`` and those of a catalogue, without statistics; in the order of `new`, removed entities last.
 
     Raises
     ------
     FormatError
-        One of them is no catalogue.
+        One of the tables is not a catalogue.
     """
     for name, table in (("old", old), ("new", new)):
         require_columns(table, REF_COLUMNS | PLACE_COLUMNS | ERROR_COLUMN, name)
@@ -44,7 +44,7 @@ def changes(old: pa.Table, new: pa.Table) -> pa.Table:
     scopes = [Scope.of_metadata(metadata_of(table)) for table in (old, new)]
 
     def is_seen(row: dict[str, Any]) -> bool:
-        """Whether both catalogues could have shown it."""
+        """Return True if both catalogues cover the entity of a row."""
         run = row["run"]
         if any(row["kind"] not in scope.kinds for scope in scopes):
             return False

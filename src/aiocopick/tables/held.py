@@ -18,16 +18,16 @@ _BELOW_SPACINGS = frozenset({"voxel_spacings", "tomograms", "features"})
 
 
 async def held(run: AsyncRun, nouns: Collection[str] | None = None) -> list[AsyncEntity]:
-    """What a run holds of some kinds, sorted by ref.
+    """Return the entities of a run of some kinds, sorted by ref.
 
     Parameters
     ----------
     run : AsyncRun
-        A run of a crawl costs no request; another one is listed.
+        A run from a crawl costs no request; another run is listed.
     nouns : collection of str, optional
         Plural nouns; None means all of them.
     """
-    # What is denied is the error of the run already, if a crawl gave it.
+    # A crawl has already reported denied folders as the error of the run.
     denied = frozenset() if run.error is None else frozenset(run._denied)
     wanted = frozenset(NOUNS if nouns is None else nouns) - denied
     found: list[AsyncEntity] = []
@@ -48,12 +48,12 @@ async def held(run: AsyncRun, nouns: Collection[str] | None = None) -> list[Asyn
 
 
 def is_listed(run: AsyncRun) -> bool:
-    """Whether a crawl listed the run: one with an error may lack only some of the files that were to be loaded."""
+    """Return True if a crawl listed the run; a run with an error may lack only some of the files to load."""
     return any(children.complete for children in run._children.values())
 
 
 async def stored_objects(root: AsyncRoot) -> list[AsyncObject]:
-    """Objects that have a density map, whether or not the configuration knows them."""
+    """Return the objects that have a density map, including those that the configuration does not name."""
     from aiocopick.entities.object import AsyncObject
 
     return [AsyncObject._found(root, item) for item in await root._stack.list_objects()]

@@ -1,4 +1,4 @@
-"""A catalogue as listings: which rows belong to which run. Pure."""
+"""A catalogue as listings: the rows of each run. Pure."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _BLOCK = 4096
 
 
 class CatalogIndex:
-    """Rows of a catalogue by run, turned into refs when they are asked for.
+    """Rows of a catalogue by run, converted to refs on demand.
 
     Parameters
     ----------
@@ -30,7 +30,7 @@ class CatalogIndex:
     Raises
     ------
     FormatError
-        The table is no catalogue.
+        The table is not a catalogue.
     """
 
     __slots__ = ("_block", "_objects", "_rows", "_runs", "scope")
@@ -44,7 +44,7 @@ class CatalogIndex:
             table = table.filter(compute.equal(table["layer"], layer))
         is_object = compute.equal(table["kind"], "object")
         self._objects = table.filter(is_object)
-        # A crawl writes runs in order; tables that somebody put together may not be.
+        # A crawl writes runs in order; other tables may not be sorted.
         rows = table.filter(compute.invert(is_object)).combine_chunks()
         bounds = _bounds(rows)
         if bounds is None:
@@ -65,11 +65,11 @@ class CatalogIndex:
         return _listing([located_of(row) for row in rows_of(self._objects)])
 
     def run(self, name: str) -> Listing:
-        """What a run holds."""
+        """Return the listing of a run."""
         return _listing([located_of(row) for row in self._rows_of(name) if row["kind"] != "run"])
 
     def error(self, name: str) -> str | None:
-        """Why the run could not be listed when the catalogue was made."""
+        """Return the error of the run when the catalogue was made; None if it was listed."""
         errors = [row["error"] for row in self._rows_of(name) if row["kind"] == "run"]
         return errors[0] if errors else None
 
@@ -77,7 +77,7 @@ class CatalogIndex:
         start, stop = self._runs.get(name, (0, 0))
         first, rows = self._block
         if not first <= start <= stop <= first + len(rows):
-            # Runs are asked for in order, and a thousand rows at once cost little more than ten.
+            # Runs are requested in order, and a thousand rows at once cost little more than ten.
             first, rows = start, self._rows.slice(start, max(_BLOCK, stop - start)).to_pylist()
             self._block = (first, rows)
         return rows[start - first : stop - first]
@@ -88,7 +88,7 @@ def _listing(located: list[Located]) -> Listing:
 
 
 def _bounds(rows: pa.Table) -> dict[str, tuple[int, int]] | None:
-    """First row and end of each run; None when the rows of a run do not lie together."""
+    """Return the first row and the end of each run; None if the rows of a run are not contiguous."""
     bounds: dict[str, tuple[int, int]] = {}
     start = 0
     if rows.num_rows:

@@ -1,4 +1,4 @@
-"""A layer whose listings come from a catalogue: no listing is sent to its storage, only reads and writes are."""
+"""A layer that takes its listings from a catalogue: only reads and writes are sent to its storage."""
 
 from __future__ import annotations
 
@@ -24,18 +24,18 @@ if TYPE_CHECKING:
     from aiocopick.storage.stats import StorageStats
 
 Verify = Literal["etag"] | None
-"""Whether what is read must be the version that the catalogue lists."""
+"""Check that the version that is read is the version in the catalogue."""
 
 _READS_AT_ONCE = 64
 
 
 def catalog_layers(layers: Sequence[Layer], table: pa.Table, *, verify: Verify = None) -> list[Layer]:
-    """The layers of a stack, listed from one catalogue.
+    """Return the layers of a stack, with listings from one catalogue.
 
     Parameters
     ----------
     layers : sequence of Layer
-        What the project was opened as.
+        The layers of the open project.
     table : pyarrow.Table
         A catalogue of that project.
     verify : "etag", optional
@@ -44,16 +44,16 @@ def catalog_layers(layers: Sequence[Layer], table: pa.Table, *, verify: Verify =
     Raises
     ------
     FormatError
-        The table is no catalogue.
+        The table is not a catalogue.
     LayerError
         The catalogue lists layers that the project does not have.
     """
     if verify not in (None, "etag"):
-        raise LayerError(f"verify={verify!r} is not known; use 'etag' or None.")
+        raise LayerError(f"verify={verify!r} is unknown; use 'etag' or None.")
     listed = set(table.column("layer").unique().to_pylist()) if "layer" in table.column_names else set()
     listed.discard(None)
     if len(layers) == 1 and len(listed) <= 1:
-        # Whatever it is called: a config and a URL may name the same place differently.
+        # The names are not compared: a config and a URL may name the same place differently.
         return [CatalogLayer(layers[0], CatalogIndex(table), verify)]
     unknown = sorted(listed - {layer.name for layer in layers})
     if unknown:
@@ -62,16 +62,16 @@ def catalog_layers(layers: Sequence[Layer], table: pa.Table, *, verify: Verify =
 
 
 class CatalogLayer:
-    """Listings from a catalogue, everything else from the layer below.
+    """A layer with listings from a catalogue and everything else from the layer below.
 
-    What is created, saved and deleted through it is listed accordingly; what others change is not seen.
+    Entities that are created, saved or deleted through this layer are listed correctly; changes by others are not seen.
 
     Parameters
     ----------
     layer : Layer
-        Where the files are.
+        The layer that holds the files.
     index : CatalogIndex
-        What is there.
+        The content of the catalogue.
     verify : "etag", optional
         Refuse files that changed since the catalogue was made. Volumes have no version and are not checked.
     """
@@ -79,13 +79,13 @@ class CatalogLayer:
     __slots__ = ("_gone", "_index", "_layer", "_made", "_verify")
 
     from_catalog: ClassVar[bool] = True
-    """That versions in its listings may be of any age, so that a store does not insist on them."""
+    """True: versions in its listings may be out of date, so that a store must not require them."""
 
     def __init__(self, layer: Layer, index: CatalogIndex, verify: Verify = None) -> None:
         self._layer = layer
         self._index = index
         self._verify = verify
-        # Entities made or saved since, and those of the catalogue that were deleted since (with all below them).
+        # Entities made or saved since, and entities of the catalogue that were deleted since (with all below them).
         self._made: dict[Ref, Located] = {}
         self._gone: set[Ref] = set()
 
@@ -105,12 +105,12 @@ class CatalogLayer:
 
     @property
     def priority(self) -> int:
-        """The higher one wins."""
+        """Rank of the layer; a higher priority is seen first."""
         return self._layer.priority
 
     @property
     def read_only(self) -> bool:
-        """Whether every change is refused."""
+        """True if every change is refused."""
         return self._layer.read_only
 
     @property
@@ -120,17 +120,17 @@ class CatalogLayer:
 
     @property
     def url(self) -> str:
-        """Where the files are."""
+        """URL of the layer below."""
         return self._layer.url
 
     @property
     def storage(self) -> Storage | None:
-        """Where the files are, for those who copy them; None when the layer below has no storage."""
+        """Storage of the layer below, for callers that copy the stored bytes; None if it has no storage."""
         return self._layer.storage
 
     @property
     def nouns(self) -> Nouns:
-        """The kinds that the catalogue was made of; None when that is all of them."""
+        """Plural nouns that the catalogue lists; None for all."""
         return self._index.scope.nouns
 
     @property
@@ -139,15 +139,15 @@ class CatalogLayer:
         return self._layer.stats
 
     def path_of(self, key: str) -> str:
-        """Key joined to the root."""
+        """Return the key joined to the root."""
         return self._layer.path_of(key)
 
     def locate(self, ref: Ref) -> Located:
-        """Where an entity is written."""
+        """Return the location at which an entity is written."""
         return self._layer.locate(ref)
 
     def _with_changes(self, listing: Listing, kinds: frozenset[str], run: str | None = None) -> Listing:
-        """A listing with what was made and deleted since."""
+        """Return a listing with the entities made and without the entities deleted since."""
         if not self._made and not self._gone:
             return listing
         made = {
@@ -163,16 +163,16 @@ class CatalogLayer:
         return Listing(tuple(sorted([*kept, *made.values()], key=lambda located: located.ref.sort_key)))
 
     async def list_runs(self, beginning: str = "") -> Listing:
-        """All runs; nothing is sent."""
+        """List all runs; no request is sent."""
         return self._with_changes(self._index.runs(), frozenset({"run"}))
 
     async def list_run(self, run: Located, nouns: Nouns = None) -> Listing:
-        """What a run holds; nothing is sent.
+        """List the content of a run; no request is sent.
 
         Raises
         ------
         LayerError
-            The catalogue was not asked for these kinds, or could not read this run.
+            The catalogue does not cover these kinds, or this run could not be listed for it.
         """
         assert isinstance(run.ref, RunRef)
         known = self.nouns
@@ -191,7 +191,7 @@ class CatalogLayer:
         return self._with_changes(self._index.run(run.ref.run), frozenset(NOUNS.values()), run.ref.run)
 
     async def list_voxel_spacing(self, spacing: Located) -> Listing:
-        """Tomograms and feature maps of one voxel spacing; nothing is sent."""
+        """List the tomograms and feature maps of one voxel spacing; no request is sent."""
         assert isinstance(spacing.ref, VoxelSpacingRef)
         run = spacing.ref.parent
         listing = await self.list_run(self.locate(run), frozenset({"tomograms", "features"}))
@@ -204,11 +204,11 @@ class CatalogLayer:
         )
 
     async def list_objects(self) -> Listing:
-        """Objects that have a map; nothing is sent."""
+        """List the objects that have a map; no request is sent."""
         return self._with_changes(self._index.objects(), frozenset({"object"}))
 
     async def first_page(self, beginning: str = "") -> None:
-        """None: there are no pages here."""
+        """Return None: a catalogue has no pages."""
 
     def scan(
         self,
@@ -218,7 +218,7 @@ class CatalogLayer:
         details: bool = True,
         first_page: FirstPage | None = None,
     ) -> AbstractAsyncContextManager[AsyncIterator[tuple[Located, Listing | CopickError]]]:
-        """What many runs hold; nothing is sent."""
+        """List the content of many runs; no request is sent."""
         return self._scan(runs, nouns)
 
     @asynccontextmanager
@@ -235,7 +235,7 @@ class CatalogLayer:
         yield listings()
 
     async def find(self, ref: Ref) -> Located | None:
-        """Where one entity is stored; nothing is sent."""
+        """Return the location of one entity, or None; no request is sent."""
         if ref.kind == "run":
             listing = await self.list_runs()
         elif ref.kind == "object":
@@ -246,7 +246,7 @@ class CatalogLayer:
         return next((located for located in listing.located if located.ref == ref), None)
 
     async def ensure(self, *, create: bool = False) -> bool:
-        """Whether there is a project: the catalogue says so."""
+        """Return True if there is a project: the catalogue says so."""
         return await self._layer.ensure(create=True) if create else True
 
     async def load(self, located: Located) -> Loaded:
@@ -255,7 +255,7 @@ class CatalogLayer:
         Raises
         ------
         ConflictError
-            It is to be verified, and is another version than the catalogue lists.
+            `verify` is set, and the file has another version than the catalogue lists.
         """
         loaded = await self._layer.load(located)
         if self._verify is not None:
@@ -270,7 +270,7 @@ class CatalogLayer:
             now = await self._layer.find(located.ref)
             same = now is not None and (now.size, _microseconds(now)) == (located.size, _microseconds(located))
         else:
-            # Made through this layer, on a storage that says nothing about it.
+            # The file was written through this layer, on a storage that returns no version.
             return
         if not same:
             path = self.path_of(located.key)
@@ -280,7 +280,7 @@ class CatalogLayer:
         self, located: Sequence[Located]
     ) -> AbstractAsyncContextManager[AsyncIterator[tuple[Located, Loaded | CopickError]]]:
         """Read and decode many files."""
-        # What is verified may need a request more, so it goes file by file.
+        # Verification may need one more request per file, so the files are read one by one.
         if self._verify is None:
             return self._layer.load_many(located)
         return stream(self.load, located, limit=_READS_AT_ONCE)
@@ -294,7 +294,7 @@ class CatalogLayer:
         return saved
 
     async def load_meta(self, located: Located | None) -> dict[str, Any]:
-        """The ``.meta`` file of a run, a voxel spacing or the root."""
+        """Return the ``.meta`` file of a run, a voxel spacing or the root."""
         return await self._layer.load_meta(located)
 
     async def update_meta(self, located: Located | None, change: Callable[[dict[str, Any]], dict[str, Any]]) -> None:
@@ -302,19 +302,19 @@ class CatalogLayer:
         await self._layer.update_meta(located, change)
 
     async def create(self, ref: Ref, meta: dict[str, Any] | None = None) -> Located:
-        """Make a run, a voxel spacing or a volume."""
+        """Create a run, a voxel spacing or a volume."""
         made = await self._layer.create(ref, meta)
         self._made[made.ref] = made
         return made
 
     async def copy_from(self, source: Source) -> Located:
-        """Copy an entity out of another layer."""
+        """Copy an entity from another layer."""
         copied = await self._layer.copy_from(source)
         self._made[copied.ref] = copied
         return copied
 
     async def check_deletion(self, located: Located) -> None:
-        """Ask the layer below whether everything of an entity may be deleted."""
+        """Refuse if the layer below refuses to delete a part of an entity."""
         await self._layer.check_deletion(located)
 
     async def delete(self, located: Located) -> None:
@@ -325,11 +325,11 @@ class CatalogLayer:
         self._gone.add(located.ref)
 
     def zarr_store(self, located: Located, *, read_only: bool | None = None) -> zarr.abc.store.Store:
-        """A zarr 3 store of a volume."""
+        """Return a zarr 3 store of a volume."""
         return self._layer.zarr_store(located, read_only=read_only)
 
     def options(self, **changes: Any) -> CatalogLayer:
-        """A view with other limits."""
+        """Return a view with other limits."""
         view = CatalogLayer(self._layer.options(**changes), self._index, self._verify)
         view._made, view._gone = self._made, self._gone
         return view
@@ -340,7 +340,7 @@ class CatalogLayer:
 
 
 def _lineage(ref: Ref) -> Iterator[Ref]:
-    """An entity and what it belongs to."""
+    """Yield an entity and its parents."""
     current: Ref | None = ref
     while current is not None:
         yield current

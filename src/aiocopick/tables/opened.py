@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 async def with_catalog(root: AsyncRoot, catalog: str | os.PathLike[str] | pa.Table, verify: Verify = None) -> AsyncRoot:
-    """The same project, listed from a catalogue.
+    """Return the same project, listed from a catalogue.
 
     Parameters
     ----------
@@ -33,9 +33,9 @@ async def with_catalog(root: AsyncRoot, catalog: str | os.PathLike[str] | pa.Tab
     NotFoundError
         There is no such file.
     FormatError
-        It is no catalogue.
+        It is not a catalogue.
     LayerError
-        It is one of another project.
+        It is the catalogue of another project.
     """
     table = catalog
     if isinstance(catalog, str | os.PathLike):
@@ -46,7 +46,7 @@ async def with_catalog(root: AsyncRoot, catalog: str | os.PathLike[str] | pa.Tab
 
 
 def file_arguments(root: AsyncRoot, file: str | os.PathLike[str], *, to_write: bool = False) -> dict[str, Any]:
-    """What :func:`~aiocopick.load_table` and :func:`~aiocopick.store_table` need for a file beside a project.
+    """Return the arguments of :func:`~aiocopick.load_table` and :func:`~aiocopick.store_table` for a file near a project.
 
     Parameters
     ----------
@@ -55,12 +55,12 @@ def file_arguments(root: AsyncRoot, file: str | os.PathLike[str], *, to_write: b
     file : str or path
         Path or URL of the file.
     to_write : bool
-        Whether it is to be written: who reads a public project without credentials has others for a bucket of their own.
+        True if the file is written: a user who reads a public project without credentials needs some for an own bucket.
 
     Returns
     -------
     dict
-        The ``fs_args`` of the layer that is on the same kind of storage, rather in the same bucket; empty when none is.
+        The ``fs_args`` of a layer on the same kind of storage, preferably in the same bucket; empty if there is none.
     """
     place = parse_root(os.fspath(file))
     if place.protocol == "file":

@@ -1,4 +1,4 @@
-"""Which project a table was made of."""
+"""The project that a table was made from."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ if TYPE_CHECKING:
 
 
 def warn_of_other_project(earlier: pa.Table, url: str, what: str) -> None:
-    """Warn when an earlier table says that it is of a project at another URL.
+    """Warn if an earlier table was made from a project at another URL.
 
-    It is no error: a project may have moved, or be reached by another name, and what is taken from the table are only
-    files of the same name and version. A table that does not say where it comes from is taken without a word.
+    This is not an error: a project may have moved or have several names, and only files of the same name and version
+    are taken from the table. A table without a known origin is accepted without a warning.
 
     Parameters
     ----------
     earlier : pyarrow.Table
-        What is given as `since`.
+        The table given as `since`.
     url : str
-        Of the project that is crawled.
+        URL of the project that is crawled.
     what : str
-        How a message begins.
+        The beginning of the message.
     """
     origin = metadata_of(earlier).get("url")
     if isinstance(origin, str) and origin != url and _place(origin) != _place(url):
@@ -39,7 +39,7 @@ def warn_of_other_project(earlier: pa.Table, url: str, what: str) -> None:
 
 
 def _place(url: str) -> object:
-    """What a URL names, however its protocol and its end are spelled."""
+    """Return the location that a URL names, independent of the spelling of its protocol and its end."""
     try:
         root = parse_root(url)
     except InvalidNameError:

@@ -1,4 +1,4 @@
-"""Tables in and out of Parquet files, wherever a storage can put them."""
+"""Tables in Parquet files, on any storage."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ async def load_table(source: str | os.PathLike[str], **fields: Any) -> pa.Table:
     NotFoundError
         There is no such file.
     FormatError
-        It is no Parquet file.
+        It is not a Parquet file.
     """
     storage, name = _place_of(source, fields)
     try:
@@ -44,7 +44,7 @@ async def load_table(source: str | os.PathLike[str], **fields: Any) -> pa.Table:
 
 
 async def store_table(table: pa.Table, target: str | os.PathLike[str], **fields: Any) -> None:
-    """Write a table to a Parquet file, replacing what is there.
+    """Write a table to a Parquet file, replacing an existing file.
 
     Parameters
     ----------
@@ -53,7 +53,7 @@ async def store_table(table: pa.Table, target: str | os.PathLike[str], **fields:
     target : str or path
         Path or URL of the file.
     **fields
-        As for :func:`load_table`.
+        See :func:`load_table`.
     """
     storage, name = _place_of(target, fields)
     try:
@@ -70,7 +70,7 @@ def _place_of(file: str | os.PathLike[str], fields: dict[str, Any]) -> tuple[Sto
     if not folder:
         folder = "/" if text.startswith("/") else "."
     elif folder.endswith(":/"):
-        # A file at the very root of `memory://`.
+        # A file directly below the root of `memory://`.
         folder += "/"
     return open_storage(CopickConfigFS(root=folder, **fields)), name
 

@@ -29,21 +29,21 @@ async def points(
     on_error: OnError = "raise",
     progress: Callable[[str], None] | None = None,
 ) -> pa.Table:
-    """Points of picks across runs, a row each.
+    """Return the points of picks across runs, one row each.
 
     Parameters
     ----------
     root : AsyncRoot
         The project.
     uri : str or iterable of str
-        Which picks, as for :func:`aiocopick.select`.
+        The picks to read, as for :func:`aiocopick.select`.
     runs : str or iterable of str, optional
         A glob, or names.
     since : pyarrow.Table, optional
         An earlier table of points: the rows of picks that did not change since (etag, else size and time) are taken
-        from it, and the files are not read again. One of a project at another URL is warned of.
+        from it, and the files are not read again. A table of another URL gives a warning.
     on_error : "raise" or "skip"
-        What becomes of a run or file that cannot be read; what is left out is under ``errors`` in the metadata.
+        Handling of a run or file that cannot be read; skipped ones are listed under ``errors`` in the metadata.
     progress : callable, optional
         Called with the key of each picks file.
 
@@ -53,16 +53,16 @@ async def points(
         Columns ``run object_name user_id session_id x y z transform instance_id score``: the location in angstrom, the
         4x4 of the transformation row by row (its translation, in angstrom, is not added to the location), the instance
         id (0 is none, null where the file says so), the score (null where the file says so, and in files without
-        scores). The metadata key ``aiocopick`` holds, as JSON, the version of each file, which `since` goes by.
+        scores). The metadata key ``aiocopick`` holds, as JSON, the version of each file, which `since` compares.
 
     Raises
     ------
     InvalidNameError
-        It is no URI of picks.
+        It is not a URI of picks.
     FormatError
-        `since` is no table of points; or a file cannot be understood.
+        `since` is not a table of points; or a file cannot be decoded.
     """
-    # What is stored, whatever was set in memory since.
+    # The stored points, not those set in memory since.
     selection = select(root._apart(), uri, runs, kinds="picks", on_error=on_error)
     earlier = _Earlier(since)
     if since is not None:
@@ -99,7 +99,7 @@ async def _each(found: AsyncIterator[Any]) -> AsyncIterator[Any]:
 
 
 def _version(picks: AsyncPicks) -> tuple[str, str | None]:
-    """Layer and key of a file, and its version as text."""
+    """Return layer and key of a file, and its version as text."""
     source = picks.sources[0]
     version = version_of(row_of(source.located, source.layer.name))
     return f"{source.layer.name}:{source.located.key}", None if version is None else "/".join(map(str, version))
@@ -122,7 +122,7 @@ async def _read(picks: AsyncPicks) -> pa.Table:
     columns.append(pa.FixedSizeListArray.from_arrays(pa.array(transforms.reshape(-1)), 16))
     held = await picks._columns()
     columns.append(pa.array(held.ids(), mask=held.are_null("instance_id")))
-    # Null in a file that has some scores is NaN in the array, and null here.
+    # A null score in a file with other scores is NaN in the array, and null in the table.
     columns.append(pa.nulls(count, pa.float64()) if scores is None else pa.array(scores, from_pandas=True))
     return pa.table([column.cast(field.type) for column, field in zip(columns, schema, strict=True)], schema=schema)
 
@@ -141,11 +141,11 @@ class _Earlier:
             self._files[key] = (version, start, count)
             start += count
         if start != table.num_rows:
-            # Somebody filtered it, so where a file's rows are is not known any more.
+            # The table was filtered, so the rows of a file are unknown.
             self._files = {}
 
     def rows(self, key: str, version: str | None) -> pa.Table | None:
-        """The rows of a file, if it is in the version given."""
+        """Return the rows of a file, if the table holds the given version."""
         known, start, count = self._files.get(key, (None, 0, 0))
         if self._table is None or version is None or version != known:
             return None

@@ -1,4 +1,4 @@
-"""Rows and refs: what a line of a catalogue means, both ways. Pure."""
+"""Conversion between rows of a catalogue and refs. Pure."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def _field_names(kind: str) -> tuple[str, ...]:
 
 
 class TableBuilder:
-    """Rows on their way to a table; they are packed in batches, so that few of them exist as Python objects.
+    """Rows that become a table; they are packed in batches, so that few of them exist as Python objects.
 
     Parameters
     ----------
@@ -42,7 +42,7 @@ class TableBuilder:
         self._batches: list[pa.RecordBatch] = []
 
     def add(self, row: dict[str, Any]) -> None:
-        """Append a row; columns that are not in it are null."""
+        """Append a row; missing columns are null."""
         self._rows.append(row)
         if len(self._rows) >= _BATCH:
             self._pack()
@@ -53,14 +53,14 @@ class TableBuilder:
             self._rows = []
 
     def table(self, metadata: Mapping[str, Any]) -> pa.Table:
-        """All rows, with metadata of ours."""
+        """Return all rows as a table, with metadata of ours."""
         self._pack()
         table = arrow().Table.from_batches(self._batches, schema=self._schema)
         return table.replace_schema_metadata(encode_metadata(metadata))
 
 
 def row_of(located: Located, layer: str, *, error: str | None = None) -> dict[str, Any]:
-    """The row of an entity, without its nulls."""
+    """Return the row of an entity, without its nulls."""
     ref = located.ref
     row: dict[str, Any] = {name: getattr(ref, name) for name in _field_names(ref.kind)}
     row["kind"] = ref.kind
@@ -76,7 +76,7 @@ def row_of(located: Located, layer: str, *, error: str | None = None) -> dict[st
 
 
 def located_of(row: Mapping[str, Any]) -> Located:
-    """The entity of a row.
+    """Return the entity of a row.
 
     Raises
     ------
@@ -87,7 +87,7 @@ def located_of(row: Mapping[str, Any]) -> Located:
     reference = REF_TYPES.get(kind) if isinstance(kind, str) else None
     key = row.get("key")
     if reference is None or not isinstance(key, str):
-        raise FormatError(f"A row of the catalogue names no entity: kind {kind!r}, key {key!r}.", path=str(key))
+        raise FormatError(f"A row of the catalogue does not name an entity: kind {kind!r}, key {key!r}.", path=str(key))
     values = {name: row[name] for name in _field_names(reference.kind) if row.get(name) is not None}
     try:
         ref: Ref = reference(**values)
@@ -101,7 +101,7 @@ def _seconds(modified: datetime | None) -> float | None:
 
 
 def version_of(row: Mapping[str, Any]) -> tuple[Any, ...] | None:
-    """What tells one version of a file from another: its etag, else size and time; None when nothing does."""
+    """Return the version of a file: its etag, else size and time; None if neither is known."""
     if row.get("etag") is not None:
         return ("etag", row["etag"])
     if row.get("size") is None or row.get("modified") is None:
@@ -110,13 +110,13 @@ def version_of(row: Mapping[str, Any]) -> tuple[Any, ...] | None:
 
 
 def rows_of(table: pa.Table, *, batch: int = 4096) -> Iterator[dict[str, Any]]:
-    """Rows of a table as dicts, some thousand at a time."""
+    """Yield the rows of a table as dicts, some thousand at a time."""
     for part in table.to_batches(max_chunksize=batch):
         yield from part.to_pylist()
 
 
 def empty_catalog(*, stats: bool, metadata: Mapping[str, Any]) -> pa.Table:
-    """A catalogue without rows."""
+    """Return a catalogue without rows."""
     return TableBuilder(catalog_columns(stats=stats)).table(metadata)
 
 

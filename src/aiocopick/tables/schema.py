@@ -1,4 +1,4 @@
-"""What the columns of the tables are. pyarrow is imported when a table is made, not before."""
+"""Columns of the tables. pyarrow is imported when a table is made, not before."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ REF_COLUMNS = {
     "is_instance": "bool",
     "is_panoptic": "bool",
 }
-"""What identifies an entity; null where it does not apply, as `run` is for objects. Voxel sizes are in angstrom."""
+"""Columns that identify an entity; null if not applicable, such as `run` for objects. Voxel sizes are in angstrom."""
 
 PLACE_COLUMNS = {
     "layer": "string",
@@ -37,7 +37,7 @@ PLACE_COLUMNS = {
     "etag": "string",
     "modified": "timestamp",
 }
-"""Where an entity lies and in which version; size (bytes), etag and modified (UTC) are null for directories."""
+"""Location and version of an entity; size (bytes), etag and modified (UTC) are null for directories."""
 
 STATS_COLUMNS = {
     "points": "int64",
@@ -48,10 +48,10 @@ STATS_COLUMNS = {
     "dtype": "string",
     "levels": "int64",
 }
-"""What the files hold: points and scores of picks and filaments, faces of meshes, shape and levels of volumes."""
+"""Statistics of the files: points and scores of picks and filaments, faces of meshes, shape and levels of volumes."""
 
 ERROR_COLUMN = {"error": "string"}
-"""Why a run could not be listed (the row of the run) or a file not be read (its own row); null when all is well."""
+"""Reason why a run could not be listed (in the row of the run) or a file not be read (in its own row); else null."""
 
 POINT_COLUMNS = {
     "run": "string",
@@ -65,16 +65,18 @@ POINT_COLUMNS = {
     "instance_id": "int64",
     "score": "float64",
 }
-"""A point: its location in angstrom, the 4x4 of its transformation in rows, and a null score when it has none."""
+"""Columns of a point: its location in angstrom, the 4x4 of its transformation in rows, and a null score if it has
+none.
+"""
 
 
 def arrow() -> Any:
-    """The pyarrow module, its compute functions and its Parquet files included.
+    """Return the pyarrow module, including its compute functions and Parquet support.
 
     Raises
     ------
     CopickError
-        It is not installed.
+        pyarrow is not installed.
     """
     try:
         import pyarrow
@@ -86,7 +88,7 @@ def arrow() -> Any:
 
 
 def schema_of(columns: Mapping[str, str], metadata: Mapping[str, Any] | None = None) -> pa.Schema:
-    """An Arrow schema of the columns above; `metadata` is kept as JSON."""
+    """Return an Arrow schema of the columns above; `metadata` is stored as JSON."""
     pa = arrow()
     types = {
         "timestamp": pa.timestamp("us", tz="UTC"),
@@ -102,17 +104,17 @@ def schema_of(columns: Mapping[str, str], metadata: Mapping[str, Any] | None = N
 
 
 def catalog_columns(*, stats: bool = False) -> dict[str, str]:
-    """Columns of a catalogue."""
+    """Return the columns of a catalogue."""
     return REF_COLUMNS | PLACE_COLUMNS | (STATS_COLUMNS if stats else {}) | ERROR_COLUMN
 
 
 def encode_metadata(metadata: Mapping[str, Any]) -> dict[bytes, bytes]:
-    """Metadata of ours as Arrow and Parquet keep it."""
+    """Return metadata of ours in the form of Arrow and Parquet."""
     return {METADATA_KEY: json.dumps({"version": VERSION, **metadata}).encode()}
 
 
 def metadata_of(table: pa.Table) -> dict[str, Any]:
-    """What :func:`encode_metadata` wrote; empty when there is none."""
+    """Return the metadata that :func:`encode_metadata` wrote; empty if there is none."""
     raw = (table.schema.metadata or {}).get(METADATA_KEY)
     if raw is None:
         return {}
@@ -121,7 +123,7 @@ def metadata_of(table: pa.Table) -> dict[str, Any]:
 
 
 def require_columns(table: pa.Table, columns: Iterable[str], what: str, maker: str = "aiocopick.catalog()") -> None:
-    """Refuse a table that is something else.
+    """Refuse a table without the expected columns.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""Which part of a project a catalogue was made of; it travels with the table."""
+"""The part of a project that a catalogue covers; it is stored with the table."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Scope:
 
     @classmethod
     def of(cls, runs: str | Iterable[str] | None, kinds: Iterable[str] | None) -> Scope:
-        """From what a caller passed.
+        """Return the scope of a caller's arguments.
 
         Raises
         ------
@@ -39,13 +39,13 @@ class Scope:
         nouns = None if kinds is None else frozenset([kinds] if isinstance(kinds, str) else kinds)
         unknown = sorted((nouns or frozenset()) - set(NOUNS))
         if unknown:
-            raise InvalidNameError(f"{unknown[0]!r} is no kind to list; use some of {', '.join(NOUNS)}.")
+            raise InvalidNameError(f"{unknown[0]!r} is not a kind that can be listed; use some of {', '.join(NOUNS)}.")
         names = runs if runs is None or isinstance(runs, str) else tuple(sorted(set(runs)))
         return cls(runs=names, nouns=nouns)
 
     @classmethod
     def of_metadata(cls, metadata: Mapping[str, Any]) -> Scope:
-        """From the metadata of a table."""
+        """Return the scope in the metadata of a table."""
         runs, nouns = metadata.get("runs"), metadata.get("kinds")
         return cls(
             runs=tuple(runs) if isinstance(runs, list) else runs,
@@ -53,13 +53,15 @@ class Scope:
         )
 
     def whole(self) -> Scope:
-        """With the kinds that those in it hang on, as a crawl lists them: a project is opened from a catalogue of both."""
+        """Return the scope with parent kinds added, as a crawl lists them: a project is opened from a catalogue of
+        both.
+        """
         nouns = closed(self.nouns)
-        # All kinds are still not the objects.
+        # A list of all kinds still does not include the objects.
         return self if self.nouns is None else replace(self, nouns=frozenset(NOUNS) if nouns is None else nouns)
 
     def to_metadata(self) -> dict[str, Any]:
-        """For the metadata of a table."""
+        """Return the scope for the metadata of a table."""
         return {
             "runs": list(self.runs) if isinstance(self.runs, tuple) else self.runs,
             "kinds": None if self.nouns is None else sorted(self.nouns),
@@ -67,17 +69,17 @@ class Scope:
 
     @property
     def kinds(self) -> frozenset[str]:
-        """Kinds of the rows (singular); runs are always among them."""
+        """Kinds of the rows (singular); runs are always included."""
         if self.nouns is None:
             return frozenset(KINDS)
         return frozenset({"run", *(NOUNS[noun] for noun in self.nouns)})
 
     def holds_run(self, name: str) -> bool:
-        """Whether a run is in it."""
+        """Return True if a run is in the scope."""
         if self.runs is None:
             return True
         patterns = (self.runs,) if isinstance(self.runs, str) else self.runs
-        # As a crawl takes them: a name that looks like a glob is still the name of that run.
+        # As in a crawl, a name that looks like a glob is still the name of that run.
         return any(name == pattern or fnmatchcase(name, pattern) for pattern in patterns)
 
 

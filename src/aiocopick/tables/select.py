@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from aiocopick.layout.uris import UriPattern
 
 OnError = Literal["raise", "skip"]
-"""What becomes of a run that cannot be listed, or a file that cannot be read."""
+"""Handling of a run that cannot be listed, or a file that cannot be read."""
 
 _LOADS_AT_ONCE = 64
 _FILES = ("picks", "mesh", "filaments")
@@ -36,38 +36,38 @@ def select(
     kinds: str | Iterable[str] | None = None,
     on_error: OnError = "raise",
 ) -> Selection:
-    """Entities across runs that a CoPick URI names.
+    """Select entities across runs by CoPick URI.
 
     Parameters
     ----------
     root : AsyncRoot
         The project.
     uri : str or iterable of str, optional
-        ``"ribosome:pytom/0"``, ``"wbp@10.0"``, ``"membrane:*/*@10.0"``; what is left out matches everything, and parts
-        are globs, or regular expressions after ``re:``. Several are one or the other; None is everything of the kinds.
+        ``"ribosome:pytom/0"``, ``"wbp@10.0"``, ``"membrane:*/*@10.0"``; omitted parts match everything; parts
+        are globs, or regular expressions after ``re:``. Several URIs select their union; None selects all of the kinds.
     runs : str or iterable of str, optional
         A glob, or names.
     load : bool
-        Whether to read the files as well (picks, meshes, filaments).
+        Read the files as well (picks, meshes, filaments).
     kinds : str or iterable of str, optional
-        Plural nouns, as for ``root.crawl()``. Without them the form of the URI says what it names: picks rather than
-        meshes and filaments, which look the same.
+        Plural nouns, as for ``root.crawl()``. By default taken from the form of the URI: picks rather than
+        meshes and filaments, whose URIs look the same.
     on_error : "raise" or "skip"
-        A run that cannot be listed, or a file that cannot be read, is raised, or left out and noted in ``errors``.
+        Handling of a run that cannot be listed, or a file that cannot be read: raise, or record it in ``errors``.
 
     Returns
     -------
     Selection
-        ``async for entity in selection`` goes run by run; ``async with selection as entities: async for ...`` reads
-        ahead. Runs and what they hold come in order.
+        ``async for entity in selection`` lists run by run; ``async with selection as entities: async for ...`` reads
+        ahead. Runs and their entities are yielded in order.
 
     Raises
     ------
     InvalidNameError
-        It is no URI, or not one of these kinds, or a kind does not exist.
+        It is not a URI, or not of these kinds, or a kind does not exist.
     """
     if on_error not in ("raise", "skip"):
-        raise LayerError(f"on_error={on_error!r} is not known; use 'raise' or 'skip'.")
+        raise LayerError(f"on_error={on_error!r} is unknown; use 'raise' or 'skip'.")
     scope = Scope.of(runs, kinds)
     if uri is None:
         return Selection(root, None, scope, load, on_error)
@@ -79,7 +79,7 @@ def select(
 
 
 def _patterns(text: str, kinds: Sequence[str | None]) -> list[UriPattern]:
-    """What a URI means for each of the kinds that it can name.
+    """Return the pattern of a URI for each of the kinds that it can name.
 
     Raises
     ------
@@ -99,14 +99,14 @@ def _patterns(text: str, kinds: Sequence[str | None]) -> list[UriPattern]:
 
 
 class Selection:
-    """What :func:`select` returns: safe to leave at any time, and to iterate more than once.
+    """The selection of :func:`select`. It can be left at any time, and iterated more than once.
 
     Attributes
     ----------
     scope : Scope
         Runs and kinds that are listed.
     errors : dict of str to CopickError
-        With ``on_error="skip"``: what was left out, by the name of the run or the path of the file, and why.
+        With ``on_error="skip"``: the errors, by the name of the run or the path of the file.
     """
 
     __slots__ = ("_exits", "_load", "_on_error", "_patterns", "_root", "errors", "scope")
@@ -123,7 +123,7 @@ class Selection:
         self.errors: dict[str, CopickError] = {}
 
     def _crawl(self) -> Crawl:
-        # What is selected may be shown with sizes and times.
+        # Selected entities may be shown with sizes and times.
         return Crawl(self._root, self.scope.runs, self.scope.nouns, details=True)
 
     async def __aiter__(self) -> AsyncIterator[Any]:
@@ -174,21 +174,21 @@ class Selection:
         return await self.of_run(run) if run.error is None or is_listed(run) else []
 
     async def of_run(self, run: AsyncRun) -> list[Any]:
-        """The entities of a run that are selected."""
+        """Return the selected entities of a run."""
         return [entity for entity in await held(run, self.scope.nouns) if self.holds(entity.ref)]
 
     def holds(self, ref: Ref) -> bool:
-        """Whether an entity of the runs and kinds in scope is selected."""
+        """Return True if an entity of the runs and kinds in scope is selected."""
         return self._patterns is None or any(pattern.matches(ref) for pattern in self._patterns)
 
     @property
     def is_by_uri(self) -> bool:
-        """Whether URIs say what is selected, rather than runs and kinds alone."""
+        """True if the selection has URIs, rather than only runs and kinds."""
         return self._patterns is not None
 
     @property
     def is_everything(self) -> bool:
-        """Whether all that a run holds is selected."""
+        """True if all entities of a run are selected."""
         return self._patterns is None and self.scope.nouns is None
 
     async def _loaded(self, entity: Any) -> None:

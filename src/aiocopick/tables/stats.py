@@ -1,4 +1,4 @@
-"""What is in the files: the columns that need them to be read."""
+"""Statistics of files: the columns that need the files to be read."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ if TYPE_CHECKING:
 
 
 async def stats_of(entity: AsyncEntity) -> dict[str, Any]:
-    """The statistics of one entity, without those that do not apply; one file is read, or the metadata of a volume.
+    """Return the statistics that apply to one entity; one file is read, or the metadata of a volume.
 
     Raises
     ------
     NotFoundError
         The file is gone.
     FormatError
-        It cannot be understood.
+        It cannot be decoded.
     """
     read = _READERS.get(entity.kind)
     return {} if read is None else await read(entity)
@@ -56,7 +56,7 @@ async def _volume(volume: AsyncVolume) -> dict[str, Any]:
 
 
 def _range(scores: Any) -> dict[str, Any]:
-    """Lowest and highest score; nothing when there is none."""
+    """Return the lowest and highest score; empty if there are none."""
     known = np.asarray(scores if scores is not None else (), dtype=np.float64)
     known = known[np.isfinite(known)]
     return {"score_min": float(known.min()), "score_max": float(known.max())} if known.size else {}

@@ -1,6 +1,6 @@
-"""Looking after projects: what is wrong in one, copying into another, deleting.
+"""Maintenance of projects: examine one, copy into another, delete.
 
-Nothing is repaired here, and nothing deleted that was not named.
+Nothing is repaired, and only named entities are deleted.
 """
 
 from aiocopick.upkeep.copy import CopyReport, copy

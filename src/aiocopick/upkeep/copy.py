@@ -1,4 +1,4 @@
-"""Copying entities from one project into another, wherever the two are stored."""
+"""Copying of entities between projects, on any storage."""
 
 from __future__ import annotations
 
@@ -30,18 +30,18 @@ _SINGLE_FILES = ("picks", "mesh", "filaments")
 
 @dataclass(slots=True)
 class CopyReport:
-    """What was copied.
+    """The result of a copy.
 
     Parameters
     ----------
     entities : int
-        Entities that are whole in the target now (with `dry_run`: would be).
+        Entities that are complete in the target (with `dry_run`: would be).
     files, bytes : int
         Files written, and their content.
     skipped : int
-        Files that were there already.
+        Files that the target already had.
     errors : dict of str to str
-        What could not be copied, by its path in the source (a run that could not be listed, by its name).
+        Errors by the path in the source (for a run that could not be listed, by its name).
     """
 
     entities: int = 0
@@ -65,24 +65,24 @@ async def copy(
 ) -> CopyReport:
     """Copy entities with the ``.meta`` files of their runs and voxel spacings.
 
-    What is written is verified: by the checksum that the store answers with, else by reading it back. A copy that was
-    interrupted goes on where it was: a file is taken to be there when the sizes agree and so do the checksums (etags
-    that are MD5) or, where a store has none, the contents. Where the target has conditional writes, a file that appears
-    in it meanwhile is not replaced, unless `overwrite` is set. Of a volume the metadata is written last, so that half a
-    copy reads as an empty volume; as any writer of a whole volume, this one keeps others out.
+    Every written file is verified: by the checksum that the store returns, else by reading it back. An interrupted copy
+    continues when it is called again: a file is skipped if the sizes agree and so do the checksums (etags that are MD5)
+    or, if a store has none, the contents. If the target has conditional writes, a file that appears in it during the copy
+    is not replaced, unless `overwrite` is set. The metadata of a volume is written last, so that an incomplete copy reads
+    as an empty volume. Like every writer of a whole volume, the copy excludes other writers.
 
     Parameters
     ----------
     source, target : AsyncRoot
-        Two projects, on any two stores. The target is created when it is not there.
+        Two projects, on any two stores. The target is created if it does not exist.
     uri, runs, kinds
-        What to copy, as for :func:`aiocopick.select`; everything without, density maps of objects included. Files in
-        the folder of a run that are no entities are not copied, nor are feature maps without their tomogram.
+        The entities to copy, as for :func:`aiocopick.select`; by default all, including density maps of objects. Files in
+        the folder of a run that are not entities are not copied, nor are feature maps without their tomogram.
     overwrite : bool
-        Replace what is different in the target; otherwise that is an error of that entity.
+        Replace files that differ in the target; by default a difference is an error of that entity.
     checksum : bool
-        Where no store has checksums, compare the contents of files of equal size. With False a copy that is not older
-        than its original is taken to be the same, without reading either: quick, and wrong for files whose times were
+        If no store has checksums, compare the contents of files of equal size. With False, a copy that is not older
+        than its original counts as equal, and neither is read: quick, and wrong for files whose times were
         set.
     dry_run : bool
         List both sides, count, and write nothing.
@@ -140,7 +140,7 @@ async def copy(
 async def _entities(
     root: AsyncRoot | None, runs: AsyncIterator[AsyncRun], chosen: Selection, report: CopyReport
 ) -> AsyncIterator[AsyncEntity]:
-    """Density maps (of a root), then what was chosen of each run, after the run and voxel spacings that it lies in."""
+    """Yield density maps (of a root), then the chosen entities of each run, after the run and their voxel spacings."""
     if root is not None:
         for item in await stored_objects(root):
             yield item
@@ -164,7 +164,7 @@ async def _entities(
 
 
 def _spacing_of(entity: Any) -> AsyncEntity | None:
-    """The voxel spacing that it is, or lies in."""
+    """Return the voxel spacing that an entity is, or belongs to."""
     while entity is not None and entity.kind != "voxel_spacing":
         entity = getattr(entity, entity.parent_slot) if entity.kind in ("features", "tomogram") else None
     found: AsyncEntity | None = entity
@@ -172,7 +172,7 @@ def _spacing_of(entity: Any) -> AsyncEntity | None:
 
 
 async def _copy_meta(origin: Source, writer: Layer, transfer: Transfer, *, dry_run: bool) -> None:
-    """The ``.meta`` of a run or voxel spacing; where the source has none, the target gets an empty one."""
+    """Copy the ``.meta`` of a run or voxel spacing; if the source has none, the target gets an empty file."""
     key = meta_key(origin.located.key)
     try:
         await transfer.file(key)

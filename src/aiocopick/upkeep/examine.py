@@ -1,4 +1,4 @@
-"""What is wrong in a project: everything is read, nothing is changed."""
+"""Examination of a project: everything is read, nothing is changed."""
 
 from __future__ import annotations
 
@@ -35,21 +35,21 @@ async def examine(
     kinds: str | Iterable[str] | None = None,
     progress: Callable[[str], None] | None = None,
 ) -> list[Finding]:
-    """Read everything in a project and say what is wrong with it.
+    """Read everything in a project and report problems.
 
     Names that cannot be parsed; temporary files of writes that were killed; picks, meshes, filaments and ``.meta`` files
-    that cannot be understood; volumes without levels, or with metadata that cannot be understood, is ignored because it
+    that cannot be decoded; volumes without levels, or with metadata that cannot be decoded, is ignored because it
     is nonsense, or contradicts the path (voxel size, origin) or the arrays (ratios of levels); feature maps without
     their tomogram; annotations of objects that the configuration does not name (when it names any); points whose
-    coordinates are no finite numbers, or that lie outside every tomogram of their run. In a stack of layers that holds
-    for every layer: for what another layer hides as well.
+    coordinates are not finite numbers, or are outside of every tomogram of their run. In a stack, every layer is
+    examined, including entities that another layer hides.
 
     Parameters
     ----------
     root : AsyncRoot
         The project.
     uri, runs, kinds
-        What to look at, as for :func:`aiocopick.select`; everything without, density maps included. With URIs only the
+        The entities to examine, as for :func:`aiocopick.select`; by default all, including density maps. With URIs only the
         entities that they name are examined, and neither other names nor the metadata of runs.
     progress : callable, optional
         Called with the name of each run.
@@ -57,7 +57,7 @@ async def examine(
     Returns
     -------
     list of Finding
-        By run; what belongs to no run comes first.
+        Sorted by run; findings of the project come first.
     """
     chosen = select(root, uri, runs, kinds=kinds)
     scope = chosen.scope
@@ -73,7 +73,7 @@ async def examine(
         findings += [finding for layer in root.layers async for finding in _meta(layer)]
         findings += [finding for layer in root.layers for finding in await leftovers(layer, scope)]
         findings += await _objects(root)
-    # Points are measured against the tomograms of their run.
+    # Points are compared with the tomograms of their run.
     nouns = scope.nouns | {"tomograms"} if scope.nouns and scope.nouns & {"picks", "filaments"} else scope.nouns
 
     async def check(run: AsyncRun) -> list[Finding]:
@@ -101,7 +101,7 @@ async def _objects(root: AsyncRoot) -> list[Finding]:
 
 
 async def _meta(layer: Layer) -> AsyncIterator[Finding]:
-    """The ``.meta`` file of the root, when it cannot be understood."""
+    """Report the ``.meta`` file of the root if it cannot be decoded."""
     try:
         await layer.load_meta(None)
     except FormatError as error:
@@ -135,7 +135,7 @@ async def _run(run: AsyncRun, nouns: frozenset[str] | None, chosen: Selection) -
 
 
 def _places(item: AsyncEntity) -> Iterator[Any]:
-    """The entity in each layer that holds it: a layer hides what is wrong below it, until it is taken away."""
+    """Yield the entity in each layer that holds it: a layer hides problems of the layers below it."""
     if len(item.sources) == 1:
         yield item
         return

@@ -1,4 +1,4 @@
-"""What can be wrong in a project."""
+"""Problems of a project."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """One thing that is wrong.
+    """One problem.
 
     Parameters
     ----------
@@ -18,11 +18,11 @@ class Finding:
         ``"contradicting metadata"``, ``"missing level"``, ``"features without tomogram"``, ``"unknown object"``,
         ``"not finite"`` or ``"outside tomogram"``.
     run : str, optional
-        Name of the run; None for what belongs to the project.
+        Name of the run; None for a problem of the project.
     path : str
-        Full path of what is wrong, without secrets.
+        Full path of the file or directory, without secrets.
     detail : str
-        What exactly.
+        Details of the problem.
     """
 
     problem: str
@@ -31,7 +31,7 @@ class Finding:
     detail: str
 
     def to_json(self) -> dict[str, Any]:
-        """As plain data."""
+        """Return the finding as plain data."""
         return asdict(self)
 
 

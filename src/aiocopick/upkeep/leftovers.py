@@ -20,7 +20,7 @@ _AT_ONCE = 4
 
 
 async def leftovers(layer: Layer, scope: Scope) -> list[Finding]:
-    """The temporary files of a layer, those of writes that are under way included; none in a layer without storage."""
+    """Return the temporary files of a layer, including those of running writes; none for a layer without storage."""
     storage = layer.storage
     if storage is None:
         return []

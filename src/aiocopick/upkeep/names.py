@@ -1,4 +1,4 @@
-"""What the listings of a layer tell that no entity does: names without meaning, and what hangs on nothing."""
+"""Findings from raw listings: unparsable names, and feature maps without a tomogram."""
 
 from __future__ import annotations
 
@@ -20,8 +20,9 @@ if TYPE_CHECKING:
 
 
 async def unparsable_names(layer: Layer, scope: Scope) -> tuple[list[Finding], list[tuple[FeaturesRef, str]]]:
-    """Keys in the place of entities that mean nothing, and leases of volumes; and the feature maps beside which no
-    tomogram of theirs lies.
+    """Return findings for unparsable keys at the level of entities, and for leases of volumes; and the feature maps
+    without
+    a tomogram in the same folder.
     """
 
     def skipped(run: str | None, keys: Iterable[str]) -> Iterator[Finding]:
@@ -30,14 +31,14 @@ async def unparsable_names(layer: Layer, scope: Scope) -> tuple[list[Finding], l
                 problem="unparsable name",
                 run=run,
                 path=layer.path_of(key),
-                detail="no entity can have this name, it is a directory where a file belongs or the other way round, "
-                "or another name that means the same hides it",
+                detail="no entity can have this name, it is a directory instead of a file or a file instead of a directory, "
+                "or another name with the same meaning hides it",
             )
 
     listing = await layer.list_runs()
     objects: Sequence[str] = ()
     hidden: Sequence[str] = ()
-    # Objects that cannot be listed are reported when they are looked at.
+    # Objects that cannot be listed are reported with the objects.
     with suppress(AccessDeniedError):
         if scope.nouns is None:
             found = await layer.list_objects()
@@ -49,7 +50,7 @@ async def unparsable_names(layer: Layer, scope: Scope) -> tuple[list[Finding], l
     async with layer.scan(wanted, scope.nouns, details=False) as listings:
         async for run, listed in listings:
             assert isinstance(run.ref, RunRef)
-            # A run that cannot be listed is reported when it is crawled.
+            # A run that cannot be listed is reported by the crawl.
             if isinstance(listed, CopickError):
                 continue
             findings += skipped(run.ref.run, listed.skipped)
@@ -62,7 +63,7 @@ async def unparsable_names(layer: Layer, scope: Scope) -> tuple[list[Finding], l
 
 
 async def held_volumes(layer: Layer, run: str | None, hidden: Iterable[str]) -> list[Finding]:
-    """Volumes that a writer is at, or was at when it was killed: each has a lease beside it."""
+    """Return the volumes that are being written, or were when the writer was killed: each has a lease file."""
     storage = layer.storage
     findings = []
     for key in hidden if storage is not None else ():
@@ -83,7 +84,7 @@ async def held_volumes(layer: Layer, run: str | None, hidden: Iterable[str]) -> 
 
 
 async def without_tomogram(root: AsyncRoot, features: Sequence[tuple[FeaturesRef, str]]) -> list[Finding]:
-    """Feature maps whose tomogram no layer holds: they are reached through it, so nobody finds them."""
+    """Return the feature maps whose tomogram is in no layer: they cannot be accessed without it."""
     findings = []
     for ref, path in features:
         if await root._stack.find(ref.parent) is None:

@@ -1,4 +1,4 @@
-"""Points that are nowhere, or not in the tomograms of their run."""
+"""Points without a finite position, or outside of the tomograms of their run."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _VOLUMES_AT_ONCE = 16
 
 
 async def extent_of(tomograms: Sequence[AsyncTomogram]) -> NDArray[np.float64] | None:
-    """The far corner (x, y, z in angstrom) of all tomograms together; None when none can be measured."""
+    """Return the far corner (x, y, z in angstrom) of all tomograms together; None if none can be measured."""
     corners = []
     for result in await gather_results(_far_corner, tomograms, limit=_VOLUMES_AT_ONCE):
         if not isinstance(result, CopickError):
@@ -35,8 +35,9 @@ async def _far_corner(tomogram: AsyncTomogram) -> NDArray[np.float64]:
 
 
 async def misplaced(item: AsyncPicks | AsyncFilaments, extent: NDArray[np.float64] | None) -> list[Finding]:
-    """The points of a file that are nowhere, and those that lie before the near corner of all tomograms or beyond the
-    far one, which may be unknown.
+    """Return the points of a file without a finite position, and those before the near corner of all tomograms or
+    beyond the
+    far corner, which may be unknown.
     """
     if isinstance(item, AsyncPicks):
         positions = await item.full_positions()
@@ -45,12 +46,12 @@ async def misplaced(item: AsyncPicks | AsyncFilaments, extent: NDArray[np.float6
     finite = np.asarray(np.isfinite(positions).all(axis=1))
     findings = []
     if not finite.all():
-        detail = _told(positions, ~finite, "have coordinates that are no finite numbers")
+        detail = _told(positions, ~finite, "have coordinates that are not finite numbers")
         findings.append(Finding(problem="not finite", run=item.run.name, path=item.path, detail=detail))
     if extent is not None:
         outside = finite & ~np.asarray(((positions >= 0) & (positions <= extent)).all(axis=1))
         if outside.any():
-            detail = f"{_told(positions, outside, 'lie outside')}, and the tomograms end at {_shown(extent)} angstrom"
+            detail = f"{_told(positions, outside, 'are outside')}, and the tomograms end at {_shown(extent)} angstrom"
             findings.append(Finding(problem="outside tomogram", run=item.run.name, path=item.path, detail=detail))
     return findings
 

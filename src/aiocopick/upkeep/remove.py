@@ -1,4 +1,4 @@
-"""Deleting what was named, and only that."""
+"""Deletion of named entities only."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ async def matching(
     runs: str | Iterable[str] | None = None,
     kinds: str | Iterable[str] | None = None,
 ) -> list[AsyncEntity]:
-    """What :func:`remove` would delete: entities, or whole runs when neither a URI nor kinds are given.
+    """Return the entities that :func:`remove` would delete, or whole runs if neither a URI nor kinds are given.
 
     Raises
     ------
     CopickError
-        A run cannot be listed; or nothing at all was named.
+        A run cannot be listed; or no URI, kinds or runs were given.
     """
     if uri is None and kinds is None:
         if runs is None:
@@ -53,7 +53,7 @@ async def remove(
     Returns
     -------
     dict of str to CopickError
-        What could not be deleted, by path.
+        The errors, by path.
     """
     items: list[Any] = list(entities)
 
@@ -63,7 +63,7 @@ async def remove(
             progress(item.path)
 
     failed: dict[str, CopickError] = {}
-    # What lies in another one goes first: deleted at a time, each would find the other being changed.
+    # Entities inside others are deleted first: at the same time, each deletion would see the other's changes.
     for depth in range(_DEEPEST, -1, -1):
         level = [item for item in items if _depth(item) == depth]
         results = await gather_results(delete, level, limit=_AT_ONCE)
@@ -73,7 +73,7 @@ async def remove(
 
 
 _DEEPEST = 3
-"""Of a feature map, below a tomogram, a voxel spacing and a run."""
+"""Depth of a feature map below its run: run, voxel spacing, tomogram."""
 
 
 def _depth(item: Any) -> int:

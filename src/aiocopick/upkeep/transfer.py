@@ -38,7 +38,7 @@ class Transfer:
     gate : Gate
         Bounds the files, and the bytes of them, that are in memory at a time.
     overwrite, checksum, dry_run : bool
-        As for :func:`aiocopick.upkeep.copy`.
+        See :func:`aiocopick.upkeep.copy`.
     """
 
     __slots__ = ("_checksum", "_dry_run", "_gate", "_overwrite", "_source", "_target", "bytes", "files", "skipped")
@@ -62,9 +62,9 @@ class Transfer:
         Raises
         ------
         NotFoundError
-            The source has none.
+            The source does not have the file.
         AlreadyExistsError
-            The target has another one, and is not to be overwritten.
+            The target has a different file, and `overwrite` is not set.
         """
         entry = await self._source.stat(key)
         if await self._is_there(entry, await _stat(self._target, key)):
@@ -80,7 +80,7 @@ class Transfer:
         AlreadyExistsError
             The target has files there that are different or not in the source, and is not to be overwritten.
         ConflictError
-            Another writer is at it.
+            Another writer holds the volume.
         """
         entries = await _files(self._source, prefix)
         there = await _files(self._target, prefix)
@@ -127,7 +127,7 @@ class Transfer:
         Raises
         ------
         AlreadyExistsError
-            There are different ones in the target, and it is not to be overwritten.
+            The target has different files, and `overwrite` is not set.
         """
         others = sorted(there.keys() - entries.keys())
         if others and not self._overwrite:
@@ -140,12 +140,12 @@ class Transfer:
         return others, [key for key, needed in zip(entries, missing, strict=True) if needed]
 
     async def _is_there(self, entry: Entry, existing: Entry | None) -> bool:
-        """Whether the target holds the file already.
+        """Return True if the target already holds the file.
 
         Raises
         ------
         AlreadyExistsError
-            It holds another one, and is not to be overwritten.
+            It holds a different file, and `overwrite` is not set.
         """
         if existing is None:
             return False
@@ -216,7 +216,7 @@ def _checksum(etag: str | None) -> str | None:
 
 
 def _is_older(entry: Entry, existing: Entry) -> bool:
-    """Whether the copy was certainly made after the last change of the original."""
+    """Return True if the copy is certainly newer than the last change of the original."""
     return entry.modified is not None and existing.modified is not None and entry.modified <= existing.modified
 
 
