@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from fnmatch import fnmatchcase
 from functools import partial
@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from aiocopick.concurrency.fan_out import bare, gather, stream
 from aiocopick.entities.bulk import load as load_entities
+from aiocopick.entities.filters import closed
 from aiocopick.entities.lists import moment
-from aiocopick.entities.run_base import closed
 from aiocopick.errors import CopickError, NotFoundError
 from aiocopick.layers import Merged
 from aiocopick.layout.refs import RunRef
@@ -209,6 +209,36 @@ class Crawl:
         if allowed is not None and run.name not in allowed:
             return False
         return await self._root._stack.find(run.ref) is not None
+
+
+async def prefetch(runs: Sequence[AsyncRun], kinds: Iterable[str] | None = None, load: Iterable[str] = ()) -> None:
+    """Fill the lists of runs of one project, those that are not known yet; and read files of theirs.
+
+    A run that cannot be listed is left as it was, to fail where it is asked for.
+
+    Parameters
+    ----------
+    runs : sequence of AsyncRun
+        Of one root.
+    kinds, load
+        As for :meth:`AsyncRoot.crawl`.
+    """
+    if not runs:
+        return
+    plan = Crawl(runs[0].root, (), kinds, load)
+    unknown = {run.ref: run for run in runs if not run._knows(plan._nouns)}
+    listed = [run for run in runs if run.ref not in unknown]
+    if unknown:
+        since = moment()
+        places = [Merged(run.ref, run._places()) for run in unknown.values()]
+        async with runs[0]._stack.scan(places, plan._nouns, details=False) as answers:
+            async for item, found in answers:
+                if not isinstance(found, CopickError):
+                    run = unknown[item.ref]  # type: ignore[index]
+                    run._take(found, plan._nouns, since)
+                    listed.append(run)
+    if plan._load:
+        await _load_all(listed, plan._load)
 
 
 class _Groups:

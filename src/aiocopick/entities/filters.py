@@ -3,11 +3,38 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Any, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
+
+from aiocopick.layout.refs import NOUNS
+
+if TYPE_CHECKING:
+    from aiocopick.layers import Nouns
 
 Value = TypeVar("Value")
 OneOrMany: TypeAlias = Value | Iterable[Value] | None
 """A value, several of them, or None for any."""
+
+DEEP = frozenset({"voxel_spacings", "tomograms", "features"})
+"""What one listing of the folders of voxel spacings shows together."""
+
+
+def closed(kinds: Iterable[str] | None) -> Nouns:
+    """Nouns with those that their entities hang on; None when that is all of them.
+
+    Raises
+    ------
+    ValueError
+        One of them is no noun of a run.
+    """
+    if kinds is None:
+        return None
+    wanted = {kinds} if isinstance(kinds, str) else set(kinds)
+    unknown = sorted(wanted - NOUNS.keys())
+    if unknown:
+        raise ValueError(f"{unknown[0]!r} is no kind that a run holds; use {', '.join(NOUNS)}.")
+    if wanted & {"tomograms", "features"}:
+        wanted |= DEEP
+    return None if wanted == NOUNS.keys() else frozenset(wanted)
 
 
 def accepts(wanted: OneOrMany[str]) -> Callable[[str], bool]:

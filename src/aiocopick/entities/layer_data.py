@@ -14,8 +14,8 @@ import numpy as np
 from aiocopick.entities.filaments import AsyncFilaments
 from aiocopick.entities.mesh import AsyncMesh
 from aiocopick.entities.picks import AsyncPicks
+from aiocopick.entities.segmentation import AsyncSegmentation
 from aiocopick.entities.volume import AsyncVolume
-from aiocopick.entities.volume_labels import AsyncLabelVolume
 
 if TYPE_CHECKING:
     from aiocopick.entities.base import AsyncEntity
@@ -94,13 +94,13 @@ async def _points(entity: AsyncPicks, common: dict[str, Any], color: list[float]
 async def _volume(
     entity: AsyncVolume, common: dict[str, Any], zarr_group: str | None, channel: str | int | None, lazy: bool
 ) -> LayerData:
-    channels = isinstance(entity, AsyncLabelVolume) and bool(entity.is_panoptic)
+    channels = isinstance(entity, AsyncSegmentation) and entity.is_panoptic
     if lazy and zarr_group is not None:
         raise ValueError("lazy=True gives all levels; leave zarr_group out")
-    _, record = await entity._level(zarr_group)
+    array, record = await entity._level(zarr_group)
     leading = len(record.shape) - 3 - channels
     keywords = common | {"scale": (1.0,) * leading + record.voxel_size}
-    where = await entity._spatial_axes(zarr_group)
+    where = array.spatial_axes
     others = tuple(axis for axis in range(len(record.shape)) if axis not in where)
     if lazy:
         arrays = [_in_zyx(await entity.to_dask(item.path), (*others, *where)) for item in await entity.levels()]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
@@ -51,7 +52,6 @@ class MetadataMixin(AsyncEntity):
         ------
         ConflictError
             Others were faster until the ``timeout`` of the configuration.
-        ------
         ReadOnlyError
             No layer can be written to.
         """
@@ -63,6 +63,27 @@ class MetadataMixin(AsyncEntity):
         await target.layer.update_meta(target.located, lambda content: content | (changed if content else whole))
         self._known_meta = whole
         self._stored_in(target)
+
+    async def ensure(self, create: bool = False) -> bool:
+        """Look if it is stored; with `create` it is afterwards.
+
+        Returns
+        -------
+        bool
+            Whether it is stored now.
+
+        Raises
+        ------
+        ReadOnlyError
+            It is to be created and no layer can be written to.
+        """
+        found = await self._stack.find(self.ref)
+        if found is not None:
+            self._sources = found.sources
+        elif create:
+            with suppress(AlreadyExistsError):
+                await self._create()
+        return found is not None or create
 
     async def _store_metadata(self) -> None:
         await self.store_meta()

@@ -1,4 +1,7 @@
-"""The root of a project: its runs, and everything in them."""
+"""The root of a project: its layers and config, its runs and objects, and everything in them.
+
+Everything about a project as a whole hangs on its few caches, which is what makes the file long.
+"""
 
 from __future__ import annotations
 
@@ -7,27 +10,36 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Self
 from weakref import WeakValueDictionary
 
+import anyio
+
 from aiocopick.concurrency.single_flight import alone
-from aiocopick.entities.crawl import Crawl
-from aiocopick.entities.lists import moment, taken
-from aiocopick.entities.root_objects import ObjectVerbs, name_of
+from aiocopick.entities.crawl import Crawl, prefetch
+from aiocopick.entities.lists import Children, moment, taken
+from aiocopick.entities.object import AsyncObject
+from aiocopick.entities.objects import new_definition
 from aiocopick.entities.run import AsyncRun
 from aiocopick.errors import AlreadyExistsError
+from aiocopick.layers.build import make_stack
 from aiocopick.layers.stacking import stack_of
 from aiocopick.layout.names import check_run_name
-from aiocopick.layout.refs import NOUNS, RunRef
+from aiocopick.layout.refs import NOUNS, ObjectRef, RunRef
 from aiocopick.layout.uris import parse_uri
 from aiocopick.models.metadata import CopickRunMeta
+from aiocopick.models.objects import FilamentSpec, PickableObject
 
 if TYPE_CHECKING:
+    from types import TracebackType
+
     from aiocopick.entities.base import AsyncEntity
-    from aiocopick.entities.lists import Children
-    from aiocopick.layers import Merged, Placed
+    from aiocopick.errors import CopickError
+    from aiocopick.layers import Layer, Merged, Placed, Stack
     from aiocopick.layers.stack import OnLayerError
+    from aiocopick.layout.refs import Ref
     from aiocopick.models.config import CopickConfig
+    from aiocopick.storage.stats import StorageStats
 
 
-class AsyncRoot(ObjectVerbs):
+class AsyncRoot:
     """A project, over one or more layers. Making one sends no request.
 
     Parameters
@@ -36,7 +48,21 @@ class AsyncRoot(ObjectVerbs):
         Where it lies: a CopickConfigFS, CoPick's overlay and static form, or a CopickConfigMultilayer.
     """
 
-    __slots__ = ()
+    __slots__ = ("_lock", "_maps", "_named_runs", "_object_list", "_objects", "_runs", "_stack", "config")
+
+    def __init__(self, config: CopickConfig) -> None:
+        self._begin(config, make_stack(config))
+
+    def _begin(self, config: CopickConfig, stack: Stack) -> None:
+        self.config = config
+        self._stack = stack
+        self._runs: Children[AsyncRun] = Children()
+        # Runs that were looked up or crawled, as long as somebody has them: all of them may be too many to keep.
+        self._named_runs: WeakValueDictionary[Ref, AsyncRun] = WeakValueDictionary()
+        self._objects: dict[str, AsyncObject] = {}
+        self._object_list: list[AsyncObject] = []
+        self._maps: dict[str, Merged] | None = None
+        self._lock: tuple[object, anyio.Lock] | None = None
 
     @classmethod
     def stack(
@@ -71,6 +97,138 @@ class AsyncRoot(ObjectVerbs):
         """
         config, stack = stack_of([_layers_or(member) for member in members], default_write_layer, on_layer_error)
         return cls._over(config, stack)
+
+    @classmethod
+    def _over(cls, config: CopickConfig, stack: Stack) -> Self:
+        root = cls.__new__(cls)
+        root._begin(config, stack)
+        return root
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.aclose()
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({', '.join(repr(layer.url) for layer in self.layers)})"
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, AsyncRoot):
+            return NotImplemented
+        return self is other or self._stack == other._stack
+
+    def __hash__(self) -> int:
+        return hash(self._stack)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # The config is what travels; whoever unpickles it connects anew.
+        return (_rebuild, (type(self), self.config, self._stack))
+
+    # --- what it is ---------------------------------------------------------------------------------------------------
+
+    @property
+    def root(self) -> Self:
+        """Itself, so that every entity and the root have one."""
+        return self
+
+    @property
+    def layers(self) -> tuple[Layer, ...]:
+        """The layers, the highest priority first."""
+        return self._stack.layers
+
+    @property
+    def skipped_layers(self) -> dict[str, CopickError]:
+        """Layers that could not be listed when they were last asked, and why: what they hold is not seen.
+
+        Empty, unless the stack has ``on_layer_error="skip"``.
+        """
+        return dict(self._stack.skipped)
+
+    @property
+    def layer(self) -> Layer:
+        """The layer that new entities go to; the one seen first when none can be written to."""
+        return self.layers[0] if self._stack.read_only else self._stack.writer()
+
+    @property
+    def url(self) -> str:
+        """URL of that layer, without secrets."""
+        return self.layer.url
+
+    @property
+    def path(self) -> str:
+        """As :attr:`url`."""
+        return self.url
+
+    @property
+    def read_only(self) -> bool:
+        """Whether nothing in it can be changed."""
+        return self._stack.read_only
+
+    @property
+    def stats(self) -> StorageStats:
+        """Requests by verb, bytes, retries, peak in flight: of all layers together."""
+        return self._stack.stats
+
+    @property
+    def user_id(self) -> str | None:
+        """User id of the config; settable, live."""
+        return self.config.user_id
+
+    @user_id.setter
+    def user_id(self, value: str | None) -> None:
+        self.config.user_id = value
+
+    @property
+    def session_id(self) -> str | None:
+        """Session id of the config; settable, live."""
+        return self.config.session_id
+
+    @session_id.setter
+    def session_id(self, value: str | None) -> None:
+        self.config.session_id = value
+
+    def path_of(self, key: str) -> str:
+        """Root and key joined, without secrets."""
+        return self.layer.path_of(key)
+
+    @property
+    def _fan_out(self) -> int:
+        """Tasks at once; each layer bounds its own requests besides."""
+        return int(getattr(self.config, "max_concurrency", 64))
+
+    def refresh(self) -> None:
+        """Forget the runs and objects, so that the next look asks the storage."""
+        self._runs.forget()
+        self._named_runs = WeakValueDictionary()
+        self._maps = None
+        self._objects = {}
+
+    def options(self, **changes: Any) -> Self:
+        """A view of the same project with other limits: ``root.options(timeout=5, max_concurrency=8)``.
+
+        Connections and :attr:`stats` are shared, what was listed is not: a view has entities of its own, which are
+        equal to those of this root but not the same objects. What one of the two writes, the other sees when it lists
+        or loads again, and it refuses to store over a file that it knows in an older version.
+        """
+        config = self.config
+        known = {name: value for name, value in changes.items() if name in type(config).model_fields}
+        return type(self)._over(config.model_copy(update=known), self._stack.options(**changes))
+
+    def _apart(self) -> Self:
+        """The same project, the same connections, and entities of its own: to go through without touching these."""
+        return type(self)._over(self.config, self._stack)
+
+    async def reconnect(self) -> None:
+        """Close the connections of this event loop and forget what was listed; the next request connects again."""
+        self.refresh()
+        await self.aclose()
+
+    async def aclose(self) -> None:
+        """Close the connections of this event loop; the next request connects again."""
+        await self._stack.aclose()
 
     # --- runs ---------------------------------------------------------------------------------------------------------
 
@@ -225,6 +383,123 @@ class AsyncRoot(ObjectVerbs):
         if run is not None:
             await run.delete()
 
+    # --- objects --------------------------------------------------------------------------------------------------------
+
+    def _object_meta(self, name: str) -> PickableObject | None:
+        return next((known for known in self.config.pickable_objects if known.name == name), None)
+
+    async def query_objects(self, *, layers: Iterable[str] | None = None) -> list[AsyncObject]:
+        """The pickable objects, the storage asked which of them have a density map: one request per layer.
+
+        Returns
+        -------
+        list of AsyncObject
+            Those of the config, in its order; of a config that names none, those that have a map.
+        """
+        found = {name_of(item): item for item in await self._stack.list_objects(layers)}
+        if layers is None:
+            self._maps = found
+            self._objects = {}
+        return list(self._listed_objects(found))
+
+    async def pickable_objects(self) -> list[AsyncObject]:
+        """The pickable objects, as last queried; what is appended to the config is among them at once."""
+        if self._maps is None:
+            async with alone(self):
+                if self._maps is None:
+                    await self.query_objects()
+        return list(self._listed_objects(self._maps or {}))
+
+    def _listed_objects(self, maps: Mapping[str, Merged]) -> list[AsyncObject]:
+        known = {item.name: item for item in self.config.pickable_objects}
+        objects = []
+        for name in known or sorted(maps):
+            entity = self._objects.get(name)
+            # A definition that was replaced in the config makes another object.
+            if entity is None or (known and entity._meta is not known[name]):
+                sources = maps[name].sources if name in maps else ()
+                entity = self._objects[name] = AsyncObject._of(self, ObjectRef(name=name), sources)
+                if known:
+                    entity._meta = known[name]
+            objects.append(entity)
+        # The same list as long as it holds the same: callers outside the loop see by it that nothing changed.
+        if [id(item) for item in objects] != [id(item) for item in self._object_list]:
+            self._object_list = objects
+        return self._object_list
+
+    def _forget_map(self, name: str) -> None:
+        if self._maps is not None:
+            self._maps.pop(name, None)
+
+    async def get_object(self, name: str) -> AsyncObject | None:
+        """The pickable object of a name, or None."""
+        return next((item for item in await self.pickable_objects() if item.name == name), None)
+
+    async def new_object(
+        self,
+        name: str,
+        is_particle: bool,
+        label: int | None = None,
+        color: tuple[int, int, int, int] | None = None,
+        emdb_id: str | None = None,
+        pdb_id: str | None = None,
+        identifier: str | None = None,
+        map_threshold: float | None = None,
+        radius: float | None = None,
+        metadata: dict[str, Any] | None = None,
+        exist_ok: bool = False,
+        filament: FilamentSpec | dict[str, Any] | None = None,
+    ) -> AsyncObject:
+        """Add a pickable object to the config. The file of the config is not written.
+
+        Parameters
+        ----------
+        name : str
+            Its name; clean.
+        is_particle : bool
+            Whether it is represented by points rather than by segmentations.
+        label : int, optional
+            Its value in multilabel segmentations; the next free one without.
+        color : tuple of int, optional
+            RGBA, each 0 to 255.
+        emdb_id, pdb_id, identifier : str, optional
+            Ids in EMDB, PDB and an ontology.
+        map_threshold : float, optional
+            Threshold at which its density map is drawn.
+        radius : float, optional
+            Radius in angstrom.
+        metadata : dict, optional
+            Anything else.
+        exist_ok : bool
+            Change the object that is there: what is given here replaces what it says.
+        filament : FilamentSpec or dict, optional
+            Declares it a filament.
+
+        Raises
+        ------
+        InvalidNameError
+            The name contains characters that CoPick does not allow.
+        AlreadyExistsError
+            The name or the label is taken.
+        pydantic.ValidationError
+            A value cannot be used; nothing is changed then.
+        """
+        given = {
+            "is_particle": is_particle,
+            "label": label,
+            "color": color,
+            "emdb_id": emdb_id,
+            "pdb_id": pdb_id,
+            "identifier": identifier,
+            "map_threshold": map_threshold,
+            "radius": radius,
+            "metadata": metadata,
+        }
+        meta = new_definition(self.config, name, given, filament, exist_ok)
+        return next(item for item in await self.pickable_objects() if item._meta is meta)
+
+    # --- everything ---------------------------------------------------------------------------------------------------
+
     async def ensure(self, create: bool = False) -> bool:
         """Whether there is a project; with `create` there is one afterwards.
 
@@ -252,8 +527,6 @@ class AsyncRoot(ObjectVerbs):
             content = {name: getattr(self.config, name) for name in ("name", "description", "version")}
         changes = dict(content)
         await writer.update_meta(None, lambda known: known | changes)
-
-    # --- everything ---------------------------------------------------------------------------------------------------
 
     def crawl(
         self, runs: str | Iterable[str] | None = None, kinds: Iterable[str] | None = None, load: Iterable[str] = ()
@@ -291,8 +564,6 @@ class AsyncRoot(ObjectVerbs):
         load : iterable of str
             Of ``picks meshes filaments meta``: files to read as well.
         """
-        from aiocopick.entities.prefetch import prefetch
-
         await prefetch(await self.runs(), kinds, load)
 
     async def resolve(self, uri: str, kind: str | None = None) -> list[AsyncEntity]:
@@ -346,6 +617,16 @@ class AsyncRoot(ObjectVerbs):
                     item.name for item in await run.segmentations() if item.segmentation_type in ("binary", "instance")
                 }
         return sorted(names)
+
+
+def _rebuild(cls: type[AsyncRoot], config: CopickConfig, stack: Stack) -> AsyncRoot:
+    return cls._over(config, stack)
+
+
+def name_of(item: Merged) -> str:
+    """Name of an object that was listed."""
+    assert isinstance(item.ref, ObjectRef)
+    return item.ref.name
 
 
 async def entities_of(run: AsyncRun, noun: str) -> list[Any]:

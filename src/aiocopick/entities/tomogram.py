@@ -2,26 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import anyio
+import numpy as np
 
 from aiocopick.concurrency.fan_out import gather
 from aiocopick.entities.features import AsyncFeatures
 from aiocopick.entities.filters import OneOrMany, accepts
 from aiocopick.entities.lists import Children, create_volume, moment, select
-from aiocopick.entities.volume_density import AsyncTomogramVolume
+from aiocopick.entities.volume import AsyncDensity
 from aiocopick.layout.names import clean_name
 from aiocopick.layout.refs import FeaturesRef, TomogramRef
 from aiocopick.models.metadata import CopickTomogramMeta
+from aiocopick.volumes.writing import Progress
 
 if TYPE_CHECKING:
     from aiocopick.entities.voxel_spacing import AsyncVoxelSpacing
 
 
-class AsyncTomogram(AsyncTomogramVolume):
+class AsyncTomogram(AsyncDensity):
     """A tomogram.
 
     Parameters
@@ -67,6 +69,48 @@ class AsyncTomogram(AsyncTomogramVolume):
     def voxel_size(self) -> float:
         """Angstrom per voxel of its finest level."""
         return self.ref.voxel_size
+
+    # --- the volume ---------------------------------------------------------------------------------------------------
+
+    async def from_numpy(
+        self,
+        data: Any,
+        levels: int = 3,
+        dtype: Any = np.float32,
+        *,
+        chunks: Sequence[int] | None = None,
+        shards: Sequence[int] | None = None,
+        progress: Progress | None = None,
+    ) -> None:
+        """Write the tomogram and its pyramid, in the place of whatever is there.
+
+        One request per chunk and per metadata file. A volume that this entity did not just create is removed first: one
+        listing and deletes. Until the last request has succeeded, whoever opens the tomogram finds it empty; arrays and
+        stores that were opened before are not protected.
+
+        Parameters
+        ----------
+        data : array-like, shape (Z, Y, X)
+            A numpy array, or anything that slices to one (dask, zarr, memory map), which is then read block by block.
+        levels : int
+            Levels of the pyramid, each the local mean of the one before over 2 voxels along each axis.
+        dtype : dtype, optional
+            What is stored; None is the type of the data.
+        chunks, shards : sequence of int, optional
+            Voxels along z, y, x. Without: 256 in zarr 2; 128, in shards of 256, in zarr 3. Shards exist in zarr 3 only.
+        progress : callable, optional
+            Called with the number of chunks written, and of all that will be.
+
+        Raises
+        ------
+        ReadOnlyError
+            No layer can be written to.
+        ValueError
+            Data that is not 3D or holds no numbers, no levels, or chunks that cannot be. Nothing was changed.
+        """
+        await self._write_density(data, levels, dtype, self.voxel_size, chunks=chunks, shards=shards, progress=progress)
+
+    # --- feature maps -------------------------------------------------------------------------------------------------
 
     async def query_features(self, *, layers: Iterable[str] | None = None) -> list[AsyncFeatures]:
         """Ask the storage for the feature maps: one request per layer.

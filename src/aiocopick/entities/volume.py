@@ -1,24 +1,25 @@
-"""What entities that are zarr volumes have in common: tomograms, feature maps, segmentations and object maps."""
+"""What entities that are zarr volumes have in common: tomograms, feature maps, segmentations and density maps."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from math import isfinite
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
 from aiocopick.entities.base import AsyncEntity
-from aiocopick.entities.volume_slabs import Slabs
 from aiocopick.layers.copying import writing
 from aiocopick.volumes.array import LevelArray, Limits
 from aiocopick.volumes.boxes import extract_boxes
 from aiocopick.volumes.chunk_plan import select
-from aiocopick.volumes.data import in_memory
+from aiocopick.volumes.data import array_like, cast_means, cast_numbers, in_memory, stored_type
 from aiocopick.volumes.ome import MAX_LEVELS
 from aiocopick.volumes.ome_writing import axis_names
-from aiocopick.volumes.pyramid import Downsample, Factors
-from aiocopick.volumes.regions import Cast, fit_region, on_data, plan_changes, read_region, write_region
+from aiocopick.volumes.pyramid import Downsample, Factors, downsample_mean
+from aiocopick.volumes.regions import Cast, fit_region, on_data, plan_changes, read_items, write_region
+from aiocopick.volumes.slabs import Slabs
 from aiocopick.volumes.state import Level, VolumeState
 from aiocopick.volumes.whole_number import whole_number
 from aiocopick.volumes.writing import Plan, Progress, describe_volume, hide, write_volume
@@ -129,8 +130,7 @@ class AsyncVolume(AsyncEntity):
         FormatError
             The metadata cannot be understood.
         """
-        await self._resolve()
-        return (await self._state_of_volume().array(zarr_group)).array
+        return (await self._array(zarr_group)).array
 
     async def levels(self) -> tuple[Level, ...]:
         """All levels, finest first: 2 requests, and one per level that was not asked for before, in 2 round trips.
@@ -173,28 +173,12 @@ class AsyncVolume(AsyncEntity):
         await self._resolve()
         return await self._state_of_volume().level(zarr_group, self._finest_voxel_size())
 
+    async def _array(self, zarr_group: str | None = None) -> LevelArray:
+        if not self._sources:
+            await self._resolve()
+        return await self._state_of_volume().array(zarr_group)
+
     # --- reading ------------------------------------------------------------------------------------------------------
-
-    async def _read(self, zarr_group: str | None, items: Sequence[Any]) -> np.ndarray[Any, Any]:
-        """Read what slices select; one item per axis."""
-        await self._resolve()
-        level = await self._state_of_volume().array(zarr_group)
-        selection, dropped = select(items, level.metadata.shape)
-        region = await read_region(level, selection, self._limits())
-        return region.squeeze(axis=dropped) if dropped else region
-
-    async def _by_axis(self, zarr_group: str | None, x: Any, y: Any, z: Any) -> list[Any]:
-        """Slices along x, y, z in array order."""
-        where = await self._spatial_axes(zarr_group)
-        items: list[Any] = [None] * (await self._state_of_volume().array(zarr_group)).metadata.ndim
-        for axis, item in zip(where, (z, y, x), strict=True):
-            items[axis] = item
-        return items
-
-    async def _spatial_axes(self, zarr_group: str | None) -> tuple[int, int, int]:
-        """Where z, y and x are in a level's array."""
-        await self._resolve()
-        return await self._state_of_volume().spatial_axes(zarr_group)
 
     async def extract(
         self,
@@ -231,8 +215,7 @@ class AsyncVolume(AsyncEntity):
             There is no such level.
         """
         array, level = await self._level(zarr_group)
-        axes = await self._spatial_axes(zarr_group)
-        return await extract_boxes(array, positions, box, level.voxel_size, fill, self._limits(), axes=axes)
+        return await extract_boxes(array, positions, box, level.voxel_size, fill, self._limits())
 
     def slabs(self, axis: str | int = "z", thickness: int | None = None, zarr_group: str | None = None) -> Slabs:
         """Go through the volume in slabs, with one slab of chunks in memory at a time, each chunk being read once.
@@ -251,7 +234,7 @@ class AsyncVolume(AsyncEntity):
         Slabs
             An async iterator of arrays.
         """
-        return Slabs(self, axis, thickness, zarr_group)
+        return Slabs(partial(self._array, zarr_group), self._limits, axis, thickness)
 
     async def to_dask(self, zarr_group: str | None = None) -> Any:
         """One level as a dask array, a task per chunk (or shard). The tasks pickle; each reads through the store.
@@ -268,27 +251,18 @@ class AsyncVolume(AsyncEntity):
         """
         from aiocopick.volumes.dask import dask_array
 
-        await self._resolve()
-        return dask_array(await self._state_of_volume().array(zarr_group))
+        return dask_array(await self._array(zarr_group))
 
     # --- writing ------------------------------------------------------------------------------------------------------
 
-    async def _check_writable(self) -> None:
-        """Refuse what cannot be changed, before anything is looked at or copied.
-
-        Raises
-        ------
-        ReadOnlyError
-            No layer can be written to.
-        LayerError
-            A read-only layer of higher priority would hide the change.
-        """
-        self._stack.writer()
-        self._stack.target(self.ref, await self._resolve())
+    async def _array_to_change(self, zarr_group: str | None) -> LevelArray:
+        """A level, after what cannot be changed was refused: before anything is looked at or copied."""
+        await self._write_target()
+        return await self._array(zarr_group)
 
     async def _write_region(
         self,
-        zarr_group: str | None,
+        level: LevelArray,
         items: Sequence[Any],
         data: Any,
         cast: Cast,
@@ -296,9 +270,6 @@ class AsyncVolume(AsyncEntity):
         cast_coarser: Cast,
         update_pyramid: bool,
     ) -> None:
-        await self._check_writable()
-        state = self._state_of_volume()
-        level = await state.array(zarr_group)
         selection, dropped = select(items, level.metadata.shape)
         data = await in_memory(data)
         region = await on_data(
@@ -306,6 +277,7 @@ class AsyncVolume(AsyncEntity):
         )
         arrays, factors = [level], list[Factors]()
         if update_pyramid:
+            state = self._state_of_volume()
             arrays = await state.arrays()
             if level.path != arrays[0].path:
                 raise ValueError("update_pyramid=True needs a region of the finest level; leave zarr_group out")
@@ -371,6 +343,32 @@ class AsyncVolume(AsyncEntity):
         state.remember(written.group, written.arrays)
         self._volume = (target, state)
 
+    async def _write_numbers(
+        self,
+        source: Any,
+        dtype: Any,
+        levels: int,
+        voxel_size: float,
+        *,
+        chunks: Chunks | None,
+        shards: Chunks | None,
+        metadata: dict[str, Any] | None = None,
+        progress: Progress | None,
+    ) -> None:
+        kind = stored_type(source, dtype)
+        await self._write(
+            source,
+            dtype=kind,
+            cast=partial(cast_numbers, dtype=kind),
+            levels=levels,
+            downsample=downsample_mean,
+            voxel_size=voxel_size,
+            chunks=chunks,
+            shards=shards,
+            metadata=metadata,
+            progress=progress,
+        )
+
     async def _write_target(self) -> Source:
         """Where a new content goes; nothing is written yet.
 
@@ -389,3 +387,92 @@ class AsyncVolume(AsyncEntity):
 
     async def _make_place(self, target: Source) -> None:
         """Create what must exist before a new content is written."""
+
+
+class AsyncDensity(AsyncVolume):
+    """A volume of densities with the axes z, y, x: a tomogram or an object map."""
+
+    __slots__ = ()
+
+    async def numpy(
+        self,
+        zarr_group: str | None = None,
+        x: slice = slice(None),
+        y: slice = slice(None),
+        z: slice = slice(None),
+    ) -> Any:
+        """Read a level, or a region of it.
+
+        The first time, 3 requests in 2 round trips learn format and level; then only chunks are asked for.
+
+        Parameters
+        ----------
+        zarr_group : str, optional
+            Path of the level (``"1"``); None is the finest one.
+        x, y, z : slice or int
+            Along the axis of that name: ``numpy(x=a, y=b, z=c)`` is ``array[c, b, a]``.
+
+        Returns
+        -------
+        ndarray
+            In zyx order, in the type of the volume.
+
+        Raises
+        ------
+        NotFoundError
+            There is no such level, or the volume is empty.
+        FormatError
+            The volume cannot be understood, or the region is larger than ``max_array_bytes``.
+        IndexError
+            An index outside the volume, or a step below 1.
+        """
+        level = await self._array(zarr_group)
+        return await read_items(level, level.by_axis(x, y, z), self._limits())
+
+    async def set_region(
+        self,
+        data: Any,
+        zarr_group: str | None = None,
+        x: slice = slice(None),
+        y: slice = slice(None),
+        z: slice = slice(None),
+        *,
+        update_pyramid: bool = False,
+    ) -> None:
+        """Change a region of a level. Chunks that lie in it only in part are read, changed and written back.
+
+        All that can be refused is refused before anything is written. A failure after that leaves some chunks changed and
+        others not. Two calls at once must not touch one chunk.
+
+        Parameters
+        ----------
+        data : array-like
+            In zyx order, of the shape of the region, or a number.
+        zarr_group : str, optional
+            Path of the level; None is the finest one.
+        x, y, z : slice or int
+            Along the axis of that name.
+        update_pyramid : bool
+            Compute the coarser levels of the region anew, by the factors that their shapes and scales give along each
+            axis; the other levels are not touched without.
+
+        Raises
+        ------
+        NotFoundError
+            There is no such level, or the volume is empty.
+        ReadOnlyError
+            No layer can be written to.
+        ValueError
+            The data does not fit the region.
+        FormatError
+            `update_pyramid`, and a level does not follow from the finer one by whole numbers of voxels.
+        """
+        level = await self._array_to_change(zarr_group)
+        items = level.by_axis(x, y, z)
+        await self._write_region(level, items, data, cast_numbers, downsample_mean, cast_means, update_pyramid)
+
+    async def _write_density(self, data: Any, levels: int, dtype: Any, voxel_size: float, **how: Any) -> None:
+        source = array_like(data)
+        if len(source.shape) != 3:
+            raise ValueError(f"A density volume is a (Z, Y, X) array, not {tuple(source.shape)}")
+        await self._write_numbers(source, dtype, levels, voxel_size, **how)

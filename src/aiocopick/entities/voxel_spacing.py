@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -15,7 +14,6 @@ from aiocopick.entities.filters import OneOrMany, accepts
 from aiocopick.entities.lists import Children, attach_features, create_volume, moment, select
 from aiocopick.entities.metadata import MetadataMixin
 from aiocopick.entities.tomogram import AsyncTomogram
-from aiocopick.errors import AlreadyExistsError
 from aiocopick.layout.names import clean_name
 from aiocopick.layout.refs import TomogramRef, VoxelSpacingRef
 from aiocopick.models.metadata import CopickVoxelSpacingMeta
@@ -147,22 +145,6 @@ class AsyncVoxelSpacing(MetadataMixin):
     def refresh(self) -> None:
         """Forget what was listed, so that the next look asks the storage."""
         self.refresh_tomograms()
-
-    async def ensure(self, create: bool = False) -> bool:
-        """Whether the voxel spacing is stored; with `create` it is afterwards.
-
-        Raises
-        ------
-        ReadOnlyError
-            It is to be created and no layer can be written to.
-        """
-        found = await self._stack.find(self.ref)
-        if found is not None:
-            self._sources = found.sources
-        elif create:
-            with suppress(AlreadyExistsError):
-                await self._create()
-        return found is not None or create
 
     async def delete(self) -> None:
         """Delete the voxel spacing with all its tomograms and feature maps."""

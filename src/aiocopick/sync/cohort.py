@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from aiocopick.concurrency.forks import Lock
-from aiocopick.entities.prefetch import prefetch
+from aiocopick.entities.crawl import prefetch
 
 if TYPE_CHECKING:
     from aiocopick.sync.run import CopickRunFS

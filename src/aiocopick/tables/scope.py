@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from typing import Any
 
-from aiocopick.entities.run_base import closed
+from aiocopick.entities.filters import closed
 from aiocopick.errors import InvalidNameError
 from aiocopick.layout.refs import KINDS, NOUNS
 

@@ -31,7 +31,9 @@ async def extent_of(tomograms: Sequence[AsyncTomogram]) -> NDArray[np.float64] |
 
 async def _far_corner(tomogram: AsyncTomogram) -> NDArray[np.float64]:
     finest = (await tomogram.levels())[0]
-    return np.array([finest.shape[axis] for axis in await tomogram._spatial_axes(finest.path)]) * finest.voxel_size
+    return (
+        np.array([finest.shape[axis] for axis in (await tomogram._array(finest.path)).spatial_axes]) * finest.voxel_size
+    )
 
 
 async def misplaced(item: AsyncPicks | AsyncFilaments, extent: NDArray[np.float64] | None) -> list[Finding]:

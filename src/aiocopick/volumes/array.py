@@ -14,6 +14,7 @@ from aiocopick.concurrency.fan_out import unwrap
 from aiocopick.concurrency.threads import in_thread, processors
 from aiocopick.errors import CopickError, FormatError
 from aiocopick.volumes.chunk_plan import Piece
+from aiocopick.volumes.ome import spatial_axes
 from aiocopick.volumes.ome_arrays import ArrayMetadata
 
 if TYPE_CHECKING:
@@ -89,6 +90,8 @@ class LevelArray:
         Checked already.
     where : str
         Path of the volume, for messages.
+    axes : tuple of str
+        Names of the axes, as the group gives them; empty where it does not.
 
     Raises
     ------
@@ -96,12 +99,12 @@ class LevelArray:
         zarr cannot make an array of the metadata.
     """
 
-    __slots__ = ("array", "fill", "metadata", "path", "spec", "store", "where")
+    __slots__ = ("array", "axes", "fill", "metadata", "path", "spec", "store", "where")
 
     array: zarr.AsyncArray[Any]
     spec: ArraySpec
 
-    def __init__(self, store: Store, path: str, metadata: ArrayMetadata, where: str) -> None:
+    def __init__(self, store: Store, path: str, metadata: ArrayMetadata, where: str, axes: tuple[str, ...]) -> None:
         from zarr.core.array_spec import ArrayConfig, ArraySpec
         from zarr.core.buffer import default_buffer_prototype
 
@@ -109,6 +112,7 @@ class LevelArray:
         self.path = path
         self.metadata = metadata
         self.where = where
+        self.axes = axes
         self.array = _make_array(store, path, metadata, f"{where}/{path}" if path else where)
         fill = self.array.metadata.fill_value
         self.fill = np.zeros((), metadata.dtype)[()] if fill is None else fill
@@ -120,6 +124,24 @@ class LevelArray:
             config=ArrayConfig(order=metadata.document.get("order", "C"), write_empty_chunks=not metadata.sharded),
             prototype=default_buffer_prototype(),
         )
+
+    @property
+    def spatial_axes(self) -> tuple[int, int, int]:
+        """Positions of z, y and x in the array.
+
+        Raises
+        ------
+        FormatError
+            It has fewer axes.
+        """
+        return spatial_axes(self.axes, self.metadata.ndim, path=f"{self.where}/{self.path}")
+
+    def by_axis(self, x: Any, y: Any, z: Any) -> list[Any]:
+        """Slices along x, y and z in array order; None, which is everything, along other axes."""
+        items: list[Any] = [None] * self.metadata.ndim
+        for axis, item in zip(self.spatial_axes, (z, y, x), strict=True):
+            items[axis] = item
+        return items
 
     @property
     def reads_in_threads(self) -> bool:

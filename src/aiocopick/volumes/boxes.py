@@ -28,8 +28,6 @@ async def extract_boxes(
     voxel_size: tuple[float, float, float],
     fill: float,
     limits: Limits,
-    *,
-    axes: tuple[int, int, int],
 ) -> Array:
     """Cut boxes out of a level.
 
@@ -47,8 +45,6 @@ async def extract_boxes(
         Outside the volume.
     limits : Limits
         Of the layer.
-    axes : tuple of int
-        Where z, y and x are in the array.
 
     Returns
     -------
@@ -63,10 +59,12 @@ async def extract_boxes(
     """
     metadata = level.metadata
     leading = metadata.shape[:-3]
-    order = [axis - len(leading) for axis in axes]
+    order = [axis - len(leading) for axis in level.spatial_axes]
     if sorted(order) != [0, 1, 2]:
         path = f"{level.where}/{level.path}"
-        raise FormatError(f"{path}: boxes are cut where z, y and x are the last axes, not {axes}", path=path)
+        raise FormatError(
+            f"{path}: boxes are cut where z, y and x are the last axes, not {level.spatial_axes}", path=path
+        )
     edges = box_edges(box)
     corners = box_corners(positions, edges, voxel_size)
     # From here on in the order of the array.

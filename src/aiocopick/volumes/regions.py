@@ -13,7 +13,7 @@ from aiocopick.concurrency.fan_out import gather
 from aiocopick.concurrency.threads import in_thread
 from aiocopick.errors import FormatError
 from aiocopick.volumes.array import INLINE_BYTES, LevelArray, Limits
-from aiocopick.volumes.chunk_plan import Piece, Selection, pieces, shape_of
+from aiocopick.volumes.chunk_plan import Piece, Selection, pieces, select, shape_of
 from aiocopick.volumes.pyramid import Downsample, Factors
 from aiocopick.volumes.shards import Shards, needs_parts, parts_of_shards
 
@@ -26,6 +26,13 @@ class Cast(Protocol):
     def __call__(self, data: Array, dtype: np.dtype[Any]) -> Array:
         """Raise ValueError if a value does not fit."""
         ...
+
+
+async def read_items(level: LevelArray, items: Sequence[Any], limits: Limits) -> Array:
+    """Read what slices and indices select, one for each axis; None is everything. As :func:`read_region`."""
+    selection, dropped = select(items, level.metadata.shape)
+    region = await read_region(level, selection, limits)
+    return region.squeeze(axis=dropped) if dropped else region
 
 
 async def read_region(level: LevelArray, selection: Selection, limits: Limits) -> Array:

@@ -21,10 +21,8 @@ from aiocopick.volumes.ome import (
     OmeGroup,
     is_level_path,
     parse_group,
-    spatial_axes,
 )
 from aiocopick.volumes.ome_arrays import ARRAY_DOCUMENT, parse_array
-from aiocopick.volumes.ome_transforms import Triple
 from aiocopick.volumes.pyramid import Factors, factors_between
 from aiocopick.volumes.voxel_sizes import (
     Voxels,
@@ -106,8 +104,8 @@ class VolumeState:
         self._group = group
         self._arrays = {array.path: array for array in arrays}
 
-    async def group(self) -> OmeGroup:
-        """The group: 2 requests in one round trip; then none.
+    async def _learn(self) -> OmeGroup:
+        """Ask for the group: 2 requests in one round trip.
 
         One that does not name its levels is listed, and each of its children asked for.
 
@@ -118,25 +116,24 @@ class VolumeState:
         FormatError
             Its metadata cannot be understood.
         """
-        if self._group is None:
-            documents = await self._group_documents()
-            size = sum(len(content or b"") for content in documents.values())
-            group = await in_thread_if_large(size, partial(parse_group, documents, path=self.where))
-            if group is None or not group.datasets:
-                try:
-                    found = await discover(
-                        self.store, self._get, documents, where=self.where, max_bytes=self.limits.max_array_bytes
-                    )
-                except NotFoundError:
-                    known = any(content is not None for content in documents.values())
-                    self._refuse_denied(GROUP_DOCUMENTS if known else ())
-                    raise
-                group = found.group
-                for level, content in found.documents.items():
-                    await self._take(level, group.zarr_format, content)
-            self._documents = documents
-            self._group = group
-        return self._group
+        documents = await self._group_documents()
+        size = sum(len(content or b"") for content in documents.values())
+        group = await in_thread_if_large(size, partial(parse_group, documents, path=self.where))
+        if group is None or not group.datasets:
+            try:
+                found = await discover(
+                    self.store, self._get, documents, where=self.where, max_bytes=self.limits.max_array_bytes
+                )
+            except NotFoundError:
+                known = any(content is not None for content in documents.values())
+                self._refuse_denied(GROUP_DOCUMENTS if known else ())
+                raise
+            group = found.group
+            for level, content in found.documents.items():
+                await self._take(level, group, content)
+        self._documents = documents
+        self._group = group
+        return group
 
     async def _group_documents(self) -> dict[str, bytes | None]:
         contents = await gather(self._get, GROUP_DOCUMENTS, limit=len(GROUP_DOCUMENTS))
@@ -160,16 +157,16 @@ class VolumeState:
             if key not in absent:
                 raise error
 
-    async def _take(self, level: str, zarr_format: int, content: bytes) -> LevelArray:
-        name = ARRAY_DOCUMENT[zarr_format]
+    async def _take(self, level: str, group: OmeGroup, content: bytes) -> LevelArray:
+        name = ARRAY_DOCUMENT[group.zarr_format]
         where = f"{self.where}/{level}/{name}" if level else f"{self.where}/{name}"
-        parse = partial(parse_array, content, zarr_format, path=where, max_bytes=self.limits.max_array_bytes)
+        parse = partial(parse_array, content, group.zarr_format, path=where, max_bytes=self.limits.max_array_bytes)
         metadata = await in_thread_if_large(len(content), parse)
-        array = self._arrays[level] = LevelArray(self.store, level, metadata, self.where)
+        array = self._arrays[level] = LevelArray(self.store, level, metadata, self.where, group.axes)
         return array
 
     async def array(self, level: str | None = None) -> LevelArray:
-        """One level's array: one request the first time.
+        """One level's array: one request the first time, and 2 for the group before the first level.
 
         Parameters
         ----------
@@ -181,24 +178,22 @@ class VolumeState:
         NotFoundError
             There is no such level.
         """
-        group = await self.group()
-        if level is not None:
-            path = str(level).strip("/")
-            array = await self._find(path)
-            if array is None:
-                raise await self._missing(path, group)
+        group = self._group or await self._learn()
+        path = (self._finest or group.datasets[0].path) if level is None else str(level).strip("/")
+        array = self._arrays.get(path) or await self._find(path, group)
+        if array is not None:
             return array
-        array = await self._find(group.datasets[0].path if self._finest is None else self._finest)
-        return (await self.arrays())[0] if array is None else array
+        if level is None:
+            return (await self.arrays())[0]
+        raise await self._missing(path, group)
 
-    async def _find(self, path: str) -> LevelArray | None:
+    async def _find(self, path: str, group: OmeGroup) -> LevelArray | None:
         if path in self._arrays:
             return self._arrays[path]
-        group = await self.group()
         if not is_level_path(path):
             return None
         content = await self._get(f"{path}/{ARRAY_DOCUMENT[group.zarr_format]}")
-        return None if content is None else await self._take(path, group.zarr_format, content)
+        return None if content is None else await self._take(path, group, content)
 
     async def _missing(self, path: str, group: OmeGroup) -> NotFoundError | AccessDeniedError:
         known = [dataset.path for dataset in group.datasets]
@@ -225,47 +220,26 @@ class VolumeState:
         finest : float, optional
             As for :meth:`levels`.
         """
-        array, group = await self.array(level), await self.group()
+        array = await self.array(level)
+        group = self._group or await self._learn()
         paths = [dataset.path for dataset in group.datasets]
         if array.path not in paths:
             # A group does not name all that is in it.
             above = await self.array()
             [*_, size] = voxel_sizes(group, finest, [None] * len(paths))[: paths.index(above.path) + 1]
-            fine, coarse = self._voxels(above, group), self._voxels(array, group)
+            fine, coarse = _voxels(above), _voxels(array)
             if fine is not None and coarse is not None:
                 z, y, x = (value * ratio for value, ratio in zip(size, ratio_of_shapes(fine, coarse), strict=True))
                 size = (z, y, x)
             return array, describe(array, size)
         index = paths.index(array.path)
         arrays = await self.arrays() if needs_shapes(group, index) else [array]
-        return array, describe(array, self._sizes(group, finest, arrays)[index])
-
-    def _sizes(self, group: OmeGroup, finest: float | None, arrays: Iterable[LevelArray]) -> list[Triple]:
-        """Voxel sizes of all that the group names, of which some arrays are known."""
-        return voxel_sizes(group, finest, self._shapes(group, arrays))
+        return array, describe(array, voxel_sizes(group, finest, self._shapes(group, arrays))[index])
 
     def _shapes(self, group: OmeGroup, arrays: Iterable[LevelArray]) -> list[Voxels | None]:
-        known = {array.path: self._voxels(array, group) for array in arrays}
+        """Shapes of all levels that the group names, of which some are known."""
+        known = {array.path: _voxels(array) for array in arrays}
         return [known.get(dataset.path) for dataset in group.datasets]
-
-    def _voxels(self, array: LevelArray, group: OmeGroup) -> Voxels | None:
-        """Voxels along z, y, x; None for an array without three axes."""
-        shape = array.metadata.shape
-        if len(shape) < 3:
-            return None
-        z, y, x = (shape[axis] for axis in spatial_axes(group.axes, len(shape), path=array.path))
-        return z, y, x
-
-    async def spatial_axes(self, level: str | None) -> tuple[int, int, int]:
-        """Where z, y and x are in a level's array.
-
-        Raises
-        ------
-        FormatError
-            It has fewer axes.
-        """
-        array, group = await self.array(level), await self.group()
-        return spatial_axes(group.axes, array.metadata.ndim, path=f"{self.where}/{array.path}")
 
     async def arrays(self) -> list[LevelArray]:
         """The arrays of all levels that are there, finest first: a request for each that is not known, side by side.
@@ -275,9 +249,9 @@ class VolumeState:
         NotFoundError
             There is none, or the finest one was not written to the end.
         """
-        group = await self.group()
+        group = self._group or await self._learn()
         paths = [dataset.path for dataset in group.datasets]
-        found = await gather(self._find, paths, limit=self.limits.max_concurrency)
+        found = await gather(partial(self._find, group=group), paths, limit=self.limits.max_concurrency)
         arrays = [array for array in found if array is not None]
         if found[0] is None and self._finest is None:
             if await self._group_documents() != self._documents:
@@ -315,9 +289,11 @@ class VolumeState:
         finest : float, optional
             Voxel size of the finest level that the path states, in angstrom; None if it states none.
         """
-        arrays, group = await self.arrays(), await self.group()
-        sizes = dict(zip([item.path for item in group.datasets], self._sizes(group, finest, arrays), strict=True))
-        return tuple(describe(array, sizes[array.path]) for array in arrays)
+        arrays = await self.arrays()
+        group = self._group or await self._learn()
+        sizes = voxel_sizes(group, finest, self._shapes(group, arrays))
+        by_path = {dataset.path: size for dataset, size in zip(group.datasets, sizes, strict=True)}
+        return tuple(describe(array, by_path[array.path]) for array in arrays)
 
     async def factors(self) -> list[Factors]:
         """Voxels that become one, along each axis of the arrays, from each level to the next one.
@@ -327,12 +303,13 @@ class VolumeState:
         FormatError
             A level does not follow from the one before by whole numbers of voxels.
         """
-        arrays, group = await self.arrays(), await self.group()
+        arrays = await self.arrays()
+        group = self._group or await self._learn()
         scales = {dataset.path: dataset.transform.scale for dataset in group.datasets}
         found = []
         for finer, coarser in pairwise(arrays):
             fine, coarse = finer.metadata.shape, coarser.metadata.shape
-            where = spatial_axes(group.axes, len(fine), path=f"{self.where}/{finer.path}")
+            where = finer.spatial_axes
             ratio: list[int | None] = [None] * len(fine)
             if len(fine) == len(coarse):
                 stated = ratio_of_scales(scales[finer.path], scales[coarser.path])
@@ -361,7 +338,8 @@ class VolumeState:
         finest : float, optional
             As for :meth:`levels`.
         """
-        arrays, group = await self.arrays(), await self.group()
+        arrays = await self.arrays()
+        group = self._group or await self._learn()
         notes = [*group.notes, *(f"level {array.path!r}: {note}" for array in arrays for note in array.metadata.notes)]
         ndims = {array.metadata.ndim for array in arrays}
         if group.axes and ndims != {len(group.axes)}:
@@ -373,6 +351,15 @@ class VolumeState:
             if dataset.path not in there
         ]
         return notes, list(contradictions(group, finest, self._shapes(group, arrays))), missing
+
+
+def _voxels(array: LevelArray) -> Voxels | None:
+    """Voxels along z, y, x; None for an array without three axes."""
+    shape = array.metadata.shape
+    if len(shape) < 3:
+        return None
+    z, y, x = (shape[axis] for axis in array.spatial_axes)
+    return z, y, x
 
 
 def _first_chunk(array: LevelArray, path: str) -> str:

@@ -111,7 +111,7 @@ def describe_volume(store: Store, plan: Plan, *, where: str) -> Described:
     for index, shape in enumerate(level_shapes(tuple(plan.source.shape), plan.levels)):
         chunks, shards = chunking(plan.zarr_format, shape, chunks=plan.chunks, shards=plan.shards)
         metadata = describe_array(plan.zarr_format, shape, plan.dtype, chunks=chunks, shards=shards, axes=plan.axes)
-        arrays.append(LevelArray(store, str(index), metadata, where))
+        arrays.append(LevelArray(store, str(index), metadata, where, plan.axes))
     documents = group_documents(
         plan.zarr_format,
         [array.path for array in arrays],

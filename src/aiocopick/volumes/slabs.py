@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, TypeAlias
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeAlias
 
 import numpy as np
 
+from aiocopick.volumes.array import LevelArray, Limits
 from aiocopick.volumes.ome import SPATIAL
-from aiocopick.volumes.regions import on_data
+from aiocopick.volumes.regions import on_data, read_items
 from aiocopick.volumes.whole_number import whole_number
-
-if TYPE_CHECKING:
-    from aiocopick.entities.volume import AsyncVolume
 
 Array: TypeAlias = np.ndarray[Any, Any]
 
@@ -23,14 +22,14 @@ class Slabs:
 
     Parameters
     ----------
-    volume : AsyncVolume
-        What is read.
+    look : callable
+        Coroutine function that gives the level that is read.
+    limits : callable
+        Gives the limits of its layer.
     axis : str or int
         ``"z"``, ``"y"``, ``"x"``, or an axis of the array.
     thickness : int, optional
         Voxels; None is the thickness of a chunk.
-    zarr_group : str, optional
-        Path of the level; None is the finest one.
 
     Raises
     ------
@@ -38,14 +37,20 @@ class Slabs:
         A thickness below 1, or an axis that there is not.
     """
 
-    def __init__(self, volume: AsyncVolume, axis: str | int, thickness: int | None, zarr_group: str | None) -> None:
+    def __init__(
+        self,
+        look: Callable[[], Awaitable[LevelArray]],
+        limits: Callable[[], Limits],
+        axis: str | int,
+        thickness: int | None,
+    ) -> None:
         known = axis in SPATIAL if isinstance(axis, str) else isinstance(axis, int | np.integer)
         if not known or isinstance(axis, bool):
             raise ValueError(f"axis is one of {', '.join(SPATIAL)} or a number, not {axis!r}")
-        self._volume = volume
+        self._look = look
+        self._limits = limits
         self._axis = axis
         self._thickness = None if thickness is None else whole_number(thickness, "thickness")
-        self._level = zarr_group
         self._position = 0
         # What was read beyond the last slab, not copied: chunks are thicker than slabs, or do not end with them.
         self._rest: Array | None = None
@@ -54,7 +59,9 @@ class Slabs:
         return self
 
     async def __anext__(self) -> Array:
-        axis, size, edge = await self._geometry()
+        level = await self._look()
+        axis = self._axis_of(level)
+        size, edge = level.metadata.shape[axis], level.metadata.chunks[axis]
         thickness = self._thickness or edge
         if self._position >= size:
             raise StopAsyncIteration
@@ -65,7 +72,9 @@ class Slabs:
             if rest is not None:
                 # All but the end of that layer has been given: a copy lets go of it while the next one is read.
                 rest = self._rest = await on_data(np.copy, rest)
-            more = await self._read(axis, have, min(-(-end // edge) * edge, size))
+            items: list[Any] = [None] * level.metadata.ndim
+            items[axis] = slice(have, min(-(-end // edge) * edge, size))
+            more = await read_items(level, items, self._limits())
             parts = [] if rest is None else [rest]
         else:
             assert rest is not None
@@ -82,22 +91,10 @@ class Slabs:
         self._position = end
         return slab
 
-    async def _geometry(self) -> tuple[int, int, int]:
-        """Axis, voxels along it, and voxels of a chunk along it."""
-        volume = self._volume
-        await volume._resolve()
-        state = volume._state_of_volume()
-        metadata = (await state.array(self._level)).metadata
+    def _axis_of(self, level: LevelArray) -> int:
         if isinstance(self._axis, str):
-            axis = (await state.spatial_axes(self._level))[SPATIAL.index(self._axis)]
-        else:
-            if not -metadata.ndim <= self._axis < metadata.ndim:
-                raise ValueError(f"axis {self._axis} is none of the {metadata.ndim} axes")
-            axis = self._axis % metadata.ndim
-        return axis, metadata.shape[axis], metadata.chunks[axis]
-
-    async def _read(self, axis: int, start: int, stop: int) -> Array:
-        level = await self._volume._state_of_volume().array(self._level)
-        items: list[Any] = [None] * level.metadata.ndim
-        items[axis] = slice(start, stop)
-        return await self._volume._read(self._level, items)
+            return level.spatial_axes[SPATIAL.index(self._axis)]
+        ndim = level.metadata.ndim
+        if not -ndim <= self._axis < ndim:
+            raise ValueError(f"axis {self._axis} is none of the {ndim} axes")
+        return self._axis % ndim
