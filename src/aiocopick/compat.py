@@ -1,4 +1,4 @@
-"""Tools written for copick, on our projects: ``import aiocopick.compat`` before them is all it takes.
+"""Use of tools written for copick with our projects: import ``aiocopick.compat`` before them.
 
 Importing this module changes two things in the process, and nothing else of copick's:
 
@@ -28,7 +28,7 @@ try:
     import copick.models as theirs
     import copick.ops.open as opening
 except Exception as error:
-    # Old releases fail in many ways beside what else is installed here.
+    # Old releases fail in many ways with the other installed packages.
     raise ImportError(
         f"aiocopick.compat puts aiocopick under an installed copick 2, and none can be imported ({error}): {_NEEDED}."
     ) from error
@@ -77,12 +77,12 @@ _from_string = opening.from_string
 
 
 def from_string(data: str) -> Any:
-    """As :func:`aiocopick.from_string`; what only copick understands is opened by copick."""
+    """Open like :func:`aiocopick.from_string`; configurations that only copick supports are opened by copick."""
     return _from_string(data) if _is_copicks_own(data.encode()) else sync.from_string(data)
 
 
 def from_file(path: str | os.PathLike[str]) -> Any:
-    """As :func:`aiocopick.from_file`; what only copick understands is opened by copick."""
+    """Open like :func:`aiocopick.from_file`; configurations that only copick supports are opened by copick."""
     name = os.fspath(path)
     if os.path.isfile(name) and _is_copicks_own(read_config_bytes(name)):
         return _from_file(name)

@@ -1,4 +1,4 @@
-"""Every error that aiocopick raises on purpose, in one tree.
+"""All errors that aiocopick raises on purpose, in one tree.
 
 ::
 
@@ -10,14 +10,14 @@
     ├── ReadOnlyError         (PermissionError, ValueError)   the layer, or every layer, is read-only
     ├── NotLoadedError        (RuntimeError)                  an attribute that `load()` fills was read before it
     ├── ClosedError           (RuntimeError)                  a blocking root was used after `close()`
-    ├── FormatError           (ValueError)                    a file that cannot be understood
-    ├── ConflictError                                         somebody else wrote in between
+    ├── FormatError           (ValueError)                    a file that cannot be decoded
+    ├── ConflictError                                         another writer changed the file
     ├── LayerError                                            a stack of layers cannot do what was asked
     └── StorageError          (OSError)                       the storage failed
         ├── AccessDeniedError   (PermissionError)             credentials are missing, wrong or expired
-        └── StorageTimeoutError (TimeoutError)                no answer in time, or nobody there
+        └── StorageTimeoutError (TimeoutError)                no answer in time, or no connection
 
-The tree is cut by what a handler does about an error, not by where it came from. Each class also derives from the built-in
+The classes follow what a handler does about an error, not the origin of the error. Each class also derives from the built-in
 exception that code written for plain files or for copick already catches. Messages name the path (never a secret) and
 what to do about it; the path alone is on ``error.path``.
 """
@@ -61,7 +61,7 @@ class NotFoundError(CopickError, FileNotFoundError, KeyError):
 
 
 class AlreadyExistsError(CopickError, ValueError):
-    """The name is taken; pass ``exist_ok=True`` to get what is there."""
+    """The name is taken; pass ``exist_ok=True`` to get the existing entity."""
 
 
 class UnknownObjectError(CopickError, ValueError):
@@ -85,7 +85,7 @@ class ClosedError(CopickError, RuntimeError):
 
 
 class FormatError(CopickError, ValueError):
-    """A file that cannot be understood: its path and the reason."""
+    """A file cannot be decoded; the message gives its path and the reason."""
 
 
 class ConflictError(CopickError):
@@ -93,7 +93,7 @@ class ConflictError(CopickError):
 
 
 class LayerError(CopickError):
-    """A stack of layers is configured, or asked for something, that it cannot do."""
+    """A stack of layers has an invalid configuration, or cannot do what was requested."""
 
 
 class LayerSkippedWarning(UserWarning):
@@ -101,7 +101,7 @@ class LayerSkippedWarning(UserWarning):
 
 
 class StorageError(CopickError, OSError):
-    """The storage failed in a way that retrying did not cure."""
+    """The storage failed, also after retries."""
 
 
 class AccessDeniedError(StorageError, PermissionError):

@@ -1,4 +1,4 @@
-"""From a URL, a path, a config file, a dict or a config object to a root.
+"""Opening of a root from a URL, a path, a config file, a dict or a config object.
 
 The module is not called ``open``: importing it would hide the function of that name in the package.
 """
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 
 class Opening:
-    """What :func:`open` returns: awaitable, and an async context manager that closes what it opened."""
+    """The result of :func:`open`: awaitable, and an async context manager that closes the root."""
 
     __slots__ = ("_allow_protocols", "_catalog", "_must_exist", "_overrides", "_root", "_source", "_verify")
 
@@ -49,7 +49,7 @@ class Opening:
         overrides: dict[str, Any],
     ) -> None:
         if verify is not None and catalog is None:
-            raise LayerError(f"verify={verify!r} needs a catalogue to go by: pass catalog= as well.")
+            raise LayerError(f"verify={verify!r} needs a catalogue: pass catalog= as well.")
         self._source = source
         self._must_exist = must_exist
         self._catalog = catalog
@@ -105,18 +105,18 @@ def open(
     source : str, path, mapping or CopickConfig
         URL or path of a project root, URL or path of a config JSON, the content of one, or a config object.
     must_exist : bool
-        Raise when there is no project; one request, and one more when there is none, to say what is missing, or on a web
-        server, to see that it has listings.
+        Raise if there is no project. This costs one request, and one more if there is no project, to name the missing part,
+        or on a web server, to check that it has listings.
     catalog : str, path or pyarrow.Table, optional
         A catalogue of the project (:func:`aiocopick.catalog`), or the Parquet file that holds one. Listings come from
-        it and none is sent, so that a web server without listings can be crawled. What others change is not seen.
+        it and no listing request is sent, so that a web server without listings can be crawled. Later changes are not seen.
     verify : "etag", optional
-        Raise ConflictError for a file that is another version than the catalogue lists.
+        Raise ConflictError for a file whose version differs from the catalogue.
     allow_protocols : iterable of str
         Protocols that a configuration file may name besides the usual ones (``file``, ``memory``, S3, Google Cloud,
-        Azure, HTTP, SSH and SMB), chained targets included. What is passed as a URL, dict or object is not restricted.
+        Azure, HTTP, SSH and SMB), chained targets included. A URL, dict or object is not restricted.
     **overrides
-        Fields of the config that win over its own: ``read_only=True``, ``fs_args={...}``.
+        Fields that replace those of the config: ``read_only=True``, ``fs_args={...}``.
 
     Returns
     -------
@@ -126,11 +126,11 @@ def open(
     Raises
     ------
     NotFoundError
-        The config file, or the catalogue, or with `must_exist` the project, is not there.
+        The config file, or the catalogue, or with `must_exist` the project, does not exist.
     FormatError
-        The file is no config or catalogue, or the config says nothing that can be opened.
+        The file is not a config or catalogue, or the config does not describe a project.
     LayerError
-        The catalogue is one of another project; or `verify` was given without a catalogue.
+        The catalogue belongs to another project; or `verify` was given without a catalogue.
     """
     return Opening(source, must_exist, catalog, verify, allow_protocols, overrides)
 
@@ -149,7 +149,7 @@ def open_sync(
     Returns
     -------
     CopickRootFS or CopickRootMultilayer
-        A context manager; nothing has to be closed, though.
+        A context manager; closing is optional.
     """
     from aiocopick.sync.bridge import call
     from aiocopick.sync.configs import facade
@@ -158,36 +158,36 @@ def open_sync(
 
 
 async def _require_bucket(root: AsyncRoot) -> None:
-    """Say that it is the bucket that is missing, where it is: that fails a listing, which is just empty elsewhere.
+    """Raise an error that names the bucket if it is missing: a listing of a missing bucket fails, any other is just empty.
 
     Raises
     ------
     NotFoundError
-        There is no bucket, or container, of that name.
+        The bucket, or container, does not exist.
     """
     try:
         await root.query()
     except NotFoundError:
         raise
     except CopickError:
-        # Whatever else a listing fails by (a web server has none) does not matter where nothing is.
+        # Other errors of the listing (a web server may have none) do not matter for a missing project.
         return
 
 
 async def read_config(source: Source, allow_protocols: Iterable[str] = (), **overrides: Any) -> CopickConfig:
-    """The configuration that a source stands for, with these fields replaced.
+    """Return the configuration of a source, with the given fields replaced.
 
     Raises
     ------
     NotFoundError
-        There is no such config file.
+        The config file does not exist.
     FormatError
-        The file is no config.
+        The file is not a config.
     TypeError
-        A field to replace is none that the config has.
+        The config does not have a field to replace.
     """
     config = await _read_config(source, allow_protocols, overrides)
-    # A config may hold keys of others; a misspelt ``readonly=True`` must not open a project for writing.
+    # A config may hold unknown keys; but a misspelt ``readonly=True`` must not open a project for writing.
     unknown = sorted(set(overrides) - set(type(config).model_fields))
     if unknown:
         raise TypeError(f"There is no option {unknown[0]!r}; options are fields of {type(config).__name__}.")
@@ -218,17 +218,17 @@ def _parse_config(content: bytes, path: str, overrides: dict[str, Any], allow_pr
         document = parse_json(content, path=path)
         if not isinstance(document, dict):
             raise FormatError("a JSON object is expected")
-        # The arguments that reach the file need not be those that reach the project.
+        # The file may need other arguments than the project.
         config = parse_config({**document, **overrides})
     except FormatError as error:
-        raise FormatError(f"{path} is no project directory, and no config either: {error}", path=path) from error
+        raise FormatError(f"{path} is not a project directory, and not a config either: {error}", path=path) from error
     from_file = {name: value for name, value in document.items() if name not in overrides}
     check_protocols(from_file, allow_protocols, path=path)
     return config
 
 
 def _given(config: CopickConfig) -> dict[str, Any]:
-    """Fields of a config as they are: its objects stay the same objects."""
+    """Return the fields of a config without copying: its objects stay the same objects."""
     return {name: getattr(config, name) for name in config.model_fields_set}
 
 
@@ -241,7 +241,7 @@ def _path_of(url: str) -> str:
 
 
 def _read_local(text: str, max_file_bytes: Any) -> bytes | None:
-    """Content of a file; None for a directory, and for nothing at all unless it is named like a config."""
+    """Return the content of a file; None for a directory, and for a missing path that is not named like a config."""
     path = Path(parse_root(text).location)
     if path.is_file():
         return read_config_bytes(path, max_file_bytes)

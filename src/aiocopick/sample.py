@@ -60,7 +60,7 @@ def sample_config(root: str | os.PathLike[str], **fields: Any) -> CopickConfigFS
     Parameters
     ----------
     root : str or path
-        URL or path where the project is, or will be.
+        URL or path of the project.
     **fields
         Other fields of :class:`~aiocopick.models.CopickConfigFS`.
     """
@@ -84,11 +84,11 @@ async def write_sample(
     root : AsyncRoot
         An empty project; runs of the same name are overwritten.
     runs : int
-        How many runs, called ``TS_001``, ``TS_002``, ...
+        Number of runs, named ``TS_001``, ``TS_002``, ...
     seed : int
-        Of the random numbers.
+        Seed of the random numbers.
     volumes : bool
-        Whether to write tomograms, feature maps, segmentations and density maps; without them the project is some
+        Write tomograms, feature maps, segmentations and density maps; without them the project has a size of some
         kilobytes.
     progress : callable, optional
         Called with the name of each run that is done.
@@ -114,7 +114,7 @@ async def write_sample(
 
 @dataclass(frozen=True, slots=True)
 class _Scene:
-    """What is in a tomogram; positions are (N, 3) xyz in angstrom."""
+    """The content of a tomogram; positions are (N, 3) xyz in angstrom."""
 
     particles: dict[str, NDArray[np.float64]]
     rotations: dict[str, NDArray[np.float64]]
@@ -132,7 +132,7 @@ def _imagine(seed: int, index: int, volumes: bool) -> _Scene:
     vesicle[2] = _BOX[2] / 2
     start, end = np.array([0.0, 0.85 * _BOX[1], 130.0]), np.array([_BOX[0], 0.75 * _BOX[1], 270.0])
     microtubule = start + np.linspace(0, 1, 33)[:, None] * (end - start)
-    # Everything so far keeps its distance; so does each particle from those before it.
+    # New particles keep a distance from everything placed so far.
     taken = [(vesicle, _VESICLE_RADIUS + _MEMBRANE), *((point, radii["microtubule"]) for point in microtubule)]
     particles: dict[str, NDArray[np.float64]] = {}
     for name, count in _COUNTS.items():
@@ -143,7 +143,7 @@ def _imagine(seed: int, index: int, volumes: bool) -> _Scene:
                 found.append(point)
                 taken.append((point, radii[name]))
         particles[name] = np.array(found).reshape(-1, 3).round(3)
-    # Random numbers of its own, so that the picks are the same without volumes.
+    # Separate random numbers, so that the picks are the same without volumes.
     noise = np.random.default_rng([seed, index, 1])
     tomogram, labels = _render(noise, particles, radii, microtubule, vesicle) if volumes else _NOTHING
     return _Scene(
@@ -160,7 +160,7 @@ def _imagine(seed: int, index: int, volumes: bool) -> _Scene:
 def _rotations(random: np.random.Generator, count: int) -> NDArray[np.float64]:
     """Random rotations as (N, 4, 4)."""
     matrices, _ = np.linalg.qr(random.normal(size=(count, 3, 3)))
-    # QR gives reflections as well; a particle cannot be one.
+    # QR also gives reflections, which a particle cannot be.
     matrices *= np.sign(np.linalg.det(matrices))[:, None, None]
     transforms = np.tile(np.eye(4), (count, 1, 1))
     transforms[:, :3, :3] = matrices
@@ -168,7 +168,7 @@ def _rotations(random: np.random.Generator, count: int) -> NDArray[np.float64]:
 
 
 def _guess(random: np.random.Generator, points: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """What a program would have picked: the particles, off by a voxel, and a few more with low scores."""
+    """Return picks like those of a program: the particles, off by a voxel, and a few more with low scores."""
     near = np.clip(points + random.normal(scale=VOXEL_SIZE, size=points.shape), 0, _BOX)
     wrong = random.uniform(0, _BOX, size=(3, 3))
     scores = np.concatenate([random.uniform(0.6, 1, len(near)), random.uniform(0.1, 0.5, len(wrong))])

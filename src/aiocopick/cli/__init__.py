@@ -1,6 +1,6 @@
 """The command line: arguments are parsed, one coroutine is awaited, its result is printed.
 
-Nothing is decided here about a project; each command is a file of its own that calls the public API.
+Each command is one file that calls only the public API.
 """
 
 from __future__ import annotations

@@ -17,8 +17,8 @@ from aiocopick.cli.rm import rm
 from aiocopick.cli.tree import tree
 
 EXIT_CODES = """\
-Exit codes: 0 done; 1 failed, with one line on standard error that says why; 2 the command was called wrongly;
-3 done, but some runs or files could not be read, or something was found wrong; 130 interrupted.
+Exit codes: 0 done; 1 failed, with the reason on standard error; 2 wrong arguments;
+3 done, but some runs or files could not be read, or problems were found; 130 interrupted.
 """
 
 app = typer.Typer(
@@ -26,7 +26,7 @@ app = typer.Typer(
     help="Read, write and crawl CoPick projects, wherever they are stored.",
     epilog=EXIT_CODES,
     no_args_is_help=True,
-    # Errors that are meant for people are one line; others are bugs, and a plain traceback serves those best.
+    # Errors of the library are printed in one line. Others are bugs, for which a plain traceback is best.
     pretty_exceptions_enable=False,
 )
 for command in (demo, crawl, ls, tree, info, points, doctor, cp, rm):

@@ -1,4 +1,4 @@
-"""``aiocopick cp``: from one project into another."""
+"""``aiocopick cp``: copy from one project into another."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ def cp(
     uri: Uris = None,
     runs: Runs = None,
     kinds: Kinds = None,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace what is different in the target.")] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace files that differ in the target.")] = False,
     checksum: Annotated[
         bool,
         typer.Option(
             "--checksum/--no-checksum",
-            help="Compare the contents of files of equal size where no store has checksums, rather than their times.",
+            help="If no store has checksums, compare the contents of files of equal size, not their times.",
         ),
     ] = True,
     dry_run: DryRun = False,
@@ -42,13 +42,13 @@ def cp(
     fs_args: FsArgs = None,
     allow_protocol: AllowProtocol = None,
     target_fs_args: Annotated[
-        str | None, typer.Option("--target-fs-args", metavar="JSON", help="As --fs-args, of the target.")
+        str | None, typer.Option("--target-fs-args", metavar="JSON", help="Like --fs-args, for the target.")
     ] = None,
 ) -> None:
     """Copy a project, some runs, kinds or entities into another one, on any two stores.
 
-    Every file is verified. Call it again to go on after an interruption: what is there already is skipped. Exit code 3
-    when something could not be copied; the rest is.
+    Every file is verified. Repeat the command after an interruption: files that are already copied are skipped. Exit
+    code 3 if a file could not be copied; the others are copied.
     """
     wanted = parse_kinds(kinds)
     fields = (

@@ -1,4 +1,4 @@
-"""``aiocopick crawl``: what a project holds."""
+"""``aiocopick crawl``: list and count the content of a project."""
 
 from __future__ import annotations
 
@@ -56,10 +56,10 @@ def crawl(
     fs_args: FsArgs = None,
     allow_protocol: AllowProtocol = None,
 ) -> None:
-    """List every run of a project, and count what is in it, or what URIs name.
+    """List every run of a project, and count its entities, or those that URIs name.
 
-    With --out the catalogue of the project, a row per entity, is written as well, and with --since what changed from an
-    earlier one is counted. Exit code 3 when some runs or files could not be read; the others are counted.
+    With --out, also write the catalogue of the project, with one row per entity. With --since, also count the changes
+    since an earlier catalogue. Exit code 3 if some runs or files could not be read; the others are counted.
     """
     for option, given in (("--since", since is not None), ("--stats", stats)):
         if given and out is None:
@@ -68,7 +68,7 @@ def crawl(
         raise typer.BadParameter("does not go with --out; use --stats", param_hint="--load")
     if uri and out is not None:
         raise typer.BadParameter(
-            "do not go with --out, as a catalogue is one of whole kinds; use --kinds", param_hint="URI"
+            "do not go with --out, because a catalogue covers whole kinds; use --kinds", param_hint="URI"
         )
     wanted = parse_kinds(kinds)
     loaded = parse_kinds(load, LOADABLE, "--load") or set()
@@ -118,7 +118,7 @@ async def _count(root: AsyncRoot, survey: Survey, runs: str | None, kinds: set[s
 
 
 async def _count_chosen(root: AsyncRoot, survey: Survey, chosen: Selection, load: frozenset[str]) -> None:
-    """As :func:`_count`, of what URIs name: only that is read."""
+    """Count the entities that URIs name, like :func:`_count`: only those are read."""
     from aiocopick.concurrency.fan_out import bare, stream
     from aiocopick.entities import load as load_entities
     from aiocopick.errors import CopickError
@@ -145,7 +145,7 @@ async def _count_chosen(root: AsyncRoot, survey: Survey, chosen: Selection, load
 async def _write(
     root: AsyncRoot, survey: Survey, runs: str | None, kinds: set[str] | None, out: str, since: str | None, stats: bool
 ) -> dict[str, Any]:
-    """Make the catalogue; returns what the summary says besides."""
+    """Make the catalogue; return the additional lines of the summary."""
     import aiocopick
     from aiocopick.tables.opened import file_arguments
 

@@ -1,4 +1,4 @@
-"""``aiocopick demo``: the library at work, on a project that it writes itself."""
+"""``aiocopick demo``: show the library on a project that the command writes itself."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ def demo(
         Path | None,
         typer.Option("--output", metavar="DIR", help="Keep the project in this new or empty folder."),
     ] = None,
-    runs: Annotated[int, typer.Option("--runs", min=1, help="How many runs to write.")] = RUNS,
-    seed: Annotated[int, typer.Option("--seed", help="Of the random numbers.")] = 0,
+    runs: Annotated[int, typer.Option("--runs", min=1, help="Number of runs to write.")] = RUNS,
+    seed: Annotated[int, typer.Option("--seed", help="Seed of the random numbers.")] = 0,
     as_json: AsJson = False,
 ) -> None:
-    """Write a small realistic project, crawl it, load its picks, and print what is there.
+    """Write a small realistic project, crawl it, load its picks, and print its content.
 
-    Nothing is needed: no network, no data, no configuration. Without --output the project goes into a temporary folder
+    The command needs no network, data or configuration. Without --output the project goes into a temporary folder
     that is removed at the end.
     """
     if output is None:
@@ -57,7 +57,7 @@ async def _demo(folder: Path, runs: int, seed: int, as_json: bool, *, kept: bool
     async with aiocopick.open(config) as root:
         with progress("writing", runs) as advance:
             await write_sample(root, runs=runs, seed=seed, progress=advance)
-    # Opened anew, so that nothing but the files is known.
+    # The project is opened again, so that nothing is cached.
     async with aiocopick.open(config) as root:
         survey = Survey(root.url)
         picked: list[dict[str, Any]] = []
@@ -104,7 +104,7 @@ async def _picks_of(run: AsyncRun) -> list[dict[str, Any]]:
 
 
 async def _volumes_of(run: AsyncRun) -> list[dict[str, Any]]:
-    """The tomograms, and how dark they are in the middle of the ribosomes that were picked by hand."""
+    """Return the tomograms, and how dark they are in the middle of the ribosomes that were picked by hand."""
     rows = []
     picked = await run.get_picks("ribosome", user_id="curator")
     for spacing in await run.voxel_spacings():

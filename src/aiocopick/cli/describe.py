@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def as_row(entity: AsyncEntity) -> dict[str, Any]:
-    """An entity as plain data: its ref, its URI, and where it lies."""
+    """Return an entity as plain data: its ref, its URI, and its location."""
     located = entity.sources[0].located
     row = entity.ref.to_json() | {
         "uri": entity.uri,
@@ -27,7 +27,7 @@ def as_row(entity: AsyncEntity) -> dict[str, Any]:
 
 
 def as_line(entity: Any, long: bool) -> str:
-    """An entity as columns, separated by tabs: run, kind, URI; the long form also has size, time and path."""
+    """Return an entity as columns, separated by tabs: run, kind, URI; the long form also has size, time and path."""
     columns = [entity.ref.run] if entity.kind == "run" else [entity.ref.run, entity.kind, entity.uri]
     if long:
         located = entity.sources[0].located
@@ -36,5 +36,5 @@ def as_line(entity: Any, long: bool) -> str:
 
 
 def time_of(modified: float | None) -> str | None:
-    """Seconds since the epoch as ISO 8601."""
+    """Return seconds since the epoch as ISO 8601."""
     return None if modified is None else datetime.fromtimestamp(modified, UTC).isoformat(timespec="seconds")

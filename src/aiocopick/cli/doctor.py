@@ -1,4 +1,4 @@
-"""``aiocopick doctor``: what is wrong in a project."""
+"""``aiocopick doctor``: find problems in a project."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ def doctor(
     fs_args: FsArgs = None,
     allow_protocol: AllowProtocol = None,
 ) -> None:
-    """Read everything in a project and report what is wrong. Nothing is changed.
+    """Read everything in a project and report problems. Nothing is changed.
 
-    Names that mean nothing, temporary files of writes that were killed, files and metadata that cannot be understood,
-    volumes that were not finished, feature maps without their tomogram, annotations of objects that the configuration
-    does not name, points outside their tomogram or without a position. With URIs, only what they name is looked at.
-    With --json, a line per finding.
-    Exit code 3 when something was found.
+    Reported: unparsable names, temporary files of writes that were killed, files and metadata that cannot be read,
+    unfinished volumes, feature maps without their tomogram, annotations of objects that the configuration
+    does not name, points outside their tomogram or without a position. With URIs, only the named entities are examined.
+    With --json, print a line per finding.
+    Exit code 3 if a problem was found.
     """
     wanted = parse_kinds(kinds)
     fields = overrides(fs_args, allow_protocols=allow_protocol, must_exist=True)

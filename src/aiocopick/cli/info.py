@@ -1,4 +1,4 @@
-"""``aiocopick info``: a project, or some entities, in detail."""
+"""``aiocopick info``: show a project, or some entities, in detail."""
 
 from __future__ import annotations
 
@@ -34,9 +34,9 @@ def info(
     allow_protocol: AllowProtocol = None,
     catalog: Catalog = None,
 ) -> None:
-    """Show a project (layers, runs, objects); or with a URI, --kinds or --runs, what is known of entities.
+    """Show a project (layers, runs, objects); or with a URI, --kinds or --runs, details of entities.
 
-    Files are read for the number of points and faces, metadata of volumes for their levels. Exit code 3 when something
+    Files are read for the number of points and faces, metadata of volumes for their levels. Exit code 3 if a file
     could not be read.
     """
     wanted = parse_kinds(kinds)
@@ -109,7 +109,7 @@ def _show(row: Mapping[str, Any], title: str, as_json: bool) -> None:
 
 
 def _text(value: Any) -> str:
-    """Nested values as lines."""
+    """Return nested values as lines."""
     if isinstance(value, Mapping):
         return "\n".join(f"{name}: {_text(item)}" for name, item in value.items())
     if isinstance(value, list):

@@ -1,4 +1,4 @@
-"""``aiocopick ls``: what there is, a line each."""
+"""``aiocopick ls``: list runs or entities, one per line."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def ls(
     """List runs, or the entities in them.
 
     Without a URI and --kinds, the runs are listed. Each line of entities is the run, the kind and the CoPick URI,
-    separated by tabs. Exit code 3 when some runs could not be read.
+    separated by tabs. Exit code 3 if some runs could not be read.
     """
     wanted = parse_kinds(kinds)
     fields = overrides(fs_args, allow_protocols=allow_protocol, catalog=catalog, must_exist=True)

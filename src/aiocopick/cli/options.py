@@ -1,4 +1,4 @@
-"""The arguments and options that several commands share, and what their text means."""
+"""Arguments and options that several commands share, and the parsing of their text."""
 
 from __future__ import annotations
 
@@ -8,23 +8,23 @@ from typing import Annotated, Any
 
 import typer
 
-# `aiocopick.layout.refs.NOUNS` once more (a test compares them): importing it would make `--help` four times slower.
+# A copy of `aiocopick.layout.refs.NOUNS` (a test compares them): importing it would make `--help` four times slower.
 NOUNS = ("voxel_spacings", "tomograms", "features", "picks", "meshes", "segmentations", "filaments")
 LOADABLE = ("picks", "meshes", "filaments", "meta")
 
 
 def complete_kinds(incomplete: str) -> list[str]:
-    """Kinds for the shell's completion."""
+    """Return the kinds that complete the text, for the shell."""
     return _complete(incomplete, NOUNS)
 
 
 def complete_loadable(incomplete: str) -> list[str]:
-    """What a crawl can read, for the shell's completion."""
+    """Return the kinds of files that a crawl can read and that complete the text, for the shell."""
     return _complete(incomplete, LOADABLE)
 
 
 def _complete(incomplete: str, names: Iterable[str]) -> list[str]:
-    # What was typed before a comma stays.
+    # Text before a comma is kept.
     before, comma, last = incomplete.rpartition(",")
     return [f"{before}{comma}{name}" for name in names if name.startswith(last)]
 
@@ -46,7 +46,7 @@ FsArgs = Annotated[
     typer.Option(
         "--fs-args",
         metavar="JSON",
-        help='Arguments of the file system: {"anon": true}. Secrets belong into the environment or a config.',
+        help='Arguments of the file system: {"anon": true}. Put secrets into the environment or a config.',
     ),
 ]
 AllowProtocol = Annotated[
@@ -57,13 +57,13 @@ AllowProtocol = Annotated[
         help="A further protocol that a config file may name (zip, reference, ...). Repeatable.",
     ),
 ]
-DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and do nothing.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Print the planned actions without doing them.")]
 Uris = Annotated[
     list[str] | None,
     typer.Argument(
         metavar="URI",
         help="CoPick URIs: 'ribosome:user/session', 'wbp@10.0', 'membrane@10.0?multilabel=true'; parts may be globs. "
-        "They name picks where --kinds does not say otherwise.",
+        "They name picks unless --kinds is given.",
     ),
 ]
 Catalog = Annotated[
@@ -73,17 +73,17 @@ Catalog = Annotated[
 Out = Annotated[str | None, typer.Option("--out", metavar="FILE", help="Write a Parquet file, to a path or URL.")]
 Since = Annotated[
     str | None,
-    typer.Option("--since", metavar="FILE", help="An earlier --out: what did not change is not read again."),
+    typer.Option("--since", metavar="FILE", help="An earlier --out file: unchanged files are not read again."),
 ]
 
 
 def parse_kinds(values: Iterable[str] | None, known: Iterable[str] = NOUNS, option: str = "--kinds") -> set[str] | None:
-    """The names in ``--kinds a,b --kinds c``; None when there are none.
+    """Return the names in ``--kinds a,b --kinds c``; None if there are none.
 
     Raises
     ------
     typer.BadParameter
-        One of them is not known.
+        A name is unknown.
     """
     names = {name.strip() for value in values or () for name in value.split(",") if name.strip()}
     unknown = sorted(names.difference(known))
@@ -93,12 +93,12 @@ def parse_kinds(values: Iterable[str] | None, known: Iterable[str] = NOUNS, opti
 
 
 def overrides(fs_args: str | None, *, option: str = "--fs-args", **fields: Any) -> dict[str, Any]:
-    """Arguments of ``aiocopick.open()`` from options; those that were not given are left out.
+    """Return the arguments of ``aiocopick.open()`` from options; missing options are left out.
 
     Raises
     ------
     typer.BadParameter
-        `fs_args` is no JSON object.
+        `fs_args` is not a JSON object.
     """
     given = {name: value for name, value in fields.items() if value is not None}
     if fs_args is None:

@@ -1,4 +1,4 @@
-"""``aiocopick points``: coordinates of picks across runs."""
+"""``aiocopick points``: print coordinates of picks across runs."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def points(
 ) -> None:
     """Print the points of picks as CSV (lengths in angstrom), or write them to a Parquet file.
 
-    Exit code 3 when some runs or files could not be read; the others are printed.
+    Exit code 3 if some runs or files could not be read; the others are printed.
     """
     if since is not None and out is None:
         raise typer.BadParameter("goes with --out", param_hint="--since")

@@ -1,4 +1,4 @@
-"""Tables, JSON and progress: what a terminal shows, and what a pipe gets."""
+"""Output of tables, JSON and progress to a terminal or a pipe."""
 
 from __future__ import annotations
 
@@ -16,23 +16,23 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 Advance = Callable[[str], None]
-"""Told the name of what is done."""
+"""A function that is called with the name of each finished item."""
 
-# Control characters, line separators, what turns the direction of text, and halves of characters.
+# Control characters, line separators, characters that change the direction of text, and single surrogates.
 _INVISIBLE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 
 _HALVES = re.compile("[\ud800-\udfff]")
 
 
 def visible(text: str) -> str:
-    """Text on one line, with nothing in it that a terminal would obey: names come from storage."""
+    """Return text on one line, without characters that control a terminal: names come from storage."""
     return _INVISIBLE.sub(lambda found: ascii(found[0])[1:-1], text)
 
 
 def print_json(value: Any) -> None:
-    """One JSON document on one line, so that several make JSON Lines. JSON has no NaN and no infinity: they are null.
+    """Print one JSON document on one line, so that several make JSON Lines. NaN and infinity, not in JSON, become null.
 
-    Halves of characters, which cannot be written as they are, are escaped.
+    Single surrogates, which cannot be encoded, are escaped.
     """
     try:
         text = json.dumps(value, ensure_ascii=False, default=str, allow_nan=False)
@@ -50,7 +50,7 @@ def _finite(value: Any) -> Any:
 
 
 def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
-    """A table; numbers are set to the right."""
+    """Print a table; numbers are aligned to the right."""
     from rich.table import Table
     from rich.text import Text
 
@@ -66,7 +66,7 @@ def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]
 
 
 def console() -> Console:
-    """A console that leaves a closed pipe to whoever runs the command."""
+    """Return a console that does not handle a closed pipe; the caller does."""
     from rich.console import Console
 
     class Plain(Console):
@@ -85,13 +85,13 @@ def _cell(value: Any) -> tuple[str, bool]:
         return f"{value:,}", True
     if isinstance(value, float):
         return f"{value:.2f}", True
-    # Values of several lines are ours.
+    # Values of several lines come from the library itself, not from storage.
     return "\n".join(map(visible, str(value).split("\n"))), False
 
 
 @contextmanager
 def progress(what: str, total: int | None = None) -> Iterator[Advance]:
-    """A progress bar on standard error while the block runs; nothing when that is no terminal."""
+    """Show a progress bar on standard error while the block runs; none if that is not a terminal."""
     if not sys.stderr.isatty():
         yield lambda name: None
         return

@@ -1,4 +1,4 @@
-"""``aiocopick rm``: deletes what is named."""
+"""``aiocopick rm``: delete named entities."""
 
 from __future__ import annotations
 
@@ -36,8 +36,8 @@ def rm(
 ) -> None:
     """Delete the entities that URIs or --kinds name; with --runs alone, whole runs.
 
-    What is deleted is listed first, and a question asked; without a terminal, --yes has to be given. Exit code 3 when
-    something could not be deleted.
+    The command lists the entities and asks before it deletes; without a terminal, --yes is required. Exit code 3 if
+    an entity could not be deleted.
     """
     wanted = parse_kinds(kinds)
     if not uri and wanted is None and runs is None:

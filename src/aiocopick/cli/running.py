@@ -1,4 +1,4 @@
-"""From a coroutine to an exit code: the one place where the command line catches errors."""
+"""Running of a command's coroutine. Only this file of the command line catches errors."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ INTERRUPTED = 130
 
 
 def execute(work: Callable[[], Awaitable[int]]) -> None:
-    """Run a command's coroutine to its end; what it returns is the exit code.
+    """Run a command's coroutine to its end and exit with its result.
 
-    An error of ours becomes one line on standard error and exit code 1; what the library warns of is a line each.
+    An error of ours becomes one line on standard error and exit code 1; each warning of the library is one line.
     """
     import anyio
 
@@ -34,16 +34,16 @@ def execute(work: Callable[[], Awaitable[int]]) -> None:
         if sys.stdout is not None:
             sys.stdout.flush()
     except BrokenPipeError:
-        # The reader (`| head`) has seen enough.
+        # The reader (`| head`) has closed the pipe.
         _drop_output()
         raise typer.Exit(0) from None
     except CopickError as error:
         fail(error)
     except (TimeoutError, ConnectionError):
-        # A storage maps these to errors of ours.
+        # Storages translate these into errors of ours.
         raise
     except OSError as error:
-        # A full disk below the standard output, or a file of the command's own that cannot be written.
+        # The disk of the standard output is full, or a file of the command itself cannot be written.
         _drop_output()
         where = "" if error.filename is None else f" {error.filename}"
         _tell(f"Cannot write{where}: {one_line(error.strerror or error)}")
@@ -57,7 +57,7 @@ def execute(work: Callable[[], Awaitable[int]]) -> None:
 
 @contextmanager
 def _warnings_as_lines() -> Iterator[None]:
-    """Say what the library logs and warns of without a place in its source, and with nothing that a terminal obeys."""
+    """Print log records and warnings of the library without source lines and terminal control characters."""
 
     def show(message: Warning | str, *place: Any, **more: Any) -> None:
         _tell(one_line(message))
@@ -83,19 +83,19 @@ def _tell(line: str) -> None:
 
 
 def _drop_output() -> None:
-    """Python would complain once more when it flushes at exit."""
+    """Drop buffered output: Python would report the closed pipe once more when it flushes at exit."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def confirmed(question: str) -> bool:
-    """Ask on the terminal. Nothing else runs on the loop that the question could hold up.
+    """Ask on the terminal. The question blocks the event loop, on which nothing else runs.
 
     Raises
     ------
     typer.Abort
         An interrupt, or the end of the input.
     """
-    # asyncio answers an interrupt with a cancellation, which would wait for the answer; it takes the signal back after.
+    # asyncio turns an interrupt into a cancellation, which would wait for the answer; it restores its handler afterwards.
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         return typer.confirm(question)
@@ -104,20 +104,20 @@ def confirmed(question: str) -> bool:
 
 
 def fail(error: CopickError) -> NoReturn:
-    """Print an error in one line and leave with exit code 1."""
+    """Print an error in one line and exit with code 1."""
     _tell(one_line(error))
     raise typer.Exit(FAILED) from None
 
 
 def report_errors(errors: Mapping[str, Any]) -> int:
-    """Print what could not be done, a line each on standard error; returns the exit code."""
+    """Print the errors, one per line, on standard error; return the exit code."""
     for what, error in errors.items():
         _tell(f"{visible(what)}: {one_line(error)}")
     return PROBLEMS if errors else 0
 
 
 def one_line(error: object) -> str:
-    """The message of an error without line breaks, and how many others came with it."""
+    """Return the message of an error without line breaks, and the number of further errors."""
     notes = len(getattr(error, "__notes__", ()))
     more = f" (and {notes} more)" if notes else ""
     return (visible(" ".join(str(error).split())) or type(error).__name__) + more

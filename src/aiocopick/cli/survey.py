@@ -1,4 +1,4 @@
-"""What a crawl found, counted while it goes by."""
+"""Counts of a crawl, made while it runs."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Survey:
     Parameters
     ----------
     source : str
-        The project, fit for display.
+        The project, without secrets.
     kinds : frozenset of str
         Plural nouns to count.
     """
@@ -48,7 +48,9 @@ class Survey:
     async def add(
         self, run: AsyncRun, load: frozenset[str] = frozenset(), entities: Sequence[AsyncEntity] | None = None
     ) -> None:
-        """Count a run that a crawl yielded, from its caches, or only some `entities` of it; `load` says what was read."""
+        """Count a run that a crawl yielded, from its caches, or only some `entities` of it; `load` names the loaded
+        kinds.
+        """
         self.runs += 1
         if run.error is not None:
             self.errors.append({"run": run.name, "error": one_line(run.error)})
@@ -58,7 +60,7 @@ class Survey:
         self.entities.update(NOUN_OF[entity.kind] for entity in counted)
         read = [item for item in counted if isinstance(item, AsyncPicks)]
         for picks in read if "picks" in load else ():
-            # A file that could not be read is among the errors already.
+            # A file that could not be read is already among the errors.
             with suppress(CopickError):
                 positions, _ = await picks.to_numpy()
                 self.points[picks.pickable_object_name] += len(positions)
@@ -76,7 +78,7 @@ class Survey:
                 self.errors.append({"run": row["run"] or "", "error": one_line(row["error"])})
 
     def result(self, root: AsyncRoot) -> dict[str, Any]:
-        """Everything as plain data."""
+        """Return everything as plain data."""
         requests = {verb: count for verb, count in sorted(root.stats.requests.items()) if count}
         found: dict[str, Any] = {
             "source": self.source,
@@ -94,7 +96,7 @@ class Survey:
 
 
 def print_result(found: dict[str, Any]) -> None:
-    """The table at the end of a crawl, and a line for each run that could not be read."""
+    """Print the table at the end of a crawl, and a line for each run that could not be read."""
     rows: list[tuple[str, Any]] = [("runs", found["runs"])]
     rows += [(noun.replace("_", " "), count) for noun, count in found["entities"].items()]
     rows += [(f"points: {name}", count) for name, count in found.get("points", {}).items()]

@@ -1,4 +1,4 @@
-"""``aiocopick tree``: runs and what is in them."""
+"""``aiocopick tree``: show runs and their entities as a tree."""
 
 from __future__ import annotations
 
@@ -36,9 +36,9 @@ def tree(
     allow_protocol: AllowProtocol = None,
     catalog: Catalog = None,
 ) -> None:
-    """Show the runs of a project, and what is in them, as a tree.
+    """Show the runs of a project, and their entities, as a tree.
 
-    With --json, a line per run: its name, and the URIs of its entities by kind. Exit code 3 when some runs could not be
+    With --json, a line per run: its name, and the URIs of its entities by kind. Exit code 3 if some runs could not be
     read.
     """
     wanted = parse_kinds(kinds)

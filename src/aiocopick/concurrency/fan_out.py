@@ -1,7 +1,7 @@
 """Bounded fan-out: the one place where the library starts tasks.
 
-Everything concurrent goes through here, so that this holds everywhere: no task outlives the ``await`` (or the ``async
-with``) that started it; never more than `limit` items are under way; a failure comes out bare, never as an
+All concurrent code uses these functions. They guarantee that no task outlives the ``await`` (or the ``async
+with``) that started it, that at most `limit` items are processed at a time, and that a single exception is raised, never an
 ExceptionGroup.
 """
 
@@ -32,9 +32,9 @@ def _leaves(error: BaseException) -> Iterator[BaseException]:
 
 
 def bare(errors: Iterable[BaseException]) -> BaseException:
-    """One exception for several: the first, with the others in its notes. Groups are opened.
+    """Return the first of several exceptions, with the others in its notes. Groups are flattened.
 
-    A `KeyboardInterrupt`, `SystemExit` or cancellation comes first, whatever the order: it must not become a note.
+    A `KeyboardInterrupt`, `SystemExit` or cancellation takes precedence, whatever the order: it must not become a note.
     """
     leaves = [leaf for error in errors for leaf in _leaves(error)]
     first = next((leaf for leaf in leaves if not isinstance(leaf, Exception)), leaves[0])
@@ -49,7 +49,7 @@ def bare(errors: Iterable[BaseException]) -> BaseException:
 
 @contextmanager
 def unwrap() -> Iterator[None]:
-    """Let what is raised in the block leave it bare, out of any exception groups."""
+    """Raise a single exception from the block instead of an exception group."""
     try:
         yield
     except BaseExceptionGroup as group:
@@ -101,7 +101,7 @@ def _length(items: Iterable[Any]) -> int | None:
 async def gather(function: Callable[[Item], Awaitable[Result]], items: Iterable[Item], *, limit: int) -> list[Result]:
     """Await ``function(item)`` for all items, at most `limit` at a time; results in the order of the items.
 
-    The first failure cancels the rest and is raised bare, with those that failed beside it in its ``__notes__``.
+    The first failure cancels the rest and is raised, with the messages of concurrent failures in its ``__notes__``.
     """
     return await _run_all(function, items, limit, ())
 
@@ -109,7 +109,7 @@ async def gather(function: Callable[[Item], Awaitable[Result]], items: Iterable[
 async def gather_results(
     function: Callable[[Item], Awaitable[Result]], items: Iterable[Item], *, limit: int
 ) -> list[Result | CopickError]:
-    """As :func:`gather`, but our own errors are returned in the place of their results; others are raised."""
+    """Await like :func:`gather`, but return our own errors instead of the results; other errors are raised."""
     return await _run_all(function, items, limit, (CopickError,))
 
 
@@ -129,15 +129,15 @@ def stream(
     items : iterable or async iterable
         May be endless: an item is taken only when there is room for its result.
     limit : int
-        Items under way or finished and not yet consumed.
+        Items that are in progress, or finished and not yet consumed.
     ordered : bool
-        Deliver in the order of the items rather than as they finish.
+        Yield the results in the order of the items, not as they finish.
 
     Returns
     -------
     async context manager
-        Of an async iterator of pairs (item, result or our error). Other errors are raised by the iterator. Leaving the
-        block cancels what is under way and waits for its end.
+        Yields an async iterator of pairs (item, result or our error). Other errors are raised by the iterator. Leaving the
+        block cancels the running tasks and waits for their end.
     """
     return _stream(_Stream(function, items, limit, ordered))
 
@@ -154,7 +154,7 @@ async def _stream(state: _Stream[Item, Result]) -> AsyncIterator[AsyncIterator[t
 
 
 class _Stream(Generic[Item, Result]):
-    """Results on their way from workers to one consumer."""
+    """A queue of results from workers to one consumer."""
 
     def __init__(
         self,
@@ -171,7 +171,7 @@ class _Stream(Generic[Item, Result]):
         self._items: Any = items.__aiter__() if isinstance(items, AsyncIterable) else iter(items)
         self._asynchronous = isinstance(items, AsyncIterable)
         self._ordered = ordered
-        # A slot holds [done, item, result, failure]; in order, slots queue up before they are done.
+        # A slot holds [done, item, result, failure]; with `ordered`, slots are queued before they are done.
         self._queue: deque[list[Any]] = deque()
         self._room = self.limit
         self._started = self._working = self._waiting = 0
@@ -232,7 +232,7 @@ class _Stream(Generic[Item, Result]):
         return slot
 
     async def _next_slot(self) -> list[Any] | None:
-        # The lock keeps the order of the slots that of the items, and an async source to one caller at a time.
+        # The lock keeps slots and items in the same order, and lets only one caller at a time use an async source.
         async with self._taking:
             while not self._room:
                 self._consumed = anyio.Event()
@@ -243,7 +243,7 @@ class _Stream(Generic[Item, Result]):
             try:
                 item = await anext(self._items, _END) if self._asynchronous else next(self._items, _END)
             except Exception as error:
-                # The source failed: whoever consumes must hear of it.
+                # The source failed: the consumer must get the error.
                 self._exhausted = True
                 slot[0], slot[3] = True, error
                 self._queue.append(slot)
@@ -265,10 +265,10 @@ class _Stream(Generic[Item, Result]):
 
 
 class Backlog(AsyncIterator[Item]):
-    """Items for :func:`stream` that grow while they are worked on: directories of a tree, parts left over.
+    """Items for :func:`stream` that grow during the work: directories of a tree, remaining parts.
 
-    Each item taken must be reported with :meth:`done`; it ends when all are done and none is left. The newest go
-    first, so that a tree is walked in depth and the backlog stays short.
+    Each item taken must be reported with :meth:`done`; it ends when all are done and none is left. The newest item is
+    taken first, so that a tree is walked depth-first and the backlog stays short.
     """
 
     def __init__(self, items: Iterable[Item]) -> None:

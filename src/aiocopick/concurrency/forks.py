@@ -1,6 +1,6 @@
 """Locks that survive a fork.
 
-Only the thread that forks lives on in the child. A lock that another thread held at that moment would never be released
+Only the thread that forks continues in the child. A lock that another thread held at that moment would never be released
 there, so each of ours is replaced in the child, as are the locks of the standard library's `logging`.
 """
 
@@ -20,7 +20,7 @@ class Lock:
     Parameters
     ----------
     make : callable
-        Makes the lock below; `threading.RLock` for one that its holder may take again.
+        Creates the inner lock; `threading.RLock` for a lock that its holder may acquire again.
     """
 
     __slots__ = ("__weakref__", "_held", "_lock", "_make")
@@ -34,7 +34,7 @@ class Lock:
 
     def __enter__(self) -> None:
         lock = self._lock
-        # Held for a moment only, so that a coroutine may wait for it as for any `with lock`.
+        # Held only briefly, so that a coroutine may wait for it.
         lock.__enter__()
         self._held.append(lock)
 

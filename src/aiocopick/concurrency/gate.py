@@ -1,4 +1,4 @@
-"""Admission to a storage: so many requests and so many bytes at a time, first come, first served."""
+"""Admission to a storage: a limited number of requests and bytes at a time, first come, first served."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ import anyio
 
 
 class Gate:
-    """Lets requests pass while both their number and their bytes stay within bounds. For one event loop.
+    """A limit on the number of concurrent requests and on their bytes. For one event loop.
 
     Parameters
     ----------
     requests : int
-        Requests that may be inside.
+        Largest number of admitted requests.
     bytes_ : int
-        Bytes that may be inside. A single request that weighs more passes alone.
+        Largest number of admitted bytes. A larger request is admitted alone.
     """
 
     __slots__ = ("_waiting", "bytes_inside", "inside", "max_bytes", "max_requests")
@@ -31,7 +31,7 @@ class Gate:
 
     @asynccontextmanager
     async def passing(self, weight: int) -> AsyncIterator[None]:
-        """Hold a place for one request of `weight` bytes."""
+        """Admit one request of `weight` bytes for the duration of the block."""
         held = await self.enter(weight)
         try:
             yield
@@ -39,7 +39,7 @@ class Gate:
             self.leave(held)
 
     async def enter(self, weight: int) -> int:
-        """Wait for a place; returns the weight to give to :meth:`leave`."""
+        """Wait for admission; return the weight to pass to :meth:`leave`."""
         weight = min(weight, self.max_bytes)
         if not self._waiting and self._fits(weight):
             self._admit(weight)
@@ -50,7 +50,7 @@ class Gate:
             await turn[1].wait()
         except BaseException:
             if turn[1].is_set():
-                # Admitted and cancelled in the same step: the place goes to the next in line.
+                # Admitted and cancelled in the same step: the next waiting request is admitted instead.
                 self.leave(weight)
             else:
                 self._waiting.remove(turn)
@@ -59,15 +59,15 @@ class Gate:
         return weight
 
     def leave(self, weight: int) -> None:
-        """Give a place back."""
+        """End an admission."""
         self.inside -= 1
         self.bytes_inside -= weight
         self._call_next()
 
     def reweigh(self, held: int, weight: int) -> int:
-        """Correct the weight of a request inside, now that its size is known; returns what to give to :meth:`leave`.
+        """Correct the weight of an admitted request when its size is known; return the weight to pass to :meth:`leave`.
 
-        It may exceed the bound for as long as it is inside; nothing else enters meanwhile.
+        The request may exceed the limit until it leaves; no other request is admitted in that time.
         """
         weight = min(weight, self.max_bytes)
         self.bytes_inside += weight - held

@@ -1,4 +1,4 @@
-"""One request for all who ask at the same time."""
+"""Single flight: concurrent callers share one request."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ import anyio
 
 
 class Held(Protocol):
-    """An entity with room for a lock."""
+    """An entity with an attribute for a lock."""
 
     _lock: tuple[object, anyio.Lock] | None
 
 
 @asynccontextmanager
 async def alone(entity: Held) -> AsyncIterator[None]:
-    """Let one task of this event loop in at a time; those who wait find the cache filled.
+    """Admit one task of this event loop at a time; the waiting tasks find the cache filled.
 
-    Tasks of different loops do not wait for each other (a lock shared between loops deadlocks): they ask twice. When
-    the first is cancelled, the next one asks.
+    Tasks of different loops do not wait for each other (a lock shared between loops deadlocks): each loop sends a request.
+    If the first task is cancelled, the next one sends the request.
     """
     loop = asyncio.get_running_loop()
     held = entity._lock
@@ -31,6 +31,6 @@ async def alone(entity: Held) -> AsyncIterator[None]:
         async with held[1]:
             yield
     finally:
-        # A lock handed to the next waiter is still locked. An idle one would keep its loop alive.
+        # A lock that is passed to the next waiter is still locked. An idle lock would keep its loop alive.
         if entity._lock is held and not held[1].locked():
             entity._lock = None

@@ -1,4 +1,4 @@
-"""Work in threads: what computes runs in a few of them, never on the event loop."""
+"""Work in threads: CPU work runs in a few threads, never on the event loop."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _threads: RunVar[anyio.CapacityLimiter] = RunVar("aiocopick_threads")
 
 
 def processors() -> int:
-    """Threads that really run side by side."""
+    """Return the number of threads that can run in parallel."""
     return os.cpu_count() or 1
 
 
@@ -27,7 +27,7 @@ _LARGE = 32 * 1024
 async def in_thread(function: Callable[..., Value], *args: Any) -> Value:
     """Run CPU work in one of a few threads.
 
-    At most as many run at once, per event loop, as there are processors: more would only take turns. Work that has
+    At most one thread per processor runs for each event loop: more threads would only take turns. Work that has
     begun is not stopped by a cancellation.
     """
     try:
@@ -39,22 +39,22 @@ async def in_thread(function: Callable[..., Value], *args: Any) -> Value:
 
 
 async def in_thread_if_large(size: int, function: Callable[..., Value], *args: Any) -> Value:
-    """Run work on so many bytes at once if they are few, in a thread if a hop there is quicker than the work."""
+    """Run work directly if it concerns few bytes, else in a thread if the switch is quicker than the work."""
     return await in_thread(function, *args) if size > _LARGE else function(*args)
 
 
 async def in_thread_to_the_end(
     function: Callable[..., Value], *args: Any, limiter: anyio.CapacityLimiter | None = None
 ) -> Value:
-    """Run something in a thread that must not go on after the call: a cancelled caller still waits for its end.
+    """Run a function in a thread and wait for its end, also if the caller is cancelled.
 
-    anyio's shield alone keeps out its own cancellations, but not those of `asyncio.Task.cancel` and `asyncio.timeout`.
+    anyio's shield stops only anyio's own cancellations, but not those of `asyncio.Task.cancel` and `asyncio.timeout`.
     """
     return await to_the_end(anyio.to_thread.run_sync(function, *args, limiter=limiter))
 
 
 async def to_the_end(work: Awaitable[Value]) -> Value:
-    """Await something that a cancelled caller still waits for, so that it is done when the call is over."""
+    """Await work to its end, also if the caller is cancelled."""
     task = asyncio.ensure_future(work)
     cancelled: asyncio.CancelledError | None = None
     with anyio.CancelScope(shield=True):
@@ -64,7 +64,7 @@ async def to_the_end(work: Awaitable[Value]) -> Value:
             except asyncio.CancelledError as error:
                 cancelled = error
     if cancelled is not None:
-        # Whether it succeeded or failed, nobody is left to be told.
+        # Success or failure does not matter: the caller is cancelled and gets no result.
         task.exception()
         raise cancelled
     return task.result()

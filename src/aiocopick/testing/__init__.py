@@ -1,4 +1,4 @@
-"""For tests of what is built on aiocopick: contract suites, and storages that count, wait and fail.
+"""Tools for tests of code that uses aiocopick: contract suites, and storages that count, wait and fail.
 
 The suites need pytest and pytest-asyncio, which the library itself does not.
 """
@@ -42,7 +42,7 @@ _SUITES = {
 
 
 def __getattr__(name: str) -> Any:
-    # Only whoever asks for a suite needs pytest.
+    # pytest is needed only for the contract suites.
     if name in _SUITES:
         from importlib import import_module
 

@@ -15,7 +15,7 @@ class Awaited:
     Parameters
     ----------
     blocking : CopickRootFS, CopickRunFS, ...
-        What does the work. What it returns is wrapped in the same way.
+        The wrapped object. Its results are wrapped in the same way.
     """
 
     def __init__(self, blocking: Any) -> None:
@@ -45,13 +45,13 @@ class Awaited:
         return call
 
     async def crawl(self, *args: Any, **kwargs: Any) -> AsyncIterator[Awaited]:
-        """The runs of a crawl, which a thread has gone through."""
+        """Yield the runs of a crawl, which runs in a thread."""
         for run in await anyio.to_thread.run_sync(lambda: list(self.blocking.crawl(*args, **kwargs))):
             yield Awaited(run)
 
 
 def _awaited(value: Any) -> Any:
-    # Lists of points are handed on as they are: they are edited in place.
+    # Lists of points are not wrapped: they are edited in place.
     if isinstance(value, list) and any(hasattr(item, "aio") for item in value):
         return [_awaited(item) for item in value]
     return Awaited(value) if hasattr(value, "aio") else value

@@ -17,9 +17,9 @@ CONTENTS: dict[str, bytes] = {
     },
     "ExperimentRuns/TS_1/VoxelSpacing10.000/wbp_sobel_features.zarr/.zgroup": b"{}",
     "ExperimentRuns/TS_10/.meta": b"meta",
-    # Sorts between "TS_1" and "TS_1/" and is neither of them.
+    # A key that sorts between "TS_1" and "TS_1/" and is neither of them.
     "ExperimentRuns/TS_1.txt": b"not a run",
-    # A run may be called like a volume.
+    # A run may be named like a volume.
     "ExperimentRuns/odd name (1) ä+&=,;@%41.zarr/Picks/u_s_o.json": b"[]",
     "Objects/ribosome.zarr/.zgroup": b"{}",
     "empty": b"",

@@ -1,4 +1,4 @@
-"""A scripted HTTP server that fails as told: in front of another server, or with contents of its own."""
+"""A scripted HTTP server that fails on demand: in front of another server, or with contents of its own."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class Answer:
 
 
 Action: TypeAlias = str | Answer | Callable[[Request], Answer]
-"""What happens to a request: see :class:`FaultServer`."""
+"""Action for a request: see :class:`FaultServer`."""
 
 
 class FaultServer:

@@ -1,4 +1,4 @@
-"""What every root must do, as a pytest class: derive from it, give it a fixture, and it runs against yours.
+"""The contract of every root, as a pytest class: derive from it and add a fixture that returns your root.
 
 ::
 
@@ -53,7 +53,7 @@ async def _fill(root: Any, name: str = "TS_1") -> Any:
 
 
 async def _everything(run: Any) -> list[Any]:
-    """All that a run holds, asked for anew."""
+    """Return everything that a run holds, without caches."""
     found = [*await run.query_picks(), *await run.query_meshes(), *await run.query_filaments()]
     found += await run.query_segmentations()
     for spacing in await run.query_voxelspacings():

@@ -1,4 +1,4 @@
-"""What every storage must do, as pytest classes: derive from one, give it a fixture, and it runs against yours.
+"""The contract of every storage, as pytest classes: derive from one and add a fixture that returns your storage.
 
 ::
 
@@ -41,7 +41,7 @@ PICKS = f"{RUN}/Picks/user_0_ribosome.json"
 
 
 def _children(prefix: str) -> dict[str, bool]:
-    """Keys of the immediate children that the contents have, and whether they are prefixes."""
+    """Return the keys of the immediate children in the contents, and true for prefixes."""
     start = f"{prefix}/" if prefix else ""
     found: dict[str, bool] = {}
     for key in CONTENTS:
@@ -62,7 +62,9 @@ async def _read_all(storage: Storage, items: Iterable[Any]) -> dict[Any, bytes |
 
 
 class ReadContract:
-    """Reading and listing. Needs an async fixture ``filled``: a storage that holds ``CONTENTS`` and nothing else."""
+    """Tests of reading and listing. Needs an async fixture ``filled``: a storage that holds ``CONTENTS`` and nothing
+    else.
+    """
 
     @pytest.mark.asyncio
     async def test_reads_what_is_there(self, filled: Storage) -> None:
@@ -150,7 +152,7 @@ class ReadContract:
         first = await filled.first_page("ExperimentRuns", start_after=start_after)
         assert filled.stats.requests["list"] - before <= 1
         expected = await _scanned(filled, "ExperimentRuns", start_after=start_after)
-        # So little is one page.
+        # Such a small amount fits in one page.
         assert first is None or list(first.entries) == expected
         assert first is None or all(first.reached > f"{entry.key}/{LAST}" for entry in expected)
 
@@ -328,7 +330,7 @@ class ReadContract:
 
 
 class StorageContract(ReadContract):
-    """Everything. Needs an async fixture ``storage``: one with an empty root that can be written."""
+    """Tests of all operations. Needs an async fixture ``storage``: one with an empty root that can be written."""
 
     @pytest_asyncio.fixture
     async def filled(self, storage: Storage) -> Storage:

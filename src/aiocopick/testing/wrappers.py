@@ -1,4 +1,4 @@
-"""Storages around another one, for tests: they count, they wait, they fail."""
+"""Storages around another one, for tests: they count, wait or fail."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ Value = TypeVar("Value")
 
 
 class WrappedStorage:
-    """Another storage, with something around each of its requests.
+    """A storage that wraps another one and intercepts each of its requests.
 
     Subclasses override :meth:`around`. Pages of a scan and items of a bulk operation pass through it one by one, so
     that a wrapper can count them and stop between them.
@@ -30,7 +30,7 @@ class WrappedStorage:
     Parameters
     ----------
     inner : Storage
-        What does the work.
+        The wrapped storage.
     """
 
     def __init__(self, inner: Storage) -> None:
@@ -42,26 +42,26 @@ class WrappedStorage:
 
     @property
     def url(self) -> str:
-        """As below."""
+        """Same as of the wrapped storage."""
         return self.inner.url
 
     @property
     def read_only(self) -> bool:
-        """As below."""
+        """Same as of the wrapped storage."""
         return self.inner.read_only
 
     @property
     def capabilities(self) -> Capabilities:
-        """As below."""
+        """Same as of the wrapped storage."""
         return self.inner.capabilities
 
     @property
     def stats(self) -> StorageStats:
-        """As below."""
+        """Same as of the wrapped storage."""
         return self.inner.stats
 
     def path_of(self, key: str) -> str:
-        """As below."""
+        """Same as of the wrapped storage."""
         return self.inner.path_of(key)
 
     def options(self, **changes: Any) -> Storage:
@@ -205,12 +205,12 @@ class WrappedStorage:
         await self.around("copy", source, lambda: self.inner.copy(source, target))
 
     async def aclose(self) -> None:
-        """Close what is below."""
+        """Close the wrapped storage."""
         await self.inner.aclose()
 
 
 class CountingStorage(WrappedStorage):
-    """Notes every request.
+    """A storage that records every request.
 
     Attributes
     ----------
@@ -223,24 +223,24 @@ class CountingStorage(WrappedStorage):
         self.calls: list[tuple[str, str]] = []
 
     async def around(self, verb: str, key: str, call: Callable[[], Awaitable[Value]]) -> Value:
-        """Note it, then make it."""
+        """Record the request, then send it."""
         self.calls.append((verb, key))
         return await call()
 
     def count(self, verb: str | None = None) -> int:
-        """How many requests there were, of one verb or of all."""
+        """Return the number of requests, of one verb or of all."""
         return sum(verb is None or called == verb for called, _ in self.calls)
 
 
 class LatencyStorage(WrappedStorage):
-    """Waits before every request, as a distant server would.
+    """A storage that waits before every request, like a distant server.
 
     Parameters
     ----------
     inner : Storage
-        What does the work.
+        The wrapped storage.
     seconds : float
-        How long.
+        Seconds to wait.
     """
 
     def __init__(self, inner: Storage, seconds: float) -> None:
@@ -248,29 +248,29 @@ class LatencyStorage(WrappedStorage):
         self.seconds = seconds
 
     async def around(self, verb: str, key: str, call: Callable[[], Awaitable[Value]]) -> Value:
-        """Wait, then make it."""
+        """Wait, then send the request."""
         await anyio.sleep(self.seconds)
         return await call()
 
 
 class FaultStorage(WrappedStorage):
-    """Fails, or is cancelled, at its k-th request.
+    """A storage that fails, or is cancelled, at its k-th request.
 
     Parameters
     ----------
     inner : Storage
-        What does the work.
+        The wrapped storage.
     at : int
         Number of the request, from 1; 0 for none.
     after : bool, default False
-        Make that request first: its reply is what is lost.
+        Send that request first: then only its reply is lost.
     cancel : callable, optional
         Called instead of raising an error; give it ``scope.cancel``. The request then waits to be cancelled.
 
     Attributes
     ----------
     made : int
-        Requests so far. When an operation ends with ``made < at``, it has no k-th request.
+        Requests so far. If an operation ends with ``made < at``, it has no k-th request.
     """
 
     def __init__(
@@ -288,7 +288,7 @@ class FaultStorage(WrappedStorage):
         return self._made[0]
 
     async def around(self, verb: str, key: str, call: Callable[[], Awaitable[Value]]) -> Value:
-        """Make it, unless it is the one."""
+        """Send the request, unless it is the failing one."""
         self._made[0] += 1
         if self.made != self.at:
             return await call()
