@@ -1,43 +1,124 @@
-"""The storage that the library works with: a backend, with everything around it that holds for all of them.
+"""The storage that the library works with: one backend, and around it the rules that hold for every backend.
 
-Key confinement, read-only protection, limits, retries and deadline, error mapping and statistics are here, once (and in
-the ``managed_`` modules beside this one); a backend only makes raw attempts.
+Key confinement, read-only protection, limits, retries and deadline, error mapping and statistics are here, once; a
+backend only makes raw attempts. Longer than 500 lines because it is the whole of the Storage protocol, which is one class.
 """
 
 from __future__ import annotations
 
+import builtins
 import dataclasses
 import uuid
-from collections.abc import Iterable, Sequence
-from contextlib import aclosing
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from contextlib import AbstractAsyncContextManager, aclosing
+from dataclasses import replace
+from functools import partial
 from itertools import islice
-from typing import Any
+from typing import Any, TypeVar
 
 from aiocopick.concurrency.fan_out import gather
-from aiocopick.errors import AlreadyExistsError, ConflictError, ReadOnlyError, StorageError
-from aiocopick.storage.backends.base import Backend, Condition, ConditionError, Page
-from aiocopick.storage.base import Buffer, Storage
-from aiocopick.storage.keys import check_key, check_prefix
-from aiocopick.storage.managed_base import ManagedCore
-from aiocopick.storage.managed_listing import ManagedListing
-from aiocopick.storage.managed_reading import ManagedReading
-from aiocopick.storage.scan import UnfitError, follow
+from aiocopick.concurrency.threads import in_thread, processors
+from aiocopick.errors import AlreadyExistsError, ConflictError, CopickError, NotFoundError, ReadOnlyError, StorageError
+from aiocopick.layout.paths import file_kind
+from aiocopick.models.file_sizes import largest
+from aiocopick.models.redaction import secrets_in_url
+from aiocopick.storage import loops
+from aiocopick.storage.backends.base import Backend, Condition, ConditionError, Content, Page, Some, Use
+from aiocopick.storage.base import Aged, Buffer, Capabilities, Entry, FirstPage, Range, ReadItem, Storage
+from aiocopick.storage.faults import MISSING, Fault, TooLargeError, scrub, secrets_of, shows_secret
+from aiocopick.storage.keys import check_key, check_prefix, display_key, is_key, parse_root
+from aiocopick.storage.reading import Raised, guarded, read_batches, read_singly
+from aiocopick.storage.retries import Failure, attempt_until
+from aiocopick.storage.scan import UnfitError, children, dense, first_page, follow, nested, reading_ahead, walk
 from aiocopick.storage.settings import Settings
+from aiocopick.storage.stats import StorageStats
+
+Value = TypeVar("Value")
+
+_WORKED_ON = 4
+"""Contents that one hop into a thread reads and works on."""
 
 _VIEWED = frozenset(
     {"max_concurrency", "max_bytes_in_flight", "max_file_bytes", "timeout", "retries", "read_only", "durable"}
 )
 
 
-class ManagedStorage(ManagedListing, ManagedReading):
-    """A :class:`~aiocopick.storage.base.Storage` over one backend."""
+class ManagedCore:
+    """What all views of a storage share."""
 
-    __slots__ = ()
+    def __init__(self, settings: Settings, backend: type[Backend]) -> None:
+        self.settings = settings
+        self.root = parse_root(settings.root)
+        self.backend = backend
+        self.capabilities = backend.capabilities_of(settings)
+        self.key = (backend, settings.connection_key)
+        secrets = {*secrets_of(settings.fs_args), *secrets_in_url(settings.root)}
+        self.secrets = tuple(sorted(secrets, key=len, reverse=True))
+        self.stats = StorageStats()
+
+    def make(self) -> Backend:
+        """A backend for the running event loop."""
+        return self.backend(self.settings, self.root)
+
+
+class ManagedStorage:
+    """A :class:`~aiocopick.storage.base.Storage` over one backend.
+
+    Parameters
+    ----------
+    core : ManagedCore
+        What is shared with other views: root, connections, counters.
+    settings : Settings
+        Limits of this view.
+    """
+
+    __slots__ = ("__weakref__", "_core", "_settings")
+
+    def __init__(self, core: ManagedCore, settings: Settings) -> None:
+        self._core = core
+        self._settings = settings
 
     @classmethod
     def make(cls, settings: Settings, backend: type[Backend]) -> ManagedStorage:
         """A storage of its own."""
         return cls(ManagedCore(settings, backend), settings)
+
+    # --- what it is ---------------------------------------------------------------------------------------------------
+
+    @property
+    def url(self) -> str:
+        """URL of the root, fit for display."""
+        return self._core.root.url
+
+    @property
+    def read_only(self) -> bool:
+        """Whether every change is refused."""
+        return self._settings.read_only or not self._core.capabilities.writable
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """What this storage can do, as far as it is known by now."""
+        return self._core.capabilities
+
+    @property
+    def stats(self) -> StorageStats:
+        """Counters over all loops and views."""
+        return self._core.stats
+
+    def path_of(self, key: str) -> str:
+        """Root and key joined, fit for messages and display."""
+        return f"{self.url.rstrip('/')}/{display_key(key)}" if key else self.url
+
+    def __repr__(self) -> str:
+        return f"<Storage {self.url}{' read-only' if self.read_only else ''}>"
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, ManagedStorage):
+            return NotImplemented
+        return self._core.key == other._core.key and self._settings == other._settings
+
+    def __hash__(self) -> int:
+        return hash((self.url, self.read_only))
 
     def options(self, **changes: Any) -> Storage:
         """A view of the same storage with other limits, timeout or retries, or read-only."""
@@ -51,6 +132,329 @@ class ManagedStorage(ManagedListing, ManagedReading):
     def __reduce__(self) -> tuple[object, ...]:
         # As its recipe: whoever unpickles it connects anew.
         return (_rebuild, (self._core.settings, self._core.backend, self._settings))
+
+    async def aclose(self) -> None:
+        """Close this loop's connections; the next use connects again."""
+        await loops.release(self._core.key, self._core)
+
+    # --- around every request -----------------------------------------------------------------------------------------
+
+    def _connection(self) -> loops.Connection:
+        return loops.connection(self._core.key, self._core, self._core.make)
+
+    async def _run(
+        self,
+        verb: str,
+        key: str,
+        attempt: Callable[[Backend], Awaitable[Value]],
+        *,
+        weight: int = 0,
+        count: int = 1,
+        retries: int | None = None,
+    ) -> Value:
+        connection, stats, settings = self._connection(), self.stats, self._settings
+        gate = connection.gate(settings.max_concurrency, settings.max_bytes_in_flight)
+
+        async def once() -> Value:
+            await connection.ready()
+            stats.started(verb, count)
+            try:
+                return await attempt(connection.backend)
+            finally:
+                stats.finished()
+
+        # The time spent in the queue does not count towards the deadline: a long queue is no failure of the server.
+        held = await gate.enter(weight)
+        try:
+            return await attempt_until(
+                once,
+                connection.backend.fault,
+                retries=settings.retries if retries is None else retries,
+                timeout=settings.timeout,
+                retried=stats.repeated,
+            )
+        except Failure as failure:
+            error = self._error(failure, verb, key)
+        finally:
+            gate.leave(held)
+        # Outside of the handler, or the failure would stay with the error as its context, secrets and all.
+        raise error from error.__cause__
+
+    def _error(self, failure: Failure, verb: str, key: str) -> CopickError:
+        path = self.path_of(key)
+        fault = failure.fault
+        # A listing that is denied is never an empty one.
+        if fault.forbidden and (verb == "read" or (verb == "stat" and not self._core.backend.stat_lists)):
+            if self._settings.forbidden_is_absent:
+                fault = Fault(NotFoundError, MISSING)
+            else:
+                fault = replace(fault, reason=f"{fault.reason}, or set forbidden_is_absent=True if nothing is there")
+        if isinstance(failure.cause, TooLargeError) and (kind := file_kind(key)) is not None:
+            most = largest(kind, self._settings.max_file_bytes)
+            fault = replace(
+                fault,
+                reason=f"it is larger than the {most} bytes that max_file_bytes allows for {kind}; if that is what it "
+                f"should be, open the project with max_file_bytes={{{kind!r}: ...}}",
+            )
+        reason = scrub(fault.reason, self._core.secrets)
+        attempts = f" (after {failure.attempts} attempts)" if failure.attempts > 1 else ""
+        error = fault.error(f"Cannot {verb} {path}: {reason}{attempts}", path=path)
+        # A cause that shows a secret must not reach a traceback.
+        error.__cause__ = None if shows_secret(failure.cause, self._core.secrets) else failure.cause
+        return error
+
+    def _most(self, key: str) -> int | None:
+        """Bytes that may be read of a file; None where its kind has no limit."""
+        kind = file_kind(key)
+        return None if kind is None else largest(kind, self._settings.max_file_bytes)
+
+    def _failed(self, verb: str, key: str, error: BaseException) -> CopickError:
+        if isinstance(error, CopickError):
+            return error
+        fault = self._core.backend.meaning(error)
+        return self._error(Failure(fault, error, 1), verb, key)
+
+    # --- listing ------------------------------------------------------------------------------------------------------
+
+    async def list(self, prefix: str) -> Sequence[Entry]:
+        """Immediate children of a directory, sorted by key; empty when there is none."""
+        prefix = check_prefix(prefix)
+        found: list[Entry] = []
+        try:
+            async with aclosing(follow(self._page, prefix, "/", resumes=self._core.backend.resumes)) as pages:
+                async for page in pages:
+                    found.extend(page)
+        except UnfitError:
+            raise self._endless(prefix) from None
+        return children(found)
+
+    def _endless(self, prefix: str) -> StorageError:
+        path = self.path_of(prefix)
+        return StorageError(f"Cannot list {path}: the server goes on without listing anything new", path=path)
+
+    def scan(
+        self, prefix: str, collapse: str | None = ".zarr/", *, start_after: str = "", stop_before: str | None = None
+    ) -> AbstractAsyncContextManager[AsyncIterator[Sequence[Entry]]]:
+        """Everything below a directory, in pages, every entry once; trees ending in `collapse` count as one.
+
+        Keys that cannot be asked for are left out when nothing is collapsed: whoever takes a tree apart asks for each.
+        """
+        prefix = check_prefix(prefix)
+        if collapse is not None and not collapse.endswith("/"):
+            raise ValueError(f"collapse must end in '/', as '.zarr/' does; not {collapse!r}")
+
+        sparse = self._core.backend.counts_keys and collapse != "/"
+
+        async def produce(send: Callable[[Sequence[Entry]], Awaitable[None]]) -> None:
+            async def emit(page: Sequence[Entry]) -> None:
+                await send(page if collapse is not None else [entry for entry in page if is_key(entry.key)])
+
+            reached = start_after
+            if self.capabilities.delimiter or (collapse in (None, "/") and self._core.backend.resumes):
+                chain = follow(
+                    self._page,
+                    prefix,
+                    collapse,
+                    resumes=self._core.backend.resumes,
+                    ordered=self._core.backend.ordered,
+                    start_after=start_after,
+                    stop_before=stop_before,
+                    sparse=sparse,
+                )
+                try:
+                    async with aclosing(dense(chain) if sparse else chain) as pages:
+                        async for page in pages:
+                            await emit(page)
+                    return
+                except UnfitError as unfit:
+                    reached = unfit.reached
+                    self._remember(unfit)
+            await walk(
+                self.list,
+                emit,
+                prefix,
+                collapse,
+                limit=self._settings.max_concurrency,
+                start_after=reached,
+                stop_before=stop_before,
+            )
+
+        return reading_ahead(produce)
+
+    async def first_page(self, prefix: str, *, start_after: str = "") -> FirstPage | None:
+        """How a scan would begin; None where it would not be of pages in key order that collapse volumes."""
+        prefix, backend = check_prefix(prefix), self._core.backend
+        if not (self.capabilities.delimiter and backend.resumes):
+            return None
+        try:
+            return await first_page(
+                self._page, prefix, ".zarr/", start_after=start_after, counts_keys=backend.counts_keys
+            )
+        except UnfitError as unfit:
+            self._remember(unfit)
+            return None
+
+    def _remember(self, unfit: UnfitError) -> None:
+        if unfit.always:
+            self._core.capabilities = dataclasses.replace(self._core.capabilities, delimiter=False)
+
+    async def _page(
+        self, prefix: str, delimiter: str | None, start_after: str = "", token: object | None = None
+    ) -> Page:
+        async def attempt(backend: Backend) -> Page:
+            return await backend.list_page(prefix, delimiter, start_after=start_after, token=token)
+
+        return await self._run("list", prefix, attempt)
+
+    async def list_nested(
+        self, prefixes: Sequence[str], enter: Callable[[str], bool], *, details: bool = True
+    ) -> builtins.list[Sequence[Entry] | CopickError]:
+        """Children of several directories, and in their places what is in those that `enter` accepts."""
+        if not self.capabilities.nested:
+            return await nested(self.list, prefixes, enter, limit=self._settings.max_concurrency)
+        results: dict[int, Sequence[Entry] | CopickError] = {}
+        wanted: dict[int, str] = {}
+        for index, prefix in enumerate(prefixes):
+            try:
+                wanted[index] = check_prefix(prefix)
+            except CopickError as error:
+                results[index] = error
+        if wanted:
+            keys = list(wanted.values())
+            found = await self._run("list", keys[0], lambda backend: backend.list_nested(keys, enter, details))
+            for (index, key), entries in zip(wanted.items(), found, strict=True):
+                results[index] = self._failed("list", key, entries) if isinstance(entries, BaseException) else entries
+        return [results[index] for index in range(len(prefixes))]
+
+    async def leftovers(self, prefix: str = "") -> Sequence[Entry]:
+        """Temporary files below a directory that listings hide, of writes under way or killed, sorted by key."""
+        prefix = check_prefix(prefix)
+        found: list[Entry] = []
+        token: object | None = None
+        while self._core.backend.leaves_files:
+            page = await self._run("list", prefix, lambda backend, token=token: backend.leftovers(prefix, token))  # type: ignore[misc]
+            found += page.entries
+            token = page.token
+            if token is None:
+                break
+        return children(found)
+
+    async def exists(self, key: str) -> bool:
+        """Whether anything is stored at the key or below it."""
+        try:
+            await self.stat(key)
+        except NotFoundError:
+            return False
+        return True
+
+    async def stat(self, key: str) -> Entry:
+        """The entry of one object or directory."""
+        key = check_prefix(key)
+        return await self._run("stat", key, lambda backend: backend.stat(key))
+
+    # --- reading ------------------------------------------------------------------------------------------------------
+
+    async def read(self, key: str, range: Range | None = None) -> bytes:
+        """The content of one object, or a part of it."""
+        check_key(key)
+        if range is not None and range[1] is not None and 0 <= range[1] <= range[0]:
+            return b""
+        return (await self._read(key, range)).data
+
+    async def read_versioned(self, key: str) -> tuple[bytes, str | None]:
+        """The content of one object and the etag of exactly that content."""
+        return await self._read(check_key(key), None)
+
+    async def read_aged(self, key: str) -> Aged:
+        """The content of one object, its etag, and its age by the clock of the server."""
+        check_key(key)
+        return await self._run("read", key, lambda backend: backend.read_aged(key))
+
+    async def _read(self, key: str, span: Range | None) -> Content:
+        connection = self._connection()
+        expected = connection.expected(self._settings.max_bytes_in_flight)
+        weight = expected if span is None or span[1] is None or span[0] < 0 else span[1] - span[0]
+        most = self._most(key)
+        content = await self._run("read", key, lambda backend: backend.read(key, span, most), weight=weight)
+        if span is None:
+            connection.learn(len(content.data), self._settings.max_bytes_in_flight)
+        self.stats.moved(read=len(content.data))
+        return content
+
+    def read_many(
+        self, items: Iterable[ReadItem]
+    ) -> AbstractAsyncContextManager[AsyncIterator[tuple[ReadItem, bytes | CopickError]]]:
+        """Contents of many objects, as they arrive, an error in place of what could not be read."""
+        return self._read_each(items, _data)
+
+    def read_many_versioned(
+        self, keys: Iterable[str]
+    ) -> AbstractAsyncContextManager[AsyncIterator[tuple[str, tuple[bytes, str | None] | CopickError]]]:
+        """Contents of many objects with their etags, as they arrive, an error in place of what could not be read."""
+        return self._read_each(keys, _as_pair)
+
+    def read_through(
+        self, keys: Iterable[str], use: Callable[[str, bytes], Value], *, limit: int | None = None
+    ) -> AbstractAsyncContextManager[AsyncIterator[tuple[str, Value | CopickError]]]:
+        """What a function makes of many contents, off the event loop, as they arrive; errors in their places."""
+        most = self._settings.max_concurrency if limit is None else min(limit, self._settings.max_concurrency)
+        if self._core.backend.reads_in_threads:
+            # Few to a hop, so that there is work for each thread; one thread more, as one of them waits for the disk.
+            return self._in_batches(keys, guarded(use), size=_WORKED_ON, limit=min(most, processors() + 1))
+
+        async def finish(key: str, content: Content) -> Value:
+            return await in_thread(use, key, content.data)
+
+        return self._singly(keys, finish, most)
+
+    def _read_each(
+        self, items: Iterable[ReadItem], form: Callable[[Content], Value]
+    ) -> AbstractAsyncContextManager[AsyncIterator[tuple[Any, Value | CopickError]]]:
+        limit = self._settings.max_concurrency
+        if self._core.backend.read_batch > 1:
+            size = self._core.backend.read_batch
+            return self._in_batches(items, lambda _, content: form(content), size=size, limit=limit)
+
+        async def finish(_: ReadItem, content: Content) -> Value:
+            return form(content)
+
+        return self._singly(items, finish, limit)
+
+    def _singly(
+        self, items: Iterable[ReadItem], finish: Callable[[Any, Content], Awaitable[Value]], limit: int
+    ) -> AbstractAsyncContextManager[AsyncIterator[tuple[Any, Value | CopickError]]]:
+        budget = self._settings.max_bytes_in_flight
+        return read_singly(self._read_item, items, finish, limit=limit, budget=budget, expected=self._expected)
+
+    def _in_batches(
+        self, items: Iterable[ReadItem], use: Use[Value | Raised], *, size: int, limit: int
+    ) -> AbstractAsyncContextManager[AsyncIterator[tuple[Any, Value | CopickError]]]:
+        return read_batches(
+            partial(self._read_some, use),
+            items,
+            size=size,
+            limit=limit,
+            budget=self._settings.max_bytes_in_flight,
+            failed=partial(self._failed, "read"),
+        )
+
+    def _expected(self) -> int:
+        return self._connection().expected(self._settings.max_bytes_in_flight)
+
+    async def _read_item(self, item: ReadItem) -> Content:
+        key, span = (item, None) if isinstance(item, str) else item
+        return Content(await self.read(key, span)) if span is not None else await self._read(check_key(key), None)
+
+    async def _read_some(
+        self, use: Use[Value], items: Sequence[tuple[str, Range | None]], budget: int
+    ) -> Sequence[Value | BaseException]:
+        async def attempt(backend: Backend) -> Some[Value | BaseException]:
+            return await backend.read_some(items, budget, use, self._most)
+
+        results, size = await self._run("read", items[0][0], attempt, weight=budget, count=0)
+        self.stats.counted("read", len(results))
+        self.stats.moved(read=size)
+        return results
 
     # --- writing ------------------------------------------------------------------------------------------------------
 
@@ -165,6 +569,14 @@ class ManagedStorage(ManagedListing, ManagedReading):
         check_key(source)
         check_key(target)
         await self._run("copy", source, lambda backend: backend.copy(source, target))
+
+
+def _data(content: Content) -> bytes:
+    return content.data
+
+
+def _as_pair(content: Content) -> tuple[bytes, str | None]:
+    return content
 
 
 def _rebuild(settings: Settings, backend: type[Backend], view: Settings) -> ManagedStorage:
