@@ -152,7 +152,7 @@ def open_sync(
         A context manager; closing is optional.
     """
     from aiocopick.sync.bridge import call
-    from aiocopick.sync.configs import facade
+    from aiocopick.sync.root import facade
 
     return facade(call(Opening(source, must_exist, catalog, verify, allow_protocols, overrides)._open))
 

@@ -17,7 +17,7 @@ from aiocopick.storage import open_storage
 from aiocopick.storage.faults import scrub, secrets_of, shows_secret
 from aiocopick.storage.keys import display_url
 from aiocopick.storage.settings import Settings
-from aiocopick.sync.configs import from_file
+from aiocopick.sync.root import from_file
 from aiocopick.testing import FaultServer
 
 CANARY = "canary-7f3a"

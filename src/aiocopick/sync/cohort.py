@@ -9,7 +9,7 @@ from aiocopick.concurrency.forks import Lock
 from aiocopick.entities.crawl import prefetch
 
 if TYPE_CHECKING:
-    from aiocopick.sync.run import CopickRunFS
+    from aiocopick.sync.base import Blocking
 
 COHORT = 1000
 """Runs listed together at most, so that the first run of a large project does not wait for the last."""
@@ -25,7 +25,7 @@ class Cohort:
         self._asked = False
         self._lock = Lock()
 
-    def list_once(self, run: CopickRunFS) -> None:
+    def list_once(self, run: Blocking[Any]) -> None:
         """List all runs of the cohort, if that was not done yet; a run that cannot be listed is left as it is."""
         if self._asked:
             return
@@ -35,7 +35,7 @@ class Cohort:
                 self._asked = True
 
 
-def assign_cohorts(runs: Sequence[CopickRunFS]) -> None:
+def assign_cohorts(runs: Sequence[Any]) -> None:
     """Make cohorts of runs, in the order of their listing."""
     for start in range(0, len(runs), COHORT):
         block = runs[start : start + COHORT]

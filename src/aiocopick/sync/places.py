@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from fsspec import AbstractFileSystem
 
+    from aiocopick.entities.root import AsyncRoot
     from aiocopick.layers import Layer
     from aiocopick.layout.refs import Ref
-    from aiocopick.sync.root import CopickRootFS
 
 
 def filesystem_of(layer: Layer) -> AbstractFileSystem:
@@ -34,7 +34,7 @@ def stripped(layer: Layer, path: str) -> str:
     return str(filesystem_of(layer)._strip_protocol(path)).rstrip("/")
 
 
-def static_of(root: CopickRootFS) -> Layer:
+def static_of(root: AsyncRoot) -> Layer:
     """The read-only layer that is seen first; the overlay itself where there is none."""
     return next((layer for layer in root.layers if layer.read_only), root.layer)
 
@@ -56,12 +56,12 @@ class Layered:
     @property
     def fs_static(self) -> AbstractFileSystem:
         """Filesystem of the static root, read-only; that of the overlay where there is none."""
-        return filesystem_of(static_of(self.root))
+        return filesystem_of(static_of(self.root.aio))
 
     @property
     def static_is_overlay(self) -> bool:
         """Whether there is no static root."""
-        return static_of(self.root) is self.root.layer
+        return static_of(self.root.aio) is self.root.layer
 
 
 class InBothLayers(Layered):
@@ -81,7 +81,7 @@ class InBothLayers(Layered):
     @property
     def static_path(self) -> str:
         """Path of it in the static root, as :attr:`fs_static` has it."""
-        return _path_in(static_of(self.root), self.ref)
+        return _path_in(static_of(self.root.aio), self.ref)
 
 
 def _path_in(layer: Layer, ref: Ref) -> str:

@@ -1,21 +1,25 @@
-"""The root of a project, blocking."""
+"""The root of a project, blocking, and how one is opened."""
 
 from __future__ import annotations
 
+import os
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
+from aiocopick._version import __version__
 from aiocopick.concurrency.forks import Lock
 from aiocopick.entities.metadata import read_metadata
 from aiocopick.entities.root import AsyncRoot
 from aiocopick.errors import ClosedError
+from aiocopick.models.config import CopickConfig, CopickConfigFSSpec
 from aiocopick.models.entities import CopickRoot
 from aiocopick.models.metadata import CopickRunMeta
 from aiocopick.models.objects import PickableObject
 from aiocopick.sync.base import Blocking
 from aiocopick.sync.cohort import assign_cohorts
+from aiocopick.sync.configs import parse_text, read_file
 from aiocopick.sync.places import Layered, filesystem_of, static_of, stripped
 from aiocopick.sync.run import CopickRunFS
 from aiocopick.sync.verbs import (
@@ -34,7 +38,6 @@ from aiocopick.sync.verbs import (
 from aiocopick.sync.volumes import CopickObjectFS
 
 if TYPE_CHECKING:
-    import os
     from types import TracebackType
 
     from fsspec import AbstractFileSystem
@@ -43,7 +46,6 @@ if TYPE_CHECKING:
     from aiocopick.errors import CopickError
     from aiocopick.layers import Layer
     from aiocopick.layers.stack import OnLayerError
-    from aiocopick.models.config import CopickConfig
     from aiocopick.storage.stats import StorageStats
 
 
@@ -102,8 +104,6 @@ class CopickRootFS(Layered, Blocking[AsyncRoot], CopickRoot):
 
         See :func:`aiocopick.from_file`.
         """
-        from aiocopick.sync.configs import read_file
-
         return cls(read_file(path, allow_protocols))
 
     def save_config(self, config_path: str | os.PathLike[str]) -> None:
@@ -177,7 +177,7 @@ class CopickRootFS(Layered, Blocking[AsyncRoot], CopickRoot):
     @property
     def root_static(self) -> str:
         """Path of the static root, as :attr:`fs_static` has it; that of the overlay where there is none."""
-        return stripped(static_of(self), static_of(self).url)
+        return stripped(static_of(self.aio), static_of(self.aio).url)
 
     def _shown(self) -> dict[str, Any]:
         return {"url": self.url} | super()._shown()
@@ -274,3 +274,82 @@ class CopickRootFS(Layered, Blocking[AsyncRoot], CopickRoot):
 
 class CopickRootMultilayer(CopickRootFS):
     """A project of several layers, seen as one; otherwise as :class:`CopickRootFS`."""
+
+
+# --- opening ----------------------------------------------------------------------------------------------------------
+
+
+def facade(twin: AsyncRoot) -> CopickRootFS:
+    """The blocking form of an async root: a :class:`CopickRootMultilayer` when it has several layers."""
+    return (CopickRootMultilayer if len(twin.layers) > 1 else CopickRootFS)._over(twin)
+
+
+def from_config(config: CopickConfig) -> CopickRootFS:
+    """The project that a configuration describes; no request is sent."""
+    return facade(AsyncRoot(config))
+
+
+def from_string(data: str, *, allow_protocols: Iterable[str] = ()) -> CopickRootFS:
+    """The project that a JSON text describes, as ``copick.from_string``.
+
+    Parameters
+    ----------
+    data : str
+        Content of a configuration file: copick's own form, or one of ours.
+    allow_protocols : iterable of str
+        Protocols that a configuration file may name besides the usual ones (``file``, ``memory``, S3, Google Cloud,
+        Azure, HTTP, SSH and SMB), chained targets included. What is passed as a URL, dict or object is not restricted.
+
+    Returns
+    -------
+    CopickRootFS or CopickRootMultilayer
+        No request was sent for it.
+    """
+    return from_config(parse_text(data, allow_protocols=allow_protocols))
+
+
+def from_file(path: str | os.PathLike[str], *, allow_protocols: Iterable[str] = ()) -> CopickRootFS:
+    """The project that a configuration file describes, as ``copick.from_file``.
+
+    Parameters
+    ----------
+    path : str or path
+        A JSON file on disk.
+    allow_protocols : iterable of str
+        As for :func:`from_string`.
+    """
+    return from_config(read_file(path, allow_protocols))
+
+
+def new_config(
+    config: str | os.PathLike[str],
+    overlay_root: str | os.PathLike[str],
+    proj_name: str = "copick project",
+    proj_description: str = "",
+    pickable_objects: Sequence[PickableObject] | None = None,
+) -> CopickRootFS:
+    """Write a configuration file in copick's form, and open the project, as ``copick.new_config``.
+
+    Parameters
+    ----------
+    config : str or path
+        The file to write; its folder is made.
+    overlay_root : str or path
+        Where the project lies: a path, or a URL.
+    proj_name, proj_description : str
+        Of the project.
+    pickable_objects : sequence of PickableObject, optional
+        Its objects.
+    """
+    root = os.fspath(overlay_root)
+    content = CopickConfigFSSpec(
+        name=proj_name,
+        description=proj_description,
+        version=__version__,
+        pickable_objects=[PickableObject.model_validate(item.model_dump()) for item in pickable_objects or ()],
+        overlay_root=root if "://" in root else f"local://{root}",
+        overlay_fs_args={} if "://" in root else {"auto_mkdir": True},
+    )
+    Path(config).parent.mkdir(parents=True, exist_ok=True)
+    Path(config).write_text(content.to_json(), encoding="utf-8")
+    return from_file(config)

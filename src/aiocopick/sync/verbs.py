@@ -13,16 +13,22 @@ import re
 from collections.abc import Callable, Coroutine
 from functools import update_wrapper
 from types import FunctionType
-from typing import TYPE_CHECKING, Any, Concatenate, Generic, ParamSpec, Self, TypeVar, overload
+from typing import TYPE_CHECKING, Any, ClassVar, Concatenate, Generic, ParamSpec, Protocol, Self, TypeVar, overload
 
 if TYPE_CHECKING:
     from aiocopick.entities.base import AsyncEntity
-    from aiocopick.sync.base import BlockingEntity
+
+
+class Child(Protocol):
+    """A facade class below the root."""
+
+    noun: ClassVar[str]
+
 
 P = ParamSpec("P")
 R = TypeVar("R")
 R_co = TypeVar("R_co", covariant=True)
-Child = TypeVar("Child", bound="BlockingEntity[Any]")
+C = TypeVar("C", bound=Child)
 
 Method = Callable[Concatenate[Any, P], R]
 Verb = Callable[Concatenate[Any, P], Coroutine[Any, Any, R]]
@@ -134,12 +140,12 @@ def writes(function: Verb[P, R]) -> Callable[[Stub], Method[P, R]]:
 
 @overload
 def gives(
-    function: Verb[P, list[Any]], child: type[Child], *, ahead: bool = False
-) -> Callable[[Stub], Method[P, list[Child]]]: ...
+    function: Verb[P, list[Any]], child: type[C], *, ahead: bool = False
+) -> Callable[[Stub], Method[P, list[C]]]: ...
 @overload
 def gives(
-    function: Verb[P, AsyncEntity | None], child: type[Child], *, ahead: bool = False
-) -> Callable[[Stub], Method[P, Child | None]]: ...
+    function: Verb[P, AsyncEntity | None], child: type[C], *, ahead: bool = False
+) -> Callable[[Stub], Method[P, C | None]]: ...
 def gives(function: Any, child: Any, *, ahead: bool = False) -> Any:
     """Children that were looked up: one or None, or a list. ``ahead`` lists the runs beside this one before."""
     noun = child.noun if ahead else None
@@ -153,7 +159,7 @@ def gives(function: Any, child: Any, *, ahead: bool = False) -> Any:
     return _deriving(function, give)
 
 
-def listed(function: Verb[[], list[Any]], child: type[Child]) -> Callable[[Stub], Attribute[list[Child]]]:
+def listed(function: Verb[[], list[Any]], child: type[C]) -> Callable[[Stub], Attribute[list[C]]]:
     """The cached list of children, as a property."""
     noun, name = child.noun, function.__name__
 
@@ -166,7 +172,7 @@ def listed(function: Verb[[], list[Any]], child: type[Child]) -> Callable[[Stub]
     return derive
 
 
-def queries(function: Verb[P, list[Any]], child: type[Child]) -> Callable[[Stub], Method[P, list[Child]]]:
+def queries(function: Verb[P, list[Any]], child: type[C]) -> Callable[[Stub], Method[P, list[C]]]:
     """The children that the storage has; they become the cached list, unless only some layers were asked."""
     noun = child.noun
 
@@ -176,13 +182,13 @@ def queries(function: Verb[P, list[Any]], child: type[Child]) -> Callable[[Stub]
     return _deriving(function, query)
 
 
-def makes(function: Verb[P, Any], child: type[Child]) -> Callable[[Stub], Method[P, Child]]:
+def makes(function: Verb[P, Any], child: type[C]) -> Callable[[Stub], Method[P, C]]:
     """A new child, which is in the cached list from then on."""
     noun = child.noun
     return _deriving(function, lambda self, ask, args, kwargs: self._created(noun, self._call(ask, *args, **kwargs)))
 
 
-def deletes(function: Verb[P, R], child: type[BlockingEntity[Any]] | None = None) -> Callable[[Stub], Method[P, R]]:
+def deletes(function: Verb[P, R], child: type[Child] | None = None) -> Callable[[Stub], Method[P, R]]:
     """Children that are deleted, and so are in no list any more; without a class the entity itself, with its children."""
 
     def delete(self: Any, ask: Any, args: Any, kwargs: Any) -> Any:
