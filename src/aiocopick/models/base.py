@@ -1,4 +1,4 @@
-"""What CoPick's models have in common."""
+"""Common base of CoPick's models."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 FIRST_ERROR = Field(fail_fast=True)
-"""For lists in files of strangers: told of each bad item, a few megabytes of them would take a gigabyte."""
+"""For lists in untrusted files: error reports for all bad items in a few megabytes would take a gigabyte."""
 
 
 class Model(BaseModel):
-    """A model of something in a file that other programs write, too: keys it does not know are kept."""
+    """A model of file content that other programs also write: unknown keys are kept."""
 
     # Between each model and pydantic's own class lies this one, so that `aiocopick.compat` can put copick's beside it.
     # NaN and infinities in unknown keys are kept: pydantic would write them as null.
@@ -34,5 +34,5 @@ class Model(BaseModel):
 
 
 def _is_copicks_own(value: BaseModel, cls: type[BaseModel]) -> bool:
-    """Whether a value is what copick calls one of our models: a base of it, once ``aiocopick.compat`` is imported."""
+    """Return True if copick's own class is a base of our model, which is so once ``aiocopick.compat`` is imported."""
     return issubclass(cls, type(value))

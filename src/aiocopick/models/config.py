@@ -1,6 +1,6 @@
 """The configuration of a project: one filesystem, CoPick's overlay and static pair, or a stack of layers.
 
-Secrets live in ``fs_args``: they are written where the user saves his file, and shown nowhere else.
+Secrets are in ``fs_args``: they are written to the file that the user saves, and are not shown anywhere.
 """
 
 from __future__ import annotations
@@ -36,16 +36,16 @@ _filesystems_lock = Lock()
 
 
 class CopickConfig(BaseModel):
-    """What every configuration has.
+    """Common fields of every configuration.
 
     Parameters
     ----------
     name, description, version : str, optional
-        Of the project, and of the CoPick API it was written for.
+        Name and description of the project, and version of the CoPick API it was written for.
     pickable_objects : list of PickableObject
-        The objects of the project. Live: what is appended is valid at once.
+        The objects of the project. Live: appended objects are valid at once.
     user_id, session_id : str, optional
-        Defaults of what is created. Settable, live.
+        Default ids of new entities. Settable, live.
     runs : list of str, optional
         Restricts the project to these runs.
     voxel_spacings : list of float, optional
@@ -96,19 +96,19 @@ class CopickConfig(BaseModel):
     def to_json(self, indent: int | None = 4) -> str:
         """The configuration as :func:`parse_config` reads it again, secrets included: it goes into the user's file.
 
-        Keys that a file has, null and unknown ones included, are kept, and so are fields that were chosen; what is left at
-        its default stays so for the next reader.
+        Keys that a file has, null and unknown ones included, are kept, and so are fields that were set; default values
+        are not written, so that the next reader uses its own.
         """
         return json.dumps(self.to_dict(), indent=indent)
 
     def to_dict(self) -> dict[str, Any]:
-        """What :meth:`to_json` writes, as plain data."""
+        """Return the content that :meth:`to_json` writes, as plain data."""
         objects = {index: _untouched(item) for index, item in enumerate(self.pickable_objects)}
         exclude: dict[str, Any] = dict.fromkeys(_untouched(self) - {"config_type", "pickable_objects"}, True)
         return self.model_dump(mode="json", exclude=exclude | {"pickable_objects": objects})
 
     def display(self) -> dict[str, Any]:
-        """The configuration as plain data that may be shown: no secret, no credentials in URLs."""
+        """Return the configuration as plain data without secrets, and without credentials in URLs."""
         shown: dict[str, Any] = redact(self.model_dump(mode="json"))
         return shown
 
@@ -121,7 +121,9 @@ class CopickConfig(BaseModel):
 
 
 def _untouched(model: BaseModel) -> set[str]:
-    """Fields that nobody gave and that are as they were made; a default that was changed in its place is not."""
+    """Return the fields that were not given and have their default; a default that was changed in place is not
+    included.
+    """
     return {
         name
         for name, field in type(model).model_fields.items()
@@ -142,27 +144,27 @@ class StorageOptions(BaseModel):
     timeout : float
         Seconds for one operation, retries included.
     retries : int
-        How often a request is repeated.
+        Number of repetitions of a failed request.
     max_array_bytes : int
         The largest array that is read in one piece.
     max_file_bytes : int or dict of str to int
         The largest file that is read, for all kinds of files or by kind: ``"metadata"`` (``.meta`` and the documents of
-        zarr; 16 MiB), ``"picks"``, ``"filaments"``, ``"meshes"`` (2 GiB each), ``"configs"`` (16 MiB). Kinds that a dict
-        does not name keep their limits. What is larger, or does not end, is refused before it is in memory.
+        zarr; 16 MiB), ``"picks"``, ``"filaments"``, ``"meshes"`` (2 GiB each), ``"configs"`` (16 MiB). Kinds that a
+        dict does not name keep their limits. A larger or endless file is refused before it is in memory.
     zarr_format : {2, 3}
-        What new volumes are written as.
+        The zarr format of new volumes.
     require_meta : bool
-        Whether a directory is a run only when it has a ``.meta`` file.
+        If true, a directory is a run only if it has a ``.meta`` file.
     follow_symlinks : bool
-        Whether links that leave the root of a local project are followed.
+        If true, links that leave the root of a local project are followed.
     forbidden_is_absent : bool
-        Whether an object that the server answers 403 for does not exist. S3 without the right to list answers so, and some
-        web servers do. A chunk that is absent reads as the fill value, so a chunk that is denied then does, too.
+        If true, a 403 answer means that the object does not exist. S3 without the right to list and some web servers
+        answer this way. A chunk that is absent reads as the fill value, so a chunk that is denied then does, too.
     read_only : bool
-        Whether every change is refused.
+        If true, every change is refused.
     engine : {"s3fs", "obstore"}
-        What moves the contents of objects in S3: obstore takes a fraction of the processor time, needs the extra
-        ``fast`` and refuses to work in a forked process. Everything else in S3, and other storages, are not concerned.
+        Library that transfers the contents of objects in S3: obstore takes a fraction of the processor time, needs the
+        extra ``fast`` and refuses to work in a forked process. Other S3 operations and other storages are not affected.
     """
 
     max_concurrency: int = Field(default=64, ge=1)
@@ -179,7 +181,7 @@ class StorageOptions(BaseModel):
     engine: Literal["s3fs", "obstore"] = "s3fs"
 
     def chosen_options(self) -> dict[str, Any]:
-        """The options that were given, rather than left at their defaults."""
+        """Return the options that were given, without those left at their defaults."""
         return {name: getattr(self, name) for name in StorageOptions.model_fields if name in self.model_fields_set}
 
 
@@ -191,11 +193,11 @@ class CopickConfigFS(CopickConfig, StorageOptions):
     root : str
         URL or path of the project (``s3://bucket/project``, ``/data/project``).
     fs_args : dict
-        Arguments of the fsspec filesystem; None is {}. Merged over our own tuning, the user's wins. Never shown.
+        Arguments of the fsspec filesystem; None is {}. They replace the library's own settings. Never shown.
     layer_name : str
         Name in a stack of layers.
     priority : int
-        Higher wins in a stack.
+        A higher priority is seen first in a stack.
     """
 
     config_type: Literal["filesystem"] = "filesystem"
@@ -216,7 +218,7 @@ class CopickConfigFS(CopickConfig, StorageOptions):
         return _place(value)
 
     def fs(self) -> AbstractFileSystem:
-        """One fsspec filesystem for this configuration, the same each time, usable synchronously.
+        """Return the fsspec filesystem of this configuration, the same each time, usable synchronously.
 
         It is read-only when the configuration is.
         """
@@ -238,7 +240,7 @@ class CopickConfigFSSpec(CopickConfig, StorageOptions):
     overlay_root : str
         URL or path of the overlay.
     static_root : str, optional
-        URL or path of the static project; None when the overlay is all there is.
+        URL or path of the static project; None if there is only the overlay.
     overlay_fs_args, static_fs_args : dict
         Arguments of the two filesystems; None is {}. Never shown.
     """
@@ -261,14 +263,14 @@ class CopickConfigFSSpec(CopickConfig, StorageOptions):
         return _place(value)
 
     def layer_configs(self) -> list[CopickConfigFS]:
-        """The layers it stands for, the highest priority first."""
+        """Return the layers of the configuration, the highest priority first."""
         shared = self.chosen_options()
         layers = [
             CopickConfigFS(
                 root=self.overlay_root, fs_args=self.overlay_fs_args, layer_name="overlay", priority=1, **shared
             )
         ]
-        # CoPick lets both roots be one place.
+        # CoPick allows the same location for both roots.
         same = (
             self.static_root is not None
             and self.static_root.rstrip("/") == self.overlay_root.rstrip("/")
@@ -283,7 +285,7 @@ class CopickConfigFSSpec(CopickConfig, StorageOptions):
 
 
 class CopickConfigForeign(CopickConfig, StorageOptions):
-    """A layer that is reached through the abstract API.
+    """A layer that is accessed through the abstract API.
 
     Data portal and croissant projects are opened by an installed copick, read-only; their own fields are kept as given.
     ``"object"`` stands for a root that is given as an object; a file cannot name one.
@@ -293,7 +295,7 @@ class CopickConfigForeign(CopickConfig, StorageOptions):
     layer_name : str
         Name in a stack of layers.
     priority : int
-        Higher wins in a stack.
+        A higher priority is seen first in a stack.
     """
 
     config_type: Literal["cryoet_data_portal", "mlcroissant", "object"]
@@ -303,17 +305,17 @@ class CopickConfigForeign(CopickConfig, StorageOptions):
 
 
 class CopickConfigMultilayer(CopickConfig, StorageOptions):
-    """A stack of layers; what it says about storage holds for each layer that does not say it itself.
+    """A stack of layers; its storage options apply to each layer that does not set them.
 
     Parameters
     ----------
     layers : list
         Configurations (or dicts, or URLs) of the layers. Their names are unique; a layer without one is numbered.
     default_write_layer : str, optional
-        Name of the layer that new entities and changes go to; else the writable layer of the highest priority.
+        Name of the layer that gets new entities and changes; by default the writable layer of the highest priority.
     on_layer_error : {"raise", "skip"}
-        What is done about a layer that cannot be listed: its error is raised, or the other layers are shown without it,
-        with a warning, and the root names it in ``skipped_layers``.
+        Handling of a layer that cannot be listed: raise its error, or leave the layer out with a warning
+        and record it in ``skipped_layers`` of the root.
 
     Raises
     ------
@@ -358,7 +360,10 @@ class CopickConfigMultilayer(CopickConfig, StorageOptions):
         return self
 
     def to_dict(self) -> dict[str, Any]:
-        """As for every configuration; a layer shows what it was given, so that the rest still comes from the stack."""
+        """Return plain data like every configuration; a layer shows only its own options, so that the rest still comes
+        from the
+        stack.
+        """
         layers = [
             {"config_type": layer.config_type} | layer.model_dump(mode="json", exclude_unset=True)
             for layer in self.layers
@@ -367,7 +372,9 @@ class CopickConfigMultilayer(CopickConfig, StorageOptions):
         return super().to_dict() | {"layers": layers}
 
     def layer_configs(self) -> list[CopickConfigFS | CopickConfigForeign]:
-        """The layers, the highest priority first, ties in the order of the list, options filled in from the stack."""
+        """Return the layers, the highest priority first, ties in the order of the list, options filled in from the
+        stack.
+        """
         shared = self.chosen_options()
         layers = []
         for layer in self.layers:
@@ -380,7 +387,7 @@ class CopickConfigMultilayer(CopickConfig, StorageOptions):
 
 
 def parse_config(data: Mapping[str, Any]) -> CopickConfig:
-    """The configuration that a dict (from a config JSON) describes.
+    """Return the configuration that a dict (from a config JSON) describes.
 
     Parameters
     ----------
@@ -403,7 +410,9 @@ def parse_config(data: Mapping[str, Any]) -> CopickConfig:
     model: type[CopickConfig]
     if kind == "filesystem":
         if "root" not in data and "overlay_root" not in data:
-            raise FormatError("The configuration has neither 'root' nor 'overlay_root': say where the project lies.")
+            raise FormatError(
+                "The configuration has neither 'root' nor 'overlay_root': name the location of the project."
+            )
         model = CopickConfigFS if "root" in data else CopickConfigFSSpec
     elif kind == "multilayer":
         model = CopickConfigMultilayer
@@ -420,7 +429,7 @@ def parse_config(data: Mapping[str, Any]) -> CopickConfig:
             f"{'.'.join(map(str, problem['loc'])) or 'configuration'}: {problem['msg']}"
             for problem in error.errors(include_input=False, include_url=False, include_context=False)
         )
-        raise FormatError(f"The configuration cannot be understood: {problems}.") from error
+        raise FormatError(f"The configuration is invalid: {problems}.") from error
 
 
 def _place(value: Any) -> Any:
@@ -436,7 +445,7 @@ def _as_layer(item: Any) -> Any:
 
 
 def _share_project(project: CopickConfig, layer: LayerT) -> LayerT:
-    """The layer with the ids and objects of the project, as far as it has none of its own; the lists are shared."""
+    """Return the layer with the ids and objects of the project, unless it has its own; the lists are shared."""
     if "pickable_objects" not in layer.model_fields_set:
         layer.pickable_objects = project.pickable_objects
     for name in ("user_id", "session_id", "runs"):

@@ -1,6 +1,6 @@
-"""Whether a filament's curve is well formed, and whether it still fits the filament's points.
+"""Checks that a filament's curve is well formed, and that it still fits the filament's points.
 
-The rules are those of CoPick's data model ("Filaments, Editable curves"): a curve is current while its anchors lie
+The rules are those of CoPick's data model ("Filaments, Editable curves"): a curve is current while its anchors are
 within a hundredth of its step from the points.
 """
 
@@ -42,7 +42,7 @@ def check_curve(
     step : float
         Angstrom.
     alpha, degree, knots
-        As in :class:`~aiocopick.models.CopickFilamentCurve`.
+        See :class:`~aiocopick.models.CopickFilamentCurve`.
 
     Raises
     ------
@@ -98,7 +98,7 @@ def curve_fits(
     degree: int | None = None,
     knots: Sequence[float] | None = None,
 ) -> bool:
-    """Whether a curve still describes a polyline.
+    """Return True if a curve still describes a polyline.
 
     Parameters
     ----------
@@ -110,7 +110,7 @@ def curve_fits(
     Returns
     -------
     bool
-        The first and last anchors lie at the ends of the polyline, and all of them on it, within 0.01 step.
+        True if the first and last anchors are at the ends of the polyline, and all anchors on it, within 0.01 step.
     """
     line = _lines(points)
     if len(line) < 2:
@@ -130,7 +130,7 @@ def _lines(points: ArrayLike) -> NDArray[np.float64]:
 def _bspline_at_knots(
     coefficients: NDArray[np.float64], degree: int, knots: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    """A clamped B-spline at each distinct knot of its domain, by de Boor's algorithm (1972)."""
+    """Return a clamped B-spline at each distinct knot of its domain, by de Boor's algorithm (1972)."""
     count = len(coefficients)
     found = []
     for parameter in np.unique(knots[degree : count + 1]):
@@ -149,7 +149,7 @@ def _bspline_at_knots(
 
 
 def _distances(queries: NDArray[np.float64], line: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Distance of each query point to the nearest segment of a polyline."""
+    """Return the distance of each query point to the nearest segment of a polyline."""
     start, along = line[:-1], np.diff(line, axis=0)
     squared: Any = np.maximum((along**2).sum(axis=1), np.finfo(float).tiny)
     nearest = np.empty(len(queries))

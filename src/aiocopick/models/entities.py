@@ -2,8 +2,8 @@
 
 Every root implements it, ours and an installed copick's; the signatures are those of copick 2.0.0a6. What does not say
 otherwise asks storage and blocks; nouns and loaded data are properties. Lookups give None, or an empty list, when there
-is nothing. Lengths are in angstrom, arrays in zyx order, points in xyz. What each member does is documented on the async
-method of the same name; it is one contract, and therefore one file.
+is nothing. Lengths are in angstrom, arrays in zyx order, points in xyz. What each member does is documented on the
+async method of the same name; it is one contract, and therefore one file.
 """
 
 from __future__ import annotations
@@ -483,7 +483,7 @@ class CopickObject:
 
 @contract
 class _Annotation:
-    """What picks, meshes and filaments have in common."""
+    """Base of picks, meshes and filaments."""
 
     run: CopickRun
 

@@ -64,11 +64,11 @@ class CopickFilamentCurve(Model):
 
     @property
     def is_known(self) -> bool:
-        """Whether the kind is one whose fit to the points can be checked."""
+        """True if the kind is known, so that its fit to the points can be checked."""
         return self.kind in KNOWN_CURVES
 
     def is_current_for(self, points: Any) -> bool:
-        """Whether the curve still describes `points`, (N, 3) in angstrom; never, for an unknown kind."""
+        """Return True if the curve still describes `points`, (N, 3) in angstrom; False for an unknown kind."""
         return self.is_known and curve_fits(
             points, self.kind, self.control_points, self.step, degree=self.degree, knots=self.knots
         )
@@ -84,7 +84,7 @@ class CopickFilament(Model):
     points : list of tuple of float
         (x, y, z) in angstrom, in order along it; at least two, finite.
     polarity_known : bool
-        Whether the order of the points follows the polarity.
+        True if the order of the points follows the polarity.
     score : float
         Confidence.
     radius : float, optional
@@ -118,7 +118,7 @@ class CopickFilament(Model):
         return {} if value is None else value
 
     def curve_is_current(self) -> bool:
-        """Whether there is a curve of a known kind that still describes the points."""
+        """True if there is a curve of a known kind that still describes the points."""
         return self.curve is not None and self.curve.is_current_for(self.points)
 
 

@@ -1,4 +1,4 @@
-"""Bytes that a file of each kind may have before it is read: an answer without an end must not fill the memory."""
+"""Largest size of a file of each kind, checked before it is read: an endless answer must not fill the memory."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ LARGEST: dict[FileKind, int] = {
     "meshes": 2048 * MIB,
     "configs": 16 * MIB,
 }
-"""What holds where nothing else is said."""
+"""Default limits."""
 
 
 def largest(kind: FileKind, chosen: int | Mapping[FileKind, int] | None) -> int:
-    """Bytes that a file of a kind may have.
+    """Return the largest size of a file of a kind, in bytes.
 
     Parameters
     ----------
@@ -47,12 +47,12 @@ def largest(kind: FileKind, chosen: int | Mapping[FileKind, int] | None) -> int:
 
 
 def check_archive(data: bytes, *, path: str) -> None:
-    """Refuse what begins as a ZIP archive does.
+    """Refuse a ZIP archive, recognised by its first bytes.
 
     Raises
     ------
     FormatError
-        It does; the message says how a project in an archive is opened.
+        The data is an archive; the message says how a project in an archive is opened.
     """
     if data.startswith(_ZIP):
         raise FormatError(
@@ -63,7 +63,7 @@ def check_archive(data: bytes, *, path: str) -> None:
 
 
 def read_config_bytes(path: str | os.PathLike[str], chosen: int | Mapping[FileKind, int] | None = None) -> bytes:
-    """The content of a configuration file on disk; blocks.
+    """Return the content of a configuration file on disk; blocks.
 
     Parameters
     ----------
@@ -75,7 +75,7 @@ def read_config_bytes(path: str | os.PathLike[str], chosen: int | Mapping[FileKi
     Raises
     ------
     FormatError
-        It is larger than a configuration may be, or an archive.
+        The file is larger than the limit for configurations, or an archive.
     """
     most = largest("configs", chosen)
     with open(path, "rb") as file:

@@ -1,4 +1,4 @@
-"""Metadata of the entities: what their names say, as pydantic models (CoPick's ``...Meta`` classes)."""
+"""Metadata of the entities: their names, as pydantic models (CoPick's ``...Meta`` classes)."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from pydantic import model_validator
 from aiocopick.models.base import Model
 
 SEGMENTATION_TYPES = ("binary", "multilabel", "instance", "panoptic")
-"""What the voxels of a segmentation hold."""
+"""Types of segmentations, by the meaning of their voxels."""
 
 
 def segmentation_type(is_multilabel: bool = False, is_instance: bool = False, is_panoptic: bool = False) -> str:
-    """``"binary"``, ``"multilabel"``, ``"instance"`` or ``"panoptic"``.
+    """Return ``"binary"``, ``"multilabel"``, ``"instance"`` or ``"panoptic"``.
 
     Raises
     ------

@@ -12,7 +12,8 @@ _UNCLEAN = re.compile(r'[<>:"/\\|?*\x00-\x1f\x7f\s_]')
 
 
 def cleaned(value: str) -> str:
-    """The name with every character that CoPick does not allow replaced by ``-``, and ``-`` stripped from its ends.
+    """Return the name with every character that CoPick does not allow replaced by ``-``, and ``-`` stripped from its
+    ends.
 
     Parameters
     ----------
@@ -28,14 +29,14 @@ def cleaned(value: str) -> str:
 
 
 def require_clean(value: str, what: str) -> str:
-    """A name that must be clean already.
+    """Return a name that must already be clean.
 
     Parameters
     ----------
     value : str
         The name.
     what : str
-        What it is the name of, for the message.
+        The kind of name, for the message.
 
     Raises
     ------

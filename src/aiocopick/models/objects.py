@@ -1,4 +1,4 @@
-"""What can be picked or segmented: the objects of a project."""
+"""The objects of a project, which can be picked or segmented."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ FILAMENT = "filament"
 
 
 class FilamentSpec(Model):
-    """Declares an object a filament, annotated by ordered points along its axis.
+    """Declares that an object is a filament, annotated by ordered points along its axis.
 
-    It is stored as ``metadata["copick"]["filament"]``, so that programs that know no filaments keep it.
+    It is stored as ``metadata["copick"]["filament"]``, so that programs that do not support filaments keep it.
 
     Parameters
     ----------
@@ -42,9 +42,9 @@ class PickableObject(Model):
     Parameters
     ----------
     name : str
-        Its name; clean, as file names are made of it.
+        Its name; clean, because file names contain it.
     is_particle : bool
-        Whether it is represented by points (True) or segmentations.
+        True if it is represented by points, False for segmentations.
     label : int, optional
         Its value in multilabel segmentations; 0 is reserved for background.
     color : tuple of int, optional
@@ -121,29 +121,29 @@ class PickableObject(Model):
         return self
 
     def _declared_filament(self) -> Any:
-        # Anything but a dict there was written before the key was reserved, and is left alone.
+        # A value that is not a dict was written before the key was reserved, and is not changed.
         namespace = self.metadata.get(NAMESPACE)
         return namespace.get(FILAMENT) if isinstance(namespace, dict) else None
 
     @property
     def filament(self) -> FilamentSpec | None:
-        """What declares the object a filament; None when it is none."""
+        """The declaration that the object is a filament; None if there is none."""
         declared = self._declared_filament()
         return None if declared is None else FilamentSpec.model_validate(declared)
 
     @property
     def is_filament(self) -> bool:
-        """Whether the object is a filament."""
+        """True if the object is a filament."""
         return self._declared_filament() is not None
 
     def set_filament(self, filament: FilamentSpec | dict[str, Any] | None) -> None:
-        """Declare the object a filament, change that, or take it back (None).
+        """Declare the object a filament, change the declaration, or remove it (None).
 
         Raises
         ------
         ValueError
-            The spec is invalid, the object is no particle, or something else is stored under the reserved key.
-            Nothing is changed then.
+            The spec is invalid, the object is not a particle, or another value is stored under the reserved key.
+            Nothing is changed.
         """
         metadata = metadata_with_filament(self.metadata, filament)
         self.metadata = type(self).model_validate(self.model_dump() | {"metadata": metadata}).metadata
@@ -152,12 +152,12 @@ class PickableObject(Model):
 def metadata_with_filament(
     metadata: dict[str, Any] | None, filament: FilamentSpec | dict[str, Any] | None
 ) -> dict[str, Any]:
-    """A copy of an object's metadata with the declaration of a filament in it, or without (None).
+    """Return a copy of an object's metadata with the declaration of a filament, or without (None).
 
     Raises
     ------
     ValueError
-        The spec is invalid, or ``metadata["copick"]`` is no dict.
+        The spec is invalid, or ``metadata["copick"]`` is not a dict.
     """
     result = dict(metadata or {})
     namespace = result.get(NAMESPACE, {})
@@ -165,7 +165,7 @@ def metadata_with_filament(
         raise ValueError(f"metadata[{NAMESPACE!r}] is reserved for CoPick and must be a dict.")
     namespace = {key: value for key, value in namespace.items() if key != FILAMENT}
     if filament is not None:
-        # Also as copick's own model, which is no instance of ours.
+        # Accept copick's own model as well, which is not an instance of ours.
         spec = FilamentSpec.model_validate(filament if isinstance(filament, dict) else filament.model_dump())
         namespace[FILAMENT] = spec.model_dump(exclude_none=True)
     if namespace:

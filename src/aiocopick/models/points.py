@@ -16,11 +16,11 @@ IDENTITY: tuple[tuple[float, ...], ...] = (
     (0.0, 0.0, 1.0, 0.0),
     (0.0, 0.0, 0.0, 1.0),
 )
-"""The transformation of a point that has none."""
+"""The default transformation of a point."""
 
 
 FROM_FILE = "(as in the file)"
-"""Stands among the fields that are set of a model that was read, whose other fields stay out of the file."""
+"""A mark among the set fields of a model that was read from a file: fields that the file lacks are not written."""
 
 
 def _identity() -> list[list[float]]:
@@ -28,7 +28,7 @@ def _identity() -> list[list[float]]:
 
 
 def check_transformation(matrix: NDArray[np.float64]) -> None:
-    """Refuse what is no affine transformation.
+    """Refuse a matrix that is not an affine transformation.
 
     Raises
     ------
@@ -44,7 +44,7 @@ def check_transformation(matrix: NDArray[np.float64]) -> None:
 
 
 class CopickLocation(Model):
-    """Where a point is, in angstrom.
+    """Position of a point, in angstrom.
 
     Parameters
     ----------
@@ -63,15 +63,15 @@ class CopickPoint(Model):
     Parameters
     ----------
     location : CopickLocation
-        Where it is, in angstrom.
+        Position, in angstrom.
     transformation_ : list of list of float
         4x4, from object space to the tomogram; its translation (angstrom) is added to the location. Null is identity.
         The trailing underscore is the key in the file.
     instance_id : int, optional
         For points of a filament, the id of the filament; 0 is none.
     score : float, optional
-        Confidence. What a file says to be null is None here, and null again when it is stored; what it does not say is the
-        default here, and is left out again unless it is set.
+        Confidence. A null in the file is None, and stored as null again; a missing key is read as the
+        default, and left out again unless it is set.
     """
 
     model_config = ConfigDict(arbitrary_types_allowed=True)
@@ -124,7 +124,7 @@ class CopickPicksFile(Model):
     points : list of CopickPoint, optional
         The points.
     trust_orientation : bool, optional
-        Whether the orientations mean anything.
+        True if the orientations are meaningful.
     """
 
     pickable_object_name: str

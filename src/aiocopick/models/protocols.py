@@ -1,6 +1,6 @@
 """Protocols that a configuration file may name.
 
-A configuration comes with a project, often from somebody else: ``zip://`` or ``reference://`` in it, with a target
+A configuration comes with a project, often from another person: ``zip://`` or ``reference://`` in it, with a target
 among the arguments, would open any file of this machine. A program may name any protocol.
 """
 
@@ -18,7 +18,7 @@ PLAIN = frozenset(
         "sftp", "smb",
     }
 )  # fmt: skip
-"""Protocols that reach one place, which their URL names; those of CoPick's documentation and ours."""
+"""Protocols that access one location, named by their URL; those of CoPick's documentation and ours."""
 
 # fsspec's names for a filesystem inside another one.
 _NESTED = frozenset(

@@ -1,4 +1,4 @@
-"""What may be shown of a configuration: no secret, no credentials inside a URL."""
+"""Removal of secrets and credentials from a configuration before it is shown."""
 
 from __future__ import annotations
 
@@ -38,12 +38,12 @@ def split_userinfo(rest: str) -> tuple[str, str]:
 
 
 def redact_url(url: str) -> str:
-    """A URL without the credentials and the query in it; any other text unchanged."""
+    """Return a URL without its credentials and query; other text is unchanged."""
     return _URL.sub(lambda found: _without(found[0], every_query=True), url) if "://" in url else url
 
 
 def redact_text(text: str) -> str:
-    """A message without the credentials and the telling queries of the URLs in it."""
+    """Return a message without the credentials and the secret queries of its URLs."""
     return _URL.sub(lambda found: _without(found[0], every_query=False), text) if "://" in text else text
 
 
@@ -57,7 +57,9 @@ def _without(rest: str, *, every_query: bool) -> str:
 
 
 def secrets_in_url(url: str) -> set[str]:
-    """Every text in a URL that a message must not repeat: its credentials and its telling query, whole and in parts."""
+    """Return every text in a URL that a message must not contain: its credentials and secret query, whole and in
+    parts.
+    """
     scheme, _, rest = url.partition("://")
     user, rest = split_userinfo(rest)
     query = rest.partition("?")[2]
@@ -74,7 +76,7 @@ def secrets_in_url(url: str) -> set[str]:
 
 
 def redact(value: Any, *, key: str = "") -> Any:
-    """A copy of plain JSON data that may be shown.
+    """Return a copy of plain JSON data without secrets.
 
     Parameters
     ----------

@@ -1,6 +1,6 @@
-"""The only room that moves bytes: keys in, bytes out, on any filesystem that fsspec knows.
+"""Storage: the only room that reads and writes bytes, on any filesystem that fsspec supports.
 
-Nothing here knows what a CoPick project is. See :mod:`aiocopick.storage.base` for what a storage can do.
+Nothing here depends on CoPick. See :mod:`aiocopick.storage.base` for the operations of a storage.
 """
 
 from aiocopick.storage.base import Capabilities, Entry, Range, Storage

@@ -1,7 +1,7 @@
-"""What the rest of the library asks of a storage: a small protocol over keys and bytes.
+"""The interface of a storage: a small protocol over keys and bytes.
 
 Keys are ``/``-separated, relative to the root of the storage, without leading or trailing ``/``; they cannot leave the
-root. Nothing here knows what a CoPick project is, nor which library moves the bytes.
+root. Nothing here depends on CoPick, or on the library that transfers the bytes.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ Range: TypeAlias = tuple[int, int | None]
 """Half-open byte range ``(start, stop)``; ``stop`` None reads to the end; a negative start counts from the end."""
 
 ReadItem: TypeAlias = str | tuple[str, Range]
-"""What :meth:`Storage.read_many` takes: a key, or a key and a range."""
+"""An item of :meth:`Storage.read_many`: a key, or a key and a range."""
 
 Buffer: TypeAlias = bytes | bytearray | memoryview
-"""What can be written."""
+"""Data that can be written."""
 
 
 class Entry(NamedTuple):
-    """One line of a listing. A tuple, as listings have thousands, and tuples are made fastest.
+    """One line of a listing. A tuple, because listings have thousands, and tuples are created fastest.
 
     Parameters
     ----------
@@ -38,9 +38,9 @@ class Entry(NamedTuple):
     is_prefix : bool
         True for a directory, a common prefix, or a tree that a scan collapsed; False for an object or file.
     size : int, optional
-        Bytes; None for prefixes and where the storage does not say.
+        Bytes; None for prefixes and if the storage does not report it.
     etag : str, optional
-        Opaque version of the content, without quotes. None where the storage has none.
+        Opaque version of the content, without quotes. None if the storage has none.
     modified : float, optional
         Seconds since the epoch.
     """
@@ -58,16 +58,16 @@ class Entry(NamedTuple):
 
 
 class Aged(NamedTuple):
-    """A content and how old it is.
+    """The content of an object and its age.
 
     Parameters
     ----------
     data : bytes
         The content.
     etag : str, optional
-        Its version, where the storage has one.
+        Its version, if the storage has versions.
     age : float, optional
-        Seconds since it was written, both times taken by the clock of the server; None where it does not say.
+        Seconds since it was written, both times by the clock of the server; None if it does not report them.
     """
 
     data: bytes
@@ -77,17 +77,18 @@ class Aged(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class FirstPage:
-    """How a scan begins, for one request.
+    """The beginning of a scan, from one request.
 
     Parameters
     ----------
     entries : sequence of Entry
         In key order.
     reached : str
-        All keys up to here are among the entries, or in one of their trees; greater than any key when nothing follows.
+        All keys up to this key are among the entries, or in one of their trees; greater than any key if nothing
+        follows.
     sparse : bool
-        Whether the server counts the keys inside of collapsed trees and these fill its pages: directory by directory,
-        the rest takes less.
+        True if the server counts the keys inside of collapsed trees, so that they fill its pages: listing the rest
+        directory by directory takes fewer requests.
     """
 
     entries: Sequence[Entry]
@@ -97,25 +98,25 @@ class FirstPage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Capabilities:
-    """What a storage can do beyond reading and writing whole objects.
+    """Capabilities of a storage beyond reading and writing whole objects.
 
     Parameters
     ----------
     delimiter : bool
-        Whether a flat listing may collapse trees with a delimiter of several characters. It is a hint: the answer of
+        True if a flat listing may collapse trees with a delimiter of several characters. It is a hint: the answer of
         the server is checked while it arrives.
     conditional_writes : bool
-        Whether ``if_match`` and ``create`` are decided by the storage, atomically.
+        True if ``if_match`` and ``create`` are decided by the storage, atomically.
     etags : bool
-        Whether entries and writes carry etags.
+        True if entries and writes have etags.
     writable : bool
-        Whether the protocol can write at all (plain HTTP cannot).
+        True if the protocol can write (plain HTTP cannot).
     directories : bool
-        Whether directories exist on their own (disk), rather than as parts of keys (object stores).
+        True if directories exist on their own (disk), rather than as parts of keys (object stores).
     nested : bool
-        Whether :meth:`Storage.list_nested` is one request, however many directories it lists.
+        True if :meth:`Storage.list_nested` is one request for any number of directories.
     near : bool
-        Whether a request takes no round trip (memory, disk).
+        True if a request takes no round trip (memory, disk).
     """
 
     delimiter: bool = False
@@ -131,154 +132,158 @@ class Capabilities:
 class Storage(Protocol):
     """Concurrent access to keys and bytes below one root.
 
-    Every method is safe to call from any event loop; each loop gets its own connections. Limits on requests and bytes in
-    flight, retries, deadlines, error mapping, read-only protection, key confinement and statistics hold inside. Errors
-    are those of :mod:`aiocopick.errors`, raised bare out of every fan-out.
+    Every method is safe to call from any event loop; each loop gets its own connections. Limits on requests and bytes
+    in flight, retries, deadlines, error mapping, read-only protection, key confinement and statistics hold inside.
+    Errors are those of :mod:`aiocopick.errors`, raised singly, never as an exception group.
     """
 
     @property
     def url(self) -> str:
-        """URL of the root, fit for display: never a secret in it."""
+        """URL of the root, without secrets."""
 
     @property
     def read_only(self) -> bool:
-        """Whether every change is refused with :class:`~aiocopick.errors.ReadOnlyError`, before a request is sent."""
+        """True if every change is refused with :class:`~aiocopick.errors.ReadOnlyError`, before a request is sent."""
 
     @property
     def capabilities(self) -> Capabilities:
-        """What this storage can do."""
+        """Capabilities of this storage."""
 
     @property
     def stats(self) -> StorageStats:
         """Counters over all loops and views: requests by verb, bytes, retries, requests in flight."""
 
     def path_of(self, key: str) -> str:
-        """Root and key joined, fit for messages and display."""
+        """Return root and key joined, for messages and display."""
 
     def options(self, **changes: Any) -> Storage:
-        """A view of the same storage (same connections and counters) with other limits, timeout, retries or read_only.
+        """Return a view of the same storage (same connections and counters) with other limits, timeout, retries or
+        read_only.
 
-        With ``durable=False``, writes outlast a power cut only once :meth:`sync` was called for them.
+        With ``durable=False``, writes survive a power cut only after :meth:`sync` was called for them.
         """
 
     async def list(self, prefix: str) -> Sequence[Entry]:
-        """Immediate children of a directory, sorted by key; empty when there is none.
+        """List the immediate children of a directory, sorted by key; empty if it does not exist.
 
-        Names that others gave may make keys that cannot be asked for (not UTF-8, a backslash, an empty segment). They
-        are listed, here and wherever directories or volumes are listed as one, so that they can be told of.
+        Names of other programs may give keys that cannot be requested (not UTF-8, a backslash, an empty segment). They
+        are listed, here and in listings of collapsed directories or volumes, so that they can be reported.
 
         Raises
         ------
         AccessDeniedError
-            A denied listing is never an empty one.
+            The listing is denied; it is not reported as empty.
         """
 
     def scan(
         self, prefix: str, collapse: str | None = ".zarr/", *, start_after: str = "", stop_before: str | None = None
     ) -> AbstractAsyncContextManager[AsyncIterator[Sequence[Entry]]]:
-        """Everything below a directory, in pages, every entry once; trees ending in `collapse` count as one entry.
+        """List everything below a directory, in pages, every entry once; a tree ending in `collapse` is one entry.
 
-        Entries come in key order where the storage lists in order (object stores); on others page by page, a page a
-        directory. `start_after` and `stop_before` bound the keys. With `collapse` None, keys that cannot be asked for are
-        left out.
+        Entries are in key order if the storage lists in order (object stores); otherwise each page is one
+        directory. `start_after` and `stop_before` bound the keys. With `collapse` None, keys that cannot be requested
+        are left out.
         """
 
     async def first_page(self, prefix: str, *, start_after: str = "") -> FirstPage | None:
-        """How a scan would begin: at most one request. None where pages are not in key order or trees not collapsed."""
+        """Request the first page of a scan, or None if pages are not in key order or trees are not collapsed."""
 
     async def list_nested(
         self, prefixes: Sequence[str], enter: Callable[[str], bool], *, details: bool = True
     ) -> builtins.list[Sequence[Entry] | CopickError]:
-        """Children of several directories and, in the place of those directories among them that `enter` accepts by
-        name, what these hold (themselves, when that is nothing); an error in the place of what could not be listed.
+        """List the children of several directories.
 
-        Without `details`, sizes, etags and times are missing where they would cost more than the names.
+        Child directories that `enter` accepts by name are replaced by their own children (unless they are empty). A
+        directory that cannot be listed is replaced by its error. Without `details`, sizes, etags and times are missing
+        if they would cost more requests than the names.
         """
 
     async def leftovers(self, prefix: str = "") -> Sequence[Entry]:
-        """Temporary files below a directory that listings hide, of writes under way or killed, sorted by key.
+        """List the temporary files below a directory that listings hide, of running or killed writes, sorted by key.
 
-        Empty where writes leave none.
+        Empty if writes leave none.
         """
 
     async def exists(self, key: str) -> bool:
-        """Whether anything is stored at the key or below it. One request."""
+        """Return True if anything is stored at the key or below it. One request."""
 
     async def stat(self, key: str) -> Entry:
-        """The entry of one object or directory; NotFoundError when there is none."""
+        """Return the entry of one object or directory; NotFoundError if it does not exist."""
 
     async def read(self, key: str, range: Range | None = None) -> bytes:
-        """The content of one object, or a part of it. One request."""
+        """Return the content of one object, or a part of it. One request."""
 
     async def read_versioned(self, key: str) -> tuple[bytes, str | None]:
-        """The content of one object and the etag of exactly that content, for a later ``write(if_match=)``.
+        """Return the content of one object and the etag of exactly that content, for a later ``write(if_match=)``.
 
-        One request where the backend answers a read with its etag. Otherwise the etag is asked for *before* the content,
-        so that a change in between looks like a conflict and is never lost. None where there are no etags.
+        One request if the backend returns the etag with a read. Otherwise the etag is requested *before* the content,
+        so that a change in between looks like a conflict and is never lost. None if there are no etags.
         """
 
     async def read_aged(self, key: str) -> Aged:
-        """The content of one object, its etag, and its age by the clock of the server."""
+        """Return the content of one object, its etag, and its age by the clock of the server."""
 
     def read_many(
         self, items: Iterable[ReadItem]
     ) -> AbstractAsyncContextManager[AsyncIterator[tuple[ReadItem, bytes | CopickError]]]:
-        """Contents of many objects, as they arrive, an error in place of what could not be read.
+        """Read many objects; yield them as they arrive, with an error instead of a content that could not be read.
 
-        Bounded by the limits of the storage, whatever the number of items. Leaving the block cancels what is under way.
+        Bounded by the limits of the storage, whatever the number of items. Leaving the block cancels running requests.
         """
 
     def read_many_versioned(
         self, keys: Iterable[str]
     ) -> AbstractAsyncContextManager[AsyncIterator[tuple[str, tuple[bytes, str | None] | CopickError]]]:
-        """As :meth:`read_many`, each content with its etag, as :meth:`read_versioned` gives it."""
+        """Read like :meth:`read_many`, each content with its etag as from :meth:`read_versioned`."""
 
     def read_through(
         self, keys: Iterable[str], use: Callable[[str, bytes], Value], *, limit: int | None = None
     ) -> AbstractAsyncContextManager[AsyncIterator[tuple[str, Value | CopickError]]]:
-        """As :meth:`read_many`, each content put through a function off the event loop: in the thread that read it,
-        where one did. What the function makes of it comes in its place; our errors count as that key's, others are
-        raised. At most `limit` contents are worked on at a time.
+        """Read like :meth:`read_many`, and apply a function to each content off the event loop.
+
+        If a thread read the content, the function runs in that thread. Its results are yielded instead of the contents;
+        our errors are yielded as errors of the key, others are raised. At most `limit` contents are processed at a
+        time.
         """
 
     async def write(self, key: str, data: Buffer, *, if_match: str | None = None, create: bool = False) -> str | None:
-        """Replace an object, atomically; returns its new etag where there is one.
+        """Replace an object, atomically; return its new etag if there is one.
 
         Raises
         ------
         AlreadyExistsError
             `create` is set and the key exists.
         ConflictError
-            `if_match` is given and the object has another etag by now, or is gone.
+            `if_match` is given and the object has another etag now, or was deleted.
         """
 
     async def write_many(self, items: Iterable[tuple[str, Buffer]]) -> None:
         """Replace many objects concurrently, within the limits."""
 
     async def sync(self, keys: Iterable[str]) -> None:
-        """Make files that were written with ``durable=False`` outlast a power cut, with the names that lead to them.
+        """Make files that were written with ``durable=False`` survive a power cut, with their directories.
 
-        An error means that they may not be whole: write them again. Memory and object stores are not asked.
+        An error means that they may be incomplete: write them again. No-op for memory and object stores.
         """
 
     async def delete_many(self, keys: Iterable[str]) -> None:
-        """Delete objects; what is missing already is no error."""
+        """Delete objects; a missing object is not an error."""
 
     async def delete_tree(self, prefix: str) -> int:
-        """Delete everything below a directory, and the directory; returns how many objects there were.
+        """Delete everything below a directory, and the directory; return the number of objects.
 
-        Links on a disk are removed as links: what they lead to stays.
+        Links on a disk are removed as links: their targets stay.
         """
 
     async def delete_linked(self, prefix: str) -> bool:
-        """Delete a directory that is a link or has links in it, as :meth:`delete_tree` does.
+        """Delete a directory that is a link or contains links, as :meth:`delete_tree` does.
 
-        What is written there afterwards belongs to this directory, not to another one. False, and nothing is done, if it
-        has no links; object stores have none and are not asked.
+        Files written there afterwards belong to this directory, not to a link target. False, and no change, if it
+        has no links; no request is sent to object stores, which have none.
         """
 
     async def copy(self, source: str, target: str) -> None:
-        """Copy one object inside this storage, by the server where it can."""
+        """Copy one object inside this storage, by the server if possible."""
 
     async def aclose(self) -> None:
         """Close this loop's connections; the next use connects again."""

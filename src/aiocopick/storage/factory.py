@@ -1,4 +1,4 @@
-"""From a config to its storage: which backend serves which protocol. Sends no request, imports no backend's library."""
+"""The storage of a config: the backend for each protocol. Sends no request, imports no backend's library."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ _BACKENDS = {
 
 
 def open_storage(config: Any) -> Storage:
-    """The storage of a config, or of anything with its attributes.
+    """Return the storage of a config, or of any object with its attributes.
 
     Parameters
     ----------
     config : CopickConfigFS
-        ``root``, ``fs_args`` and the limits are taken from it. What fsspec's own configuration says of the protocol
-        holds where `fs_args` says nothing.
+        ``root``, ``fs_args`` and the limits are taken from it. fsspec's own configuration of the protocol
+        applies to arguments that `fs_args` does not contain.
 
     Raises
     ------
@@ -46,14 +46,14 @@ def open_storage(config: Any) -> Storage:
 
 
 def backend_of(protocol: str, engine: str = "s3fs") -> type[Backend]:
-    """The backend class of a protocol; whatever has none of its own goes through fsspec.
+    """Return the backend class of a protocol; other protocols use fsspec.
 
     Parameters
     ----------
     protocol : str
         As in the URL of the root.
     engine : {"s3fs", "obstore"}
-        What moves the contents of S3 objects; other protocols have one way only.
+        Library that transfers the contents of S3 objects; no effect on other protocols.
     """
     default = _BACKENDS.get(protocol, ("generic", "GenericBackend"))
     module, name = _BACKENDS.get(f"{protocol}+{engine}", default)

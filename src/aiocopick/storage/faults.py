@@ -1,4 +1,4 @@
-"""What a failure of a backend means: which of our errors it is, and whether trying again can help."""
+"""Meaning of a backend's failure: our error for it, and if a retry can help."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from aiocopick.errors import (
 from aiocopick.models.redaction import redact_text
 
 RETRIED_STATUS = frozenset({408, 425, 429, 500, 502, 503, 504})
-"""HTTP statuses that may be another after a while."""
+"""HTTP statuses that may change after a while."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,11 +36,11 @@ class Fault:
     reason : str
         What happened, in plain words and without secrets; the path is put before it.
     retry : bool
-        Whether the same request may succeed later.
+        True if the same request may succeed later.
     after : float, optional
         Seconds the server asked to wait before that.
     forbidden : bool
-        Whether the server answered 403, which some also answer for what is absent.
+        True if the server answered 403, which some servers also answer for a missing object.
     """
 
     error: type[CopickError]
@@ -55,7 +55,7 @@ class TruncatedError(OSError):
 
 
 class AnswerError(Exception):
-    """An answer that is not what was asked for. The text says what came instead; asking again does not help."""
+    """An answer of the wrong kind. The text describes the answer; a retry does not help."""
 
 
 class TooLargeError(AnswerError):
@@ -68,7 +68,7 @@ def not_a_listing(what: str) -> AnswerError:
     Parameters
     ----------
     what : str
-        What came instead, such as ``"a page of text/html"``.
+        The received answer, such as ``"a page of text/html"``.
     """
     return AnswerError(
         f"the server answered with {what}, which is not a listing, so it cannot be seen what is stored there; "
@@ -81,7 +81,7 @@ DENIED = "access denied; check the credentials and their rights"
 
 
 def status_fault(status: int, reason: str = "", headers: Mapping[str, str] | None = None) -> Fault:
-    """What an HTTP status means."""
+    """Return the meaning of an HTTP status."""
     if status in (404, 410):
         return Fault(NotFoundError, MISSING)
     if status in (401, 403, 407):
@@ -94,7 +94,7 @@ def status_fault(status: int, reason: str = "", headers: Mapping[str, str] | Non
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:
-    """Seconds that a ``Retry-After`` header asks for, given as a number or as a date (RFC 9110, 10.2.3)."""
+    """Return the seconds that a ``Retry-After`` header asks for, given as a number or as a date (RFC 9110, 10.2.3)."""
     value = next((value for name, value in headers.items() if name.lower() == "retry-after"), None)
     if value is None:
         return None
@@ -118,7 +118,7 @@ _PASSING_ERRNOS = frozenset({errno.EAGAIN, errno.EINTR, errno.EMFILE, errno.ENFI
 
 
 def common_fault(error: BaseException) -> Fault:
-    """What an exception means that every backend may raise: of the system, asyncio, aiohttp or ssl."""
+    """Return the meaning of an exception that every backend may raise: of the system, asyncio, aiohttp or ssl."""
     if isinstance(error, AnswerError):
         return Fault(StorageError, str(error))
     if isinstance(error, TruncatedError):
@@ -174,7 +174,7 @@ _PLAIN = frozenset(
 
 
 def secrets_of(arguments: Any, name: str = "") -> Iterator[str]:
-    """Every text in the user's arguments that a message must not repeat."""
+    """Yield every text in the user's arguments that a message must not contain."""
     if isinstance(arguments, Mapping):
         for key, value in arguments.items():
             yield from secrets_of(value, str(key))
@@ -188,14 +188,14 @@ def secrets_of(arguments: Any, name: str = "") -> Iterator[str]:
 
 
 def scrub(text: str, secrets: tuple[str, ...]) -> str:
-    """A message without the secrets, and without user and telling query of any URL in it."""
+    """Return a message without the secrets, and without user and secret query of its URLs."""
     for secret in secrets:
         text = text.replace(secret, "***")
     return redact_text(text)
 
 
 def shows_secret(error: BaseException, secrets: tuple[str, ...]) -> bool:
-    """Whether a traceback that ends in this exception would show something that is secret."""
+    """Return True if a traceback that ends in this exception would show a secret."""
     seen: set[int] = set()
     link: BaseException | None = error
     while link is not None and id(link) not in seen:

@@ -1,7 +1,7 @@
-"""A plain synchronous fsspec filesystem for those who want one: ``CopickConfigFS.fs()``.
+"""A plain synchronous fsspec filesystem for callers: ``CopickConfigFS.fs()``.
 
-The library itself never uses it. It is tuned as the storage is, keeps no listings, and is kept as long as the
-process: one that is dropped inside somebody's event loop cannot close its connections there.
+The library itself never uses it. It has the settings of the storage, does not cache listings, and lives as long as the
+process: a filesystem that is dropped inside another event loop cannot close its connections.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ _READING_REQUESTS = ("get", "head", "list", "open")
 
 
 def make_filesystem(config: Any) -> Any:
-    """The filesystem of a config, the same for equal configs; read-only when the config is.
+    """Return the filesystem of a config, the same for equal configs; read-only if the config is.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Keys and roots as text: what a key may be, and how a root URL is split and shown. No I/O."""
+"""Keys and roots as text: rules for keys, splitting and display of a root URL. No I/O."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _ALIASES = {
 
 
 def check_key(key: str) -> str:
-    """The key itself, when it names an object below the root.
+    """Return the key itself if it names an object below the root.
 
     Raises
     ------
@@ -97,7 +97,7 @@ def check_prefix(prefix: str) -> str:
 
 
 def is_key(key: str) -> bool:
-    """Whether a key that a server listed can be asked for again."""
+    """Return True if a key that a server listed can be requested."""
     suspect = "/." in key or "//" in key or "\\" in key or "\0" in key or not key.isascii()
     if not suspect and key[:1] not in ("", "/", ".") and key[-1] != "/":
         # Most keys end here: the closer look would cost more than all else in a listing.
@@ -114,7 +114,9 @@ def _encodes(key: str) -> bool:
 
 
 def display_key(key: str) -> str:
-    """A key as text that can be printed anywhere: bytes of a local disk that are no UTF-8 are written as Python does."""
+    """A key as text that can be printed anywhere: bytes of a local disk that are no UTF-8 are written as Python
+    does.
+    """
     if key.isascii() or _encodes(key):
         return key
     try:
@@ -152,7 +154,7 @@ class Root:
 
     @property
     def prefix(self) -> str:
-        """What follows the bucket, container or host."""
+        """Return the part after the bucket, container or host."""
         return self.location.partition("/")[2]
 
 

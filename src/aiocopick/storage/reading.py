@@ -26,7 +26,7 @@ HOP_BYTES = 8 * 1024 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Raised:
-    """What became of a content: working on it failed. That is not the fault of who read it."""
+    """The outcome of a content whose processing failed, which is not an error of the read."""
 
     error: Exception
 

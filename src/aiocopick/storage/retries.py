@@ -17,14 +17,14 @@ from aiocopick.storage.faults import Fault
 Value = TypeVar("Value")
 
 operation_deadline: ContextVar[float] = ContextVar("aiocopick_deadline", default=math.inf)
-"""When the operation under way ends, on the clock of its loop."""
+"""Time at which the running operation ends, on the clock of its loop."""
 
 _FIRST_PAUSE = 0.1
 _LONGEST_PAUSE = 5.0
 
 
 class Failure(Exception):
-    """An attempt failed, with what that means."""
+    """A failed attempt, with the meaning of its error."""
 
     def __init__(self, fault: Fault, cause: BaseException, attempts: int) -> None:
         super().__init__(fault.reason)
@@ -34,9 +34,9 @@ class Failure(Exception):
 
 
 def pause(attempt: int) -> float:
-    """Seconds to wait after the failed attempt number `attempt` (from 0): doubling, the upper half of it at random.
+    """Return the seconds to wait after the failed attempt number `attempt` (from 0): doubling, the upper half random.
 
-    The jitter keeps many clients that were refused together from coming back together.
+    The jitter prevents many clients that were refused at the same time from returning at the same time.
     """
     ceiling = min(_LONGEST_PAUSE, _FIRST_PAUSE * 2.0**attempt)
     return ceiling * (0.5 + 0.5 * random.random())
@@ -57,7 +57,7 @@ async def attempt_until(
     attempt : callable
         Coroutine function.
     meaning : callable
-        What an exception of it means. Our own errors, and a condition that does not hold, are final and pass through.
+        Returns the meaning of an exception. Our own errors, and a condition that does not hold, are final and raised.
     retries : int
         Attempts after the first.
     timeout : float

@@ -1,9 +1,8 @@
-"""How a tree is listed: by one chain of flat pages where the store collapses zarr trees, directory by directory
-elsewhere.
+"""Listing of a tree: by one chain of flat pages if the store collapses zarr trees, else directory by directory.
 
-A server's answer is checked while it arrives. One that does not advance is asked again from the last entry; one that
-cuts prefixes elsewhere than after the delimiter, or fills its pages with what it collapsed, is walked instead. What
-is found is the same either way.
+A server's answer is checked while it arrives. If it does not advance, the request is repeated from the last entry. If
+it cuts prefixes elsewhere than after the delimiter, or fills its pages with collapsed keys, the tree is walked instead.
+The result is the same.
 """
 
 from __future__ import annotations
@@ -30,7 +29,7 @@ _SPARSE_ENTRIES = 20
 
 
 class Fetch(Protocol):
-    """Gets one page, with retries, limits and counters."""
+    """A function that gets one page, with retries, limits and counters."""
 
     def __call__(
         self, prefix: str, delimiter: str | None, start_after: str = "", token: object | None = None
@@ -39,7 +38,7 @@ class Fetch(Protocol):
 
 
 class UnfitError(Exception):
-    """The flat listing does not work here, or not well; `reached` says how far it came."""
+    """Flat listing is unsupported or inefficient here. `reached` is the last key listed."""
 
     def __init__(self, reached: str, *, always: bool) -> None:
         super().__init__(reached)
@@ -48,17 +47,17 @@ class UnfitError(Exception):
 
 
 def position(entry: Entry) -> str:
-    """Where an entry stands in key order: a prefix sorts as its key with ``/``."""
+    """Return the position of an entry in key order: a prefix sorts as its key with ``/``."""
     return entry.key + "/" if entry.is_prefix else entry.key
 
 
 def behind(entry: Entry) -> str:
-    """The position to go on after an entry, behind everything that it stands for."""
+    """Return the position after an entry and everything below it."""
     return entry.key + "/" + LAST if entry.is_prefix else entry.key
 
 
 def children(entries: Sequence[Entry]) -> list[Entry]:
-    """Entries sorted by key."""
+    """Return entries sorted by key."""
     return sorted(entries, key=lambda entry: (entry.key, entry.is_prefix))
 
 
@@ -73,24 +72,24 @@ async def follow(
     stop_before: str | None = None,
     sparse: bool = False,
 ) -> AsyncGenerator[list[Entry], None]:
-    """The pages of one chain, every entry once.
+    """Yield the pages of one chain, every entry once.
 
     Parameters
     ----------
     fetch : callable
         Gets one page.
     prefix, delimiter
-        What is listed.
+        The listed prefix and its delimiter.
     resumes : bool
-        Whether the server can start after a key. Then pages come in key order, and the next one starts after the last
+        True if the server can start after a key. Then pages come in key order, and the next one starts after the last
         entry of this one, which skips what is left of a collapsed tree; otherwise by the server's token.
     ordered : bool
-        Whether a chain that goes on by token starts where it is told to and comes in key order, every entry once and
-        collapsed, so that it can end early and is not gone through again.
+        True if a chain that is continued by token starts after the requested key and is in key order, every entry once
+        and collapsed, so that it can end early and need not be repeated.
     start_after, stop_before : str
         Bounds of the positions, both exclusive.
     sparse : bool
-        Whether the server may count the keys inside of collapsed trees when it fills a page.
+        True if the server may count the keys inside of collapsed trees when it fills a page.
 
     Raises
     ------
@@ -153,7 +152,7 @@ async def follow(
 async def first_page(
     fetch: Fetch, prefix: str, delimiter: str, *, start_after: str = "", counts_keys: bool = False
 ) -> FirstPage:
-    """The first page of a chain of a server that can start after a key.
+    """Return the first page of a chain of a server that can start after a key.
 
     Raises
     ------
@@ -199,7 +198,7 @@ def _collapsed(entries: list[Entry], prefix: str, delimiter: str | None) -> list
 
 
 async def dense(pages: AsyncGenerator[list[Entry], None]) -> AsyncGenerator[list[Entry], None]:
-    """Pages as long as they are worth their requests.
+    """Yield pages as long as they are efficient.
 
     Raises
     ------
@@ -223,7 +222,9 @@ async def nested(
     *,
     limit: int,
 ) -> list[Sequence[Entry] | CopickError]:
-    """Children of several directories and, in their places, of those among them that `enter` accepts by name."""
+    """List the children of several directories; children that `enter` accepts by name are replaced by their own
+    children.
+    """
 
     async def look(prefix: str) -> Sequence[Entry]:
         children = await listing(prefix)
@@ -248,8 +249,8 @@ async def walk(
 ) -> None:
     """List directory by directory, several at a time; a page a directory, in no particular order.
 
-    A directory with nothing in it is an entry itself, and so is one that cannot be asked for; others are implied by what
-    they hold.
+    An empty directory is an entry itself, and so is a directory that cannot be requested; others are implied by their
+    content.
     """
     suffix = None if collapse is None else collapse.rstrip("/")
     backlog = Backlog([prefix])
@@ -290,7 +291,7 @@ async def walk(
 async def reading_ahead(
     produce: Callable[[Callable[[Sequence[Entry]], Awaitable[None]]], Awaitable[None]],
 ) -> AsyncIterator[AsyncIterator[Sequence[Entry]]]:
-    """Run a producer of pages beside their consumer, a page ahead; leaving the block cancels it."""
+    """Run a producer of pages concurrently with their consumer, one page ahead; leaving the block cancels it."""
     sender, receiver = anyio.create_memory_object_stream[Sequence[Entry]](1)
     pages = _Pages(receiver)
 

@@ -1,4 +1,4 @@
-"""What a storage is made from: taken out of a config, so that this room knows no config class."""
+"""Settings of a storage, taken from a config, so that this room does not depend on config classes."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ class Settings:
     root : str
         URL or path.
     fs_args : dict
-        The user's arguments for the filesystem; they win over our tuning. Never shown.
+        The user's arguments for the filesystem; they replace our settings. Never shown.
     durable : bool
-        Whether each write outlasts a power cut by itself, or only what is made durable together afterwards.
+        True if each write survives a power cut by itself; false if files are made durable together afterwards.
     read_only, max_concurrency, max_bytes_in_flight, max_file_bytes, timeout, retries, follow_symlinks, \
     forbidden_is_absent, engine
-        As in ``CopickConfigFS``.
+        See ``CopickConfigFS``.
     """
 
     root: str = field(repr=False)
@@ -42,7 +42,7 @@ class Settings:
 
     @classmethod
     def of(cls, config: Any) -> Settings:
-        """Settings from anything that has their names as attributes; what it lacks has its default."""
+        """Return settings from any object with these attributes; missing ones have their default."""
         if isinstance(config, Settings):
             return config
         values = {item.name: getattr(config, item.name) for item in fields(cls) if hasattr(config, item.name)}
@@ -51,7 +51,9 @@ class Settings:
 
     @property
     def connection_key(self) -> object:
-        """Equal for settings that can share connections: limits and protection are not part of it."""
+        """Return a key that is equal for settings that can share connections: limits and protection are not part of
+        it.
+        """
         try:
             arguments: object = pickle.dumps(sorted(self.fs_args.items()))
         except Exception:
@@ -61,7 +63,7 @@ class Settings:
 
 
 def merge(tuning: Mapping[str, Any], user: Mapping[str, Any]) -> dict[str, Any]:
-    """The user's arguments laid over our tuning, dictionaries inside them merged in the same way."""
+    """Return our settings updated by the user's arguments; nested dictionaries are merged in the same way."""
     merged = dict(tuning)
     for name, value in user.items():
         ours = merged.get(name)

@@ -1,4 +1,4 @@
-"""What a storage has done: counters that every view of it, on every event loop, adds to."""
+"""Counters of a storage, shared by all its views on all event loops."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 from aiocopick.concurrency.forks import Lock
 
 VERBS = ("list", "stat", "read", "write", "delete", "copy")
-"""What requests are counted by."""
+"""The verbs by which requests are counted."""
 
 
 class StorageStats:
@@ -17,13 +17,14 @@ class StorageStats:
     Attributes
     ----------
     requests : collections.Counter
-        Requests by verb (``list stat read write delete copy``), repeated ones included. On local disk a file is one.
+        Requests by verb (``list stat read write delete copy``), repeated ones included. On a local disk, each file
+        counts as one request.
     bytes_read, bytes_written : int
         Bytes of content, without headers and listings.
     retries : int
         Requests that were repeated after a failure.
     in_flight, peak_in_flight : int
-        Requests (on disk: thread hops) under way now, and at most so far.
+        Running requests (on disk: thread calls), and the largest number so far.
     """
 
     __slots__ = ("_lock", "bytes_read", "bytes_written", "in_flight", "peak_in_flight", "requests", "retries")

@@ -1,7 +1,7 @@
-"""Many files that something else shows afterwards: durable together, not one by one.
+"""Files that another file makes visible later: they are made durable together, not one by one.
 
-A chunk of a volume that nobody can see yet need not outlast a power cut, and waiting for the disk at every one of them
-takes longer than writing it. The metadata that shows the volume is written when all of them do.
+A chunk of a volume that is not visible yet need not survive a power cut, and waiting for the disk for every chunk
+takes longer than writing it. The metadata that makes the volume visible is written after all chunks are durable.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ class Together:
     Parameters
     ----------
     storage : Storage
-        Where they are written. Only a local disk has to be waited for.
+        The storage to write to. Only a local disk needs the wait.
     """
 
     def __init__(self, storage: Storage) -> None:
@@ -28,7 +28,9 @@ class Together:
         self._waiting: list[str] = []
 
     async def write(self, key: str, data: Buffer, *, create: bool = False) -> str | None:
-        """Write one file, as :meth:`Storage.write` does; whoever completes a batch waits until that is on the disk."""
+        """Write one file, as :meth:`Storage.write` does; the call that completes a batch waits until the batch is on
+        the disk.
+        """
         etag = await self._unsynced.write(key, data, create=create)
         self._waiting.append(key)
         if len(self._waiting) >= _BATCH:
@@ -37,12 +39,12 @@ class Together:
         return etag
 
     async def finish(self) -> None:
-        """Wait until all files are on the disk. Only then may something show them.
+        """Wait until all files are on the disk. Only then may they be made visible.
 
         Raises
         ------
         StorageError
-            They are not: nothing may show them.
+            They are not on the disk and must not be made visible.
         """
         keys, self._waiting = self._waiting, []
         size = -(-len(keys) // _AT_ONCE) or 1

@@ -1,4 +1,4 @@
-"""A zarr 3 store over a Storage, so that what holds for every other byte holds for chunks too.
+"""A zarr 3 store over a Storage, so that chunks use the same limits, retries and error mapping.
 
 zarr's synchronous API runs on an event loop of its own, in a thread; a Storage serves every loop with its own
 connections, so the store may be used from any of them, from several at once, and after pickling in another process.
@@ -37,7 +37,7 @@ class StorageStore(Store):
     Parameters
     ----------
     storage : Storage
-        Moves the bytes. Its limits, retries, errors, counters and protection hold for the store.
+        The storage of the bytes. Its limits, retries, errors, counters and protection apply to the store.
     prefix : str
         Directory of the hierarchy, relative to the root of the storage; keys cannot leave it.
     read_only : bool
@@ -55,12 +55,12 @@ class StorageStore(Store):
 
     @property
     def url(self) -> str:
-        """Where the hierarchy lies, without secrets."""
+        """URL of the hierarchy, without secrets."""
         return self.storage.path_of(self.prefix)
 
     @property
     def reads_in_threads(self) -> bool:
-        """Whether values are read in threads of this machine (local disk), where they may as well be worked on."""
+        """True if values are read in threads (local disk), so that they can also be processed there."""
         return self.storage.capabilities.nested
 
     def __str__(self) -> str:
@@ -84,7 +84,7 @@ class StorageStore(Store):
         return (_rebuild, (self.storage, self.prefix, self.read_only))
 
     def with_read_only(self, read_only: bool = False) -> StorageStore:
-        """The same hierarchy, read-only or not.
+        """Return a store of the same hierarchy, read-only or not.
 
         Raises
         ------
@@ -114,7 +114,7 @@ class StorageStore(Store):
     async def get(
         self, key: str, prototype: BufferPrototype | None = None, byte_range: ByteRequest | None = None
     ) -> Buffer | None:
-        """The value of a key, or a part of it; None when there is none. One request."""
+        """Return the value of a key, or a part of it; None if the key does not exist. One request."""
         prototype = prototype or _default_prototype()
         try:
             data = await self.storage.read(self._key(key), _range(byte_range))
@@ -128,7 +128,7 @@ class StorageStore(Store):
     async def get_partial_values(
         self, prototype: BufferPrototype, key_ranges: Iterable[tuple[str, ByteRequest | None]]
     ) -> list[Buffer | None]:
-        """Several values or parts, in the order asked for."""
+        """Return several values or parts, in the order of the request."""
 
         async def get(item: tuple[str, ByteRequest | None]) -> Buffer | None:
             return await self.get(item[0], prototype, item[1])
@@ -154,12 +154,12 @@ class StorageStore(Store):
     async def read_through(
         self, items: Iterable[tuple[str, Item]], use: Callable[[Item, bytes], None], limit: int
     ) -> list[Item]:
-        """Give values to a function, off the event loop: in the thread that read them, where one did.
+        """Apply a function to values off the event loop: in the thread that read them, if there was one.
 
         Parameters
         ----------
         items : iterable of (str, object)
-            Keys, and what goes to the function with their values.
+            Keys, and the objects that are passed to the function with their values.
         use : callable
             Called in a thread.
         limit : int
@@ -189,7 +189,7 @@ class StorageStore(Store):
         return missing
 
     async def exists(self, key: str) -> bool:
-        """Whether there is a value; a directory is none."""
+        """Return True if the key has a value; a directory is not a value."""
         try:
             entry = await self.storage.stat(self._key(key))
         except NotFoundError:
@@ -252,7 +252,9 @@ class StorageStore(Store):
             yield entry.name
 
     async def _holds(self, entry: Entry) -> bool:
-        """Whether an entry is a value, or a directory with one in it: on disk, deleted chunks leave empty ones."""
+        """Return True if an entry is a value, or a directory with a value in it: on disk, deleted chunks leave empty
+        directories.
+        """
         if not entry.is_prefix:
             return True
         async with self.storage.scan(entry.key, None) as pages:
@@ -270,7 +272,9 @@ class StorageStore(Store):
 
     @asynccontextmanager
     async def together(self) -> AsyncIterator[Callable[[str, Buffer], Awaitable[None]]]:
-        """Give what replaces values that nobody is shown yet: they outlast a power cut from the end of the block on."""
+        """Yield a function that writes values that are not visible yet: they survive a power cut from the end of the
+        block on.
+        """
         self._check_writable()
         files = Together(self.storage)
 
@@ -281,7 +285,7 @@ class StorageStore(Store):
         await files.finish()
 
     async def set_if_not_exists(self, key: str, value: Buffer) -> None:
-        """Write a value unless there is one; the storage decides where it can."""
+        """Write a value unless the key exists; decided by the storage if it has conditional writes."""
         self._check_writable()
         if not self.storage.capabilities.conditional_writes:
             if not await self.exists(key):
@@ -293,7 +297,7 @@ class StorageStore(Store):
             return
 
     async def delete(self, key: str) -> None:
-        """Delete a value; what is missing already is no error."""
+        """Delete a value; a missing key is not an error."""
         await self.delete_many([key])
 
     async def delete_many(self, keys: Iterable[str]) -> None:
@@ -307,7 +311,7 @@ class StorageStore(Store):
         await self.storage.delete_tree(self._directory(prefix))
 
     async def delete_linked(self) -> bool:
-        """Delete the hierarchy if it is a link or has links in it: it is about to be replaced, what they lead to is not."""
+        """Delete the hierarchy if it is a link or contains links, before it is replaced: the targets of links stay."""
         self._check_writable()
         return bool(self.prefix) and await self.storage.delete_linked(self.prefix)
 

@@ -66,7 +66,7 @@ class AzureBackend(Backend):
         super().__init__(settings, Root(protocol=root.protocol, location=location, url=root.url, query=root.query))
 
     async def connect(self) -> None:
-        """Make the client."""
+        """Create the client."""
         self._azure = await in_thread(_import)
         import aiohttp
         from azure.core.pipeline.transport import AioHttpTransport
@@ -126,7 +126,7 @@ class AzureBackend(Backend):
 
     @classmethod
     def meaning(cls, error: BaseException) -> Fault:
-        """What an exception means. By name, as the client may not be installed."""
+        """Return the meaning of an exception. Found by name, because the client may not be installed."""
         if isinstance(error, StatusError):
             return _status(error.status, error.reason, error.headers)
         names = {kind.__name__ for kind in type(error).__mro__ if kind.__module__.startswith("azure")}
@@ -309,7 +309,7 @@ def _listed(page: bytes, status: int, headers: Mapping[str, str]) -> tuple[list[
     Raises
     ------
     AnswerError
-        It is not a listing.
+        The answer is not a listing.
     """
     from xml.etree import ElementTree
 
@@ -357,7 +357,7 @@ def _import() -> Any:
     from azure.storage.blob import aio  # noqa: F401 - imported here, in a thread
 
     class Names:
-        """What is needed of Azure's packages."""
+        """The names that are used from Azure's packages."""
 
     names: Any = Names()
     names.MatchConditions = MatchConditions

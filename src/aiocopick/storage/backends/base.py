@@ -1,4 +1,4 @@
-"""What a backend is: one raw attempt per operation. Limits, retries, errors and counters are around it."""
+"""Interface of a backend: one raw attempt per operation. Limits, retries, errors and counters are added around it."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ class Page:
     entries : list of Entry
         Keys relative to the root.
     token : object, optional
-        Where the server wants to go on; None on the last page.
+        Position at which the server continues; None on the last page.
     cut : bool
-        Whether the server cut a common prefix elsewhere than after the delimiter, as some do after its first character.
+        True if the server cut a common prefix elsewhere than after the delimiter, as some do after its first character.
     marked : bool
-        Whether an object that marks the listed directory itself was there; it is no entry.
+        True if there was an object that marks the listed directory itself; it is not an entry.
     """
 
     entries: list[Entry] = field(default_factory=list)
@@ -40,7 +40,7 @@ class Page:
 
 
 class Content(NamedTuple):
-    """What was read, and the version of the object that it was read from, where the answer says so."""
+    """The content of an object and its version, if the answer contains the version."""
 
     data: bytes
     etag: str | None = None
@@ -49,26 +49,26 @@ class Content(NamedTuple):
 Value = TypeVar("Value")
 
 Use: TypeAlias = Callable[[str, Content], Value]
-"""What becomes of a content under a key; it raises nothing."""
+"""A function that processes the content of a key; it does not raise."""
 
 Most: TypeAlias = Callable[[str], int | None]
-"""Bytes that may be read of a key; None if any number."""
+"""A function that returns the largest number of bytes to read of a key; None means no limit."""
 
 Some: TypeAlias = tuple[list[Value], int]
-"""Results in the order of what was asked for, and how many bytes were read for them."""
+"""Results in the order of the request, and the number of bytes read for them."""
 
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """What must hold for a write: an etag that is still there, or (None) that nothing is.
+    """The condition of a write: the object still has this etag, or (None) does not exist.
 
     Parameters
     ----------
     if_match : str, optional
         The etag.
     write_id : str
-        Names this write in all its attempts. Kept with the object, it tells a write whose reply was lost, and that now
-        meets its own result, from one that somebody else got ahead of.
+        Id of this write in all its attempts, stored with the object. If a reply was lost and the write is repeated, it
+        tells the result of this write from that of another writer.
     """
 
     if_match: str | None
@@ -82,35 +82,35 @@ class ConditionError(Exception):
 class Backend(ABC):
     """One storage as seen from one event loop.
 
-    Keys given to the methods are checked already. What they raise is looked up in :meth:`fault`; our own errors are
+    Keys passed to the methods have been checked. Their exceptions are translated by :meth:`fault`; our own errors are
     final.
     """
 
     capabilities: ClassVar[Capabilities]
 
     resumes: ClassVar[bool] = False
-    """Whether :meth:`list_page` honours `start_after`, so that pages follow each other by key rather than by token."""
+    """True if :meth:`list_page` honours `start_after`, so that pages are continued by key rather than by token."""
 
     ordered: ClassVar[bool] = False
-    """Whether a chain of pages starts after `start_after` and comes in key order, but goes on by token alone."""
+    """True if a chain of pages starts after `start_after` and is in key order, but is continued by token only."""
 
     counts_keys: ClassVar[bool] = False
-    """Whether a server of this kind may fill its pages with the keys inside of collapsed trees."""
+    """True if a server of this kind may fill its pages with the keys inside of collapsed trees."""
 
     native_tree: ClassVar[bool] = False
-    """Whether :meth:`delete_tree` exists."""
+    """True if :meth:`delete_tree` exists."""
 
     leaves_files: ClassVar[bool] = False
-    """Whether a write that is killed leaves a temporary file, and :meth:`leftovers` exists."""
+    """True if a write that is killed leaves a temporary file, and :meth:`leftovers` exists."""
 
     read_batch: ClassVar[int] = 1
-    """Objects that :meth:`read_some` takes at a time; 1 where every object is a request of its own."""
+    """Objects that :meth:`read_some` takes at a time; 1 if each object is a request of its own."""
 
     reads_in_threads: ClassVar[bool] = False
-    """Whether :meth:`read_some` gives contents to `use` in a thread, where it may take its time."""
+    """True if :meth:`read_some` passes contents to `use` in a thread, so that it may take long."""
 
     stat_lists: ClassVar[bool] = True
-    """Whether :meth:`stat` is a listing, so that what it is denied says nothing of an object."""
+    """True if :meth:`stat` is a listing, so that a denied listing says nothing about an object."""
 
     delete_batch: ClassVar[int] = 1
     """Objects that :meth:`delete` takes at a time."""
@@ -121,59 +121,63 @@ class Backend(ABC):
 
     @property
     def parallel(self) -> int:
-        """Requests that this backend can have under way, whatever the configuration allows."""
+        """Return the number of concurrent requests that this backend supports, whatever the configuration allows."""
         return connections()
 
     async def connect(self) -> None:  # noqa: B027 - most have nothing to do
-        """Make what needs the running event loop. Sends no request."""
+        """Create the objects that need the running event loop. No request is sent."""
 
     async def close(self) -> None:  # noqa: B027
         """Close the connections, on the loop that made them."""
 
     def abandon(self) -> None:  # noqa: B027
-        """Close the sockets of a loop that is closed already: nothing can be awaited any more."""
+        """Close the sockets of a loop that is already closed, so that nothing can be awaited."""
 
     @abstractmethod
     async def list_page(
         self, prefix: str, delimiter: str | None, *, start_after: str = "", token: object | None = None
     ) -> Page:
-        """One page of what is below a directory (empty: the root); with a delimiter, trees with it collapsed."""
+        """Return one page of the entries below a directory (empty: the root); with a delimiter, its trees are
+        collapsed.
+        """
 
     @abstractmethod
     async def stat(self, key: str) -> Entry:
-        """The entry of an object or directory."""
+        """Return the entry of an object or directory."""
 
     @abstractmethod
     async def read(self, key: str, span: Range | None, most: int | None = None) -> Content:
-        """The content, or a part of it, complete or not at all.
+        """Return the content, or a part of it, always complete.
 
         Raises
         ------
         TooLargeError
-            It has more than `most` bytes; where the backend can see that, it is not in memory by then.
+            The object has more than `most` bytes; if the backend can see that early, it is not read into memory.
         """
 
     async def read_aged(self, key: str) -> Aged:
-        """The content of an object, and its age; where writes have conditions."""
+        """Return the content of an object, and its age; only for backends with conditional writes."""
         raise NotImplementedError
 
     async def read_some(
         self, items: Sequence[tuple[str, Range | None]], budget: int, use: Use[Value], most: Most
     ) -> Some[Value | BaseException]:
-        """What `use` makes of the contents of the first items, at least of one, where they are read; and their bytes.
+        """Apply `use` to the contents of the first items, at least one; return the results and the bytes read.
 
-        It may stop once they were `budget` bytes. `most` tells how many bytes a key may have, if that is limited.
+        It may stop after `budget` bytes. `most` returns the largest number of bytes of a key, if that is limited.
         """
         raise NotImplementedError
 
     async def list_nested(
         self, prefixes: Sequence[str], enter: Callable[[str], bool], details: bool
     ) -> list[list[Entry] | BaseException]:
-        """Children of several directories, and of those among them that `enter` accepts, in one go."""
+        """Return the children of several directories, and of their children that `enter` accepts, in one step."""
         raise NotImplementedError
 
     async def leftovers(self, prefix: str, token: object | None = None) -> Page:
-        """Some of the temporary files below a directory, of writes under way or killed, and how to go on."""
+        """Return some of the temporary files below a directory, of running or killed writes, and a token to
+        continue.
+        """
         raise NotImplementedError
 
     async def write(self, key: str, data: Buffer, condition: Condition | None) -> str | None:
@@ -187,14 +191,16 @@ class Backend(ABC):
         raise NotImplementedError
 
     async def write_unsynced(self, key: str, data: Buffer, condition: Condition | None) -> str | None:
-        """As :meth:`write`, but where a backend has to see to it that a power cut is outlasted, :meth:`sync` does that."""
+        """Write like :meth:`write`, but without waiting for the disk; :meth:`sync` makes the write survive a power
+        cut.
+        """
         return await self.write(key, data, condition)
 
     async def sync(self, keys: Sequence[str]) -> None:  # noqa: B027 - object stores have nothing to do
-        """Make what was written without that outlast a power cut; where there are directories."""
+        """Make files of :meth:`write_unsynced` survive a power cut; only for backends with directories."""
 
     async def delete(self, keys: Sequence[str]) -> None:
-        """Delete objects; missing ones are no error."""
+        """Delete objects; a missing object is not an error."""
         raise NotImplementedError
 
     async def delete_tree(self, prefix: str) -> int:
@@ -202,7 +208,9 @@ class Backend(ABC):
         raise NotImplementedError
 
     async def delete_linked(self, prefix: str) -> bool:
-        """Delete a directory that is a link or has links in it, links as links; False, and nothing is done, if not."""
+        """Delete a directory that is a link or contains links, removing only the links; False, and no change, if it
+        has none.
+        """
         return False
 
     async def copy(self, source: str, target: str) -> None:
@@ -211,20 +219,20 @@ class Backend(ABC):
 
     @classmethod
     def capabilities_of(cls, settings: Settings) -> Capabilities:
-        """What such a storage can do, as far as that can be said without asking it."""
+        """Return the capabilities of such a storage, as far as they are known without a request."""
         return cls.capabilities
 
     @classmethod
     def meaning(cls, error: BaseException) -> Fault:
-        """What an exception of such a backend means."""
+        """Return the meaning of an exception of such a backend."""
         return common_fault(error)
 
     def fault(self, error: BaseException) -> Fault:
-        """What an exception of this backend means, with what it knows of its root."""
+        """Return the meaning of an exception of this backend, including knowledge about its root."""
         return self.meaning(error)
 
     def absolute(self, key: str) -> str:
-        """The key below the root's own prefix, as the server counts it."""
+        """Return the key below the root's own prefix, as used by the server."""
         prefix = self.root.prefix
         return f"{prefix}/{key}" if prefix and key else prefix or key
 
@@ -236,7 +244,7 @@ READ_TIMEOUT = 86_400.0
 
 
 def connections() -> int:
-    """Sockets that may be open at a time: a quarter of the file descriptors, and no more than 256."""
+    """Return the number of sockets that may be open at a time: a quarter of the file descriptors, at most 256."""
     if sys.platform == "win32":
         return 256
     import resource

@@ -1,4 +1,4 @@
-"""The body of an HTTP answer: received, and whether it is what was asked for, complete, and the right part."""
+"""The body of an HTTP answer: received, and checked to be complete and the requested part."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ _UNSATISFIED = re.compile(r"bytes \*/(\d{1,20})")
 
 
 class StatusError(Exception):
-    """An HTTP answer that is no success.
+    """An HTTP answer other than success.
 
     Parameters
     ----------
     status : int
         HTTP status.
     reason : str
-        What the server says about it.
+        The reason given by the server.
     headers : mapping
         With lower-case names.
     """
@@ -46,13 +46,13 @@ def header_map(headers: Mapping[str, str]) -> dict[str, str]:
 
 
 def check_encoding(headers: Mapping[str, str], path: str, span: Range | None) -> None:
-    """Refuse a body that is compressed, except for a whole one as gzip: that is known by its first bytes, and unpacked
-    within bounds, where its content is understood.
+    """Refuse a compressed body, except for a complete gzip body: that is recognised by its first bytes, and
+    decompressed within limits, when its content is parsed.
 
     Raises
     ------
     StorageError
-        It is compressed in another way, or it is a part of something compressed.
+        It is compressed in another way, or it is a part of compressed data.
     """
     encoding = headers.get("content-encoding", "").strip().lower()
     if encoding in ("", "identity") or (encoding in ("gzip", "x-gzip") and span is None):
@@ -65,14 +65,14 @@ def check_encoding(headers: Mapping[str, str], path: str, span: Range | None) ->
 
 
 async def whole_body(answer: aiohttp.ClientResponse, most: int | None = None) -> bytes:
-    """Receive a body; a large one without holding its pieces beside the whole, as aiohttp would.
+    """Receive a body; a large body is not held twice in memory, as aiohttp would do.
 
     Parameters
     ----------
     answer : aiohttp.ClientResponse
-        The answer, its body not read.
+        The answer, with its body unread.
     most : int, optional
-        Bytes that it may have.
+        Largest number of bytes.
 
     Raises
     ------
@@ -94,12 +94,12 @@ async def whole_body(answer: aiohttp.ClientResponse, most: int | None = None) ->
 
 
 def check_length(headers: Mapping[str, str], most: int | None) -> None:
-    """Refuse a body that says by its length that it is larger than it may be.
+    """Refuse a body whose declared length is larger than the limit.
 
     Raises
     ------
     TooLargeError
-        It is.
+        The length is above the limit.
     """
     length = headers.get("content-length", "")
     if most is not None and length.isdecimal() and int(length) > most:
@@ -107,7 +107,7 @@ def check_length(headers: Mapping[str, str], most: int | None) -> None:
 
 
 async def joined(pieces: AsyncIterable[bytes], most: int | None) -> bytes:
-    """Put the pieces of a body together, as long as there are no more bytes than `most`.
+    """Join the pieces of a body, up to `most` bytes.
 
     Raises
     ------
@@ -124,12 +124,12 @@ async def joined(pieces: AsyncIterable[bytes], most: int | None) -> bytes:
 
 
 def check_page(data: bytes, headers: Mapping[str, str], key: str) -> None:
-    """Refuse a page for readers (a login, a welcome) in the place of a file, as some servers answer everything.
+    """Refuse an HTML page (a login, a welcome) instead of a file, which some servers send for every URL.
 
     Raises
     ------
     AnswerError
-        It is such a page, and the key is not that of one.
+        It is such a page, and the key is not that of an HTML file.
     """
     kind = headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind in ("text/html", "application/xhtml+xml") and not key.lower().endswith((".html", ".htm", ".xhtml")):
@@ -139,7 +139,7 @@ def check_page(data: bytes, headers: Mapping[str, str], key: str) -> None:
 
 
 def age_of(headers: Mapping[str, str]) -> float | None:
-    """Seconds between the last change of an object and the answer of the server, both in its own time."""
+    """Return the seconds between the last change of an object and the answer, both by the server's clock."""
     try:
         answered, modified = (parsedate_to_datetime(headers[name]) for name in ("date", "last-modified"))
         return max(0.0, (answered - modified).total_seconds())
@@ -148,7 +148,7 @@ def age_of(headers: Mapping[str, str]) -> float | None:
 
 
 def range_header(span: Range) -> str:
-    """The ``Range`` header of a range (RFC 9110, 14.2)."""
+    """Return the ``Range`` header of a range (RFC 9110, 14.2)."""
     start, stop = span
     if start < 0:
         # A tail cannot be given an end as well: it is cut afterwards.
@@ -157,7 +157,7 @@ def range_header(span: Range) -> str:
 
 
 def complete(data: bytes, status: int, headers: Mapping[str, str], span: Range | None) -> bytes:
-    """The bytes that were asked for.
+    """Return the requested bytes.
 
     Parameters
     ----------
@@ -168,14 +168,14 @@ def complete(data: bytes, status: int, headers: Mapping[str, str], span: Range |
     headers : mapping
         With lower-case names.
     span : tuple, optional
-        What was asked for.
+        The requested range.
 
     Raises
     ------
     TruncatedError
         Bytes are missing, or it cannot be known whether some are.
     AnswerError
-        The status is not that of a content, or the server sent another part, or does not say which part it sent.
+        The status is not that of content, or the server sent another part, or did not name the part it sent.
     """
     if status not in (200, 206):
         raise AnswerError(f"the server answered {status} instead of a content")

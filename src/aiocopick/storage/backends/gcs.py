@@ -1,4 +1,4 @@
-"""Google Cloud Storage: gcsfs brings credentials and session, requests go straight to the JSON API.
+"""Google Cloud Storage: gcsfs provides credentials and session, requests go directly to the JSON API.
 
 gcsfs repeats a failed request six times on its own and reads an object with several requests; here each operation is
 one. An object's generation is its etag: it is what the API's conditions compare.
@@ -59,7 +59,7 @@ class GCSBackend(Backend):
     resumes = True
 
     async def connect(self) -> None:
-        """Find the credentials and make the session."""
+        """Find the credentials and create the session."""
         import aiohttp
 
         session: dict[str, Any] = {
@@ -85,7 +85,7 @@ class GCSBackend(Backend):
 
     @classmethod
     def meaning(cls, error: BaseException) -> Fault:
-        """What an exception means."""
+        """Return the meaning of an exception."""
         if isinstance(error, StatusError):
             if _is_of_bucket(error):
                 return Fault(NotFoundError, "the bucket does not exist; check its name, or create it")
@@ -294,7 +294,7 @@ class GCSBackend(Backend):
 
 
 def _of_bucket(error: StatusError) -> StatusError:
-    """The same answer about the bucket, as nothing else can be meant, whether or not the server says so."""
+    """Return the same answer as an error of the bucket, because nothing else can be missing."""
     return error if _is_of_bucket(error) else StatusError(error.status, "no such bucket", error.headers)
 
 

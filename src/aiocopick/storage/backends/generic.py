@@ -1,7 +1,7 @@
-"""Any other protocol that fsspec knows: async filesystems are awaited, others run in a few threads.
+"""Other protocols that fsspec supports: async filesystems are awaited, others run in a few threads.
 
-Where the filesystem can rename, a write is made under a temporary name and renamed; elsewhere it is as atomic as the
-protocol's own.
+If the filesystem can rename, a file is written under a temporary name and renamed; otherwise a write is as atomic as
+in the protocol.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _THREADS = 8
 
 
 class GenericBackend(Backend):
-    """A filesystem of fsspec's, whatever it is."""
+    """Any filesystem of fsspec."""
 
     capabilities = Capabilities(directories=True)
     native_tree = True
@@ -47,14 +47,14 @@ class GenericBackend(Backend):
 
     @classmethod
     def capabilities_of(cls, settings: Settings) -> Capabilities:
-        """What such a storage can do: archives can be written only when they are opened for it."""
+        """Return the capabilities: archives can be written only if they were opened for writing."""
         protocol = settings.root.partition("://")[0]
         writable = protocol not in _READ_ONLY and (protocol != "zip" or settings.fs_args.get("mode", "r") != "r")
         return Capabilities(directories=True, writable=writable)
 
     @classmethod
     def meaning(cls, error: BaseException) -> Fault:
-        """What an exception means; kinds of errors that libraries have for themselves are told by their names."""
+        """Return the meaning of an exception; errors specific to a library are recognised by their names."""
         names = {kind.__name__ for kind in type(error).__mro__}
         if "PermissionDenied" in names:
             return Fault(AccessDeniedError, DENIED)
@@ -64,11 +64,11 @@ class GenericBackend(Backend):
 
     @property
     def parallel(self) -> int:
-        """An archive is one file with one position in it; others are asked by a few threads."""
+        """Return 1 for an archive, which is one file with one position, else the number of threads."""
         return 1 if self.root.protocol in _ARCHIVES else _THREADS
 
     async def connect(self) -> None:
-        """Make the filesystem; those that connect at once do so in a thread."""
+        """Create the filesystem, in a thread if that connects to a server."""
         import fsspec
         from fsspec.spec import AbstractFileSystem
 
@@ -100,7 +100,7 @@ class GenericBackend(Backend):
         self._base = str(kind._strip_protocol(self.settings.root)).rstrip("/")
 
     async def close(self) -> None:
-        """Close what can be closed: fsspec has no common way."""
+        """Close the filesystem if it can be closed; fsspec has no common method for it."""
         filesystem = self._filesystem
         if self.root.protocol in _ON_ITS_OWN_LOOP:
             await self._hop(filesystem._finalize, filesystem.loop, filesystem._pool, filesystem._stack)
@@ -159,7 +159,9 @@ class GenericBackend(Backend):
         return Content(self._cut(data, span, most))
 
     def _part(self, span: Range | None, most: int | None) -> dict[str, Any]:
-        """The arguments for a part of a file. Where a file is opened to be read, no more than may be read is asked for."""
+        """Return the arguments for a part of a file. If a file is opened for reading, at most the limit is
+        requested.
+        """
         if span is not None and self._ranges:
             return {"start": span[0], "end": span[1]}
         return {"start": 0, "end": most + 1} if span is None and self._opens and most is not None else {}
@@ -172,7 +174,7 @@ class GenericBackend(Backend):
     async def read_some(
         self, items: Sequence[tuple[str, Range | None]], budget: int, use: Use[Value], most: Most
     ) -> Some[Value | BaseException]:
-        """Several files in one hop; one by one where nothing blocks."""
+        """Read several files in one thread call, or one by one if the filesystem is asynchronous."""
         if self._asynchronous:
             try:
                 content = await self.read(*items[0], most(items[0][0]))
@@ -256,12 +258,12 @@ class GenericBackend(Backend):
         return False
 
     async def copy(self, source: str, target: str) -> None:
-        """Read and write: what a server does itself, it does here by a shell that many of them refuse."""
+        """Copy by reading and writing: a copy by the server would need a shell, which many servers refuse."""
         await self.write(target, (await self.read(source, None)).data, None)
 
 
 def forget_listings(filesystem: Any) -> None:
-    """Make a filesystem ask each time. Afterwards, as not every kind takes the argument that says so."""
+    """Disable the listings cache. Done after creation, because not every filesystem accepts the argument."""
     cache: Any = getattr(filesystem, "dircache", None)
     if hasattr(cache, "use_listings_cache"):
         cache.use_listings_cache = False
@@ -269,7 +271,7 @@ def forget_listings(filesystem: Any) -> None:
 
 
 def _renames(kind: type[Any], asynchronous: bool) -> bool:
-    """Whether a filesystem has a rename of its own: fsspec's default copies and deletes."""
+    """Return True if a filesystem has its own rename: fsspec's default copies and deletes."""
     from fsspec.spec import AbstractFileSystem
 
     return hasattr(kind, "_mv") or (not asynchronous and kind.mv is not AbstractFileSystem.mv)

@@ -1,8 +1,8 @@
-"""Calls in threads that their caller leaves at its deadline.
+"""Calls in threads that their caller can leave at its deadline.
 
 A disk that does not answer (a dead mount, a sync that hangs) blocks a thread for good: no thread can be stopped. So the
-caller goes on without it. The thread keeps its place among the few that there are, so that their number stays bounded,
-and changes nothing any more if it is ever woken.
+caller goes on without it. The thread still counts towards the limit of threads,
+and changes nothing if it continues later.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ def raise_if_left() -> None:
 
 
 class Hops:
-    """A few threads.
+    """A limited number of threads.
 
     Parameters
     ----------
@@ -50,7 +50,7 @@ class Hops:
         self._bounded_above = anyio.CapacityLimiter(math.inf)
 
     async def look(self, function: Callable[..., Value], *args: Any) -> Value:
-        """Run something that changes nothing: a cancelled caller leaves it at once."""
+        """Run a function that changes nothing: a cancelled caller leaves it at once."""
         call = await self._enter(function, args)
         try:
             return await self._run(call)
@@ -58,7 +58,8 @@ class Hops:
             self._leave(call)
 
     async def change(self, function: Callable[..., Value], *args: Any) -> Value:
-        """Run something that must not go on after the call: a cancelled caller waits for its end, until the deadline.
+        """Run a function that must not continue after the call: a cancelled caller waits for its end, until the
+        deadline.
 
         anyio's shield alone keeps out its own cancellations, but not those of `asyncio.Task.cancel`.
 

@@ -1,6 +1,6 @@
-"""Plain HTTP, for reading: files by GET, directories by the index pages that web servers make of them.
+"""Plain HTTP, for reading: files by GET, directories by the index pages of web servers.
 
-A server that makes no index pages has no listings: a project on it is read through a catalogue.
+A server without index pages has no listings: a project on it is read through a catalogue.
 """
 
 from __future__ import annotations
@@ -99,7 +99,7 @@ class HTTPBackend(Backend):
 
     @classmethod
     def meaning(cls, error: BaseException) -> Fault:
-        """What an exception means."""
+        """Return the meaning of an exception."""
         if isinstance(error, StatusError):
             return status_fault(error.status, error.reason, error.headers)
         return common_fault(error)
@@ -171,7 +171,7 @@ class HTTPBackend(Backend):
         return Page(await in_thread(read_index, data, headers, base, prefix))
 
     async def stat(self, key: str) -> Entry:
-        """One HEAD; web servers send those who ask for a directory to its name with a slash, and then its page is read."""
+        """Send one HEAD; for a directory, web servers redirect to the name with a slash, and then its page is read."""
         async with self._ask("HEAD", self._url(key), {}) as answer:
             if key and not urlsplit(str(answer.url)).path.endswith("/"):
                 length = answer.headers.get("Content-Length")

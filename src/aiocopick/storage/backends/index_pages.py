@@ -1,7 +1,7 @@
 """Index pages of web servers: HTML, and the JSON and XML that nginx, Caddy and others make instead. No I/O.
 
-Reading one takes time in proportion to its size, whatever is in it: the readers go forward only. What is not an index
-is refused, because an empty folder is something else.
+The time to read a page is proportional to its size, whatever its content: the readers only go forward. A page that is
+not an index is refused, because it must not be taken for an empty folder.
 """
 
 from __future__ import annotations

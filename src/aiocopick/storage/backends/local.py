@@ -1,8 +1,8 @@
-"""Local disk: batches of files in one hop into a thread each, atomic writes, conditional ones by lock and link.
+"""Local disk: batches of files in one thread call each, atomic writes, conditional writes by lock and link.
 
-What the conditions cover: ``create`` is decided by the file system. ``if_match`` is decided under a lock on the
-directory that all conditional writers on this machine take; a writer that does not ask (or another machine on a
-network file system without locks) can still come in between.
+Conditions: ``create`` is decided by the file system. ``if_match`` is decided under a lock on the
+directory that all conditional writers on this machine take; a writer without a condition (or another machine on a
+network file system without locks) can still write in between.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _THREADS = 16
 _PAGE = 1000
 _BUSY = 0.1
 _SLOW = 0.001
-"""Seconds for a directory with those in it, from which on waiting for the disk is most of listing it."""
+"""Seconds for a directory and its children above which the time of a listing is mostly waiting for the disk."""
 
 
 class LocalBackend(Backend):
@@ -50,11 +50,11 @@ class LocalBackend(Backend):
 
     @property
     def parallel(self) -> int:
-        """Threads: more of them than this only wait for the same disk."""
+        """Return the number of threads: more would only wait for the same disk."""
         return min(_THREADS, connections())
 
     async def connect(self) -> None:
-        """Make the limiter of the threads."""
+        """Create the limiter of the threads."""
         self._hops = Hops(self.parallel)
         self._turn = anyio.Lock()
         self._slow = False
@@ -83,10 +83,10 @@ class LocalBackend(Backend):
     async def list_nested(
         self, prefixes: Sequence[str], enter: Callable[[str], bool], details: bool
     ) -> list[list[Entry] | BaseException]:
-        """Several directories and those inside of them in one hop.
+        """List several directories and those inside of them in one thread call.
 
-        Threads that walk side by side hand the interpreter to each other at every call of the system, so one walks after
-        the other, unless the disk (a network's, or one that has to turn) keeps them waiting for longer than that costs.
+        System calls from parallel threads contend for the GIL, so one thread walks a fast disk. On a slow disk (network
+        or rotating), where threads mostly wait, several walk concurrently.
         """
         async with nullcontext() if self._slow else self._turn:
             started = time.perf_counter()
@@ -101,7 +101,7 @@ class LocalBackend(Backend):
         return found
 
     async def leftovers(self, prefix: str, token: object | None = None) -> Page:
-        """What the next directories hold of temporary files."""
+        """Return the temporary files in the next directories."""
         walk = token.items if isinstance(token, _Walk) else self.disk.leftovers(prefix)
         folders: list[list[Entry]] = await self._look(list, islice(walk, _PAGE))
         found = [entry for folder in folders for entry in folder]
@@ -133,7 +133,7 @@ class LocalBackend(Backend):
         return await self._change(self.disk.write, key, data, condition)
 
     async def write_unsynced(self, key: str, data: Buffer, condition: Condition | None) -> str | None:
-        """As :meth:`write`, without waiting for the disk."""
+        """Write like :meth:`write`, without waiting for the disk."""
         return await self._change(self.disk.write, key, data, condition, False)
 
     async def sync(self, keys: Sequence[str]) -> None:
@@ -158,7 +158,7 @@ class LocalBackend(Backend):
 
 
 class _Walk:
-    """A walk under way, which is what a listing's token is here; a new one with each page, as tokens must differ."""
+    """A running walk, used as the token of a listing; each page has a new one, because tokens must differ."""
 
     def __init__(self, items: Iterator[Any]) -> None:
         self.items = items

@@ -1,6 +1,6 @@
 """fsspec's ``memory://``: the dictionary of the process that its memory filesystem keeps, used inline.
 
-A hop into a thread costs more than the access itself. Other users of ``fsspec.filesystem("memory")`` see the same
+A call in a thread costs more than the access itself. Other users of ``fsspec.filesystem("memory")`` see the same
 objects.
 """
 
@@ -113,7 +113,7 @@ class MemoryBackend(Backend):
             return Aged(bytes(file.getbuffer()), self._entry(key, file).etag, max(0.0, age))
 
     async def write(self, key: str, data: Buffer, condition: Condition | None) -> str | None:
-        """Put a new object in the place of the old one."""
+        """Replace the object by a new one."""
         await checkpoint()
         path = self._base + key
         file = self._file(self._filesystem(), path, bytes(data))

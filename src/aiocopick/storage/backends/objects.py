@@ -1,4 +1,4 @@
-"""What listings of object stores have in common: names of objects and common prefixes become entries."""
+"""Common parts of the listings of object stores: names of objects and common prefixes become entries."""
 
 from __future__ import annotations
 
@@ -20,24 +20,24 @@ def children_page(
     delimiter: str | None,
     token: object | None,
 ) -> Page:
-    """A page with keys relative to the root.
+    """Return a page with keys relative to the root.
 
     Parameters
     ----------
     root : str
         The root's own prefix in the bucket, without a trailing slash.
     prefix : str
-        What was listed, as the server knows it. An object of just that name marks the directory itself, and is left
-        out.
+        The listed prefix, as known to the server. An object of exactly that name marks the directory itself, and is
+        left out.
     objects, prefixes
-        As the server named them. An object whose name ends in ``/`` marks a directory, and becomes a prefix.
+        As returned by the server. An object whose name ends in ``/`` marks a directory, and becomes a prefix.
     delimiter, token
-        As asked for, and as answered.
+        As in the request, and as in the answer.
 
     Raises
     ------
     AnswerError
-        The server named something else than was asked for.
+        The server returned names outside of the requested prefix.
     """
     skipped = len(root) + 1 if root else 0
     entries: list[Entry] = []
@@ -62,13 +62,13 @@ def children_page(
 
 
 def root_entry(page: Page, has_prefix: bool) -> Entry:
-    """The entry of the root, out of a listing of it: a bucket is there when it answers, a part of one when it holds
-    something.
+    """Return the entry of the root, from a listing of it: a bucket exists if it answers, a part of a bucket if it is
+    not empty.
 
     Raises
     ------
     FileNotFoundError
-        There is nothing.
+        The root does not exist.
     """
     if has_prefix and not (page.entries or page.marked or page.token is not None):
         raise FileNotFoundError
@@ -78,7 +78,7 @@ def root_entry(page: Page, has_prefix: bool) -> Entry:
 async def find_entry(
     key: str, fetch: Callable[[str, object | None], Awaitable[Page]], *, resumes: bool = True
 ) -> Entry:
-    """The object of a key, or what is below it, out of a listing of everything that begins with it.
+    """Return the entry of a key, as an object or a directory, from a listing of everything that begins with the key.
 
     Parameters
     ----------
@@ -87,14 +87,14 @@ async def find_entry(
     fetch : callable
         Gets a page of what begins with the key, by where to start after or by the token of the page before.
     resumes : bool
-        If the server can start after a key, so that a token is needed only after a page that got no further.
+        True if the server can start after a key, so that a token is needed only after a page that got no further.
 
     Raises
     ------
     FileNotFoundError
-        There is neither.
+        There is neither an object nor a directory.
     AnswerError
-        The server goes on without getting there.
+        The server continues without reaching the key.
     """
     reached = ""
     token: object | None = None

@@ -1,9 +1,9 @@
-"""S3 with its contents moved by obstore, whose client is native: a fifth of the processor time for each small object.
+"""S3 with contents transferred by obstore, a native client: a fifth of the processor time for each small object.
 
 Listings, deletions and writes with a condition stay with s3fs's client: obstore knows no delimiter but ``/``. It gets
-its endpoint and credentials from that client, so that both speak to the same place as the same user; where a proxy is
-between, everything stays with that client. It starts threads
-that do not survive a fork, and would wait for them for ever in a child: there it is refused.
+its endpoint and credentials from that client, so that both use the same server as the same user; with a
+proxy, everything stays with that client. obstore starts threads
+that do not survive a fork, and a child would wait for them for ever: there it is refused.
 """
 
 from __future__ import annotations
@@ -58,12 +58,12 @@ class ObstoreBackend(S3Backend):
         self._credentials: _Credentials | None = None
 
     def fault(self, error: BaseException) -> Fault:
-        """What an exception of either client means."""
+        """Return the meaning of an exception of either client."""
         return _fault(error, self.root.container)
 
     @classmethod
     def meaning(cls, error: BaseException) -> Fault:
-        """What an exception of either client means, whatever the bucket."""
+        """Return the meaning of an exception of either client, for any bucket."""
         return _fault(error, None)
 
     async def read(self, key: str, span: Range | None, most: int | None = None) -> Content:
@@ -100,7 +100,7 @@ class ObstoreBackend(S3Backend):
         return Content(data, None if etag is None else etag.strip('"'))
 
     async def write(self, key: str, data: Buffer, condition: Condition | None) -> str | None:
-        """One PutObject; what s3fs's client does when there is a condition."""
+        """Send one PutObject; by s3fs's client if there is a condition."""
         if condition is not None or self._extra["put_object"] or self._proxied:
             return await super().write(key, data, condition)
         store = await self._reach()
@@ -109,7 +109,7 @@ class ObstoreBackend(S3Backend):
         return None if etag is None else str(etag).strip('"')
 
     async def _reach(self) -> Any:
-        """The store with the credentials of now; a new one when they were renewed."""
+        """Return the store with the current credentials; a new one if they were renewed."""
         # botocore keeps the credentials of a client, and renews them, in its signer only.
         known = self._client._request_signer._credentials
         frozen = None if known is None else await known.get_frozen_credentials()
@@ -157,7 +157,7 @@ class _Credentials(NamedTuple):
         return "<credentials>"
 
     def provide(self) -> dict[str, Any]:
-        """As obstore asks for them; it is given others when these expire."""
+        """Return the credentials as obstore requests them; it gets new ones when these expire."""
         return {"access_key_id": self.key, "secret_access_key": self.secret, "token": self.token, "expires_at": None}
 
 
@@ -169,7 +169,7 @@ def _import() -> Any:
 
 
 def _client_options(filesystem: Any, endpoint: str) -> dict[str, Any]:
-    """What the user told s3fs about its connections, for obstore."""
+    """Return the user's connection settings for s3fs as settings for obstore."""
     scheme = endpoint.partition("://")[0]
     options: dict[str, Any] = {
         "allow_http": scheme == "http",

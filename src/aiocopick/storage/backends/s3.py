@@ -1,4 +1,4 @@
-"""S3, and servers that speak its language: s3fs makes the client from the user's arguments, requests go straight to it.
+"""S3 and compatible servers: s3fs creates the client from the user's arguments, requests go directly to the client.
 
 s3fs's own reads send a HEAD first, its listings are cached and its requests retried; here each operation is one
 request.
@@ -95,12 +95,12 @@ class S3Backend(Backend):
             close_sockets(session)
 
     def fault(self, error: BaseException) -> Fault:
-        """What an exception means."""
+        """Return the meaning of an exception."""
         return s3_fault(error, self.root.container)
 
     @classmethod
     def meaning(cls, error: BaseException) -> Fault:
-        """What an exception means, whatever the bucket."""
+        """Return the meaning of an exception, for any bucket."""
         return s3_fault(error, None)
 
     # --- listings -----------------------------------------------------------------------------------------------------
@@ -204,7 +204,7 @@ class S3Backend(Backend):
         return _bare(found.get("ETag"))
 
     async def delete(self, keys: Sequence[str]) -> None:
-        """One DeleteObjects; what it could not delete is raised, which the answer alone does not do."""
+        """Send one DeleteObjects; raise an error for keys that were not deleted, which botocore does not do."""
         bucket = self.root.container
         if len(keys) == 1:
             await self._client.delete_object(Bucket=bucket, Key=self.absolute(keys[0]), **self._extra["delete_object"])
@@ -227,12 +227,12 @@ class S3Backend(Backend):
 
 
 def _ask_for_the_region_once(context: dict[str, Any], **kwargs: Any) -> None:
-    """Keep botocore from asking where a bucket is because its question where a bucket is was redirected, and so on."""
+    """Stop botocore's recursion: a redirected request for a bucket's region must not cause another such request."""
     context.setdefault("s3_redirect", {})["redirected"] = True
 
 
 def arguments_of(settings: Settings) -> dict[str, Any]:
-    """Arguments for s3fs: our tuning below the user's own."""
+    """Return the arguments for s3fs: the user's arguments replace our settings."""
     user = settings.fs_args
     client = user.get("client_kwargs") or {}
     endpoint = str(user.get("endpoint_url") or client.get("endpoint_url") or "")
@@ -258,7 +258,7 @@ def arguments_of(settings: Settings) -> dict[str, Any]:
 
 
 def _send_bodies_at_once(client: Any) -> None:
-    """Keep botocore from asking before each upload whether it may: that is a round trip for every small file."""
+    """Stop botocore from waiting for permission (100-continue) before an upload: a round trip for every small file."""
     from botocore.handlers import add_expect_header
 
     client.meta.events.unregister("before-call.s3", add_expect_header)

@@ -1,4 +1,6 @@
-"""Checks of S3's answers that botocore does not make: it takes any XML, or nothing, for an empty listing or a success."""
+"""Checks of S3's answers that botocore does not make: it accepts any XML, or nothing, as an empty listing or a
+success.
+"""
 
 from __future__ import annotations
 
@@ -23,12 +25,12 @@ _LARGE = 512 * 1024
 
 
 def check_answer(operation_model: Any, response_dict: dict[str, Any], **_: Any) -> None:
-    """Refuse an answer that is not one of S3's to this operation. Called by botocore before it parses one.
+    """Refuse an answer that S3 does not give to this operation. Called by botocore before it parses an answer.
 
     Raises
     ------
     AnswerError
-        It is not.
+        It is not an answer of S3.
     """
     name, status = operation_model.name, int(response_dict["status_code"])
     headers, body = response_dict["headers"], response_dict["body"]
@@ -52,7 +54,7 @@ def check_answer(operation_model: Any, response_dict: dict[str, Any], **_: Any) 
 
 
 def check_version(etag: str | None) -> None:
-    """Refuse a content without an ETag: S3 sends one with every object.
+    """Refuse content without an ETag: S3 sends one with every object.
 
     Raises
     ------

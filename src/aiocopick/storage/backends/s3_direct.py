@@ -1,10 +1,9 @@
-"""Reads from S3 as botocore sends them, without the way there.
+"""Reads from S3 with the same requests as botocore's, without its overhead.
 
-For a small GET, botocore evaluates the rules for endpoints, serialises, asks its event handlers and parses: several
-times what sending takes, and it comes to the same for every object of a bucket. So the first request is botocore's,
-and the next ones are sent like it through the same connections, under their own keys. They are signed here, and only
-if signing the first one here as well gave the very signature that botocore gave it: whatever is done in another way
-(older signatures, sessions of directory buckets, several regions at once) stays with botocore.
+For a small GET, botocore evaluates the rules for endpoints, serialises, calls its event handlers and parses. That takes
+several times as long as sending, with the same result for every object of a bucket. So botocore sends the first GET.
+If our signature of that request is identical, later GETs are signed here and reuse its connections; otherwise (older
+signatures, sessions of directory buckets, several regions at once) botocore keeps sending.
 
 The signature is version 4 of AWS: docs.aws.amazon.com/AmazonS3/latest/API/sig-v4-header-based-auth.html.
 """
@@ -32,7 +31,7 @@ _OF_ONE_REQUEST = frozenset(
     }
 )  # fmt: skip
 _REDIRECTED = frozenset({301, 302, 303, 307, 308, 400})
-"""Answers after which botocore may find the right place; 400 is what a request for another region gets."""
+"""Statuses after which botocore may find the right server; 400 is the answer to a request for another region."""
 
 _OF_THE_SIGNATURE = frozenset(
     {"RequestTimeTooSkewed", "SignatureDoesNotMatch", "InvalidAccessKeyId", "ExpiredToken", "ExpiredTokenException"}
@@ -43,7 +42,7 @@ _sent: ContextVar[Any] = ContextVar("aiocopick_s3_sent", default=None)
 
 
 class DirectReads:
-    """The GETs of one client, once it is known how it makes them.
+    """The direct GETs of one client, available after its first GET.
 
     Parameters
     ----------
@@ -64,11 +63,13 @@ class DirectReads:
 
     @property
     def ready(self) -> bool:
-        """Whether :meth:`get` can be used."""
+        """True if :meth:`get` can be used."""
         return self._form is not None
 
     async def learn(self, key: str) -> None:
-        """Take the request that this task has just sent through botocore, with success, as the form of others."""
+        """Use the request that this task has just sent successfully through botocore as the template of later
+        requests.
+        """
         request = _sent.get()
         if self._form is not None or not self._usable or request is None:
             return
@@ -95,12 +96,12 @@ class DirectReads:
     ) -> tuple[bytes, int, Mapping[str, str]] | None:
         """Body, status and headers of the answer for one key.
 
-        None when it is one that botocore has to look after; reads are its own again from then on.
+        None if botocore has to handle the answer; from then on botocore sends the reads again.
 
         Raises
         ------
         Exception
-            As botocore raises them.
+            The same exceptions as from botocore.
         """
         from botocore.awsrequest import AWSPreparedRequest
 
@@ -142,18 +143,18 @@ async def _error(answer: Any) -> Any:
 
 
 class Form:
-    """What all GETs of a client have in common.
+    """The common parts of all GETs of a client.
 
     Parameters
     ----------
     base : str
         URL of the bucket, up to the key.
     headers : mapping
-        All that are the same every time, with lower-case names.
+        The headers that are the same in every request, with lower-case names.
     signed : frozenset of str
-        Names of those that are signed; None when nothing is.
+        Names of the signed headers; None if requests are not signed.
     region, service : str
-        What it is signed for.
+        Region and service of the signature.
     """
 
     __slots__ = ("_base", "_headers", "_key", "_path", "_region", "_service", "_signed")
@@ -173,7 +174,7 @@ class Form:
 
     @classmethod
     def of(cls, request: Any, key: str, credentials: Any) -> Form | None:
-        """The form of a request that botocore has signed; None when it is not understood to the last bit."""
+        """Return the template of a request that botocore has signed; None if it cannot be reproduced exactly."""
         headers = {name.lower(): _text(value) for name, value in request.headers.items()}
         quoted = _quoted(key)
         # Checksums of answers are looked at by botocore alone.

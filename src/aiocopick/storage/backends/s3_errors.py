@@ -1,5 +1,5 @@
-"""What botocore's exceptions mean. By name: this is read before botocore is imported, and botocore makes classes at run
-time.
+"""Meaning of botocore's exceptions. Found by name: this module is imported before botocore, and botocore creates
+classes at run time.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ class KeyFailure(Exception):
 
 
 def s3_fault(error: BaseException, bucket: str | None) -> Fault:
-    """What an exception of botocore, or below it, means."""
+    """Return the meaning of an exception of botocore, or below it."""
     if isinstance(error, KeyFailure):
         fault = code_fault(str(error.failed[0].get("Code", "")), 500, bucket)
         count, key = len(error.failed), error.failed[0].get("Key")
@@ -92,7 +92,7 @@ def s3_fault(error: BaseException, bucket: str | None) -> Fault:
 
 
 def code_fault(code: str, status: int, bucket: str | None) -> Fault:
-    """What an error code of S3 means, or when it says nothing the HTTP status."""
+    """Return the meaning of an error code of S3, or of the HTTP status if the code is unknown."""
     if code == "NoSuchBucket":
         named = "the bucket" if bucket is None else f"the bucket {bucket}"
         return Fault(NotFoundError, f"{named} does not exist; check its name, or create it")

@@ -1,4 +1,4 @@
-"""botocore writes whole requests into its DEBUG log, session token and all: here they are taken out."""
+"""Removal of secrets from botocore's DEBUG log, which contains whole requests, session token included."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _IN_SIGNATURES = re.compile(r"""(Credential=|Signature=|X-Amz-\w++=)[^'"\s,;&/]+
 
 class _Redacting(logging.Filter):
     def filter(self, record: logging.LogRecord) -> bool:
-        """Let the record pass, without what is secret in it."""
+        """Let the record pass, without its secrets."""
         text = record.getMessage()
         redacted = _IN_SIGNATURES.sub(r"\1***", _NAMED.sub(r"\1***", text))
         if redacted != text:

@@ -20,7 +20,9 @@ def loader() -> Any:
 
     class QuickLoader(Loader):  # type: ignore[misc]
         def list_available_services(self, type_name: str) -> list[str]:
-            """Every directory that may be a service; whether it has this type of description is seen when it is read."""
+            """Every directory that may be a service; whether it has this type of description is seen when it is
+            read.
+            """
             return sorted(
                 {entry.name for path in self._potential_locations() for entry in os.scandir(path) if entry.is_dir()}
             )
@@ -41,16 +43,16 @@ def read_models() -> None:
 
 
 class _Files:
-    """The place of botocore's ``JSONFileLoader``."""
+    """A replacement of botocore's ``JSONFileLoader``."""
 
     _OPEN: tuple[tuple[str, Any], ...] = ((".json", open), (".json.gz", gzip.open))
 
     def exists(self, file_path: str) -> bool:
-        """Whether there is such a file, its suffix left out."""
+        """Return True if the file exists; its suffix is left out."""
         return any(Path(file_path + suffix).is_file() for suffix, _ in self._OPEN)
 
     def load_file(self, file_path: str) -> Any:
-        """What the file holds; None when there is none."""
+        """Return the content of the file; None if it does not exist."""
         from pydantic_core import from_json
 
         for suffix, opened in self._OPEN:

@@ -1,4 +1,4 @@
-"""Sessions of aiohttp: what all backends that have one need of it."""
+"""Settings of aiohttp sessions that all backends with a session need."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ def prepared(session: aiohttp.ClientSession) -> aiohttp.ClientSession:
     The one retry layer counts what is sent. aiohttp repeats what is idempotent once when a kept connection breaks, and
     has no public switch for that; its own test client turns it off in this way.
 
-    A connection that aiohttp closes in the middle of an upload is first emptied: the server gets the rest, or if it takes
-    nothing, the socket stays open for good.
+    A connection that aiohttp closes in the middle of an upload is first emptied: the server gets the rest, or if it
+    takes nothing, the socket stays open for good.
     """
     session._retry_connection = False
     connector: Any = session.connector
@@ -44,7 +44,9 @@ def _ending_at_once() -> type[Any]:
 
 
 class Proxies:
-    """The proxies that ``HTTP_PROXY``, ``HTTPS_PROXY``, ``ALL_PROXY`` and ``NO_PROXY`` name, as they are at first use."""
+    """The proxies that ``HTTP_PROXY``, ``HTTPS_PROXY``, ``ALL_PROXY`` and ``NO_PROXY`` name, as they are at first
+    use.
+    """
 
     def __init__(self) -> None:
         self._known: dict[tuple[str, str], str | None] = {}

@@ -1,4 +1,4 @@
-"""Names of unfinished writes: made beside their target, renamed onto it, and no data until then."""
+"""Names of unfinished writes: files next to their target that are renamed onto it, and are not data until then."""
 
 from __future__ import annotations
 
@@ -14,5 +14,5 @@ def temporary_name() -> str:
 
 
 def is_temporary(name: str) -> bool:
-    """Whether a file name is that of an unfinished write."""
+    """Return True if a file name is that of an unfinished write."""
     return name.startswith(".aiocopick-") and _TEMPORARY.fullmatch(name) is not None
