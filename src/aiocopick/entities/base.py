@@ -1,4 +1,4 @@
-"""What all entities have in common: a ref, the places where it is stored, and names for both."""
+"""Common base of all entities: a ref, the locations of its data, and names for both."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class AsyncEntity:
     Attributes
     ----------
     ref : Ref
-        What it is: hashable, ordered, JSON-able.
+        Identity of the entity: hashable, ordered, JSON-able.
     """
 
     __slots__ = ("_meta", "_place", "ref")
@@ -37,19 +37,19 @@ class AsyncEntity:
     ref: Ref
     _meta: Any
     _place: Located | tuple[Source, ...]
-    """Where it is stored; in the only layer there is, until somebody asks for the source."""
+    """Location of its data; in a single layer, the sources are created on first use."""
 
     parent_slot: ClassVar[str] = ""
     """Attribute that holds the parent."""
 
     @classmethod
     def _of(cls, parent: Any, ref: Ref, sources: tuple[Source, ...] = ()) -> Self:
-        """An entity by its names; no sources means that nobody looked."""
+        """Create an entity from its names; no sources means that it was not looked up."""
         return cls._found(parent, Merged(ref, sources))
 
     @classmethod
     def _found(cls, parent: Any, item: Placed) -> Self:
-        """An entity as a listing found it."""
+        """Create an entity found by a listing."""
         entity = cls.__new__(cls)
         setattr(entity, cls.parent_slot, parent)
         entity.ref = item.ref
@@ -59,12 +59,12 @@ class AsyncEntity:
         return entity
 
     def _found_again(self, item: Placed) -> None:
-        """Take what another listing says of it; what was loaded or set stays."""
+        """Update the entity from another listing; loaded or set data stays."""
         self._place = item if type(item) is Located else item.sources  # type: ignore[union-attr]
 
     @property
     def _sources(self) -> tuple[Source, ...]:
-        """Every place where it is known to be stored; none when nobody looked."""
+        """Return every known location; none if it was not looked up."""
         place = self._place
         if type(place) is Located:
             place = self._place = (Source(self._stack.layers[0], place),)
@@ -78,7 +78,7 @@ class AsyncEntity:
         """Forget what was read."""
 
     def _assign(self, meta: Any) -> None:
-        """Take metadata of the same names, and the data in it."""
+        """Take over metadata of the same names, and its data."""
         self._meta = meta
 
     @property
@@ -97,12 +97,12 @@ class AsyncEntity:
 
     @property
     def kind(self) -> str:
-        """Which kind of entity it is (:data:`aiocopick.layout.refs.KINDS`)."""
+        """Kind of the entity (:data:`aiocopick.layout.refs.KINDS`)."""
         return self.ref.kind
 
     @property
     def sources(self) -> tuple[Source, ...]:
-        """Every place where it is stored, the one that is seen first."""
+        """Every location where it is stored, the one that is seen first."""
         if self._sources:
             return self._sources
         stack = self._stack
@@ -119,7 +119,7 @@ class AsyncEntity:
 
     @property
     def key(self) -> str:
-        """Where it lies, relative to the root of its layer."""
+        """Key of its data, relative to the root of its layer."""
         return self._located.key
 
     @property
@@ -134,7 +134,7 @@ class AsyncEntity:
 
     @property
     def read_only(self) -> bool:
-        """Whether the place where it is seen cannot be changed."""
+        """True if it cannot be changed in the layer in which it is seen."""
         return self.layer.read_only
 
     @property
@@ -144,7 +144,7 @@ class AsyncEntity:
 
     @property
     def meta(self) -> Any:
-        """What its names say, as CoPick's metadata model."""
+        """Its names, as CoPick's metadata model."""
         if self._meta is None:
             self._meta = self._make_meta()
         return self._meta
@@ -158,17 +158,19 @@ class AsyncEntity:
             self._meta = type(self.meta).model_validate(self.meta.model_dump() | fields)
 
     def _places(self) -> tuple[Source, ...]:
-        """Where to look for what it holds: where it was found, or anywhere."""
+        """Return the locations to search for its children: where it was found, or all layers."""
         return self._sources or self._stack.assumed(self.ref)
 
     def _everywhere(self, layers: Iterable[str] | None = None) -> list[Source]:
-        """Where to look for what it holds now: in all layers (or those named), even where it was not found before."""
+        """Return the locations to search for its current children: all layers (or the named ones), even if it was
+        not found there.
+        """
         known = {source.layer.name: source for source in self._sources}
         chosen = self._stack.named(layers)
         return [known.get(layer.name) or Source(layer, layer.locate(self.ref)) for layer in chosen]
 
     async def _resolve(self) -> tuple[Source, ...]:
-        """Where it is stored, looked up when several layers may have it and nobody looked yet."""
+        """Return its locations, looked up if several layers may have it and it was not looked up yet."""
         if not self._sources:
             if self._stack.single:
                 self._sources = self._stack.assumed(self.ref)
@@ -180,7 +182,7 @@ class AsyncEntity:
         return self._sources
 
     def _stored_in(self, source: Source) -> None:
-        """Note that it is stored there now, and that what is above it must be, too."""
+        """Record a new location, and that its parents are stored there as well."""
         others = tuple(other for other in self._sources if other.layer is not source.layer)
         order = self._stack.layers.index
         self._sources = tuple(sorted((source, *others), key=lambda place: order(place.layer)))
@@ -191,7 +193,7 @@ class AsyncEntity:
             parent._stored_in(Source(source.layer, source.layer.locate(parent.ref)))
 
     async def _writable_twin(self) -> Self:
-        """Make sure that it lies where it can be changed, copied there from a read-only layer, and return it.
+        """Make sure that a writable layer holds it, copied there from a read-only layer, and return it.
 
         Raises
         ------
@@ -211,31 +213,31 @@ class AsyncEntity:
         return self
 
     def _check_deletable(self) -> None:
-        """Refuse to delete what lies in a read-only layer, before anything is deleted."""
+        """Refuse to delete data in a read-only layer, before anything is deleted."""
         if self._stack.read_only:
             self._stack.refuse()
         held = self.sources if self._holds_others else self.sources[:1]
         for source in held:
             if source.layer.read_only:
                 raise ReadOnlyError(
-                    f"{source.path} lies in the read-only layer {source.layer.name!r} and cannot be deleted.",
+                    f"{source.path} is in the read-only layer {source.layer.name!r} and cannot be deleted.",
                     path=source.path,
                 )
 
     def _known(self, noun: str) -> Children[Any] | None:
-        """The children of a plural noun that are known; None when it has none of that noun."""
+        """Return the known children of a plural noun; None if it has none of that noun."""
         return None
 
     def _at_hand(self, noun: str) -> list[Any] | None:
-        """All children of a plural noun, as last queried; None when they were not yet. Not to be changed."""
+        """Return all children of a plural noun, as last queried; None if they were not queried. Must not be changed."""
         known = self._known(noun)
         return known.items if known is not None and known.complete else None
 
     _holds_others: ClassVar[bool] = False
-    """Whether other entities lie below it, so that deleting it in one layer is not deleting it."""
+    """True if other entities are stored below it, so that it may continue to exist when deleted in one layer."""
 
     async def _check_deletion(self) -> None:
-        """As :meth:`_check_deletable`, and ask layers of which single entities may be read-only."""
+        """Check like :meth:`_check_deletable`, and also layers in which single entities may be read-only."""
         self._check_deletable()
         await self._resolve()
         for source in self._sources:
@@ -243,7 +245,7 @@ class AsyncEntity:
                 await source.layer.check_deletion(source.located)
 
     async def _delete_data(self) -> None:
-        """Delete it wherever it can be deleted."""
+        """Delete it in every layer that allows it."""
         await self._check_deletion()
         for source in self._sources:
             if not source.layer.read_only:
@@ -266,18 +268,18 @@ class AsyncEntity:
         return f"{type(self).__name__}({shown})"
 
     def _join(self) -> None:
-        """Be the child of its parent, after pickling; a copy of a known child stays a copy."""
+        """Become the child of its parent, after pickling; a copy of a known child stays a copy."""
         parent = self._parent
         known = parent._known(_NOUN_OF[self.kind]) if isinstance(parent, AsyncEntity) else None
         if known is not None and not known.complete:
             known.put(self)
 
     def _state(self) -> Any:
-        """What travels with it besides its ref: data that was loaded or set."""
+        """Return the pickled state besides the ref: data that was loaded or set."""
         return None
 
     def _restore(self, state: Any) -> None:
-        """Take what :meth:`_state` gave."""
+        """Restore the state returned by :meth:`_state`."""
 
     def __reduce__(self) -> tuple[Any, ...]:
         places = tuple((source.layer.name, source.located) for source in self._sources)

@@ -25,12 +25,12 @@ async def load(entities: Iterable[AsyncEntity], on_error: OnError = "raise") -> 
     entities : iterable
         Picks, meshes, filaments, runs and voxel spacings, of any roots.
     on_error : {"raise", "return"}
-        Raise the first error, or put each in the place of its result.
+        Raise the first error, or return each error instead of its result.
 
     Returns
     -------
     list
-        What ``load()`` (or ``load_meta()``) of each would return, in the order of the entities.
+        The results of ``load()`` (or ``load_meta()``) of each, in the order of the entities.
 
     Raises
     ------
@@ -44,7 +44,7 @@ async def load(entities: Iterable[AsyncEntity], on_error: OnError = "raise") -> 
     in_bulk: dict[int, int] = {}
     singly: list[int] = []
     for index, item in enumerate(items):
-        # The same file under two entities is read twice: they must not share what they hold.
+        # The same file in two entities is read twice: they must not share data.
         place = next((seen for seen in (in_bulk.get(id(item)),) if seen is not None), None)
         if place is not None or not isinstance(item, AsyncFile):
             singly.append(index)
@@ -70,7 +70,7 @@ async def store(entities: Iterable[AsyncEntity], on_error: OnError = "raise") ->
     entities : iterable
         Picks, meshes, filaments, runs and voxel spacings, of any roots.
     on_error : {"raise", "return"}
-        Raise the first error, or put each in the place of its result.
+        Raise the first error, or return each error instead of its result.
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""Going through all runs of a project: step by step, or reading ahead."""
+"""Iteration over all runs of a project: step by step, or with read-ahead."""
 
 from __future__ import annotations
 
@@ -31,21 +31,22 @@ _GLOB = re.compile(r"[*?[]")
 LOADABLE = frozenset({"picks", "meshes", "filaments", "meta"})
 
 _LOADED_TOGETHER = 8
-"""Runs whose files are read in one go: as many requests as fit side by side, little enough to hold in memory."""
+"""Runs whose files are read together: as many requests as can be concurrent, little enough to fit in memory."""
 
 _LISTED_TOGETHER = 64
-"""Runs handed on together when none of their files are read."""
+"""Runs yielded together if none of their files are read."""
 
 _GROUPS_AHEAD = 2
-"""Groups of them that are read, or wait for the consumer."""
+"""Groups of runs that are read, or wait for the consumer."""
 
 
 class Crawl:
     """The runs of a project in the order of their keys.
 
-    ``async for run in crawl`` reads a few runs at a time, each step on its own: between two steps nothing is under way,
-    so it may be left by ``break``, by a timeout or an error, and taken up again. ``async with crawl as runs`` reads
-    ahead of the ``async for run in runs`` inside it; leaving the block cancels what is under way and waits for its end.
+    ``async for run in crawl`` reads a few runs at a time, each step on its own: between two steps nothing is running,
+    so it may be left by ``break``, by a timeout or an error, and continued later. ``async with crawl as runs`` reads
+    ahead of the ``async for run in runs`` inside it; leaving the block cancels running requests and waits for their
+    end.
 
     Parameters
     ----------
@@ -58,7 +59,7 @@ class Crawl:
     load : iterable of str
         Files to read as well, of ``picks meshes filaments meta``.
     details : bool
-        Whether size, etag and time of files are wanted where they cost more than the names (on disk).
+        Request size, etag and time of files even if they cost more than the names (on disk).
 
     Raises
     ------
@@ -110,7 +111,7 @@ class Crawl:
         return self._ready.popleft()
 
     async def _take_step(self, pending: deque[Merged], size: int) -> None:
-        """List and read a few runs more. What was listed when it is cancelled is not listed again."""
+        """List and read some more runs. After a cancellation, finished listings are not repeated."""
         if not self._listed_runs:
             batch = [pending[index] for index in range(min(size, len(pending)))]
             self._since = moment()
@@ -146,7 +147,7 @@ class Crawl:
         return None if exits is None else await exits.__aexit__(kind, error, trace)
 
     async def _begin(self) -> tuple[list[Merged], Mapping[str, FirstPage]]:
-        """The runs and, where all that lies there is wanted, the first page of it: side by side."""
+        """Request the runs and, if all their content is wanted, the first page of it, concurrently."""
         names = self._names
         beginning = _beginning(names or ())
         if self._root.config.runs is not None or (names is not None and names != [f"{beginning}*"]):
@@ -167,7 +168,7 @@ class Crawl:
     # --- what both do -------------------------------------------------------------------------------------------------
 
     async def _find_runs(self) -> list[Merged]:
-        """The runs to go through, sorted; those named one by one are not looked up first."""
+        """Return the runs to visit, sorted; runs given by name are not looked up first."""
         names, root = self._names, self._root
         if names is not None and root._stack.single and not any(_is_glob(name) for name in names):
             refs = [RunRef(run=name) for name in sorted(set(names))]
@@ -204,7 +205,7 @@ class Crawl:
         return run
 
     async def _is_there(self, run: AsyncRun) -> bool:
-        """Whether a run that was named, and in which nothing was found, exists; an error counts as the run's own."""
+        """Return True if a named run without any content exists; an error counts as the run's own."""
         allowed = self._root.config.runs
         if allowed is not None and run.name not in allowed:
             return False
@@ -265,7 +266,7 @@ class _Groups:
 
 
 class _Runs:
-    """What a reading-ahead crawl yields."""
+    """The iterator of a read-ahead crawl."""
 
     def __init__(self, read: AsyncIterator[tuple[Any, list[AsyncRun] | CopickError]]) -> None:
         self._read = read
@@ -288,7 +289,7 @@ def _is_glob(name: str) -> bool:
 
 
 def _beginning(names: Collection[str]) -> str:
-    """What all names and globs begin with, so that thousands of runs are not listed for a few."""
+    """Return the common beginning of all names and globs, so that thousands of runs are not listed for a few."""
     literal = [_GLOB.split(name, maxsplit=1)[0] for name in names]
     first, last = min(literal, default=""), max(literal, default="")
     # Whatever lies between the two shares what they share.

@@ -1,4 +1,4 @@
-"""What must hold before something is created: storable names, known objects, given ids. Pure."""
+"""Checks before an entity is created: valid names, known objects, given ids. Pure."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def annotation_names(
     Parameters
     ----------
     config : CopickConfig
-        Its objects are the ones allowed (any is, when it has none); its ids stand in for missing ones.
+        Its objects are the allowed ones (if it has none, any object is); its ids replace missing ones.
     object_name, session_id, user_id : str
         As given by the caller.
 
@@ -54,7 +54,7 @@ def session_names(config: CopickConfig, session_id: str | None, user_id: str | N
 
 
 def known_object(config: CopickConfig, name: str, why: str = "") -> str:
-    """The name, when it is one of the project's objects, or when the project names none.
+    """Return the name, if it is one of the project's objects, or if the project names none.
 
     Raises
     ------

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 class NotEmptyError(AlreadyExistsError, FileExistsError):
-    """There are features already, and they were not to be overwritten."""
+    """Features exist already, and `overwrite` is not set."""
 
 
 class AsyncFeatures(AsyncVolume):
@@ -82,8 +82,8 @@ class AsyncFeatures(AsyncVolume):
         zarr_group : str, optional
             Path of the level; None is the finest one.
         slices : sequence of slice or int, optional
-            Along the axes of the array, in its order: (features,) z, y, x. Axes that are left out, or in the place of an
-            ``...``, are read whole.
+            Along the axes of the array, in its order: (features,) z, y, x. Axes that are left out, or in the place of
+            an ``...``, are read whole.
 
         Returns
         -------
@@ -93,9 +93,9 @@ class AsyncFeatures(AsyncVolume):
         Raises
         ------
         NotFoundError
-            There is no such level, or the volume is empty.
+            The level does not exist, or the volume is empty.
         FormatError
-            The volume cannot be understood, or the region is larger than ``max_array_bytes``.
+            The volume cannot be read, or the region is larger than ``max_array_bytes``.
         IndexError
             An index outside the volume, or a step below 1.
         """
@@ -121,12 +121,12 @@ class AsyncFeatures(AsyncVolume):
         slices : sequence of slice or int, optional
             As for :meth:`numpy`.
         update_pyramid : bool
-            Compute the coarser levels of the region anew.
+            Compute the coarser levels of the region again.
 
         Raises
         ------
         NotFoundError
-            There is no such level, or the volume is empty.
+            The level does not exist, or the volume is empty.
         ReadOnlyError
             No layer can be written to.
         ValueError
@@ -148,7 +148,7 @@ class AsyncFeatures(AsyncVolume):
         levels: int = 1,
         progress: Progress | None = None,
     ) -> None:
-        """Write the feature map, in the place of whatever is there; as for tomograms.
+        """Write the feature map, replacing an existing one; as for tomograms.
 
         Parameters
         ----------
@@ -174,13 +174,14 @@ class AsyncFeatures(AsyncVolume):
         ReadOnlyError
             No layer can be written to.
         ValueError
-            Data that is neither 3D nor 4D, chunks that cannot be, or metadata that JSON cannot hold. Nothing was changed.
+            Data that is neither 3D nor 4D, chunks that cannot be, or metadata that JSON cannot hold. Nothing was
+            changed.
         """
         source = array_like(data)
         if len(source.shape) not in (3, 4):
             raise ValueError(f"Features are a (Z, Y, X) or (feature, Z, Y, X) array, not {tuple(source.shape)}")
         if not overwrite and await self._holds_data():
-            raise NotEmptyError(f"{self.path} is not empty; what is there was kept", path=self.path)
+            raise NotEmptyError(f"{self.path} is not empty; the existing data was kept", path=self.path)
         await self._write_numbers(
             source,
             dtype,

@@ -18,10 +18,10 @@ if TYPE_CHECKING:
     from aiocopick.entities.run import AsyncRun
 
 _NAMED_BY_THE_FILE = frozenset({"pickable_object_name", "user_id", "session_id", "run_name", "filaments"})
-"""What the place of the file says, or is set by itself."""
+"""Header fields that are given by the path of the file, or set in another way."""
 
 _SET = -1
-"""Instead of the hash of what was loaded: filaments were set. No hash is -1."""
+"""Value instead of the hash of loaded filaments if they were set. No hash is -1."""
 
 
 class AsyncFilaments(AsyncFile):
@@ -42,7 +42,7 @@ class AsyncFilaments(AsyncFile):
     _file: CopickFilamentsFile | None
     _lines: list[CopickFilament] | None
     _print: int | None
-    """What tells if the file that was loaded or stored has changed since it was handed out; None before that."""
+    """Hash that tells if the loaded or stored file has changed since it was returned; None before that."""
 
     def __init__(self, run: AsyncRun, file: CopickFilamentsFile) -> None:
         self.run = run
@@ -97,7 +97,7 @@ class AsyncFilaments(AsyncFile):
             self._lines = meta.filaments
 
     def _told(self) -> dict[str, Any]:
-        """What of the envelope was set on :attr:`meta` before the file was read."""
+        """Return the header fields that were set on :attr:`meta` before the file was read."""
         meta = self._meta
         if meta is None:
             return {}
@@ -110,7 +110,7 @@ class AsyncFilaments(AsyncFile):
 
     @property
     def loaded(self) -> bool:
-        """Whether there are filaments in memory, read or set."""
+        """True if filaments are in memory, read or set."""
         return self._file is not None or self._lines is not None
 
     @property
@@ -187,9 +187,9 @@ class AsyncFilaments(AsyncFile):
         Raises
         ------
         NotFoundError
-            There is no such file.
+            The file does not exist.
         FormatError
-            The file cannot be understood; the message names the path.
+            The file cannot be decoded; the message names the path.
         """
         file: CopickFilamentsFile = await super().load()
         self._print = self._fingerprint()
@@ -208,7 +208,7 @@ class AsyncFilaments(AsyncFile):
         return self.filaments
 
     async def get(self, instance_id: int) -> CopickFilament | None:
-        """The filament of an id, or None; loaded when they are not yet."""
+        """The filament of an id, or None; loaded if necessary."""
         return next((line for line in await self._loaded() if line.instance_id == instance_id), None)
 
     async def instance_ids(self) -> NDArray[np.int64]:
@@ -240,7 +240,7 @@ class AsyncFilaments(AsyncFile):
         instance_ids : sequence of int, optional
             1 or more, all different; 1 to K without.
         polarity_known : sequence of bool, optional
-            Whether the order follows the polarity; False without.
+            True if the order follows the polarity; by default False.
         scores : sequence of float, optional
             1 without.
         radii : sequence of float or None, optional
@@ -250,7 +250,7 @@ class AsyncFilaments(AsyncFile):
         metadata : sequence of dict or None, optional
             Anything else.
         store : bool
-            Whether to write the file as well.
+            Also write the file.
 
         Raises
         ------
@@ -291,7 +291,8 @@ class AsyncFilaments(AsyncFile):
             await self.store()
 
     async def update(self, function: Callable[[list[CopickFilament]], Any]) -> None:
-        """Change the stored filaments, whatever others do at the same time; as :meth:`AsyncPicks.update`.
+        """Change the stored filaments, also if other writers change them at the same time; as
+        :meth:`AsyncPicks.update`.
 
         Parameters
         ----------

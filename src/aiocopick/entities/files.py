@@ -1,4 +1,4 @@
-"""What picks, meshes and filaments have in common: one file each, loaded and stored as a whole."""
+"""Common base of picks, meshes and filaments: one file each, loaded and stored as a whole."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from aiocopick.layout.listing import Located
 
 ABSENT = "\0absent"
-"""In the place of the version of a file that is not there."""
+"""Version of a file that does not exist."""
 
 _FIRST_PAUSE = 0.01
 _LONGEST_PAUSE = 0.5
@@ -50,9 +50,9 @@ class AsyncFile(AsyncEntity):
     """Version of the file that the data was loaded from, set over or written as, in the place where it is seen; ABSENT
     when it was known not to be there."""
     _attempt: Payload | None
-    """What an interrupted store may have written."""
+    """Content that an interrupted store may have written."""
     _outdated: bool
-    """Whether a listing may have found another version than was loaded."""
+    """True if a listing may have found another version than was loaded."""
 
     def _reset(self) -> None:
         self._etag = None
@@ -65,13 +65,13 @@ class AsyncFile(AsyncEntity):
         self._outdated = self._etag is None or self._listed_etag() != self._etag
 
     def _listed_etag(self) -> str | None:
-        """Version of the file when it was listed; None when that is not known, or comes out of a catalogue."""
+        """Return the version of the file when it was listed; None if it is unknown, or comes from a catalogue."""
         if not self._sources or self._sources[0].layer.from_catalog:
             return None
         return self._sources[0].located.etag
 
     def _pin(self) -> None:
-        """Before data is set without loading the file: it is meant for the version that was listed."""
+        """Record, before data is set without loading the file, that it is meant for the listed version."""
         if self._etag is None:
             self._etag = self._listed_etag()
 
@@ -84,11 +84,11 @@ class AsyncFile(AsyncEntity):
         raise NotImplementedError
 
     def _content(self) -> Any:
-        """What :meth:`load` returns."""
+        """Return the result of :meth:`load`."""
         raise NotImplementedError
 
     async def _payload(self) -> Payload | None:
-        """What is to be written; None when nothing was loaded or set."""
+        """Return the data to write; None if nothing was loaded or set."""
         raise NotImplementedError
 
     def _blank(self) -> None:
@@ -97,18 +97,18 @@ class AsyncFile(AsyncEntity):
 
     @property
     def loaded(self) -> bool:
-        """Whether there is data in memory, read or set."""
+        """True if data is in memory, read or set."""
         raise NotImplementedError
 
     async def _is_edited(self) -> bool:
-        """Whether there is data in memory that was set or changed, and not stored."""
+        """Return True if data in memory was set or changed, and not stored."""
         raise NotImplementedError
 
     def _written(self, payload: Payload) -> None:
         """Note that this is stored now."""
 
     async def _look(self) -> None:
-        """Load what is not in memory, or what a listing found to be older than the file."""
+        """Load data that is not in memory, or that is older than the file according to a listing."""
         if not self.loaded:
             await self.load()
         elif self._outdated and not await self._is_edited():
@@ -121,11 +121,11 @@ class AsyncFile(AsyncEntity):
 
     @property
     def _lacks_base(self) -> bool:
-        """Whether data was set without knowing the rest of the file that it goes into."""
+        """Return True if data was set without reading the rest of the file."""
         return False
 
     def _accept_base(self, payload: Payload | None) -> None:
-        """Take the rest of the file: what was there, or None when there was nothing to be understood.
+        """Take the rest of the file, or None if the file does not exist or cannot be decoded.
 
         Raises
         ------
@@ -152,12 +152,12 @@ class AsyncFile(AsyncEntity):
 
     @property
     def from_tool(self) -> bool:
-        """Whether a tool made it."""
+        """True if a tool made it."""
         return self.session_id == "0"
 
     @property
     def from_user(self) -> bool:
-        """Whether a user made it."""
+        """True if a user made it."""
         return not self.from_tool
 
     @property
@@ -194,9 +194,9 @@ class AsyncFile(AsyncEntity):
         Raises
         ------
         NotFoundError
-            There is no such file.
+            The file does not exist.
         FormatError
-            The file cannot be understood; the message names the path.
+            The file cannot be decoded; the message names the path.
         """
         source = (await self._resolve())[0]
         self._take(await source.layer.load(source.located))
@@ -217,7 +217,7 @@ class AsyncFile(AsyncEntity):
     async def store(self, *, overwrite: bool = False) -> None:
         """Write the file: one request, and one to read it first when data was set without loading it.
 
-        Nothing happens when nothing was loaded or set. In a stack of layers, the file goes to the write layer.
+        Does nothing if nothing was loaded or set. In a stack of layers, the file goes to the write layer.
 
         Parameters
         ----------
@@ -242,7 +242,7 @@ class AsyncFile(AsyncEntity):
         await self.store()
 
     async def _find_base(self, overwrite: bool) -> bool:
-        """Read what the new data goes into; returns whether there was nothing."""
+        """Read the rest of the file for the new data; return True if the file does not exist."""
         expected = self._etag
         try:
             source = (await self._resolve())[0]
@@ -319,7 +319,7 @@ class AsyncFile(AsyncEntity):
         return loaded.etag if await encode(kind, loaded.payload) == sent else None
 
     async def _retry(self, edit: Callable[[], Awaitable[None]]) -> None:
-        """Load, edit and store, again and again until nobody else was faster."""
+        """Load, edit and store, repeated until no other writer was faster."""
         give_up = anyio.current_time() + getattr(self.config, "timeout", 60.0)
         pause = _FIRST_PAUSE
         while True:
@@ -338,7 +338,7 @@ class AsyncFile(AsyncEntity):
                 if anyio.current_time() > give_up:
                     raise
                 if not self._stack.single:
-                    # Whoever was faster may have made the first copy in another layer than the one seen so far.
+                    # The other writer may have made the first copy in another layer than the one seen so far.
                     found = await self._stack.find(self.ref)
                     self._sources = () if found is None else found.sources
             await anyio.sleep(random.uniform(0, pause))
@@ -350,7 +350,7 @@ class AsyncFile(AsyncEntity):
         Raises
         ------
         ReadOnlyError
-            It lies in a read-only layer.
+            It is in a read-only layer.
         """
         await self._delete_data()
         self._etag = ABSENT

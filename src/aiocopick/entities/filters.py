@@ -1,4 +1,4 @@
-"""Which entities a lookup means. Pure."""
+"""Filters of a lookup. Pure."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ OneOrMany: TypeAlias = Value | Iterable[Value] | None
 """A value, several of them, or None for any."""
 
 DEEP = frozenset({"voxel_spacings", "tomograms", "features"})
-"""What one listing of the folders of voxel spacings shows together."""
+"""Kinds that one listing of the folders of voxel spacings covers together."""
 
 
 def closed(kinds: Iterable[str] | None) -> Nouns:
-    """Nouns with those that their entities hang on; None when that is all of them.
+    """The kinds plus their parent kinds; None if that is all kinds.
 
     Raises
     ------
@@ -31,14 +31,14 @@ def closed(kinds: Iterable[str] | None) -> Nouns:
     wanted = {kinds} if isinstance(kinds, str) else set(kinds)
     unknown = sorted(wanted - NOUNS.keys())
     if unknown:
-        raise ValueError(f"{unknown[0]!r} is no kind that a run holds; use {', '.join(NOUNS)}.")
+        raise ValueError(f"{unknown[0]!r} is not a kind of entity in a run; use {', '.join(NOUNS)}.")
     if wanted & {"tomograms", "features"}:
         wanted |= DEEP
     return None if wanted == NOUNS.keys() else frozenset(wanted)
 
 
 def accepts(wanted: OneOrMany[str]) -> Callable[[str], bool]:
-    """Whether a name is one of those wanted.
+    """Return a function that tells if a name is one of the wanted names.
 
     Parameters
     ----------
@@ -52,7 +52,7 @@ def accepts(wanted: OneOrMany[str]) -> Callable[[str], bool]:
 
 
 def accepts_size(wanted: OneOrMany[float]) -> Callable[[float], bool]:
-    """Whether a voxel size (angstrom) is one of those wanted, at three decimals."""
+    """Return a function that tells if a voxel size (angstrom) is one of the wanted sizes, at three decimals."""
     if wanted is None:
         return _anything
     sizes = wanted if isinstance(wanted, Iterable) else (wanted,)
@@ -61,7 +61,7 @@ def accepts_size(wanted: OneOrMany[float]) -> Callable[[float], bool]:
 
 
 def accepts_flag(wanted: bool | None) -> Callable[[bool], bool]:
-    """Whether a flag is as wanted; None accepts both."""
+    """Return a function that tells if a flag has the wanted value; None accepts both."""
     return _anything if wanted is None else bool(wanted).__eq__
 
 

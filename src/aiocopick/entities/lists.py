@@ -39,7 +39,7 @@ class Children(Generic[Entity]):
     items : list
         Sorted by ref, one for each ref. It is replaced and never changed, as somebody may be going through it.
     complete : bool
-        Whether they are all that there are; if not, the storage is asked when they are looked at.
+        True if they are all children; if not, the storage is listed on access.
     """
 
     __slots__ = ("_changes", "complete", "items")
@@ -54,7 +54,7 @@ class Children(Generic[Entity]):
         return iter(self.items)
 
     def forget(self) -> None:
-        """Know none of them, so that the next look asks the storage and gives other objects."""
+        """Forget the children, so that the next access lists the storage and creates new objects."""
         self.items = []
         self.complete = False
         self._changes = None
@@ -169,7 +169,7 @@ async def create_volume(
     listed: Callable[[], Awaitable[Children[Volume]]],
     exist_ok: bool,
 ) -> tuple[Volume, bool]:
-    """A new volume as a bare group, or the one that is there, ready to be written.
+    """Create a volume as an empty group, or return the existing one, ready to be written.
 
     Returns
     -------

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from aiocopick.entities.run import AsyncRun
 
 _SET = -1
-"""Instead of the hash of what was loaded: a mesh was set. No hash is -1."""
+"""Value instead of the hash of a loaded mesh if it was set. No hash is -1."""
 
 
 class AsyncMesh(AsyncFile):
@@ -40,7 +40,7 @@ class AsyncMesh(AsyncFile):
     ref: MeshRef
     _mesh: Geometry | None
     _print: int | None
-    """What tells if the mesh that was loaded or stored has changed since it was handed out; None before that."""
+    """Hash that tells if the loaded or stored mesh has changed since it was returned; None before that."""
 
     def __init__(self, run: AsyncRun, meta: CopickMeshMeta, mesh: Geometry | None = None) -> None:
         self.run = run
@@ -75,7 +75,7 @@ class AsyncMesh(AsyncFile):
 
     @property
     def loaded(self) -> bool:
-        """Whether there is a mesh in memory, read or set."""
+        """True if a mesh is in memory, read or set."""
         return self._mesh is not None
 
     async def _payload(self) -> Geometry | None:
@@ -122,9 +122,9 @@ class AsyncMesh(AsyncFile):
         Raises
         ------
         NotFoundError
-            There is no such file.
+            The file does not exist.
         FormatError
-            The file cannot be understood, or points outside itself; the message names the path.
+            The file cannot be decoded, or points outside itself; the message names the path.
         """
         geometry: Geometry = await super().load()
         return geometry
@@ -137,7 +137,7 @@ class AsyncMesh(AsyncFile):
             return await in_thread(_empty_mesh)
 
     async def to_napari(self) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-        """Vertices and faces as napari draws them, loaded when they are not yet.
+        """Vertices and faces as napari draws them, loaded if necessary.
 
         Returns
         -------
@@ -163,7 +163,7 @@ class AsyncMesh(AsyncFile):
 
 
 def empty_scene() -> Geometry:
-    """What a new mesh holds, as CoPick writes it; imports trimesh."""
+    """Return the content of a new mesh, as CoPick writes it; imports trimesh."""
     import trimesh
 
     return trimesh.Trimesh().scene()

@@ -21,7 +21,7 @@ class MetadataMixin(AsyncEntity):
     __slots__ = ("_known_meta",)
 
     _known_meta: dict[str, Any]
-    """What the ``.meta`` file said when it was read or written last: what differs from it was changed here."""
+    """Content of the ``.meta`` file when it was last read or written: differences from it are local changes."""
 
     async def load_meta(self) -> Any:
         """Read the ``.meta`` file: one request per layer that may have one.
@@ -65,7 +65,7 @@ class MetadataMixin(AsyncEntity):
         self._stored_in(target)
 
     async def ensure(self, create: bool = False) -> bool:
-        """Look if it is stored; with `create` it is afterwards.
+        """Return True if it is stored; with `create`, create it.
 
         Returns
         -------
@@ -121,7 +121,7 @@ class MetadataMixin(AsyncEntity):
         except ValidationError as error:
             problem = error.errors(include_url=False, include_input=False)[0]
             field = ".".join(map(str, problem["loc"]))
-            raise FormatError(f"{path} cannot be understood: {field}: {problem['msg']}.", path=path) from None
+            raise FormatError(f"{path} is invalid: {field}: {problem['msg']}.", path=path) from None
 
 
 def read_metadata(path: str, fs: Any) -> dict[str, Any]:

@@ -29,7 +29,7 @@ class AsyncObject(AsyncDensity):
     root : AsyncRoot
         The project.
     meta : PickableObject
-        What the config says of it.
+        Its definition in the config.
     """
 
     __slots__ = ("_root",)
@@ -74,7 +74,7 @@ class AsyncObject(AsyncDensity):
 
     @property
     def is_particle(self) -> bool:
-        """Whether it is represented by points rather than by segmentations."""
+        """True if it is represented by points rather than by segmentations."""
         return bool(self.meta.is_particle)
 
     @property
@@ -127,13 +127,13 @@ class AsyncObject(AsyncDensity):
 
     @property
     def filament(self) -> FilamentSpec | None:
-        """What declares it a filament; None when it is none."""
+        """The declaration that it is a filament; None if there is none."""
         filament: FilamentSpec | None = self.meta.filament
         return filament
 
     @property
     def is_filament(self) -> bool:
-        """Whether it is a filament."""
+        """True if it is a filament."""
         return bool(self.meta.is_filament)
 
     # --- the density map ----------------------------------------------------------------------------------------------
@@ -152,7 +152,7 @@ class AsyncObject(AsyncDensity):
         Returns
         -------
         zarr.abc.store.Store or None
-            None for what is no particle, and for a read-only object that was listed without a map.
+            None for what is not a particle, and for a read-only object that was listed without a map.
         """
         if not self.is_particle or (self.read_only and not self._sources):
             return None
@@ -179,7 +179,9 @@ class AsyncObject(AsyncDensity):
             self._stored_in(target)
 
     async def has_density_map(self) -> bool:
-        """Whether there is a density map: nothing is sent when it was opened before, else as for its first read."""
+        """Return True if there is a density map; no request if it was opened before, else the same as for its first
+        read.
+        """
         if not self.is_particle:
             return False
         try:
@@ -216,7 +218,7 @@ class AsyncObject(AsyncDensity):
         shards: Sequence[int] | None = None,
         progress: Progress | None = None,
     ) -> None:
-        """Write the density map, one level, in the place of whatever is there.
+        """Write the density map, one level, replacing an existing one.
 
         Parameters
         ----------
@@ -234,7 +236,7 @@ class AsyncObject(AsyncDensity):
         ReadOnlyError
             No layer can be written to.
         ValueError
-            The object is no particle, a voxel size that is not positive, data that is not 3D.
+            The object is not a particle, a voxel size that is not positive, data that is not 3D.
         """
         if not self.is_particle:
             raise ValueError(f"{self.path}: only particles have density maps; set is_particle in the config")
@@ -248,7 +250,7 @@ class AsyncObject(AsyncDensity):
         Raises
         ------
         ReadOnlyError
-            The map lies in a read-only layer.
+            The map is in a read-only layer.
         """
         await self._delete_data()
         self._sources = ()

@@ -1,4 +1,4 @@
-"""How a pickable object is added to a config, or changed. Pure."""
+"""Addition of a pickable object to a config, or change of one. Pure."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Picks: points of an object in a run, held as columns until somebody asks for objects."""
+"""Picks: points of an object in a run, held as columns until they are accessed as objects."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ if TYPE_CHECKING:
     from aiocopick.entities.run import AsyncRun
 
 _SETTABLE = frozenset({"voxel_spacing", "unit", "trust_orientation"})
-"""What of the envelope is stored as it is set on the model of the file."""
+"""Header fields that are stored if they are set on the model of the file."""
 
 _MANY = 2000
-"""So many objects take about as long to turn into columns as a thread hop may cost."""
+"""Number of objects whose conversion to columns takes about as long as a thread call."""
 
 
 class AsyncPicks(AsyncFile):
@@ -47,7 +47,7 @@ class AsyncPicks(AsyncFile):
     noun: ClassVar[str] = "picks"
     ref: PicksRef
     _base: PicksTable | None
-    """What the file held when it was loaded or stored."""
+    """Content of the file when it was loaded or stored."""
     _header: dict[str, Any] | None
     _points: list[CopickPoint] | None
     _table: PicksTable | None
@@ -96,10 +96,10 @@ class AsyncPicks(AsyncFile):
         except ValidationError as error:
             problem = error.errors(include_url=False, include_input=False)[0]
             field = ".".join(map(str, problem["loc"]))
-            raise FormatError(f"{self.path} is no picks file: {field}: {problem['msg']}.", path=self.path) from None
+            raise FormatError(f"{self.path} is not a picks file: {field}: {problem['msg']}.", path=self.path) from None
 
     def _told(self) -> dict[str, Any]:
-        """What of the envelope was set on :attr:`meta`, or read into it."""
+        """Header fields set on :attr:`meta`, or read into it."""
         meta = self._meta
         return {} if meta is None else {name: getattr(meta, name) for name in _SETTABLE & meta.model_fields_set}
 
@@ -145,7 +145,7 @@ class AsyncPicks(AsyncFile):
 
     @property
     def loaded(self) -> bool:
-        """Whether there are points in memory, read or set."""
+        """True if points are in memory, read or set."""
         return self._points is not None or self._table is not None
 
     def _make_meta(self) -> CopickPicksFile:
@@ -161,7 +161,7 @@ class AsyncPicks(AsyncFile):
         self._meta = self._model((self._header or {}) | told)
 
     async def _columns(self) -> PicksTable:
-        """The data as columns, loaded when it is not yet."""
+        """The data as columns, loaded if necessary."""
         await self._look()
         table, points = self._held()
         if points is not None:
@@ -218,7 +218,7 @@ class AsyncPicks(AsyncFile):
 
     @property
     def trust_orientation(self) -> bool:
-        """Whether the orientations mean anything; True before the file was loaded. It is set on :attr:`meta`."""
+        """True if the orientations are meaningful; True before the file was loaded. It is set on :attr:`meta`."""
         return bool(((self._header or {}) | self._told()).get("trust_orientation", True))
 
     async def load(self) -> CopickPicksFile:
@@ -232,9 +232,9 @@ class AsyncPicks(AsyncFile):
         Raises
         ------
         NotFoundError
-            There is no such file.
+            The file does not exist.
         FormatError
-            The file cannot be understood; the message names the path.
+            The file cannot be decoded; the message names the path.
         """
         file: CopickPicksFile = await super().load()
         return file
@@ -248,9 +248,9 @@ class AsyncPicks(AsyncFile):
         return self.points
 
     async def update(self, function: Callable[[list[CopickPoint]], Any]) -> None:
-        """Change the stored points, whatever others do at the same time.
+        """Change the stored points, also if other writers change them at the same time.
 
-        The file is loaded, changed and stored; when somebody else stored it in between, all is repeated.
+        The file is loaded, changed and stored; if another writer stored it in between, all is repeated.
 
         Parameters
         ----------
@@ -261,7 +261,7 @@ class AsyncPicks(AsyncFile):
         Raises
         ------
         ConflictError
-            Somebody else was faster every time, until the timeout of the config.
+            Another writer was faster every time, until the timeout of the config.
         """
 
         async def edit() -> None:
@@ -273,7 +273,7 @@ class AsyncPicks(AsyncFile):
     # --- as arrays and data frames --------------------------------------------------------------------------------------
 
     async def numpy(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Positions and orientations, loaded when they are not yet.
+        """Positions and orientations, loaded if necessary.
 
         Returns
         -------
@@ -285,21 +285,21 @@ class AsyncPicks(AsyncFile):
         return (await self._columns()).poses()
 
     async def to_numpy(self) -> tuple[NDArray[np.float64], NDArray[np.float64] | None]:
-        """Positions and scores, loaded when they are not yet (the specification's form of :meth:`numpy`).
+        """Positions and scores, loaded if necessary (the specification's form of :meth:`numpy`).
 
         Returns
         -------
         positions : ndarray
             (N, 3) float64: x, y, z in angstrom.
         scores : ndarray or None
-            (N,) float64, NaN where the file says null; None when no point has one.
+            (N,) float64, NaN if it is null in the file; None when no point has one.
         """
         table = await self._columns()
         scores = table.scores if table.has_scores() else None
         return table.positions.copy(), None if scores is None else scores.copy()
 
     async def scores(self) -> NDArray[np.float64]:
-        """Scores, (N,) float64: 1 where the file says nothing, NaN where it says null."""
+        """Scores, (N,) float64: 1 if the key is absent, NaN if it is null."""
         return (await self._columns()).filled_scores().copy()
 
     async def instance_ids(self) -> NDArray[np.int64]:
@@ -335,14 +335,14 @@ class AsyncPicks(AsyncFile):
         scores : array_like, optional
             (N,), finite, or NaN for null; 1 without.
         store : bool
-            Whether to write the file as well.
+            Also write the file.
 
         Raises
         ------
         ValueError
             A shape is wrong, or a value cannot be stored; the message says which.
         ConflictError
-            Somebody else changed the file since it was loaded.
+            Another writer changed the file since it was loaded.
         """
         if store:
             self._stack.writer()
@@ -358,7 +358,7 @@ class AsyncPicks(AsyncFile):
             await self.store()
 
     async def df(self, /, format: str = "relion", **kwargs: Any) -> pd.DataFrame:
-        """The points as a data frame, loaded when they are not yet. Needs pandas and scipy.
+        """The points as a data frame, loaded if necessary. Needs pandas and scipy.
 
         Parameters
         ----------
@@ -401,7 +401,7 @@ class AsyncPicks(AsyncFile):
         tomogram_center : sequence of float, optional
             x, y, z in angstrom; without, half the extent of a tomogram of the run.
         relion_version : {"relion4", "relion5"}, optional
-            Insist on pixel coordinates, or on centred ones.
+            Require pixel coordinates, or centred ones.
 
         Raises
         ------

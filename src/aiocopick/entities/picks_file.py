@@ -1,4 +1,4 @@
-"""CoPick's model of a picks file, whose points are made when somebody looks at them."""
+"""CoPick's model of a picks file, whose points are created on first access."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from aiocopick.models.points import CopickPicksFile, CopickPoint
 
 
 class LoadedPicksFile(CopickPicksFile):
-    """What ``AsyncPicks.load()`` returns: equal to a plain :class:`~aiocopick.models.CopickPicksFile` in all it does.
+    """The result of ``AsyncPicks.load()``, equal to a plain :class:`~aiocopick.models.CopickPicksFile` in all it does.
 
     A file of 100,000 points is a few arrays; as objects it is half a gigabyte, so `points` makes them on first access.
     They are the points of the picks themselves: what is changed here is stored there.
@@ -68,7 +68,7 @@ class LoadedPicksFile(CopickPicksFile):
         return _plain(dict(self)).model_copy(deep=True)
 
     def model_copy(self, **kwargs: Any) -> Any:
-        """As for every model."""
+        """Copy like any model."""
         return _plain(dict(self)).model_copy(**kwargs)
 
 

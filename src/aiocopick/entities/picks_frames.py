@@ -1,4 +1,4 @@
-"""Picks as data frames: what has to be looked up in the run before the columns can be worked out."""
+"""Picks as data frames: lookups in the run that are needed to compute the columns."""
 
 from __future__ import annotations
 

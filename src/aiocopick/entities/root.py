@@ -1,6 +1,6 @@
 """The root of a project: its layers and config, its runs and objects, and everything in them.
 
-Everything about a project as a whole hangs on its few caches, which is what makes the file long.
+All operations on a whole project share its few caches, so this file is long.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 
 
 class AsyncRoot:
-    """A project, over one or more layers. Making one sends no request.
+    """A project, over one or more layers. Creating a root sends no request.
 
     Parameters
     ----------
@@ -71,7 +71,7 @@ class AsyncRoot:
         default_write_layer: str | None = None,
         on_layer_error: OnLayerError = "raise",
     ) -> Self:
-        """Several projects seen as one. Sends no request.
+        """Combine several projects into one. No request is sent.
 
         Parameters
         ----------
@@ -80,7 +80,7 @@ class AsyncRoot:
             copick's own roots, which are called in a few threads. The higher ``priority`` of a config wins, ties are
             decided by the order given.
         default_write_layer : str, optional
-            Name of the layer that new entities and changes go to; else the writable layer of the highest priority.
+            Name of the layer that gets new entities and changes; by default the writable layer of the highest priority.
         on_layer_error : {"raise", "skip"}
             What is done about a layer that cannot be listed: raise its error, or show the others without it, with a
             warning; :attr:`skipped_layers` says which are missing.
@@ -159,12 +159,12 @@ class AsyncRoot:
 
     @property
     def path(self) -> str:
-        """As :attr:`url`."""
+        """Same as :attr:`url`."""
         return self.url
 
     @property
     def read_only(self) -> bool:
-        """Whether nothing in it can be changed."""
+        """True if nothing in it can be changed."""
         return self._stack.read_only
 
     @property
@@ -377,7 +377,7 @@ class AsyncRoot:
         Raises
         ------
         ReadOnlyError
-            A part of it lies in a read-only layer; nothing is deleted then.
+            A part of it is in a read-only layer; nothing is deleted then.
         """
         run = await self.get_run(name)
         if run is not None:
@@ -501,7 +501,7 @@ class AsyncRoot:
     # --- everything ---------------------------------------------------------------------------------------------------
 
     async def ensure(self, create: bool = False) -> bool:
-        """Whether there is a project; with `create` there is one afterwards.
+        """Return True if there is a project; with `create`, it is created.
 
         Raises
         ------

@@ -1,7 +1,7 @@
 """A run: what a project holds about one place on a sample.
 
-One listing tells all that a run holds, so that its kinds of children share their lists, lock and errors. Each kind has its
-own verbs, signatures and documentation, which is what makes the file long.
+One listing tells all that a run holds, so that its kinds of children share their lists, lock and errors. Each kind has
+its own verbs, signatures and documentation, which is what makes the file long.
 """
 
 from __future__ import annotations
@@ -202,12 +202,12 @@ class AsyncRun(MetadataMixin):
         return list(self._children[noun])
 
     def _lists(self, spacing: AsyncVoxelSpacing) -> bool:
-        """Whether a listing of the run would tell a voxel spacing its tomograms."""
+        """Return True if a listing of the run would show a voxel spacing's tomograms."""
         children = self._children["voxel_spacings"]
         return not self._deep and children.complete and any(spacing is known for known in children)
 
     def _knows(self, nouns: Nouns) -> bool:
-        """Whether a listing of these nouns would tell it nothing."""
+        """Return True if a listing of these nouns would show nothing new."""
         wanted = CHILDREN.keys() | {"tomograms"} if nouns is None else nouns
         lists_known = all(children.complete for noun, children in self._children.items() if noun in wanted)
         return lists_known and (self._deep or "tomograms" not in wanted)
@@ -480,7 +480,7 @@ class AsyncRun(MetadataMixin):
         return segmentation
 
     async def _listed_segmentations(self) -> Children[AsyncSegmentation]:
-        """As :meth:`segmentations`, but the first time only their folders are listed."""
+        """Return the segmentations like :meth:`segmentations`, but the first time list only their folders."""
         children = self._children["segmentations"]
         async with alone(self):
             if not children.complete:
@@ -762,7 +762,7 @@ class AsyncRun(MetadataMixin):
         Raises
         ------
         ReadOnlyError
-            A part of it lies in a read-only layer; nothing is deleted then.
+            A part of it is in a read-only layer; nothing is deleted then.
         """
         await self._resolve()
         await self._delete_data()

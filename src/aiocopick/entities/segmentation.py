@@ -97,12 +97,12 @@ class AsyncSegmentation(AsyncVolume):
 
     @property
     def from_tool(self) -> bool:
-        """Whether a tool made it."""
+        """True if a tool made it."""
         return self.session_id == "0"
 
     @property
     def from_user(self) -> bool:
-        """Whether a user made it."""
+        """True if a user made it."""
         return not self.from_tool
 
     @property
@@ -112,17 +112,17 @@ class AsyncSegmentation(AsyncVolume):
 
     @property
     def is_multilabel(self) -> bool:
-        """Whether each voxel holds the label of an object."""
+        """True if each voxel holds the label of an object."""
         return self.ref.is_multilabel
 
     @property
     def is_instance(self) -> bool:
-        """Whether each voxel holds the id of an instance of one object."""
+        """True if each voxel holds the id of an instance of one object."""
         return self.ref.is_instance
 
     @property
     def is_panoptic(self) -> bool:
-        """Whether it has two channels, labels and instance ids."""
+        """True if it has two channels, labels and instance ids."""
         return self.ref.is_panoptic
 
     @property
@@ -177,9 +177,9 @@ class AsyncSegmentation(AsyncVolume):
         Raises
         ------
         NotFoundError
-            There is no such level, or the volume is empty.
+            The level does not exist, or the volume is empty.
         FormatError
-            The volume cannot be understood, or the region is larger than ``max_array_bytes``.
+            The volume cannot be read, or the region is larger than ``max_array_bytes``.
         IndexError
             An index outside the volume, or a step below 1.
         ValueError
@@ -217,12 +217,12 @@ class AsyncSegmentation(AsyncVolume):
         channel : str or int, optional
             Of a panoptic segmentation; None changes both. What results must mean something, as for :meth:`from_numpy`.
         update_pyramid : bool
-            Compute the coarser levels of the region anew.
+            Compute the coarser levels of the region again.
 
         Raises
         ------
         NotFoundError
-            There is no such level, or the volume is empty.
+            The level does not exist, or the volume is empty.
         ReadOnlyError
             No layer can be written to.
         ValueError
@@ -290,7 +290,7 @@ class AsyncSegmentation(AsyncVolume):
         shards: Sequence[int] | None = None,
         progress: Progress | None = None,
     ) -> None:
-        """Write the segmentation and its pyramid, in the place of whatever is there; as for tomograms.
+        """Write the segmentation and its pyramid, replacing an existing one; as for tomograms.
 
         Parameters
         ----------

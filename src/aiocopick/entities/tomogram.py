@@ -82,7 +82,7 @@ class AsyncTomogram(AsyncDensity):
         shards: Sequence[int] | None = None,
         progress: Progress | None = None,
     ) -> None:
-        """Write the tomogram and its pyramid, in the place of whatever is there.
+        """Write the tomogram and its pyramid, replacing an existing one.
 
         One request per chunk and per metadata file. A volume that this entity did not just create is removed first: one
         listing and deletes. Until the last request has succeeded, whoever opens the tomogram finds it empty; arrays and

@@ -1,4 +1,4 @@
-"""What entities that are zarr volumes have in common: tomograms, feature maps, segmentations and density maps."""
+"""Common base of entities that are zarr volumes: tomograms, feature maps, segmentations and density maps."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class AsyncVolume(AsyncEntity):
     """Version of what shows its levels, when that was just written and names none: nothing else is there then."""
 
     layer_type: ClassVar[str] = "image"
-    """What napari shows it as: ``"image"`` or ``"labels"``."""
+    """Type of its napari layer: ``"image"`` or ``"labels"``."""
 
     @property
     def voxel_size(self) -> float:
@@ -60,7 +60,9 @@ class AsyncVolume(AsyncEntity):
         return self.voxel_size
 
     async def _doubts(self) -> tuple[list[str], list[str], list[str]]:
-        """Sentences about descriptions that are nonsense, those that contradict the path or the arrays, missing levels."""
+        """Sentences about descriptions that are nonsense, those that contradict the path or the arrays, missing
+        levels.
+        """
         await self._resolve()
         return await self._state_of_volume().doubts(self._finest_voxel_size())
 
@@ -102,7 +104,9 @@ class AsyncVolume(AsyncEntity):
         AsyncVolume.refresh(self)
 
     def _created(self, etag: str | None) -> None:
-        """Note that it was just made, as a bare group of this version: nothing has to be removed before it is written."""
+        """Note that it was just made, as a bare group of this version: nothing has to be removed before it is
+        written.
+        """
         self._volume = None
         self._empty = etag
 
@@ -126,7 +130,7 @@ class AsyncVolume(AsyncEntity):
         Raises
         ------
         NotFoundError
-            There is no such level, or the volume is empty.
+            The level does not exist, or the volume is empty.
         FormatError
             The metadata cannot be understood.
         """
@@ -370,7 +374,7 @@ class AsyncVolume(AsyncEntity):
         )
 
     async def _write_target(self) -> Source:
-        """Where a new content goes; nothing is written yet.
+        """Return the location of new content; nothing is written yet.
 
         What lies in a lower layer is not copied, and is seen until all of it is written.
 
@@ -420,9 +424,9 @@ class AsyncDensity(AsyncVolume):
         Raises
         ------
         NotFoundError
-            There is no such level, or the volume is empty.
+            The level does not exist, or the volume is empty.
         FormatError
-            The volume cannot be understood, or the region is larger than ``max_array_bytes``.
+            The volume cannot be read, or the region is larger than ``max_array_bytes``.
         IndexError
             An index outside the volume, or a step below 1.
         """
@@ -441,8 +445,8 @@ class AsyncDensity(AsyncVolume):
     ) -> None:
         """Change a region of a level. Chunks that lie in it only in part are read, changed and written back.
 
-        All that can be refused is refused before anything is written. A failure after that leaves some chunks changed and
-        others not. Two calls at once must not touch one chunk.
+        All that can be refused is refused before anything is written. A failure after that leaves some chunks changed
+        and others not. Two calls at once must not touch one chunk.
 
         Parameters
         ----------
@@ -459,7 +463,7 @@ class AsyncDensity(AsyncVolume):
         Raises
         ------
         NotFoundError
-            There is no such level, or the volume is empty.
+            The level does not exist, or the volume is empty.
         ReadOnlyError
             No layer can be written to.
         ValueError

@@ -205,7 +205,7 @@ class Lease:
 
 
 class NoLease(Lease):
-    """What is held where a storage cannot exclude anybody."""
+    """The lease of a storage that cannot exclude other writers."""
 
     def __init__(self) -> None:
         pass

@@ -1,7 +1,8 @@
 """The storage that the library works with: one backend, and around it the rules that hold for every backend.
 
 Key confinement, read-only protection, limits, retries and deadline, error mapping and statistics are here, once; a
-backend only makes raw attempts. Longer than 500 lines because it is the whole of the Storage protocol, which is one class.
+backend only makes raw attempts. Longer than 500 lines because it is the whole of the Storage protocol, which is one
+class.
 """
 
 from __future__ import annotations
@@ -44,7 +45,7 @@ _VIEWED = frozenset(
 
 
 class ManagedCore:
-    """What all views of a storage share."""
+    """State shared by all views of a storage."""
 
     def __init__(self, settings: Settings, backend: type[Backend]) -> None:
         self.settings = settings
@@ -92,12 +93,12 @@ class ManagedStorage:
 
     @property
     def read_only(self) -> bool:
-        """Whether every change is refused."""
+        """True if every change is refused."""
         return self._settings.read_only or not self._core.capabilities.writable
 
     @property
     def capabilities(self) -> Capabilities:
-        """What this storage can do, as far as it is known by now."""
+        """Capabilities of this storage, as far as they are known now."""
         return self._core.capabilities
 
     @property
@@ -282,7 +283,7 @@ class ManagedStorage:
         return reading_ahead(produce)
 
     async def first_page(self, prefix: str, *, start_after: str = "") -> FirstPage | None:
-        """How a scan would begin; None where it would not be of pages in key order that collapse volumes."""
+        """Request the first page of a scan; None if its pages are not in key order or do not collapse volumes."""
         prefix, backend = check_prefix(prefix), self._core.backend
         if not (self.capabilities.delimiter and backend.resumes):
             return None
@@ -340,7 +341,7 @@ class ManagedStorage:
         return children(found)
 
     async def exists(self, key: str) -> bool:
-        """Whether anything is stored at the key or below it."""
+        """Return True if anything is stored at the key or below it."""
         try:
             await self.stat(key)
         except NotFoundError:
@@ -396,7 +397,9 @@ class ManagedStorage:
     def read_through(
         self, keys: Iterable[str], use: Callable[[str, bytes], Value], *, limit: int | None = None
     ) -> AbstractAsyncContextManager[AsyncIterator[tuple[str, Value | CopickError]]]:
-        """What a function makes of many contents, off the event loop, as they arrive; errors in their places."""
+        """Apply a function to many contents off the event loop; yield results as they arrive, and errors instead of
+        results.
+        """
         most = self._settings.max_concurrency if limit is None else min(limit, self._settings.max_concurrency)
         if self._core.backend.reads_in_threads:
             # Few to a hop, so that there is work for each thread; one thread more, as one of them waits for the disk.

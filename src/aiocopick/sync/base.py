@@ -1,4 +1,4 @@
-"""What all facade classes have in common: an async twin, the call across, and the wrapping of what comes back."""
+"""Common base of all facade classes: an async entity, calls to it, and the wrapping of results."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def keeps_names(init: Init) -> Init:
 _END: Any = object()
 
 _LEFT_BEHIND = frozenset({"_known", "_mirrored", "_guard", "_cohort"})
-"""What does not travel when a facade object is pickled."""
+"""Attributes that are left out when a facade object is pickled."""
 
 
 def _same(items: list[Any], others: list[Any]) -> bool:
@@ -107,7 +107,7 @@ class Blocking(Generic[Twin]):
             yield item
 
     def _ahead(self, noun: str) -> None:
-        """What is done before children of a noun are looked up the first time."""
+        """Called before children of a noun are looked up the first time."""
 
     # --- children -----------------------------------------------------------------------------------------------------
 
@@ -158,7 +158,9 @@ class Blocking(Generic[Twin]):
         return child
 
     _mirrored: dict[str, tuple[list[Any], list[Any]]] | None = None
-    """Lists of the twin, and what this object made of them, by noun. A list that other code assigned is not among them."""
+    """Lists of the twin, and what this object made of them, by noun. A list that other code assigned is not among
+    them.
+    """
 
     def _mirrors(self, noun: str) -> tuple[list[Any] | None, list[Any] | None]:
         """The cached list of a noun, and the twin's list that it was made of."""
@@ -202,7 +204,7 @@ class Blocking(Generic[Twin]):
         return twins if twins is not None else [] if known is None else known.items
 
     def _queried(self, noun: str, twins: Iterable[AsyncEntity], layers: Iterable[str] | None) -> list[Any]:
-        """What a query found; it becomes the cached list, unless only some layers were asked."""
+        """Wrap the result of a query; it becomes the cached list, unless only some layers were asked."""
         return self._wrap_all(twins) if layers is not None else list(self._keep(noun, self._twins(noun)))
 
     def _created(self, noun: str, twin: AsyncEntity) -> Any:
@@ -254,7 +256,7 @@ class Blocking(Generic[Twin]):
         return hash(self.aio)
 
     def _shown(self) -> dict[str, Any]:
-        """What is shown of it: its names, and how many children are known. No I/O."""
+        """Return the shown text: its names, and the number of known children. No I/O."""
         counts = {noun: getattr(self, f"_{noun}") for noun in self.lists}
         return {noun: None if known is None else len(known) for noun, known in counts.items()}
 
@@ -305,7 +307,7 @@ class BlockingEntity(Blocking[Entity]):
 
     @property
     def meta(self) -> Any:
-        """What its names say, as CoPick's metadata model. No I/O."""
+        """Its names, as CoPick's metadata model. No I/O."""
         return self.aio.meta
 
     @meta.setter
@@ -333,7 +335,7 @@ class BlockingEntity(Blocking[Entity]):
 
     @property
     def ref(self) -> Any:
-        """What it is: hashable, ordered, JSON-able."""
+        """Identity of the entity: hashable, ordered, JSON-able."""
         return self.aio.ref
 
     @property

@@ -20,7 +20,7 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 CANCEL_SECONDS = 5.0
-"""How long an interrupted call waits for its coroutine to clean up after itself."""
+"""Seconds that an interrupted call waits for its coroutine to clean up."""
 
 
 def call(function: Callable[P, Coroutine[Any, Any, T]], /, *args: P.args, **kwargs: P.kwargs) -> T:

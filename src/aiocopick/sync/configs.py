@@ -36,7 +36,7 @@ def read_file(path: str | os.PathLike[str], allow_protocols: Iterable[str] = ())
     Raises
     ------
     NotFoundError
-        There is no such file.
+        The file does not exist.
     FormatError
         It is no JSON, or describes no project.
     """

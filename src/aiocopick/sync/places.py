@@ -1,4 +1,6 @@
-"""Filesystems and paths by CoPick's names: the layer that is written to is the overlay, a read-only one the static root."""
+"""Filesystems and paths by CoPick's names: the layer that is written to is the overlay, a read-only one the static
+root.
+"""
 
 from __future__ import annotations
 
@@ -40,7 +42,7 @@ def static_of(root: AsyncRoot) -> Layer:
 
 
 class Layered:
-    """What CoPick calls the overlay and the static root of a project."""
+    """CoPick's names for the overlay and the static root of a project."""
 
     if TYPE_CHECKING:
 
@@ -60,7 +62,7 @@ class Layered:
 
     @property
     def static_is_overlay(self) -> bool:
-        """Whether there is no static root."""
+        """True if there is no static root."""
         return static_of(self.root.aio) is self.root.layer
 
 
@@ -71,7 +73,7 @@ class InBothLayers(Layered):
 
         @property
         def ref(self) -> Any:
-            """What it is."""
+            """Name of the object's type, for display."""
 
     @property
     def overlay_path(self) -> str:

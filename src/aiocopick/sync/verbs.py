@@ -1,8 +1,8 @@
-"""How a blocking member is derived from the async one: signature, types and documentation are written there, once.
+"""Derivation of a blocking member from the async one: signature, types and documentation are written there, once.
 
-Each of these decorates an empty ``def``, and says what is done around the call. A plain assignment would be shorter, but
-type checkers give an assigned method the type that the abstract API declares. The coroutine function that is called is
-the twin's own, so that subclasses can override it; the class that is named says what is given only to type checkers,
+Each of these decorates an empty ``def``, and says what is done around the call. A plain assignment would be shorter,
+but type checkers give an assigned method the type that the abstract API declares. The coroutine function that is called
+is the twin's own, so that subclasses can override it; the class that is named says what is given only to type checkers,
 while children are wrapped as the factories of their parent say.
 """
 
@@ -114,7 +114,9 @@ def calls(function: Verb[P, R]) -> Callable[[Stub], Method[P, R]]:
 
 
 def changes(function: Verb[P, R]) -> Callable[[Stub], Method[P, R]]:
-    """As :func:`calls`, for what writes the file: in a read-only layer it is refused, unless it does not ``store``."""
+    """Derive like :func:`calls`, for a method that writes the file: refused in a read-only layer, unless it does not
+    ``store``.
+    """
 
     def change(self: Any, ask: Any, args: Any, kwargs: Any) -> Any:
         if kwargs.get("store", True):
@@ -125,7 +127,9 @@ def changes(function: Verb[P, R]) -> Callable[[Stub], Method[P, R]]:
 
 
 def writes(function: Verb[P, R]) -> Callable[[Stub], Method[P, R]]:
-    """As :func:`calls`, for what writes a volume: without shards where ``aiocopick.compat`` leaves them out."""
+    """Derive like :func:`calls`, for a method that writes a volume: without shards if ``aiocopick.compat`` leaves
+    them out.
+    """
 
     def write(self: Any, ask: Any, args: Any, kwargs: Any) -> Any:
         if kwargs.get("shards") is not None:
@@ -189,7 +193,9 @@ def makes(function: Verb[P, Any], child: type[C]) -> Callable[[Stub], Method[P, 
 
 
 def deletes(function: Verb[P, R], child: type[Child] | None = None) -> Callable[[Stub], Method[P, R]]:
-    """Children that are deleted, and so are in no list any more; without a class the entity itself, with its children."""
+    """Children that are deleted, and so are in no list any more; without a class the entity itself, with its
+    children.
+    """
 
     def delete(self: Any, ask: Any, args: Any, kwargs: Any) -> Any:
         self._call(ask, *args, **kwargs)

@@ -41,7 +41,7 @@ class Volume(BlockingEntity[Zarr]):
     """A facade object that is a zarr volume."""
 
     ignores_shards: ClassVar[bool] = False
-    """Whether shards are left out, with a warning, where new volumes are zarr 2; ``aiocopick.compat`` sets it."""
+    """True if shards are left out, with a warning, in new zarr 2 volumes; ``aiocopick.compat`` sets it."""
 
     @calls(AsyncVolume.levels)
     def levels(self) -> Any: ...
@@ -54,7 +54,7 @@ class Volume(BlockingEntity[Zarr]):
 
     @property
     def layer_type(self) -> str:
-        """What napari shows it as: ``"image"`` or ``"labels"``."""
+        """Type of its napari layer: ``"image"`` or ``"labels"``."""
         return self.aio.layer_type
 
     def open_array(self, zarr_group: str | None = None) -> Array[Any]:

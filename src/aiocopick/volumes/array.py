@@ -37,7 +37,7 @@ INLINE_BYTES = 1024 * 1024
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """What a volume may use at once.
+    """Limits of a volume's concurrent work.
 
     Parameters
     ----------
@@ -145,11 +145,11 @@ class LevelArray:
 
     @property
     def reads_in_threads(self) -> bool:
-        """Whether the store reads in threads of this machine, where chunks may as well be decoded."""
+        """True if the store reads in threads of this machine, where chunks can also be decoded."""
         return bool(getattr(self.store, "reads_in_threads", False))
 
     def decoder(self) -> ChunkDecoder | None:
-        """What decodes chunks off the event loop; None when only zarr's pipeline can."""
+        """Return a decoder of chunks off the event loop; None if only zarr's pipeline can decode them."""
         # Stores of other layers have nothing but zarr's own methods.
         if self.metadata.zarr_format != 2 or not hasattr(self.store, "read_through"):
             return None
@@ -208,7 +208,7 @@ class LevelArray:
 
     @property
     def reads_parts(self) -> bool:
-        """Whether single chunks can be read out of stored objects, which are shards."""
+        """True if single chunks can be read from stored objects, which are shards."""
         return self.metadata.sharded and self.array.codec_pipeline.supports_partial_decode
 
     async def read_into(self, out: np.ndarray[Any, Any], piece: Piece) -> None:

@@ -106,13 +106,13 @@ _Cut: TypeAlias = tuple[tuple[int, ...], tuple[int, ...], list[int]]
 
 
 def _arranged(zyx: tuple[int, int, int], order: list[int]) -> tuple[int, int, int]:
-    """What belongs to z, y, x, in the order of the array."""
+    """Return values of z, y, x in the order of the array."""
     first, second, third = (zyx[order.index(at)] for at in range(3))
     return first, second, third
 
 
 def _cuts(level: LevelArray, chunks: Iterable[tuple[tuple[int, ...], list[int]]]) -> list[_Cut]:
-    """What to read: chunks, or a shard at once when each chunk in it is needed, which is one request instead of many."""
+    """Return the parts to read: chunks, or a whole shard, in one request, if each of its chunks is needed."""
     metadata = level.metadata
     inner, outer = metadata.inner_chunks, metadata.chunks
     if not metadata.sharded:
@@ -218,7 +218,7 @@ def as_type(fill: float, dtype: np.dtype[Any]) -> Any:
 def plan_chunks(
     corners: Array, edges: tuple[int, int, int], shape: tuple[int, ...], chunks: tuple[int, ...]
 ) -> dict[tuple[int, ...], list[int]]:
-    """Which boxes need a part of which chunk, in grid order."""
+    """Return the boxes that need a part of each chunk, in grid order."""
     plan: dict[tuple[int, ...], list[int]] = {}
     for number, corner in enumerate(corners.tolist()):
         spans = []

@@ -1,4 +1,4 @@
-"""Which parts of which chunks a selection of an array needs. Pure arithmetic; arrays are in any axis order."""
+"""The parts of chunks that a selection of an array needs. Pure arithmetic; arrays are in any axis order."""
 
 from __future__ import annotations
 
@@ -31,9 +31,9 @@ class Piece:
     inside : tuple of slice
         The part within the chunk.
     target : tuple of slice
-        Where that part lies in the selected region.
+        Position of that part in the selected region.
     whole : bool
-        Whether it is all of the chunk that lies inside the array.
+        True if it is the whole part of the chunk inside of the array.
     """
 
     coordinates: tuple[int, ...]
@@ -106,7 +106,7 @@ def pieces(selection: Selection, shape: Sequence[int], chunks: Sequence[int]) ->
 
 
 def _combined(axes: Sequence[Callable[[], Iterable[Part]]], lengths: Sequence[int]) -> Iterable[tuple[Part, ...]]:
-    """As `itertools.product`, which would hold all that is along an axis: metadata may claim any number of chunks."""
+    """Yield the product lazily: `itertools.product` stores whole axes, and metadata may claim any number of chunks."""
     if max(lengths, default=0) <= _HELD:
         return product(*(axis() for axis in axes))
     return _nested(axes)
@@ -122,7 +122,7 @@ def _nested(axes: Sequence[Callable[[], Iterable[Part]]]) -> Iterator[tuple[Part
 
 
 def count_pieces(selection: Selection, chunks: Sequence[int]) -> int:
-    """How many chunks a selection touches."""
+    """Return the number of chunks that a selection touches."""
     return prod(sum(1 for _ in _along(item, item.stop, edge)) for item, edge in zip(selection, chunks, strict=True))
 
 

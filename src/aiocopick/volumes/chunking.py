@@ -1,4 +1,4 @@
-"""How a volume is cut into chunks and shards: CoPick's sizes, bounded."""
+"""Chunks and shards of a volume: CoPick's sizes, bounded."""
 
 from __future__ import annotations
 

@@ -88,15 +88,15 @@ class GuardedCodec(BytesBytesCodec):
     is_fixed_size = False
 
     def to_dict(self) -> dict[str, Any]:
-        """As the codec itself."""
+        """Call the wrapped codec."""
         return dict(self.codec.to_dict())
 
     def evolve_from_array_spec(self, array_spec: ArraySpec) -> GuardedCodec:
-        """As the codec itself."""
+        """Call the wrapped codec."""
         return GuardedCodec(self.codec.evolve_from_array_spec(array_spec), self.name)
 
     def compute_encoded_size(self, input_byte_length: int, chunk_spec: ArraySpec) -> int:
-        """As the codec itself."""
+        """Call the wrapped codec."""
         return int(self.codec.compute_encoded_size(input_byte_length, chunk_spec))
 
     def _look(self, chunk_data: Buffer, chunk_spec: ArraySpec) -> None:
@@ -149,11 +149,11 @@ class GuardedNumcodec(numcodecs.abc.Codec):  # type: ignore[misc]
         self.limit = limit
 
     def encode(self, buf: Any) -> Any:
-        """As the codec itself."""
+        """Call the wrapped codec."""
         return self.codec.encode(buf)
 
     def decode(self, buf: Any, out: Any = None) -> Any:
-        """As the codec itself, unless that would give too much."""
+        """Decode with the wrapped codec, unless the result would be too large."""
         data = numcodecs.compat.ensure_contiguous_ndarray(buf).view("u1")
         size = _check(self.codec_id, memoryview(data), self.limit)
         if out is None and size >= _LARGE and self.codec_id in _STATED:
@@ -162,11 +162,11 @@ class GuardedNumcodec(numcodecs.abc.Codec):  # type: ignore[misc]
         return self.codec.decode(buf, out)
 
     def decode_into(self, buf: Any, out: np.ndarray[Any, Any]) -> Any:
-        """As :meth:`decode`, into memory that is there, when what was encoded says that it is exactly as long."""
+        """Decode like :meth:`decode`, into existing memory, if the encoded data states exactly its length."""
         data = memoryview(buf)
         stated = self.codec_id in _STATED and decoded_size(self.codec_id, data, self.limit) == out.nbytes
         return self.decode(buf, out) if stated else self.decode(buf)
 
     def get_config(self) -> Any:
-        """As the codec itself."""
+        """Call the wrapped codec."""
         return self.codec.get_config()

@@ -1,6 +1,6 @@
-"""Which codecs a volume may name: compression and number formats, nothing that runs code or builds objects.
+"""Codecs that a volume may name: compression and number formats, nothing that runs code or builds objects.
 
-Metadata comes from strangers. ``pickle`` executes what it decodes; ``json2``, ``msgpack2`` and ``vlen-*`` build arrays
+Metadata is untrusted. ``pickle`` executes what it decodes; ``json2``, ``msgpack2`` and ``vlen-*`` build arrays
 of Python objects. What is left here turns numbers into bytes and back.
 """
 

@@ -48,7 +48,7 @@ def dask_array(level: LevelArray) -> Any:
 
 
 class _Blocks:
-    """What dask slices blocks from: zarr's array, whose errors do not say where they come from."""
+    """The source of dask's blocks: zarr's array, with the path added to its errors."""
 
     def __init__(self, array: zarr.Array[Any], where: str) -> None:
         self.array = array

@@ -1,4 +1,4 @@
-"""What can be written as a volume: anything that slices to arrays of numbers."""
+"""Data that can be written as a volume: any object that slices to arrays of numbers."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def stored_type(source: Any, dtype: Any) -> np.dtype[Any]:
     except TypeError:
         # Arrays of other libraries, with types of their own: what they slice to is looked at.
         if dtype is None:
-            raise ValueError(f"{source.dtype} is no numpy type; pass the dtype to store") from None
+            raise ValueError(f"{source.dtype} is not a numpy type; pass the dtype to store") from None
     else:
         _check_numbers(given)
     return number_type(source.dtype if dtype is None else dtype)
@@ -81,7 +81,7 @@ def number_type(dtype: Any) -> np.dtype[Any]:
 
 
 def cast_numbers(data: np.ndarray[Any, Any], dtype: np.dtype[Any]) -> np.ndarray[Any, Any]:
-    """Numbers as another type, as numpy assigns them; no copy when it is theirs already.
+    """Return numbers as another type, converted as by numpy; no copy if the type is the same.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""How much a compressed chunk would decode to, found before memory is given to it.
+"""Decoded size of a compressed chunk, determined before memory is allocated.
 
 A few kilobytes can be made to decode to gigabytes. Formats that state their size are asked for it; the others are
 decoded piece by piece, each piece thrown away, until they end or have passed the limit.

@@ -30,7 +30,7 @@ _USUAL = ("0", "1", "2", "s0", "s1", "s2")
 _NUMBERED = re.compile(r"s?\d+")
 _FINEST = frozenset({"0", "s0"})
 _BESIDE = frozenset({"OME", "labels", "zarr.json"})
-"""What lies in a volume and is not a level of it."""
+"""Names in a volume that are not levels."""
 _DEPTH = 2
 _TOGETHER = 16
 
@@ -225,7 +225,7 @@ def _finer_than(name: str) -> list[str]:
 
 
 def _may_be_left(documents: dict[str, bytes | None]) -> bool:
-    """Whether the group is bare as we write it, or has no documents (any more)."""
+    """Return True if the group is empty as we write it, or has no documents."""
     newer, older = (documents.get(name) for name in GROUP_DOCUMENTS)
     if newer is not None:
         return newer == empty_group_documents(3)["zarr.json"]

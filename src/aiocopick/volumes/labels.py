@@ -16,7 +16,7 @@ PANOPTIC_CHANNELS = ("label", "instance")
 """Channel 0 holds the label of the object at a voxel, channel 1 the instance within that object."""
 
 PANOPTIC_METADATA = {"copick": {"segmentation_type": "panoptic", "channels": list(PANOPTIC_CHANNELS)}}
-"""What the multiscale metadata of a panoptic segmentation says of itself."""
+"""The multiscale metadata that marks a panoptic segmentation."""
 
 _IN_PIECES: Any = ("external_loop", "buffered", "zerosize_ok")
 _UNSIGNED = tuple(np.dtype(name) for name in ("uint8", "uint16", "uint32", "uint64"))

@@ -1,4 +1,4 @@
-"""OME-Zarr group metadata: which levels a volume has, along which axes, and how their voxel sizes compare.
+"""OME-Zarr group metadata: the levels of a volume, their axes, and the ratios of their voxel sizes.
 
 OME-Zarr 0.4 is kept in the ``.zattrs`` of a zarr 2 group, 0.5 under ``ome`` in the attributes of a zarr 3 group
 (https://ngff.openmicroscopy.org). What CoPick 1.31 and 2.0 write is a subset of that.
@@ -19,7 +19,7 @@ from aiocopick.volumes.ome_transforms import UNKNOWN, Transform, parse_transform
 
 SPATIAL = ("z", "y", "x")
 GROUP_DOCUMENTS = ("zarr.json", ".zattrs")
-"""What must be read to know a group; ``.zgroup`` says nothing more."""
+"""The documents that describe a group; ``.zgroup`` contains nothing more."""
 MAX_LEVELS = 64
 
 Units: TypeAlias = tuple[str | None, str | None, str | None]
@@ -43,7 +43,7 @@ class Dataset:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OmeGroup:
-    """What the metadata of a group says.
+    """The content of a group's metadata.
 
     Parameters
     ----------
@@ -197,7 +197,7 @@ def _level_path(item: Any, where: str) -> str:
 
 
 def is_level_path(level: str) -> bool:
-    """Whether a level's path stays below its group."""
+    """Return True if a level's path stays below its group."""
     return all(segment not in ("", ".", "..") for segment in level.split("/")) and not {"\\", "\0"} & set(level)
 
 

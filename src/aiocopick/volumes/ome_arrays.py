@@ -1,4 +1,4 @@
-"""Metadata of one level's array: read from strangers with care, written in CoPick's layouts."""
+"""Metadata of one level's array: untrusted when read, written in CoPick's layouts."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _MAX_NDIM = 8
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ArrayMetadata:
-    """What must be known of an array to read it.
+    """The metadata needed to read an array.
 
     Parameters
     ----------
@@ -68,12 +68,12 @@ class ArrayMetadata:
 
     @property
     def sharded(self) -> bool:
-        """Whether a stored object holds several chunks."""
+        """True if a stored object holds several chunks."""
         return self.chunks != self.inner_chunks
 
 
 def is_array_document(data: bytes) -> bool:
-    """Whether a ``zarr.json`` describes an array rather than a group; False also for what cannot be understood."""
+    """Return True if a ``zarr.json`` describes an array; False for a group and for invalid data."""
     try:
         return parse_document(data, path="zarr.json").get("node_type") == "array"
     except FormatError:

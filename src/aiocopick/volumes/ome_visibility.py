@@ -1,6 +1,6 @@
-"""What shows a volume: without these files it reads as empty, whatever else is there.
+"""Files that make a volume visible: without them it reads as empty, whatever other files exist.
 
-Chunks that are gone read as zeros, so these go before any chunk does.
+Deleted chunks read as zeros, so these files are deleted before any chunk.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ FINEST = tuple(f"{level}/{name}" for level in ("0", "s0") for name in ARRAY_DOCU
 """Metadata of the finest level, by the names that it usually has."""
 
 SHOWN_BY = ((*GROUP_DOCUMENTS, ".zarray"), FINEST)
-"""All of them, relative to the volume, in steps: those of the first go before any of the second.
+"""All these files, relative to the volume, in steps: all of the first step are deleted before any of the second.
 
-Coarse levels that are left are no volume once the group does not name them; while it does, they are a part of one.
+Remaining coarse levels are not a volume if the group does not name them; while it does, they are a part of one.
 """

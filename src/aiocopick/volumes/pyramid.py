@@ -1,7 +1,7 @@
 """Coarser levels of a volume. Those that we write have half as many voxels along z, y and x, shapes rounded up.
 
-Tomograms by local mean, labels by taking the first voxel of each block. A voxel at the end of an odd axis is the mean of
-the voxels that exist; CoPick's ``downscale_local_mean`` averages them with zeros.
+Tomograms by local mean, labels by taking the first voxel of each block. A voxel at the end of an odd axis is the mean
+of the voxels that exist; CoPick's ``downscale_local_mean`` averages them with zeros.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ class Downsample(Protocol):
     """A way to make a volume coarser."""
 
     def __call__(self, data: Array, factors: Factors | None = None) -> Array:
-        """As :func:`downsample_mean`."""
+        """Downsample like :func:`downsample_mean`."""
         ...
 
 
@@ -162,7 +162,7 @@ def even_edges(edges: tuple[int, ...], shape: tuple[int, ...]) -> tuple[int, ...
 
 
 def coarse_block(block: tuple[slice, ...]) -> tuple[slice, ...]:
-    """Where a block, cut at even positions, lies in the next coarser level."""
+    """Return the position of a block, cut at even positions, in the next coarser level."""
     return (
         *block[:-3],
         *(slice(part.start // 2, -(-part.stop // 2)) for part in block[-3:]),

@@ -83,7 +83,7 @@ def parts_of_shards(level: LevelArray, wanted: Iterable[Piece]) -> Iterator[Piec
 
 
 def needs_parts(level: LevelArray, piece: Piece) -> bool:
-    """Whether some of a shard's chunks are not needed, and can be left out."""
+    """Return True if some of a shard's chunks are not needed and can be skipped."""
     if not level.reads_parts or piece.whole:
         return False
     inside = tuple(range(item.start, item.stop, item.step or 1) for item in piece.inside)

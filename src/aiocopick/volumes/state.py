@@ -1,4 +1,4 @@
-"""What is known of a volume: its format and levels, learnt once in few requests."""
+"""State of a volume: its format and levels, read once in few requests."""
 
 from __future__ import annotations
 

@@ -134,7 +134,7 @@ async def write_volume(
     confirm: Callable[[], Awaitable[None]],
     progress: Progress | None = None,
 ) -> None:
-    """Write a volume, in the place of whatever is there.
+    """Write a volume, replacing an existing one.
 
     Until the last request has succeeded, whoever opens the volume finds it empty.
 
@@ -147,8 +147,8 @@ async def write_volume(
     described : Described
         Its metadata.
     empty : str, optional
-        Version of the document that shows its levels, when that is known to be a bare group's in the format of the plan:
-        as long as nobody has written it since, there is nothing to remove.
+        Version of the document that shows its levels, when that is known to be a bare group's in the format of the
+        plan: as long as nobody has written it since, there is nothing to remove.
     limits : Limits
         Of the layer.
     confirm : callable

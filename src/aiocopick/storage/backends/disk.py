@@ -41,7 +41,7 @@ _GLANCE = 0.001
 _ATTEMPTS = 8
 
 _RELATIVE = os.name == "posix"
-"""Whether the system has operations relative to an open directory (Windows has none)."""
+"""True if the system has operations relative to an open directory (Windows has none)."""
 
 _NO_LINKS = frozenset(
     {errno.EPERM, errno.EACCES, errno.ENOSYS, errno.EMLINK, errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP}
@@ -80,7 +80,7 @@ class Disk(DiskTree):
     def read_some(
         self, items: list[tuple[str, Range | None]], budget: int, use: Use[Value], most: Most
     ) -> Some[Value | BaseException]:
-        """What becomes of the first items, at least of one, until they were `budget` bytes."""
+        """Return the results of the first items, at least one, up to `budget` bytes."""
         results: list[Value | BaseException] = []
         held = 0
         for key, span in items:
@@ -193,7 +193,8 @@ class Disk(DiskTree):
             durability.sync_directory(self.path(folder))
 
     def _prune(self, folder: str) -> str:
-        """Remove a directory and those above it as far as they are empty, never a zarr tree itself; return what is left.
+        """Remove a directory and those above it as far as they are empty, never a zarr tree itself; return what is
+        left.
 
         Whoever writes into one of them meanwhile makes it again, or has made it full.
         """
@@ -224,8 +225,8 @@ class Disk(DiskTree):
     def _parent(self, prefix: str) -> Iterator[tuple[int | None, str]]:
         """Hold the directory above one that is removed, and give its name there.
 
-        Held by descriptor, it stays the same directory whatever is renamed meanwhile. Where the system has no operations
-        relative to a descriptor, the name is the whole path.
+        Held by descriptor, it stays the same directory whatever is renamed meanwhile. Where the system has no
+        operations relative to a descriptor, the name is the whole path.
 
         Raises
         ------
@@ -335,7 +336,7 @@ def _has_links(parent: int | None, name: str) -> bool:
 
 
 def _is_directory(item: os.DirEntry[str]) -> bool:
-    """Whether an entry is a directory itself, rather than a link to one (or what Windows uses as one)."""
+    """Return True if an entry is a directory itself, rather than a link to one (or its Windows equivalent)."""
     return item.is_dir(follow_symlinks=False) and not getattr(item, "is_junction", bool)()
 
 

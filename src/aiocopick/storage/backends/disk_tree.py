@@ -154,7 +154,8 @@ class DiskTree:
                 folder = above.pop()
 
     def leftovers(self, prefix: str) -> Iterator[list[Entry]]:
-        """Temporary files, and trees whose removal was stopped, below a directory: a list for each directory that there is.
+        """Temporary files, and trees whose removal was stopped, below a directory: a list for each directory that there
+        is.
 
         Links are followed as in listings.
         """
@@ -181,13 +182,13 @@ class DiskTree:
         return sorted(self._found(folder.path, low))
 
     def _is_left_out(self, item: os.DirEntry[str], low: str) -> bool:
-        """Whether a name ends before the position that is asked for, or leads out of the root."""
+        """Return True if a name ends before the requested position, or leads out of the root."""
         if low and item.name < low and not low.startswith(item.name):
             return True
         return not self.follow_symlinks and item.is_symlink() and not self._inside(item.path)
 
     def _found(self, path: str, low: str = "") -> list[Found]:
-        """What a directory holds; what ends before `low` is not looked at."""
+        """Return the content of a directory; entries that end before `low` are not examined."""
         found: list[Found] = []
         chosen = bool(low) or not self.follow_symlinks
         try:
@@ -213,7 +214,9 @@ class DiskTree:
 
 
 def _leads_round(item: os.DirEntry[str]) -> bool:
-    """Whether an entry is a link that leads to itself in the end, and so to nothing, as one whose target is missing."""
+    """Return True if an entry is a link that leads to itself, and so to nothing, like a link whose target is
+    missing.
+    """
     if item.is_symlink():
         try:
             item.stat()
@@ -248,9 +251,9 @@ class _Folder:
 class _Web:
     """Directories that links lead to, in one walk.
 
-    Folders that link to each other have paths without end in number, though none of them leads round. A directory behind
-    one link is always entered, so that a folder may be shared by any number of runs. Behind two or more, one that was
-    entered before is entered again only so many times, in proportion to all that there are.
+    Folders that link to each other have paths without end in number, though none of them leads round. A directory
+    behind one link is always entered, so that a folder may be shared by any number of runs. Behind two or more, one
+    that was entered before is entered again only so many times, in proportion to all that there are.
     """
 
     __slots__ = ("_again", "_entered", "_warned")
@@ -261,7 +264,7 @@ class _Web:
         self._warned = False
 
     def is_closed_to(self, folder: _Folder) -> bool:
-        """Whether a directory is listed as one entry only; notes that it is entered otherwise."""
+        """Return True if a directory is listed as one entry only; otherwise record that it is entered."""
         identity = _identity(folder.path)
         if folder.links > 1 and identity in self._entered:
             self._again += 1
@@ -277,7 +280,7 @@ class _Web:
 
 
 def _within_itself(folder: _Folder, above: list[_Folder]) -> bool:
-    """Whether a directory is one of those above it, so that it would be walked for ever; or is gone."""
+    """Return True if a directory is one of its own parents, which would be walked for ever; or was deleted."""
     identity = _identity(folder.path)
     return identity is None or any(identity == _identity(other.path) for other in above)
 
@@ -291,7 +294,7 @@ def _identity(path: str) -> tuple[int, int] | None:
 
 
 _entry: Callable[[Iterable[Any]], Entry] = functools.partial(tuple.__new__, Entry)
-"""As ``Entry._make``, in half the time."""
+"""Make a tuple like ``Entry._make``, in half the time."""
 
 
 def _looked_at(key: str, path: str) -> Entry | None:

@@ -1,4 +1,4 @@
-"""What makes files outlast a power cut: their contents, then the names that lead to them, up to directories just made."""
+"""Durability of files across a power cut: their contents, then their names, up to newly created directories."""
 
 from __future__ import annotations
 
