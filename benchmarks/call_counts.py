@@ -13,6 +13,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from types import FrameType
 from typing import Any
+from uuid import uuid4
 
 import anyio
 import numpy as np
@@ -108,10 +109,11 @@ OPERATIONS: dict[str, Callable[[aiocopick.AsyncRoot], Awaitable[Callable[[], Awa
 async def count_calls() -> dict[str, Entries]:
     """Count each operation once, after it was done before: what is imported or connected the first time is not counted."""
     counts = {}
-    async with aiocopick.open("memory://call-counts", user_id="counts") as writer:
+    url = f"memory://call-counts-{uuid4().hex}"
+    async with aiocopick.open(url, user_id="counts") as writer:
         await _project(writer)
     for name, prepare in OPERATIONS.items():
-        async with aiocopick.open("memory://call-counts") as root:
+        async with aiocopick.open(url) as root:
             operation = await prepare(root)
             with Entries() as entries:
                 await operation()

@@ -10,6 +10,7 @@ from email.utils import format_datetime
 import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError, NoCredentialsError, ProfileNotFound
 
+from aiocopick.concurrency.backoff import pause
 from aiocopick.errors import (
     AccessDeniedError,
     CopickError,
@@ -20,7 +21,6 @@ from aiocopick.errors import (
 )
 from aiocopick.storage.backends.s3_errors import KeyFailure, s3_fault
 from aiocopick.storage.faults import RETRIED_STATUS, TruncatedError, common_fault, retry_after, status_fault
-from aiocopick.storage.retries import pause
 
 
 def client_error(code: str, status: int, headers: dict[str, str] | None = None) -> ClientError:

@@ -162,7 +162,7 @@ async def test_a_refused_signature_is_left_to_botocore(
 async def test_refusals_after_the_first_read_mean_the_same(
     storage: Storage, moto_server: MotoServer, first: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(retries, "_FIRST_PAUSE", 0.0)
+    monkeypatch.setattr(retries, "pause", lambda attempt: 0.0)
     async with FaultServer(moto_server.url) as server:
         arguments = moto_server.fs_args()
         arguments["client_kwargs"]["endpoint_url"] = server.url

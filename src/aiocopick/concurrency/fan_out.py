@@ -57,12 +57,18 @@ def unwrap() -> Iterator[None]:
         raise error from error.__cause__
 
 
-async def _run_all(
+async def gather(
     function: Callable[[Item], Awaitable[Result]],
     items: Iterable[Item],
+    *,
     limit: int,
-    keep: tuple[type[Exception], ...],
-) -> list[Any]:
+    keep: tuple[type[Exception], ...] = (),
+) -> list[Result]:
+    """Await ``function(item)`` for all items, at most `limit` at a time; results in the order of the items.
+
+    The first failure cancels the rest and is raised, with the messages of concurrent failures in its ``__notes__``.
+    Errors of the types in `keep` are returned instead of the results, which the type of :func:`gather_results` says.
+    """
     results: list[Any] = []
     failures: list[Exception] = []
     pending = iter(items)
@@ -98,19 +104,11 @@ def _length(items: Iterable[Any]) -> int | None:
         return None
 
 
-async def gather(function: Callable[[Item], Awaitable[Result]], items: Iterable[Item], *, limit: int) -> list[Result]:
-    """Await ``function(item)`` for all items, at most `limit` at a time; results in the order of the items.
-
-    The first failure cancels the rest and is raised, with the messages of concurrent failures in its ``__notes__``.
-    """
-    return await _run_all(function, items, limit, ())
-
-
 async def gather_results(
     function: Callable[[Item], Awaitable[Result]], items: Iterable[Item], *, limit: int
 ) -> list[Result | CopickError]:
     """Await like :func:`gather`, but return our own errors instead of the results; other errors are raised."""
-    return await _run_all(function, items, limit, (CopickError,))
+    return await gather(function, items, limit=limit, keep=(CopickError,))
 
 
 def stream(
@@ -222,40 +220,35 @@ class _Stream(Generic[Item, Result]):
             self._changed.set()
 
     async def _take(self) -> list[Any] | None:
+        slot: list[Any] = [False, None, None, None]
         self._waiting += 1
         try:
-            slot = await self._next_slot()
+            # The lock keeps slots and items in the same order, and lets only one caller at a time use an async source.
+            async with self._taking:
+                while not self._room:
+                    self._consumed = anyio.Event()
+                    await self._consumed.wait()
+                if self._exhausted:
+                    return None
+                try:
+                    slot[1] = await anext(self._items, _END) if self._asynchronous else next(self._items, _END)
+                except Exception as error:
+                    # The source failed: the consumer must get the error.
+                    self._exhausted = True
+                    slot[0], slot[3] = True, error
+                    self._queue.append(slot)
+                    return None
+                if slot[1] is _END:
+                    self._exhausted = True
+                    return None
+                self._room -= 1
+                if self._ordered:
+                    self._queue.append(slot)
         finally:
             self._waiting -= 1
-        if slot is not None and not self._waiting and self._started < self.limit:
+        if not self._waiting and self._started < self.limit:
             self._add_worker()
         return slot
-
-    async def _next_slot(self) -> list[Any] | None:
-        # The lock keeps slots and items in the same order, and lets only one caller at a time use an async source.
-        async with self._taking:
-            while not self._room:
-                self._consumed = anyio.Event()
-                await self._consumed.wait()
-            if self._exhausted:
-                return None
-            slot: list[Any] = [False, None, None, None]
-            try:
-                item = await anext(self._items, _END) if self._asynchronous else next(self._items, _END)
-            except Exception as error:
-                # The source failed: the consumer must get the error.
-                self._exhausted = True
-                slot[0], slot[3] = True, error
-                self._queue.append(slot)
-                return None
-            if item is _END:
-                self._exhausted = True
-                return None
-            slot[1] = item
-            self._room -= 1
-            if self._ordered:
-                self._queue.append(slot)
-            return slot
 
     def _deliver(self, slot: list[Any]) -> None:
         slot[0] = True

@@ -14,7 +14,6 @@ from aiocopick.layout.uris import format_uri
 
 if TYPE_CHECKING:
     from aiocopick.entities.lists import Children
-    from aiocopick.entities.root import AsyncRoot
     from aiocopick.layers import Layer, Placed, Stack
     from aiocopick.layout.refs import Ref
 
@@ -82,10 +81,9 @@ class AsyncEntity:
         self._meta = meta
 
     @property
-    def root(self) -> AsyncRoot:
+    def root(self) -> Any:
         """The project."""
-        root: AsyncRoot = self._parent.root
-        return root
+        return self._parent.root
 
     @property
     def _parent(self) -> Any:
@@ -93,7 +91,8 @@ class AsyncEntity:
 
     @property
     def _stack(self) -> Stack:
-        return self.root._stack
+        stack: Stack = self.root._stack
+        return stack
 
     @property
     def kind(self) -> str:
@@ -254,7 +253,7 @@ class AsyncEntity:
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, AsyncEntity):
             return NotImplemented
-        return self is other or (self.ref == other.ref and self.root == other.root)
+        return self is other or (self.ref == other.ref and bool(self.root == other.root))
 
     def __hash__(self) -> int:
         return hash(self.ref)

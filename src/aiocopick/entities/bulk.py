@@ -41,24 +41,24 @@ async def load(entities: Iterable[AsyncEntity], on_error: OnError = "raise") -> 
     """
     items = list(entities)
     results: list[Any] = [None] * len(items)
-    in_bulk: dict[int, int] = {}
-    singly: list[int] = []
+    # The same entity is loaded once, however often it is there.
+    first = {id(item): index for index, item in reversed(list(enumerate(items)))}
+    files: dict[int, AsyncFile] = {}
+    others: list[int] = []
     for index, item in enumerate(items):
-        # The same file in two entities is read twice: they must not share data.
-        place = next((seen for seen in (in_bulk.get(id(item)),) if seen is not None), None)
-        if place is not None or not isinstance(item, AsyncFile):
-            singly.append(index)
-        else:
-            in_bulk[id(item)] = index
-    files = {index: item for index in in_bulk.values() if isinstance(item := items[index], AsyncFile)}
+        if not isinstance(item, AsyncFile):
+            others.append(index)
+        elif first[id(item)] == index:
+            files[index] = item
     for index, result in (await _load_files(files, stop=on_error == "raise")).items():
         results[index] = result
-    rest = [index for index in singly if id(items[index]) not in in_bulk]
-    for index, result in zip(rest, await _each([_loader(items[index]) for index in rest], items), strict=True):
-        results[index] = result
-    for index in singly:
-        if id(items[index]) in in_bulk:
-            results[index] = results[in_bulk[id(items[index])]]
+    if others:
+        loaders = [_verb(items[index], "load", "load_meta") for index in others]
+        for index, result in zip(others, await _each(loaders, items), strict=True):
+            results[index] = result
+    for index, item in enumerate(items):
+        if isinstance(item, AsyncFile):
+            results[index] = results[first[id(item)]]
     return _judged(results, on_error)
 
 
@@ -83,15 +83,7 @@ async def store(entities: Iterable[AsyncEntity], on_error: OnError = "raise") ->
         The first error, with the others in its notes.
     """
     items = list(entities)
-    return _judged(await _each([_storer(item) for item in items], items), on_error)
-
-
-def _loader(item: Any) -> Callable[[], Awaitable[Any]]:
-    return _verb(item, "load", "load_meta")
-
-
-def _storer(item: Any) -> Callable[[], Awaitable[Any]]:
-    return _verb(item, "store", "store_meta")
+    return _judged(await _each([_verb(item, "store", "store_meta") for item in items], items), on_error)
 
 
 def _verb(item: Any, *names: str) -> Callable[[], Awaitable[Any]]:
@@ -106,18 +98,18 @@ async def _each(functions: Sequence[Callable[[], Awaitable[Any]]], items: Sequen
     if not functions:
         return []
     limit = max(item.root._fan_out for item in items)
-    return await gather_results(_call, functions, limit=limit)
-
-
-async def _call(function: Callable[[], Awaitable[Any]]) -> Any:
-    return await function()
+    return await gather_results(lambda function: function(), functions, limit=limit)
 
 
 async def _load_files(files: dict[int, AsyncFile], *, stop: bool) -> dict[int, Any]:
     """Results or errors by index; with `stop`, perhaps only up to the first error."""
     results: dict[int, Any] = {}
     by_layer: dict[int, tuple[Layer, dict[Located, list[int]]]] = {}
-    await _resolve_all(files, results)
+    unknown = [index for index, item in files.items() if not item._sources]
+    if unknown:
+        limit = files[unknown[0]].root._fan_out
+        found = await gather_results(AsyncFile._resolve, [files[index] for index in unknown], limit=limit)
+        results.update({at: error for at, error in zip(unknown, found, strict=True) if isinstance(error, CopickError)})
     for index, item in files.items():
         if index not in results:
             source = item._sources[0]
@@ -141,21 +133,12 @@ async def _load_files(files: dict[int, AsyncFile], *, stop: bool) -> dict[int, A
                     if stop:
                         return
 
-    await gather(read, list(by_layer.values()), limit=max(1, len(by_layer)))
+    groups = list(by_layer.values())
+    if len(groups) == 1:
+        await read(groups[0])
+    else:
+        await gather(read, groups, limit=max(1, len(groups)))
     return results
-
-
-async def _resolve_all(files: dict[int, AsyncFile], results: dict[int, Any]) -> None:
-    unknown = [index for index, item in files.items() if not item._sources]
-    if not unknown:
-        return
-    limit = files[unknown[0]].root._fan_out
-    found = await gather_results(_resolve, [files[index] for index in unknown], limit=limit)
-    results.update({index: result for index, result in zip(unknown, found, strict=True) if result is not None})
-
-
-async def _resolve(item: AsyncFile) -> None:
-    await item._resolve()
 
 
 def _judged(results: list[Any], on_error: OnError) -> list[Any]:

@@ -11,6 +11,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from aiocopick.concurrency.fan_out import bare, gather, stream
+from aiocopick.concurrency.iterating import Flattened
 from aiocopick.entities.bulk import load as load_entities
 from aiocopick.entities.filters import closed
 from aiocopick.entities.lists import moment
@@ -136,7 +137,7 @@ class Crawl:
             answers = await exits.enter_async_context(scan)
             groups = _Groups(answers, _LOADED_TOGETHER if self._load else _LISTED_TOGETHER)
             read = stream(self._read, groups, limit=_GROUPS_AHEAD, ordered=True)
-            found = _Runs(await exits.enter_async_context(read))
+            found = Flattened(_runs_read, await exits.enter_async_context(read))
             self._exits = exits.pop_all()
         return found
 
@@ -160,7 +161,9 @@ class Crawl:
         return runs, pages
 
     async def _read(self, answers: list[tuple[Merged, Found[Placed] | CopickError]]) -> list[AsyncRun]:
-        runs = [await self._listed(answer) for answer in answers]
+        runs = []
+        for answer in answers:
+            runs.append(await self._listed(answer))
         if self._load:
             await _load_all(runs, self._load)
         return runs
@@ -265,23 +268,10 @@ class _Groups:
         return group
 
 
-class _Runs:
-    """The iterator of a read-ahead crawl."""
-
-    def __init__(self, read: AsyncIterator[tuple[Any, list[AsyncRun] | CopickError]]) -> None:
-        self._read = read
-        self._ready: deque[AsyncRun] = deque()
-
-    def __aiter__(self) -> _Runs:
-        return self
-
-    async def __anext__(self) -> AsyncRun:
-        while not self._ready:
-            _, runs = await anext(self._read)
-            if isinstance(runs, CopickError):
-                raise runs
-            self._ready.extend(runs)
-        return self._ready.popleft()
+def _runs_read(group: tuple[Any, list[AsyncRun] | CopickError]) -> list[AsyncRun]:
+    if isinstance(group[1], CopickError):
+        raise group[1]
+    return group[1]
 
 
 def _is_glob(name: str) -> bool:
@@ -310,9 +300,10 @@ async def _load_all(runs: list[AsyncRun], kinds: frozenset[str]) -> None:
     for run in sound:
         for noun in sorted(kinds - {"meta"}):
             # What was set and not stored is not read again.
-            unchanged = [item for item in run._children[noun] if not await item._is_edited()]
-            files += unchanged
-            owners += [run] * len(unchanged)
+            for item in run._children[noun]:
+                if item._untouched or not await item._is_edited():
+                    files.append(item)
+                    owners.append(run)
     if "meta" in kinds:
         for run in sound:
             with_meta = [run, *run._children["voxel_spacings"]]

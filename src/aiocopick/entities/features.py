@@ -18,6 +18,7 @@ from aiocopick.volumes.regions import read_items
 from aiocopick.volumes.writing import Progress
 
 if TYPE_CHECKING:
+    from aiocopick.entities.root import AsyncRoot
     from aiocopick.entities.tomogram import AsyncTomogram
 
 
@@ -53,6 +54,11 @@ class AsyncFeatures(AsyncVolume):
         self._sources = ()
         self._meta = meta
         self._reset()
+
+    @property
+    def root(self) -> AsyncRoot:
+        """The project."""
+        return self.tomogram.root
 
     def _make_meta(self) -> CopickFeaturesMeta:
         return CopickFeaturesMeta(tomo_type=self.tomo_type, feature_type=self.feature_type)

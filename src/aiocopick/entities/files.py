@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import inspect
-import random
 from collections.abc import Awaitable, Callable
 from copy import deepcopy
+from itertools import count
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import anyio
 
+from aiocopick.concurrency.backoff import pause
 from aiocopick.entities.base import AsyncEntity
 from aiocopick.errors import (
     AlreadyExistsError,
@@ -24,15 +25,13 @@ from aiocopick.layers.codecs import decode, encode
 from aiocopick.layout.refs import AnnotationRef
 
 if TYPE_CHECKING:
+    from aiocopick.entities.root import AsyncRoot
     from aiocopick.entities.run import AsyncRun
     from aiocopick.layers import Loaded, Payload, Placed
     from aiocopick.layout.listing import Located
 
 ABSENT = "\0absent"
 """Version of a file that does not exist."""
-
-_FIRST_PAUSE = 0.01
-_LONGEST_PAUSE = 0.5
 
 
 class AsyncFile(AsyncEntity):
@@ -100,6 +99,11 @@ class AsyncFile(AsyncEntity):
         """True if data is in memory, read or set."""
         raise NotImplementedError
 
+    @property
+    def _untouched(self) -> bool:
+        """Whether nothing in memory can differ from the file."""
+        return self._meta is None and not self.loaded
+
     async def _is_edited(self) -> bool:
         """Return True if data in memory was set or changed, and not stored."""
         raise NotImplementedError
@@ -132,6 +136,11 @@ class AsyncFile(AsyncEntity):
         FormatError
             It cannot be understood after all.
         """
+
+    @property
+    def root(self) -> AsyncRoot:
+        """The project."""
+        return self.run.root
 
     # --- names --------------------------------------------------------------------------------------------------------
 
@@ -198,7 +207,7 @@ class AsyncFile(AsyncEntity):
         FormatError
             The file cannot be decoded; the message names the path.
         """
-        source = (await self._resolve())[0]
+        source = (self._sources or await self._resolve())[0]
         self._take(await source.layer.load(source.located))
         return self._content()
 
@@ -321,8 +330,7 @@ class AsyncFile(AsyncEntity):
     async def _retry(self, edit: Callable[[], Awaitable[None]]) -> None:
         """Load, edit and store, repeated until no other writer was faster."""
         give_up = anyio.current_time() + getattr(self.config, "timeout", 60.0)
-        pause = _FIRST_PAUSE
-        while True:
+        for attempt in count():
             missing = False
             try:
                 await self.load()
@@ -341,8 +349,7 @@ class AsyncFile(AsyncEntity):
                     # The other writer may have made the first copy in another layer than the one seen so far.
                     found = await self._stack.find(self.ref)
                     self._sources = () if found is None else found.sources
-            await anyio.sleep(random.uniform(0, pause))
-            pause = min(2 * pause, _LONGEST_PAUSE)
+            await anyio.sleep(pause(attempt, first=0.01, longest=0.5))
 
     async def delete(self) -> None:
         """Delete the file, from every layer that can be written to.

@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
-from functools import partial
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import count
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from aiocopick.errors import AlreadyExistsError
-from aiocopick.layers.base import Source
-from aiocopick.layout.refs import FeaturesRef
 
 if TYPE_CHECKING:
     from aiocopick.entities.base import AsyncEntity
-    from aiocopick.entities.tomogram import AsyncTomogram
     from aiocopick.entities.volume import AsyncVolume
     from aiocopick.layers import Placed
     from aiocopick.layout.refs import Ref
@@ -132,23 +128,6 @@ def select(entities: Iterable[Entity], **accepted: Callable[[Any], bool]) -> lis
     return [entity for entity in entities if all(accept(getattr(entity, name)) for name, accept in accepted.items())]
 
 
-def attach_features(
-    tomograms: Iterable[AsyncTomogram], found: Iterable[Placed], since: int, *, again: bool = False
-) -> None:
-    """Give tomograms the feature maps that a listing holds; `again` also those that know theirs."""
-    from aiocopick.entities.features import AsyncFeatures
-
-    by_tomogram: dict[tuple[float, str], list[Placed]] = {}
-    for item in found:
-        feature = item.ref
-        if isinstance(feature, FeaturesRef):
-            by_tomogram.setdefault((feature.voxel_size, feature.tomo_type), []).append(item)
-    for tomogram in tomograms:
-        if again or not tomogram._features.complete:
-            own = by_tomogram.get((tomogram.ref.voxel_size, tomogram.ref.tomo_type), ())
-            tomogram._features.take(own, partial(AsyncFeatures._found, tomogram), since)
-
-
 def taken(entity: AsyncEntity) -> AlreadyExistsError:
     """The error that a name is taken."""
     run = getattr(entity.ref, "run", None)
@@ -160,39 +139,3 @@ def taken(entity: AsyncEntity) -> AlreadyExistsError:
         f"{what}{entity.uri} of {where} already exists at {entity.path}; pass exist_ok=True to get it.",
         path=entity.path,
     )
-
-
-async def create_volume(
-    parent: AsyncEntity,
-    cls: type[Volume],
-    ref: Ref,
-    listed: Callable[[], Awaitable[Children[Volume]]],
-    exist_ok: bool,
-) -> tuple[Volume, bool]:
-    """Create a volume as an empty group, or return the existing one, ready to be written.
-
-    Returns
-    -------
-    tuple of (entity, bool)
-        Whether it was created.
-    """
-    writer = parent._stack.writer()
-    writer.locate(ref)
-    children = await listed()
-    existing = children.get(ref)
-    if existing is not None:
-        if not exist_ok:
-            raise taken(existing)
-        return await existing._writable_twin(), False
-    entity = cls._of(parent, ref)
-    try:
-        located = await writer.create(ref)
-    except AlreadyExistsError:
-        # Another writer was faster.
-        entity._stored_in(Source(writer, writer.locate(ref)))
-        if not exist_ok:
-            raise taken(entity) from None
-        return children.put(entity), False
-    entity._stored_in(Source(writer, located))
-    entity._created(getattr(writer, "bare_groups", {}).pop(located.key, None))
-    return children.put(entity), True

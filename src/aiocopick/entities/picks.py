@@ -162,7 +162,10 @@ class AsyncPicks(AsyncFile):
 
     async def _columns(self) -> PicksTable:
         """The data as columns, loaded if necessary."""
-        await self._look()
+        if not self.loaded:
+            await self.load()
+        elif self._outdated:
+            await self._look()
         table, points = self._held()
         if points is not None:
             return await _as_columns(points, self._header or {})
@@ -236,8 +239,10 @@ class AsyncPicks(AsyncFile):
         FormatError
             The file cannot be decoded; the message names the path.
         """
-        file: CopickPicksFile = await super().load()
-        return file
+        # As every file is loaded, and one call less for each of many.
+        source = (self._sources or await self._resolve())[0]
+        self._take(await source.layer.load(source.located))
+        return self._content()
 
     async def _load(self) -> list[CopickPoint]:
         """The specification's loader: the points, [] when there is no file."""

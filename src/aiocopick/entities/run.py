@@ -20,12 +20,13 @@ from aiocopick.entities.creation import annotation_names, known_object, session_
 from aiocopick.entities.filaments import AsyncFilaments
 from aiocopick.entities.files import AsyncFile
 from aiocopick.entities.filters import DEEP, OneOrMany, accepts, accepts_flag, accepts_size
-from aiocopick.entities.lists import Children, attach_features, create_volume, moment, select, taken
+from aiocopick.entities.lists import Children, moment, select, taken
 from aiocopick.entities.mesh import AsyncMesh, empty_scene
 from aiocopick.entities.metadata import MetadataMixin
 from aiocopick.entities.picks import AsyncPicks
 from aiocopick.entities.segmentation import AsyncSegmentation
-from aiocopick.entities.tomogram import AsyncTomogram
+from aiocopick.entities.tomogram import AsyncTomogram, attach_features
+from aiocopick.entities.volume import create_volume
 from aiocopick.entities.voxel_spacing import AsyncVoxelSpacing
 from aiocopick.errors import AlreadyExistsError, ConflictError
 from aiocopick.layers.base import Source

@@ -34,6 +34,7 @@ from aiocopick.volumes.regions import fit_region, on_data, read_items, read_regi
 from aiocopick.volumes.writing import Progress
 
 if TYPE_CHECKING:
+    from aiocopick.entities.root import AsyncRoot
     from aiocopick.entities.run import AsyncRun
 
 Array: TypeAlias = np.ndarray[Any, Any]
@@ -75,6 +76,11 @@ class AsyncSegmentation(AsyncVolume):
         self._sources = ()
         self._meta = meta
         self._reset()
+
+    @property
+    def root(self) -> AsyncRoot:
+        """The project."""
+        return self.run.root
 
     def _make_meta(self) -> CopickSegmentationMeta:
         names = {name: value for name, value in self.ref.to_json().items() if name not in ("kind", "run")}

@@ -12,15 +12,17 @@ import numpy as np
 from aiocopick.concurrency.fan_out import gather
 from aiocopick.entities.features import AsyncFeatures
 from aiocopick.entities.filters import OneOrMany, accepts
-from aiocopick.entities.lists import Children, create_volume, moment, select
-from aiocopick.entities.volume import AsyncDensity
+from aiocopick.entities.lists import Children, moment, select
+from aiocopick.entities.volume import AsyncDensity, create_volume
 from aiocopick.layout.names import clean_name
 from aiocopick.layout.refs import FeaturesRef, TomogramRef
 from aiocopick.models.metadata import CopickTomogramMeta
 from aiocopick.volumes.writing import Progress
 
 if TYPE_CHECKING:
+    from aiocopick.entities.root import AsyncRoot
     from aiocopick.entities.voxel_spacing import AsyncVoxelSpacing
+    from aiocopick.layers import Placed
 
 
 class AsyncTomogram(AsyncDensity):
@@ -56,6 +58,11 @@ class AsyncTomogram(AsyncDensity):
     def _reset(self) -> None:
         self._lock = None
         self._features = Children()
+
+    @property
+    def root(self) -> AsyncRoot:
+        """The project."""
+        return self.voxel_spacing.run.root
 
     def _make_meta(self) -> CopickTomogramMeta:
         return CopickTomogramMeta(tomo_type=self.tomo_type)
@@ -211,3 +218,18 @@ class AsyncTomogram(AsyncDensity):
         await self.delete_features()
         await self._delete_data()
         self.voxel_spacing._tomograms.drop(self)
+
+
+def attach_features(
+    tomograms: Iterable[AsyncTomogram], found: Iterable[Placed], since: int, *, again: bool = False
+) -> None:
+    """Give tomograms the feature maps that a listing holds; `again` also those that know theirs."""
+    by_tomogram: dict[tuple[float, str], list[Placed]] = {}
+    for item in found:
+        feature = item.ref
+        if isinstance(feature, FeaturesRef):
+            by_tomogram.setdefault((feature.voxel_size, feature.tomo_type), []).append(item)
+    for tomogram in tomograms:
+        if again or not tomogram._features.complete:
+            own = by_tomogram.get((tomogram.ref.voxel_size, tomogram.ref.tomo_type), ())
+            tomogram._features.take(own, partial(AsyncFeatures._found, tomogram), since)

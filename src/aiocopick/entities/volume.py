@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from math import isfinite
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 import numpy as np
 
 from aiocopick.entities.base import AsyncEntity
+from aiocopick.entities.lists import taken
+from aiocopick.errors import AlreadyExistsError
+from aiocopick.layers.base import Source
 from aiocopick.layers.copying import writing
 from aiocopick.volumes.array import LevelArray, Limits
 from aiocopick.volumes.boxes import extract_boxes
@@ -28,9 +31,11 @@ if TYPE_CHECKING:
     from zarr import AsyncArray
     from zarr.abc.store import Store
 
+    from aiocopick.entities.lists import Children
     from aiocopick.layers import Placed
-    from aiocopick.layers.base import Source
+    from aiocopick.layout.refs import Ref
 
+Volume = TypeVar("Volume", bound="AsyncVolume")
 Chunks = Sequence[int]
 
 
@@ -480,3 +485,39 @@ class AsyncDensity(AsyncVolume):
         if len(source.shape) != 3:
             raise ValueError(f"A density volume is a (Z, Y, X) array, not {tuple(source.shape)}")
         await self._write_numbers(source, dtype, levels, voxel_size, **how)
+
+
+async def create_volume(
+    parent: AsyncEntity,
+    cls: type[Volume],
+    ref: Ref,
+    listed: Callable[[], Awaitable[Children[Volume]]],
+    exist_ok: bool,
+) -> tuple[Volume, bool]:
+    """Create a volume as an empty group, or return the existing one, ready to be written.
+
+    Returns
+    -------
+    tuple of (entity, bool)
+        Whether it was created.
+    """
+    writer = parent._stack.writer()
+    writer.locate(ref)
+    children = await listed()
+    existing = children.get(ref)
+    if existing is not None:
+        if not exist_ok:
+            raise taken(existing)
+        return await existing._writable_twin(), False
+    entity = cls._of(parent, ref)
+    try:
+        located = await writer.create(ref)
+    except AlreadyExistsError:
+        # Another writer was faster.
+        entity._stored_in(Source(writer, writer.locate(ref)))
+        if not exist_ok:
+            raise taken(entity) from None
+        return children.put(entity), False
+    entity._stored_in(Source(writer, located))
+    entity._created(getattr(writer, "bare_groups", {}).pop(located.key, None))
+    return children.put(entity), True

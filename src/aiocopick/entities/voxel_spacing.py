@@ -11,14 +11,16 @@ import anyio
 from aiocopick.concurrency.fan_out import gather
 from aiocopick.concurrency.single_flight import alone
 from aiocopick.entities.filters import OneOrMany, accepts
-from aiocopick.entities.lists import Children, attach_features, create_volume, moment, select
+from aiocopick.entities.lists import Children, moment, select
 from aiocopick.entities.metadata import MetadataMixin
-from aiocopick.entities.tomogram import AsyncTomogram
+from aiocopick.entities.tomogram import AsyncTomogram, attach_features
+from aiocopick.entities.volume import create_volume
 from aiocopick.layout.names import clean_name
 from aiocopick.layout.refs import TomogramRef, VoxelSpacingRef
 from aiocopick.models.metadata import CopickVoxelSpacingMeta
 
 if TYPE_CHECKING:
+    from aiocopick.entities.root import AsyncRoot
     from aiocopick.entities.run import AsyncRun
 
 
@@ -54,6 +56,11 @@ class AsyncVoxelSpacing(MetadataMixin):
     def _reset(self) -> None:
         self._lock = None
         self._tomograms = Children()
+
+    @property
+    def root(self) -> AsyncRoot:
+        """The project."""
+        return self.run.root
 
     def _make_meta(self) -> CopickVoxelSpacingMeta:
         return CopickVoxelSpacingMeta(voxel_size=self.voxel_size)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from typing import TypeAlias
 
 from aiocopick.concurrency.fan_out import stream
+from aiocopick.concurrency.iterating import Flattened
 from aiocopick.errors import CopickError
 from aiocopick.layout.listing import Listing, Located
 
@@ -34,27 +35,13 @@ async def in_blocks(
         Blocks that are being requested or wait for the consumer.
     """
     async with stream(answer, blocks, limit=ahead, ordered=True) as answered:
-        yield _Flattened(answered)
+        yield Flattened(_one_by_one, answered)
 
 
-class _Flattened:
-    """An iterator over single results. A class, because an abandoned generator is finalised later, at an unknown
-    time.
-    """
-
-    __slots__ = ("_answered", "_ready")
-
-    def __init__(self, answered: AsyncIterator[tuple[Sequence[Located], list[Answer] | CopickError]]) -> None:
-        self._answered = answered
-        self._ready: list[tuple[Located, Answer]] = []
-
-    def __aiter__(self) -> _Flattened:
-        return self
-
-    async def __anext__(self) -> tuple[Located, Answer]:
-        if not self._ready:
-            block, answers = await anext(self._answered)
-            if isinstance(answers, CopickError):
-                raise answers
-            self._ready = list(zip(block, answers, strict=True))[::-1]
-        return self._ready.pop()
+def _one_by_one(
+    answered: tuple[Sequence[Located], list[Answer] | CopickError],
+) -> Iterable[tuple[Located, Answer]]:
+    block, answers = answered
+    if isinstance(answers, CopickError):
+        raise answers
+    return zip(block, answers, strict=True)

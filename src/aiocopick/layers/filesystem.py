@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import anyio
 
+from aiocopick.concurrency.backoff import pause
 from aiocopick.concurrency.fan_out import gather, gather_results, stream
+from aiocopick.concurrency.iterating import Mapped
 from aiocopick.errors import AccessDeniedError, AlreadyExistsError, ConflictError, CopickError, NotFoundError
 from aiocopick.layers.base import Layer, Loaded, Nouns, Payload, Source
 from aiocopick.layers.blocks import Answer, cut, in_blocks
@@ -24,7 +26,6 @@ from aiocopick.layout.paths import META, OBJECTS, RUNS, key_of, meta_key
 from aiocopick.layout.refs import RunRef, VoxelSpacingRef
 from aiocopick.storage import open_storage
 from aiocopick.storage.leases import check_free
-from aiocopick.storage.retries import pause
 from aiocopick.storage.scan import LAST
 from aiocopick.storage.settings import Settings
 
@@ -310,7 +311,7 @@ class FilesystemLayer:
             self.storage.read_many_versioned(list(by_key)) as contents,
             stream(understand, contents, limit=_DECODERS) as decoded,
         ):
-            yield _Located(decoded, by_key)
+            yield Mapped(lambda pair: (by_key[pair[0][0]], pair[1]), decoded)
 
     async def save(
         self, located: Located, payload: Payload, *, if_match: str | None = None, create: bool = False
@@ -484,24 +485,3 @@ class FilesystemLayer:
 def _meta_of(located: Located | None) -> str:
     """Return the key of a ``.meta`` file."""
     return META if located is None else meta_key(located.key)
-
-
-class _Located:
-    """An iterator over decoded files and their locations. A class, because an abandoned generator is finalised
-    later.
-    """
-
-    __slots__ = ("_by_key", "_decoded")
-
-    def __init__(
-        self, decoded: AsyncIterator[tuple[tuple[Any, Any], Loaded | CopickError]], by_key: dict[str, Located]
-    ) -> None:
-        self._decoded = decoded
-        self._by_key = by_key
-
-    def __aiter__(self) -> _Located:
-        return self
-
-    async def __anext__(self) -> tuple[Located, Loaded | CopickError]:
-        (key, _), loaded = await anext(self._decoded)
-        return self._by_key[key], loaded

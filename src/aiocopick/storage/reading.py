@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from itertools import islice
-from typing import Any, Generic, TypeAlias, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 from aiocopick.concurrency.fan_out import Backlog, stream
 from aiocopick.concurrency.gate import Gate
+from aiocopick.concurrency.iterating import Flattened, Mapped
 from aiocopick.errors import CopickError
 from aiocopick.storage.backends.base import Content
 from aiocopick.storage.base import Range, ReadItem
@@ -75,22 +75,16 @@ async def read_singly(
             waiting.leave(held)
             raise
 
-    async with stream(fetch, items, limit=limit) as results:
-        yield _Singles(results, waiting)
-
-
-class _Singles(AsyncIterator[Pair[Value]], Generic[Value]):
-    def __init__(self, results: AsyncIterator[tuple[ReadItem, tuple[Value, int] | CopickError]], waiting: Gate) -> None:
-        self._results = results
-        self._waiting = waiting
-
-    async def __anext__(self) -> Pair[Value]:
-        item, result = await anext(self._results)
+    def taken(pair: tuple[ReadItem, tuple[Value, int] | CopickError]) -> Pair[Value]:
+        item, result = pair
         if isinstance(result, CopickError):
             return item, result
         value, held = result
-        self._waiting.leave(held)
+        waiting.leave(held)
         return item, value
+
+    async with stream(fetch, items, limit=limit) as results:
+        yield Mapped(taken, results)
 
 
 @asynccontextmanager
@@ -136,19 +130,9 @@ async def read_batches(
 
     # Batches that wait for the consumer hold a hop's bytes each, as those under way do.
     async with stream(fetch, backlog, limit=max(1, min(limit, budget // hop))) as results:
-        yield _Batches(results)
+        yield Flattened(_of_batch, results)
 
 
-class _Batches(AsyncIterator[Pair[Value]], Generic[Value]):
-    def __init__(self, results: AsyncIterator[tuple[list[ReadItem], list[Pair[Value]] | CopickError]]) -> None:
-        self._results = results
-        self._ready: deque[Pair[Value]] = deque()
-
-    async def __anext__(self) -> Pair[Value]:
-        while not self._ready:
-            batch, result = await anext(self._results)
-            if isinstance(result, CopickError):
-                self._ready.extend((item, result) for item in batch)
-            else:
-                self._ready.extend(result)
-        return self._ready.popleft()
+def _of_batch(answer: tuple[list[ReadItem], list[Pair[Value]] | CopickError]) -> Iterable[Pair[Value]]:
+    batch, result = answer
+    return [(item, result) for item in batch] if isinstance(result, CopickError) else result

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-import random
 from collections.abc import Awaitable, Callable
 from contextvars import ContextVar
 from typing import TypeVar
 
 import anyio
 
+from aiocopick.concurrency.backoff import pause
 from aiocopick.errors import CopickError, StorageTimeoutError
 from aiocopick.storage.backends.base import ConditionError
 from aiocopick.storage.faults import Fault
@@ -18,9 +18,6 @@ Value = TypeVar("Value")
 
 operation_deadline: ContextVar[float] = ContextVar("aiocopick_deadline", default=math.inf)
 """Time at which the running operation ends, on the clock of its loop."""
-
-_FIRST_PAUSE = 0.1
-_LONGEST_PAUSE = 5.0
 
 
 class Failure(Exception):
@@ -31,15 +28,6 @@ class Failure(Exception):
         self.fault = fault
         self.cause = cause
         self.attempts = attempts
-
-
-def pause(attempt: int) -> float:
-    """Return the seconds to wait after the failed attempt number `attempt` (from 0): doubling, the upper half random.
-
-    The jitter prevents many clients that were refused at the same time from returning at the same time.
-    """
-    ceiling = min(_LONGEST_PAUSE, _FIRST_PAUSE * 2.0**attempt)
-    return ceiling * (0.5 + 0.5 * random.random())
 
 
 async def attempt_until(
