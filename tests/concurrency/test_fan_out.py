@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Iterator
 import anyio
 import pytest
 
-from aiocopick.concurrency.fan_out import Backlog, bare, gather, gather_results, stream, unwrap
+from aiocopick.concurrency.fan_out import Backlog, first_error, gather, gather_results, stream, unwrap
 from aiocopick.concurrency.gate import Gate
 from aiocopick.concurrency.threads import in_thread
 from aiocopick.errors import CopickError, NotFoundError, StorageError
@@ -115,7 +115,7 @@ def test_an_interrupt_is_never_a_note() -> None:
     with pytest.raises(KeyboardInterrupt) as caught, unwrap():
         raise BaseExceptionGroup("both", [NotFoundError("x"), KeyboardInterrupt()])
     assert caught.value.__notes__ == ["NotFoundError: x"]
-    assert isinstance(bare([ValueError("a"), SystemExit(3)]), SystemExit)
+    assert isinstance(first_error([ValueError("a"), SystemExit(3)]), SystemExit)
 
 
 @pytest.mark.asyncio

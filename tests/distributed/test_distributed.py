@@ -14,7 +14,7 @@ import pytest_asyncio
 
 import aiocopick
 from aiocopick.distributed import crawl, map_runs
-from aiocopick.distributed.jobs import cut
+from aiocopick.distributed.jobs import batched
 from aiocopick.entities import AsyncRoot, AsyncRun
 from aiocopick.sample import sample_config, write_sample
 from aiocopick.tables.schema import metadata_of
@@ -41,11 +41,11 @@ async def project(tmp_path: Path) -> AsyncIterator[AsyncRoot]:
 def test_runs_are_cut_into_consecutive_parts() -> None:
     names = [f"TS_{number:04d}" for number in range(1001)]
     for threads in (1, 2, 7, 64, 5000):
-        parts = cut(names, threads)
+        parts = batched(names, threads)
         assert [name for part in parts for name in part] == names
         assert max(map(len, parts)) <= 250
-    assert cut([], 4) == []
-    assert cut(["a"], 4) == [("a",)]
+    assert batched([], 4) == []
+    assert batched(["a"], 4) == [("a",)]
 
 
 @pytest.mark.asyncio

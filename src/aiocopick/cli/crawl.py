@@ -119,7 +119,7 @@ async def _count(root: AsyncRoot, survey: Survey, runs: str | None, kinds: set[s
 
 async def _count_chosen(root: AsyncRoot, survey: Survey, chosen: Selection, load: frozenset[str]) -> None:
     """Count the entities that URIs name, like :func:`_count`: only those are read."""
-    from aiocopick.concurrency.fan_out import bare, stream
+    from aiocopick.concurrency.fan_out import first_error, stream
     from aiocopick.entities import load as load_entities
     from aiocopick.errors import CopickError
     from aiocopick.tables.held import NOUN_OF, is_listed
@@ -127,7 +127,9 @@ async def _count_chosen(root: AsyncRoot, survey: Survey, chosen: Selection, load
     async def read(run: AsyncRun) -> list[AsyncEntity]:
         entities = await chosen.of_run(run) if is_listed(run) else []
         results = await load_entities([item for item in entities if NOUN_OF[item.kind] in load], on_error="return")
-        error = bare(failures) if (failures := [item for item in results if isinstance(item, CopickError)]) else None
+        error = (
+            first_error(failures) if (failures := [item for item in results if isinstance(item, CopickError)]) else None
+        )
         if isinstance(error, CopickError):
             run.error = run.error or error
         return entities

@@ -31,7 +31,7 @@ def _leaves(error: BaseException) -> Iterator[BaseException]:
         yield error
 
 
-def bare(errors: Iterable[BaseException]) -> BaseException:
+def first_error(errors: Iterable[BaseException]) -> BaseException:
     """Return the first of several exceptions, with the others in its notes. Groups are flattened.
 
     A `KeyboardInterrupt`, `SystemExit` or cancellation takes precedence, whatever the order: it must not become a note.
@@ -53,7 +53,7 @@ def unwrap() -> Iterator[None]:
     try:
         yield
     except BaseExceptionGroup as group:
-        error = bare([group])
+        error = first_error([group])
         raise error from error.__cause__
 
 
@@ -92,7 +92,7 @@ async def gather(
             for _ in range(limit if count is None else min(limit, count)):
                 group.start_soon(work)
     if failures:
-        error = bare(failures)
+        error = first_error(failures)
         raise error from error.__cause__
     return results
 
@@ -191,7 +191,7 @@ class _Stream(Generic[Item, Result]):
         self._room += 1
         self._consumed.set()
         if failure is not None:
-            error = bare([failure])
+            error = first_error([failure])
             raise error from error.__cause__
         return item, result
 

@@ -17,7 +17,7 @@ class Held(Protocol):
 
 
 @asynccontextmanager
-async def alone(entity: Held) -> AsyncIterator[None]:
+async def single_flight(entity: Held) -> AsyncIterator[None]:
     """Admit one task of this event loop at a time; the waiting tasks find the cache filled.
 
     Tasks of different loops do not wait for each other (a lock shared between loops deadlocks): each loop sends a request.

@@ -43,17 +43,17 @@ async def in_thread_if_large(size: int, function: Callable[..., Value], *args: A
     return await in_thread(function, *args) if size > _LARGE else function(*args)
 
 
-async def in_thread_to_the_end(
+async def in_thread_shielded(
     function: Callable[..., Value], *args: Any, limiter: anyio.CapacityLimiter | None = None
 ) -> Value:
     """Run a function in a thread and wait for its end, also if the caller is cancelled.
 
     anyio's shield stops only anyio's own cancellations, but not those of `asyncio.Task.cancel` and `asyncio.timeout`.
     """
-    return await to_the_end(anyio.to_thread.run_sync(function, *args, limiter=limiter))
+    return await shielded(anyio.to_thread.run_sync(function, *args, limiter=limiter))
 
 
-async def to_the_end(work: Awaitable[Value]) -> Value:
+async def shielded(work: Awaitable[Value]) -> Value:
     """Await work to its end, also if the caller is cancelled."""
     task = asyncio.ensure_future(work)
     cancelled: asyncio.CancelledError | None = None

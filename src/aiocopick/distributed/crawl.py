@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import anyio
 
-from aiocopick.distributed.jobs import cut, described, submitted, threads_of
+from aiocopick.distributed.jobs import batched, described, submitted, threads_of
 from aiocopick.distributed.names import exactly, run_names
 from aiocopick.distributed.roots import async_root
 from aiocopick.layout.listing import Located
@@ -76,7 +76,7 @@ async def crawl(
     scope = Scope.of(runs, kinds).whole()
     names = await run_names(root, scope)
     jobs = [
-        _Job(root, part, scope.nouns, stats, _part_of(since, part)) for part in cut(names, await threads_of(client))
+        _Job(root, part, scope.nouns, stats, _part_of(since, part)) for part in batched(names, await threads_of(client))
     ]
     tables: dict[tuple[str, ...], pa.Table] = {}
     async with submitted(client, _crawl_part, jobs, name="aiocopick-crawl", retries=retries) as results:

@@ -18,7 +18,7 @@ _MAX_RUNS_PER_PART = 250
 _END: Any = object()
 
 
-def cut(names: Sequence[str], threads: int) -> list[tuple[str, ...]]:
+def batched(names: Sequence[str], threads: int) -> list[tuple[str, ...]]:
     """Split names into consecutive parts: several per thread, so that a slow part does not delay the rest."""
     parts = max(threads * _PARTS_PER_THREAD, -(-len(names) // _MAX_RUNS_PER_PART))
     size = max(1, -(-len(names) // parts))

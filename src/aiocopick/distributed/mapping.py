@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import anyio
 
 from aiocopick.concurrency.fan_out import stream
-from aiocopick.distributed.jobs import cut, described, submitted, threads_of
+from aiocopick.distributed.jobs import batched, described, submitted, threads_of
 from aiocopick.distributed.names import exactly, run_names
 from aiocopick.distributed.roots import async_root
 from aiocopick.tables.schema import arrow
@@ -100,7 +100,7 @@ async def map_runs(
     root.crawl(runs=(), kinds=scope.nouns, load=load)
     names = await run_names(root, scope)
     loaded = frozenset((load,) if isinstance(load, str) else load)
-    parts = cut(names, await threads_of(client))
+    parts = batched(names, await threads_of(client))
     jobs = [_Job(root, part, function, scope.nouns, loaded) for part in parts]
     tables: dict[tuple[str, ...], pa.Table] = {}
     errors: dict[str, str] = {}

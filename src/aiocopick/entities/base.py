@@ -227,7 +227,7 @@ class AsyncEntity:
         """Return the known children of a plural noun; None if it has none of that noun."""
         return None
 
-    def _at_hand(self, noun: str) -> list[Any] | None:
+    def _cached_items(self, noun: str) -> list[Any] | None:
         """Return all children of a plural noun, as last queried; None if they were not queried. Must not be changed."""
         known = self._known(noun)
         return known.items if known is not None and known.complete else None

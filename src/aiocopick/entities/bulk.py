@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
-from aiocopick.concurrency.fan_out import bare, gather, gather_results
+from aiocopick.concurrency.fan_out import first_error, gather, gather_results
 from aiocopick.entities.files import AsyncFile
 from aiocopick.errors import CopickError
 
@@ -144,6 +144,6 @@ async def _load_files(files: dict[int, AsyncFile], *, stop: bool) -> dict[int, A
 def _judged(results: list[Any], on_error: OnError) -> list[Any]:
     errors = [result for result in results if isinstance(result, CopickError)]
     if errors and on_error == "raise":
-        error = bare(errors)
+        error = first_error(errors)
         raise error from error.__cause__
     return results

@@ -10,10 +10,10 @@ from fnmatch import fnmatchcase
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from aiocopick.concurrency.fan_out import bare, gather, stream
+from aiocopick.concurrency.fan_out import first_error, gather, stream
 from aiocopick.concurrency.iterating import Flattened
 from aiocopick.entities.bulk import load as load_entities
-from aiocopick.entities.filters import closed
+from aiocopick.entities.filters import with_parents
 from aiocopick.entities.lists import moment
 from aiocopick.errors import CopickError, NotFoundError
 from aiocopick.layers import Merged
@@ -86,7 +86,7 @@ class Crawl:
             raise ValueError(f"{unknown[0]!r} cannot be loaded by a crawl; use {', '.join(sorted(LOADABLE))}.")
         wanted = None if kinds is None else {kinds} if isinstance(kinds, str) else set(kinds)
         # What is to be loaded has to be listed.
-        self._nouns = closed(None if wanted is None else wanted | (self._load - {"meta"}))
+        self._nouns = with_parents(None if wanted is None else wanted | (self._load - {"meta"}))
         self._pending: deque[Merged] | None = None
         self._listed_runs: deque[AsyncRun] = deque()
         self._ready: deque[AsyncRun] = deque()
@@ -202,7 +202,7 @@ class Crawl:
             run._take(found, self._nouns, self._since, again=True)
             self._root._crawled(run)
             if found.denied:
-                error = bare(list(found.denied.values()))
+                error = first_error(list(found.denied.values()))
                 assert isinstance(error, CopickError)
                 run.error = error
         return run
@@ -315,6 +315,6 @@ async def _load_all(runs: list[AsyncRun], kinds: frozenset[str]) -> None:
             failures.setdefault(id(run), []).append(result)
     for run in sound:
         if id(run) in failures:
-            error = bare(failures[id(run)])
+            error = first_error(failures[id(run)])
             assert isinstance(error, CopickError)
             run.error = run.error or error

@@ -96,7 +96,7 @@ class AsyncFilaments(AsyncFile):
             self._pin()
             self._lines = meta.filaments
 
-    def _told(self) -> dict[str, Any]:
+    def _edited_header(self) -> dict[str, Any]:
         """Return the header fields that were set on :attr:`meta` before the file was read."""
         meta = self._meta
         if meta is None:
@@ -119,7 +119,7 @@ class AsyncFilaments(AsyncFile):
 
     def _accept_base(self, payload: CopickFilamentsFile | None) -> None:
         base = self._make_meta() if payload is None else payload
-        told = self._told()
+        told = self._edited_header()
         base.filaments = self._lines or []
         for name, value in told.items():
             setattr(base, name, value)
@@ -140,7 +140,7 @@ class AsyncFilaments(AsyncFile):
         return (
             None
             if self._file is None and self._lines is None
-            else (self._file, self._lines, self._print, self._told(), self._etag)
+            else (self._file, self._lines, self._print, self._edited_header(), self._etag)
         )
 
     def _restore(self, state: Any) -> None:

@@ -18,7 +18,7 @@ DEEP = frozenset({"voxel_spacings", "tomograms", "features"})
 """Kinds that one listing of the folders of voxel spacings covers together."""
 
 
-def closed(kinds: Iterable[str] | None) -> Nouns:
+def with_parents(kinds: Iterable[str] | None) -> Nouns:
     """The kinds plus their parent kinds; None if that is all kinds.
 
     Raises

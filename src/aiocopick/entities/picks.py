@@ -98,7 +98,7 @@ class AsyncPicks(AsyncFile):
             field = ".".join(map(str, problem["loc"]))
             raise FormatError(f"{self.path} is not a picks file: {field}: {problem['msg']}.", path=self.path) from None
 
-    def _told(self) -> dict[str, Any]:
+    def _edited_header(self) -> dict[str, Any]:
         """Header fields set on :attr:`meta`, or read into it."""
         meta = self._meta
         return {} if meta is None else {name: getattr(meta, name) for name in _SETTABLE & meta.model_fields_set}
@@ -120,7 +120,7 @@ class AsyncPicks(AsyncFile):
         self._header = header
 
     async def _payload(self) -> PicksTable | None:
-        header = (self._header or self._new_header()) | self._told() | self._identity
+        header = (self._header or self._new_header()) | self._edited_header() | self._identity
         table = self._table if self._points is None else await _as_columns(self._points, header)
         if table is not None:
             table.header, table.exact = header, True
@@ -130,7 +130,7 @@ class AsyncPicks(AsyncFile):
         self._base = payload
 
     async def _is_edited(self) -> bool:
-        told = self._told()
+        told = self._edited_header()
         base = self._base
         if base is None or any(base.header.get(name) != value for name, value in told.items()):
             return self.loaded or bool(told)
@@ -154,7 +154,7 @@ class AsyncPicks(AsyncFile):
     def _state(self) -> Any:
         if self._table is None and self._points is None:
             return None
-        return (self._table, self._points, self._header, self._base, self._told(), self._etag)
+        return (self._table, self._points, self._header, self._base, self._edited_header(), self._etag)
 
     def _restore(self, state: Any) -> None:
         self._table, self._points, self._header, self._base, told, self._etag = state
@@ -177,7 +177,7 @@ class AsyncPicks(AsyncFile):
         table = self._table
         return table, self._points
 
-    def _columns_at_hand(self) -> PicksTable | None:
+    def _cached_columns(self) -> PicksTable | None:
         """The data as columns, for callers outside the loop; None when it has to be loaded."""
         if self._outdated:
             return None
@@ -222,7 +222,7 @@ class AsyncPicks(AsyncFile):
     @property
     def trust_orientation(self) -> bool:
         """True if the orientations are meaningful; True before the file was loaded. It is set on :attr:`meta`."""
-        return bool(((self._header or {}) | self._told()).get("trust_orientation", True))
+        return bool(((self._header or {}) | self._edited_header()).get("trust_orientation", True))
 
     async def load(self) -> CopickPicksFile:
         """Read the file: one request.
@@ -358,7 +358,7 @@ class AsyncPicks(AsyncFile):
         self._pin()
         self._table = table
         self._points = None
-        self._meta = self._model((self._header or {}) | self._told())
+        self._meta = self._model((self._header or {}) | self._edited_header())
         if store:
             await self.store()
 

@@ -12,7 +12,7 @@ from weakref import WeakValueDictionary
 
 import anyio
 
-from aiocopick.concurrency.single_flight import alone
+from aiocopick.concurrency.single_flight import single_flight
 from aiocopick.entities.crawl import Crawl, prefetch
 from aiocopick.entities.lists import Children, moment, taken
 from aiocopick.entities.object import AsyncObject
@@ -262,7 +262,7 @@ class AsyncRoot:
     def _known(self, noun: str) -> Children[Any] | None:
         return self._runs if noun == "runs" else None
 
-    def _at_hand(self, noun: str) -> list[Any] | None:
+    def _cached_items(self, noun: str) -> list[Any] | None:
         """All runs or objects, as last queried; None when they were not yet. Not to be changed."""
         if noun == "objects":
             return None if self._maps is None else self._listed_objects(self._maps)
@@ -298,7 +298,7 @@ class AsyncRoot:
     async def runs(self) -> list[AsyncRun]:
         """The runs, as last queried."""
         if not self._runs.complete:
-            async with alone(self):
+            async with single_flight(self):
                 if not self._runs.complete:
                     await self._fill()
         return list(self._runs)
@@ -405,7 +405,7 @@ class AsyncRoot:
     async def pickable_objects(self) -> list[AsyncObject]:
         """The pickable objects, as last queried; what is appended to the config is among them at once."""
         if self._maps is None:
-            async with alone(self):
+            async with single_flight(self):
                 if self._maps is None:
                     await self.query_objects()
         return list(self._listed_objects(self._maps or {}))

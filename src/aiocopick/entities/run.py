@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 import anyio
 
 from aiocopick.concurrency.fan_out import gather
-from aiocopick.concurrency.single_flight import alone
+from aiocopick.concurrency.single_flight import single_flight
 from aiocopick.concurrency.threads import in_thread
 from aiocopick.entities.base import AsyncEntity
 from aiocopick.entities.creation import annotation_names, known_object, session_names
@@ -215,7 +215,7 @@ class AsyncRun(MetadataMixin):
 
     async def _fill(self) -> None:
         """List whatever is not known yet, in one go."""
-        async with alone(self):
+        async with single_flight(self):
             wanted = {noun for noun, children in self._children.items() if not children.complete}
             if not self._deep or "voxel_spacings" in wanted:
                 wanted |= DEEP
@@ -483,7 +483,7 @@ class AsyncRun(MetadataMixin):
     async def _listed_segmentations(self) -> Children[AsyncSegmentation]:
         """Return the segmentations like :meth:`segmentations`, but the first time list only their folders."""
         children = self._children["segmentations"]
-        async with alone(self):
+        async with single_flight(self):
             if not children.complete:
                 await self.query_segmentations()
         return children

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import anyio
 
 from aiocopick.concurrency.fan_out import gather
-from aiocopick.concurrency.single_flight import alone
+from aiocopick.concurrency.single_flight import single_flight
 from aiocopick.entities.filters import OneOrMany, accepts
 from aiocopick.entities.lists import Children, moment, select
 from aiocopick.entities.metadata import MetadataMixin
@@ -94,7 +94,7 @@ class AsyncVoxelSpacing(MetadataMixin):
         if not self._tomograms.complete and self.run._lists(self):
             await self.run._fill()
         if not self._tomograms.complete:
-            async with alone(self):
+            async with single_flight(self):
                 if not self._tomograms.complete:
                     await self.query_tomograms()
         return self._tomograms

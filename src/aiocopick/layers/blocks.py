@@ -14,7 +14,7 @@ from aiocopick.layout.listing import Listing, Located
 Answer: TypeAlias = Listing | CopickError
 
 
-def cut(runs: Sequence[Located], size: int) -> list[Sequence[Located]]:
+def batched(runs: Sequence[Located], size: int) -> list[Sequence[Located]]:
     """Split the runs into blocks of neighbours."""
     return [runs[start : start + size] for start in range(0, len(runs), size)]
 

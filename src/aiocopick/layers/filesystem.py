@@ -16,7 +16,7 @@ from aiocopick.concurrency.fan_out import gather, gather_results, stream
 from aiocopick.concurrency.iterating import Mapped
 from aiocopick.errors import AccessDeniedError, AlreadyExistsError, ConflictError, CopickError, NotFoundError
 from aiocopick.layers.base import Layer, Loaded, Nouns, Payload, Source
-from aiocopick.layers.blocks import Answer, cut, in_blocks
+from aiocopick.layers.blocks import Answer, batched, in_blocks
 from aiocopick.layers.codecs import decode, encode
 from aiocopick.layers.copying import copy_up, copying_key, leased_key, without_parts, writing
 from aiocopick.layers.flat import BLOCK, FEW, scan_ranges
@@ -63,13 +63,13 @@ class FilesystemLayer:
         The storage of its bytes; by default made from the config. No request is sent.
     """
 
-    __slots__ = ("_parts", "_told", "bare_groups", "config", "storage")
+    __slots__ = ("_parts", "_warned", "bare_groups", "config", "storage")
 
     from_catalog: ClassVar[bool] = False
 
     def __init__(self, config: CopickConfigFS, storage: Storage | None = None) -> None:
         self.config = config
-        self._told: set[str] = set()
+        self._warned: set[str] = set()
         # Incomplete volumes that listings hid: their names are free.
         self._parts: set[str] = set()
         # Etags of the files that make the levels of new volumes visible, until their entities take them.
@@ -131,7 +131,7 @@ class FilesystemLayer:
 
     async def list_runs(self, beginning: str = "") -> Listing:
         """List the runs: one request per thousand runs, and one more per run if the config requires ``.meta``."""
-        listing = self._tell(parse_runs(await self._children_of_runs(beginning)))
+        listing = self._warn_once(parse_runs(await self._children_of_runs(beginning)))
         if not self.config.require_meta:
             return listing
         keys = [meta_key(located.key) for located in listing.located]
@@ -183,13 +183,13 @@ class FilesystemLayer:
         kept = without_parts(listing)
         if kept is not listing:
             self._parts.update({located.key for located in listing.located} - {located.key for located in kept.located})
-        return self._tell(kept)
+        return self._warn_once(kept)
 
-    def _tell(self, listing: Listing) -> Listing:
+    def _warn_once(self, listing: Listing) -> Listing:
         """Log each unparsable name once. Valid neighbours are still listed."""
         for key in listing.skipped:
-            if key not in self._told:
-                self._told.add(key)
+            if key not in self._warned:
+                self._warned.add(key)
                 logger.warning("%s is not a name that CoPick gives, so it is left out.", self.path_of(key))
         return listing
 
@@ -224,7 +224,7 @@ class FilesystemLayer:
         neighbours = list(runs)
         limit = self.config.max_concurrency
         if self.storage.capabilities.nested:
-            blocks = cut(neighbours, _RUNS_OF_A_REQUEST)
+            blocks = batched(neighbours, _RUNS_OF_A_REQUEST)
             return in_blocks(blocks, partial(self._list_block, nouns, details), ahead=4)
         if first_page is not None and first_page.sparse and len(neighbours) <= BLOCK:
             # More runs may differ from each other; their ranges show that on their own.

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from aiocopick.concurrency.fan_out import gather_results
 from aiocopick.errors import CopickError, StorageTimeoutError
-from aiocopick.layers.blocks import Answer, cut, in_blocks
+from aiocopick.layers.blocks import Answer, batched, in_blocks
 from aiocopick.layers.listing import MANY, is_ours
 from aiocopick.layout.listing import Listing, Located
 from aiocopick.layout.paths import META, RUNS
@@ -84,7 +84,7 @@ def scan_ranges(
     begun = next((index for index, run in enumerate(runs) if run.key not in known.entries), len(runs))
     rest = runs[begun:]
     size = min(BLOCK, max(_SHORTEST, -(-len(rest) // _SIDE_BY_SIDE)))
-    return in_blocks([*cut(runs[:begun], BLOCK), *cut(rest, size)], answer, ahead=_SIDE_BY_SIDE)
+    return in_blocks([*batched(runs[:begun], BLOCK), *batched(rest, size)], answer, ahead=_SIDE_BY_SIDE)
 
 
 def _position(key: str) -> str:

@@ -21,7 +21,7 @@ from typing import Any
 import anyio
 
 from aiocopick.concurrency.fan_out import unwrap
-from aiocopick.concurrency.threads import to_the_end
+from aiocopick.concurrency.threads import shielded
 from aiocopick.errors import AlreadyExistsError, ConflictError, CopickError, NotFoundError
 from aiocopick.storage.base import Storage
 
@@ -301,7 +301,7 @@ async def _shortly(work: Any) -> None:
         with anyio.move_on_after(_GIVING_BACK):
             await work()
 
-    await to_the_end(bounded())
+    await shielded(bounded())
 
 
 def _clock() -> float:

@@ -30,7 +30,7 @@ from aiocopick.storage.faults import MISSING, Fault, TooLargeError, scrub, secre
 from aiocopick.storage.keys import check_key, check_prefix, display_key, is_key, parse_root
 from aiocopick.storage.reading import Raised, guarded, read_batches, read_singly
 from aiocopick.storage.retries import Failure, attempt_until
-from aiocopick.storage.scan import UnfitError, children, dense, first_page, follow, nested, reading_ahead, walk
+from aiocopick.storage.scan import UnfitError, children, dense, first_page, follow, nested, prefetching, walk
 from aiocopick.storage.settings import Settings
 from aiocopick.storage.stats import StorageStats
 
@@ -280,7 +280,7 @@ class ManagedStorage:
                 stop_before=stop_before,
             )
 
-        return reading_ahead(produce)
+        return prefetching(produce)
 
     async def first_page(self, prefix: str, *, start_after: str = "") -> FirstPage | None:
         """Request the first page of a scan; None if its pages are not in key order or do not collapse volumes."""

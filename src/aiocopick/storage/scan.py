@@ -15,7 +15,7 @@ from typing import Protocol
 import anyio
 from anyio.streams.memory import MemoryObjectReceiveStream
 
-from aiocopick.concurrency.fan_out import Backlog, bare, gather, gather_results, stream, unwrap
+from aiocopick.concurrency.fan_out import Backlog, first_error, gather, gather_results, stream, unwrap
 from aiocopick.errors import CopickError
 from aiocopick.storage.backends.base import MOST_IDLE_PAGES, Page
 from aiocopick.storage.base import Entry, FirstPage
@@ -288,7 +288,7 @@ async def walk(
 
 
 @asynccontextmanager
-async def reading_ahead(
+async def prefetching(
     produce: Callable[[Callable[[Sequence[Entry]], Awaitable[None]]], Awaitable[None]],
 ) -> AsyncIterator[AsyncIterator[Sequence[Entry]]]:
     """Run a producer of pages concurrently with their consumer, one page ahead; leaving the block cancels it."""
@@ -324,6 +324,6 @@ class _Pages(AsyncIterator[Sequence[Entry]]):
         except anyio.EndOfStream:
             pass
         if self.failure is not None:
-            error = bare([self.failure])
+            error = first_error([self.failure])
             raise error from error.__cause__
         raise StopAsyncIteration

@@ -11,7 +11,7 @@ from aiocopick.entities.mesh import AsyncMesh
 from aiocopick.entities.picks import AsyncPicks
 from aiocopick.errors import ReadOnlyError
 from aiocopick.models.entities import CopickFilaments, CopickMesh, CopickPicks
-from aiocopick.sync.base import BlockingEntity, keeps_names
+from aiocopick.sync.base import BlockingEntity, trivial_init
 from aiocopick.sync.places import stripped
 from aiocopick.sync.verbs import Attribute, attribute, calls, changes, deletes, like
 
@@ -79,7 +79,7 @@ class CopickPicksFS(Annotation[AsyncPicks], CopickPicks, twin=AsyncPicks):
     noun: ClassVar[str] = "picks"
     run: CopickRunFS
 
-    @keeps_names
+    @trivial_init
     def __init__(self, run: CopickRunFS, file: CopickPicksFile) -> None:
         self._begin(run, file)
 
@@ -131,7 +131,7 @@ class CopickPicksFS(Annotation[AsyncPicks], CopickPicks, twin=AsyncPicks):
     def _columns(self) -> PicksTable:
         # What is in memory needs no turn of the loop, which would take longer than the rest for a few points.
         self._root._check_open()
-        held = self.aio._columns_at_hand()
+        held = self.aio._cached_columns()
         return self._call(self.aio._columns) if held is None else held
 
     @like(AsyncPicks.numpy)
@@ -157,7 +157,7 @@ class CopickMeshFS(Annotation[AsyncMesh], CopickMesh, twin=AsyncMesh):
     noun: ClassVar[str] = "meshes"
     run: CopickRunFS
 
-    @keeps_names
+    @trivial_init
     def __init__(self, run: CopickRunFS, meta: CopickMeshMeta, mesh: Geometry | None = None) -> None:
         self._begin(run, meta)
         if mesh is not None:
@@ -197,7 +197,7 @@ class CopickFilamentsFS(Annotation[AsyncFilaments], CopickFilaments, twin=AsyncF
     noun: ClassVar[str] = "filaments"
     run: CopickRunFS
 
-    @keeps_names
+    @trivial_init
     def __init__(self, run: CopickRunFS, file: CopickFilamentsFile) -> None:
         self._begin(run, file)
 

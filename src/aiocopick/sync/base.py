@@ -36,7 +36,7 @@ Entity = TypeVar("Entity", bound=AsyncEntity)
 
 # The factory that says which class a kind of child is wrapped in, its constructor's name for the metadata, and the class
 # of the metadata that the twin makes by itself.
-_DOORS: dict[str, tuple[str, str, type]] = {
+_FACTORIES: dict[str, tuple[str, str, type]] = {
     "run": ("_run_factory", "meta", CopickRunMeta),
     "object": ("_object_factory", "meta", PickableObject),
     "voxel_spacing": ("_voxel_spacing_factory", "meta", CopickVoxelSpacingMeta),
@@ -51,13 +51,13 @@ _DOORS: dict[str, tuple[str, str, type]] = {
 Init = TypeVar("Init", bound=Callable[..., None])
 
 
-def keeps_names(init: Init) -> Init:
+def trivial_init(init: Init) -> Init:
     """Mark a constructor that only keeps its parent and names.
 
     Children that a listing found come with a twin that knows both. They are made without such a constructor, and so
     without a metadata model each, which would cost more than the rest of them; a subclass's own constructor is called.
     """
-    init.__dict__["keeps_names"] = True
+    init.__dict__["trivial_init"] = True
     return init
 
 
@@ -140,14 +140,14 @@ class Blocking(Generic[Twin]):
         return children
 
     def _construct(self, twin: AsyncEntity) -> BlockingEntity[Any]:
-        factory, names, usual = _DOORS[twin.kind]
+        factory, names, usual = _FACTORIES[twin.kind]
         made = getattr(self, factory)()
         # CoPick's own factories of picks and filaments return the class alone.
         cls, meta_class = made if isinstance(made, tuple) else (made, usual)
         child: BlockingEntity[Any]
         known = twin._meta
         ours = meta_class is usual and (known is None or isinstance(known, usual))
-        if ours and cls.__new__ is object.__new__ and hasattr(cls.__init__, "keeps_names"):
+        if ours and cls.__new__ is object.__new__ and hasattr(cls.__init__, "trivial_init"):
             child = cls.__new__(cls)
             child._begin(self, None)
         else:
@@ -174,13 +174,13 @@ class Blocking(Generic[Twin]):
         if cached is not None and mirrored is None:
             return cached
         # What the twin knows needs no turn of the loop: listings are made ahead, and then looked at one by one.
-        twins = self.aio._at_hand(noun)
+        twins = self.aio._cached_items(noun)
         if cached is not None and twins is mirrored:
             return cached
         self._root._check_open()
         if twins is None:
             asked = self._call(ask)
-            twins = self.aio._at_hand(noun)
+            twins = self.aio._cached_items(noun)
             twins = asked if twins is None else twins
         with self._root._guard:
             cached, mirrored = self._mirrors(noun)
@@ -200,7 +200,7 @@ class Blocking(Generic[Twin]):
 
     def _twins(self, noun: str) -> list[Any]:
         """The children of a noun that the twin knows: all, or some."""
-        twins, known = self.aio._at_hand(noun), self.aio._known(noun)
+        twins, known = self.aio._cached_items(noun), self.aio._known(noun)
         return twins if twins is not None else [] if known is None else known.items
 
     def _queried(self, noun: str, twins: Iterable[AsyncEntity], layers: Iterable[str] | None) -> list[Any]:

@@ -11,7 +11,7 @@ from aiocopick.models.entities import CopickRun
 from aiocopick.models.metadata import CopickMeshMeta, CopickSegmentationMeta, CopickVoxelSpacingMeta
 from aiocopick.models.points import CopickPicksFile
 from aiocopick.sync.annotations import CopickFilamentsFS, CopickMeshFS, CopickPicksFS
-from aiocopick.sync.base import BlockingEntity, keeps_names
+from aiocopick.sync.base import BlockingEntity, trivial_init
 from aiocopick.sync.places import InBothLayers
 from aiocopick.sync.verbs import Attribute, attribute, calls, deletes, gives, listed, makes, queries
 from aiocopick.sync.volumes import CopickSegmentationFS, CopickVoxelSpacingFS
@@ -37,7 +37,7 @@ class CopickRunFS(InBothLayers, BlockingEntity[AsyncRun], CopickRun, twin=AsyncR
     _filaments: list[CopickFilamentsFS] | None
     _cohort: Cohort | None = None
 
-    @keeps_names
+    @trivial_init
     def __init__(self, root: CopickRootFS, meta: CopickRunMeta, config: Any = None) -> None:
         self._begin(root, meta)
 
@@ -91,7 +91,7 @@ class CopickRunFS(InBothLayers, BlockingEntity[AsyncRun], CopickRun, twin=AsyncR
 
     def _ahead(self, noun: str) -> None:
         """Before a noun is asked for the first time: the runs beside this one are listed with it."""
-        if self._cohort is not None and self.aio._at_hand(noun) is None:
+        if self._cohort is not None and self.aio._cached_items(noun) is None:
             self._cohort.list_once(self)
 
     def _listed(self, noun: str, ask: Callable[[], Coroutine[Any, Any, Any]]) -> list[Any]:

@@ -21,7 +21,7 @@ from aiocopick.models.entities import (
     CopickVoxelSpacing,
 )
 from aiocopick.models.metadata import CopickFeaturesMeta, CopickTomogramMeta
-from aiocopick.sync.base import BlockingEntity, keeps_names
+from aiocopick.sync.base import BlockingEntity, trivial_init
 from aiocopick.sync.places import InBothLayers
 from aiocopick.sync.verbs import Attribute, attribute, calls, deletes, gives, listed, makes, passes, queries, writes
 
@@ -97,7 +97,7 @@ class CopickFeaturesFS(Volume[AsyncFeatures], CopickFeatures, twin=AsyncFeatures
     noun: ClassVar[str] = "features"
     tomogram: CopickTomogramFS
 
-    @keeps_names
+    @trivial_init
     def __init__(self, tomogram: CopickTomogramFS, meta: CopickFeaturesMeta) -> None:
         self._begin(tomogram, meta)
 
@@ -127,7 +127,7 @@ class CopickTomogramFS(InBothLayers, Volume[AsyncTomogram], CopickTomogram, twin
     voxel_spacing: CopickVoxelSpacingFS
     _features: list[CopickFeaturesFS] | None
 
-    @keeps_names
+    @trivial_init
     def __init__(self, voxel_spacing: CopickVoxelSpacingFS, meta: CopickTomogramMeta, config: Any = None) -> None:
         self._begin(voxel_spacing, meta)
 
@@ -199,7 +199,7 @@ class CopickVoxelSpacingFS(InBothLayers, BlockingEntity[AsyncVoxelSpacing], Copi
     run: CopickRunFS
     _tomograms: list[CopickTomogramFS] | None
 
-    @keeps_names
+    @trivial_init
     def __init__(self, run: CopickRunFS, meta: CopickVoxelSpacingMeta, config: Any = None) -> None:
         self._begin(run, meta)
 
@@ -249,7 +249,7 @@ class CopickSegmentationFS(Volume[AsyncSegmentation], CopickSegmentation, twin=A
     noun: ClassVar[str] = "segmentations"
     run: CopickRunFS
 
-    @keeps_names
+    @trivial_init
     def __init__(self, run: CopickRunFS, meta: CopickSegmentationMeta) -> None:
         self._begin(run, meta)
 
@@ -297,7 +297,7 @@ class CopickObjectFS(InBothLayers, Volume[AsyncObject], CopickObject, twin=Async
     parent_name: ClassVar[str] = "root"
     noun: ClassVar[str] = "objects"
 
-    @keeps_names
+    @trivial_init
     def __init__(self, root: CopickRootFS, meta: PickableObject) -> None:
         self._begin(root, meta)
 

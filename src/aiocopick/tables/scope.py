@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from typing import Any
 
-from aiocopick.entities.filters import closed
+from aiocopick.entities.filters import with_parents
 from aiocopick.errors import InvalidNameError
 from aiocopick.layout.refs import KINDS, NOUNS
 
@@ -56,7 +56,7 @@ class Scope:
         """Return the scope with parent kinds added, as a crawl lists them: a project is opened from a catalogue of
         both.
         """
-        nouns = closed(self.nouns)
+        nouns = with_parents(self.nouns)
         # A list of all kinds still does not include the objects.
         return self if self.nouns is None else replace(self, nouns=frozenset(NOUNS) if nouns is None else nouns)
 

@@ -15,7 +15,7 @@ from aiocopick.concurrency.threads import in_thread
 from aiocopick.errors import CopickError, StorageError
 from aiocopick.storage.base import Aged, Buffer, Capabilities, Entry, FirstPage, Range, ReadItem, Storage
 from aiocopick.storage.keys import is_key
-from aiocopick.storage.scan import nested, reading_ahead
+from aiocopick.storage.scan import nested, prefetching
 from aiocopick.storage.stats import StorageStats
 
 Value = TypeVar("Value")
@@ -89,7 +89,7 @@ class WrappedStorage:
                         return
                     await emit(page)
 
-        return reading_ahead(produce)
+        return prefetching(produce)
 
     async def first_page(self, prefix: str, *, start_after: str = "") -> FirstPage | None:
         """One request, where the storage below has pages in key order."""

@@ -48,17 +48,19 @@ async def misplaced(item: AsyncPicks | AsyncFilaments, extent: NDArray[np.float6
     finite = np.asarray(np.isfinite(positions).all(axis=1))
     findings = []
     if not finite.all():
-        detail = _told(positions, ~finite, "have coordinates that are not finite numbers")
+        detail = _described(positions, ~finite, "have coordinates that are not finite numbers")
         findings.append(Finding(problem="not finite", run=item.run.name, path=item.path, detail=detail))
     if extent is not None:
         outside = finite & ~np.asarray(((positions >= 0) & (positions <= extent)).all(axis=1))
         if outside.any():
-            detail = f"{_told(positions, outside, 'are outside')}, and the tomograms end at {_shown(extent)} angstrom"
+            detail = (
+                f"{_described(positions, outside, 'are outside')}, and the tomograms end at {_shown(extent)} angstrom"
+            )
             findings.append(Finding(problem="outside tomogram", run=item.run.name, path=item.path, detail=detail))
     return findings
 
 
-def _told(positions: NDArray[np.float64], concerned: NDArray[np.bool_], what: str) -> str:
+def _described(positions: NDArray[np.float64], concerned: NDArray[np.bool_], what: str) -> str:
     first = int(np.argmax(concerned))
     count = f"{int(concerned.sum())} of {len(positions)}"
     return f"{count} points {what}; the first is number {first} at {_shown(positions[first])}"

@@ -9,7 +9,7 @@ from typing import TypeVar
 import anyio
 from anyio.lowlevel import RunVar
 
-from aiocopick.concurrency.threads import in_thread_to_the_end
+from aiocopick.concurrency.threads import in_thread_shielded
 from aiocopick.errors import (
     AccessDeniedError,
     AlreadyExistsError,
@@ -82,7 +82,7 @@ class Calls:
         """Call a function that changes the project. The call is always awaited to its end, even after cancellation."""
         self.stats.started(verb)
         try:
-            return await in_thread_to_the_end(function, limiter=_limiter())
+            return await in_thread_shielded(function, limiter=_limiter())
         except Exception as error:
             raise translated(error, path, change=True) from error
         finally:

@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 import anyio
 import anyio.to_thread
 
-from aiocopick.concurrency.threads import in_thread_to_the_end
+from aiocopick.concurrency.threads import in_thread_shielded
 from aiocopick.errors import AccessDeniedError, NotFoundError, StorageError
 from aiocopick.storage.backends.base import Backend, Condition, Content, Most, Page, Some, Use
 from aiocopick.storage.backends.temporary import is_temporary, temporary_name
@@ -114,7 +114,7 @@ class GenericBackend(Backend):
     async def _hop(self, function: Any, *args: Any, abandon: bool = False) -> Any:
         if abandon:
             return await anyio.to_thread.run_sync(function, *args, abandon_on_cancel=True, limiter=self._threads)
-        return await in_thread_to_the_end(function, *args, limiter=self._threads)
+        return await in_thread_shielded(function, *args, limiter=self._threads)
 
     async def _call(self, name: str, *args: Any, abandon: bool = False, **kwargs: Any) -> Any:
         if self._asynchronous:

@@ -56,7 +56,7 @@ class DirectReads:
         self._client = client
         self._http: Any = getattr(getattr(client, "_endpoint", None), "http_session", None)
         self._credentials: Any = getattr(getattr(client, "_request_signer", None), "_credentials", None)
-        self._form: Form | None = None
+        self._form: SignedTemplate | None = None
         self._usable = usable and self._http is not None
         if self._usable:
             client.meta.events.register("before-send.s3.GetObject", _note)
@@ -78,7 +78,7 @@ class DirectReads:
         if not getattr(self._http, "_sessions", True):
             self._stop()
             return
-        self._form = Form.of(request, key, await self._frozen())
+        self._form = SignedTemplate.of(request, key, await self._frozen())
         if self._form is None:
             self._stop()
         else:
@@ -142,7 +142,7 @@ async def _error(answer: Any) -> Any:
     return ClientError(parsed, "GetObject")
 
 
-class Form:
+class SignedTemplate:
     """The common parts of all GETs of a client.
 
     Parameters
@@ -173,7 +173,7 @@ class Form:
         self._key: tuple[str, str, bytes] | None = None
 
     @classmethod
-    def of(cls, request: Any, key: str, credentials: Any) -> Form | None:
+    def of(cls, request: Any, key: str, credentials: Any) -> SignedTemplate | None:
         """Return the template of a request that botocore has signed; None if it cannot be reproduced exactly."""
         headers = {name.lower(): _text(value) for name, value in request.headers.items()}
         quoted = _quoted(key)
