@@ -1,6 +1,6 @@
-"""Async iterators over other ones.
+"""Async iterators over other async iterators.
 
-They are classes: a generator that is left early would be finalised at another time, perhaps on another loop.
+They are classes, because an abandoned generator is finalised later, perhaps on another loop.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ Result = TypeVar("Result")
 
 
 class Mapped(AsyncIterator[Result], Generic[Item, Result]):
-    """What a function makes of each item."""
+    """The results of a function of each item."""
 
     __slots__ = ("_function", "_items")
 
@@ -27,7 +27,7 @@ class Mapped(AsyncIterator[Result], Generic[Item, Result]):
 
 
 class Flattened(AsyncIterator[Result], Generic[Item, Result]):
-    """All that a function makes of each item, one by one. What is left is kept when a step is cancelled."""
+    """All results of a function of each item, one by one. Remaining results are kept if a step is cancelled."""
 
     __slots__ = ("_function", "_items", "_ready")
 

@@ -41,7 +41,7 @@ async def load(entities: Iterable[AsyncEntity], on_error: OnError = "raise") -> 
     """
     items = list(entities)
     results: list[Any] = [None] * len(items)
-    # The same entity is loaded once, however often it is there.
+    # The same entity is loaded once, however often it occurs.
     first = {id(item): index for index, item in reversed(list(enumerate(items)))}
     files: dict[int, AsyncFile] = {}
     others: list[int] = []

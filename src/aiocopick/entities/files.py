@@ -101,7 +101,7 @@ class AsyncFile(AsyncEntity):
 
     @property
     def _untouched(self) -> bool:
-        """Whether nothing in memory can differ from the file."""
+        """True if nothing in memory can differ from the file."""
         return self._meta is None and not self.loaded
 
     async def _is_edited(self) -> bool:
