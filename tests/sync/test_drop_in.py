@@ -77,7 +77,7 @@ def test_a_path_and_a_text_open_the_same(root: CopickRootFS, tmp_path: Path) -> 
     assert CopickRootFS.from_file(path).config == root.config
     with pytest.raises(FileNotFoundError, match="no configuration at"):
         aiocopick.from_file(tmp_path / "nothing.json")
-    with pytest.raises(ValueError, match="no JSON object"):
+    with pytest.raises(ValueError, match="not a JSON object"):
         aiocopick.from_string("[]")
 
 

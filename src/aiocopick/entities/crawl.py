@@ -65,7 +65,7 @@ class Crawl:
     Raises
     ------
     ValueError
-        There is no such kind, or it cannot be loaded.
+        The kind does not exist, or cannot be loaded.
     """
 
     def __init__(
@@ -282,7 +282,7 @@ def _beginning(names: Collection[str]) -> str:
     """Return the common beginning of all names and globs, so that thousands of runs are not listed for a few."""
     literal = [_GLOB.split(name, maxsplit=1)[0] for name in names]
     first, last = min(literal, default=""), max(literal, default="")
-    # Whatever lies between the two shares what they share.
+    # All names between the two share their common beginning.
     length = next((at for at, pair in enumerate(zip(first, last, strict=False)) if pair[0] != pair[1]), len(first))
     return first[:length]
 

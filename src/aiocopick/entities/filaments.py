@@ -196,7 +196,7 @@ class AsyncFilaments(AsyncFile):
         return file
 
     async def _load(self) -> list[CopickFilament]:
-        """The filaments, [] when there is no file."""
+        """Return the filaments, [] if there is no file."""
         try:
             await self.load()
         except NotFoundError:

@@ -287,7 +287,7 @@ class AsyncFile(AsyncEntity):
             sources = self._sources = () if found is None else found.sources
         target = self._stack.target(self.ref, sources)
         seen = not sources or target is sources[0]
-        # A first write to a layer must not replace what somebody else put there unseen.
+        # A first write to a layer must not replace a file that another writer created unseen.
         create = create or (bool(sources) and target not in sources) or (seen and self._etag == ABSENT)
         match = self._etag if seen and not create else None
         if overwrite:

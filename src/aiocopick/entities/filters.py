@@ -24,7 +24,7 @@ def with_parents(kinds: Iterable[str] | None) -> Nouns:
     Raises
     ------
     ValueError
-        One of them is no noun of a run.
+        A name is not a noun of a run.
     """
     if kinds is None:
         return None

@@ -1,8 +1,8 @@
 """Entities as napari's layer data tuples. napari itself is not imported, nor Qt.
 
 A tuple is what ``napari.layers.Layer.create(*tuple)`` takes and what a reader plugin returns: data, keyword arguments,
-type of layer. All coordinates are zyx in angstrom, so that volumes of any voxel size, points and meshes of a run lie on
-each other.
+type of layer. All coordinates are zyx in angstrom, so that volumes of any voxel size, points and meshes of a run
+overlap.
 """
 
 from __future__ import annotations
@@ -120,5 +120,5 @@ async def _volume(
 
 
 def _in_zyx(array: Any, order: tuple[int, ...]) -> Any:
-    """An array with z, y and x last, so that it lies where points and meshes do."""
+    """Return an array with z, y and x last, so that it has the same position as points and meshes."""
     return array if order == tuple(range(array.ndim)) else array.transpose(order)

@@ -33,7 +33,7 @@ class Children(Generic[Entity]):
     Attributes
     ----------
     items : list
-        Sorted by ref, one for each ref. It is replaced and never changed, as somebody may be going through it.
+        Sorted by ref, one for each ref. It is replaced and never changed, because a caller may be iterating over it.
     complete : bool
         True if they are all children; if not, the storage is listed on access.
     """

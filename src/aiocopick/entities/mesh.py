@@ -130,7 +130,7 @@ class AsyncMesh(AsyncFile):
         return geometry
 
     async def _load(self) -> Geometry:
-        """The specification's loader: an empty Trimesh when there is no file."""
+        """Return the mesh, an empty Trimesh if there is no file (the specification's loader)."""
         try:
             return await self.load()
         except NotFoundError:

@@ -202,7 +202,7 @@ class AsyncObject(AsyncDensity):
         Returns
         -------
         ndarray or None
-            None when there is no map.
+            None if there is no map.
         """
         if not await self.has_density_map():
             return None

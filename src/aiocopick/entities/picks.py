@@ -90,7 +90,7 @@ class AsyncPicks(AsyncFile):
             self.points = meta.points
 
     def _model(self, header: dict[str, Any]) -> CopickPicksFile:
-        """CoPick's model of the file, over the points as they are when somebody looks at them."""
+        """Return CoPick's model of the file, whose points are read on access."""
         try:
             return LoadedPicksFile.over(header | self._identity, lambda: self.points)
         except ValidationError as error:
@@ -245,7 +245,7 @@ class AsyncPicks(AsyncFile):
         return self._content()
 
     async def _load(self) -> list[CopickPoint]:
-        """The specification's loader: the points, [] when there is no file."""
+        """Return the points, [] if there is no file (the specification's loader)."""
         try:
             await self.load()
         except NotFoundError:

@@ -115,7 +115,7 @@ async def find_center(
     Returns
     -------
     tuple of float or None
-        x, y, z in angstrom: half the shape times the voxel size. None when there is no such tomogram.
+        x, y, z in angstrom: half the shape times the voxel size. None if there is no such tomogram.
     """
     spacings = sorted(await run.voxel_spacings(), key=lambda spacing: spacing.voxel_size)
     if voxel_spacing is not None:

@@ -45,7 +45,7 @@ class AsyncRoot:
     Parameters
     ----------
     config : CopickConfig
-        Where it lies: a CopickConfigFS, CoPick's overlay and static form, or a CopickConfigMultilayer.
+        Location of the project: a CopickConfigFS, CoPick's overlay and static form, or a CopickConfigMultilayer.
     """
 
     __slots__ = ("_lock", "_maps", "_named_runs", "_object_list", "_objects", "_runs", "_stack", "config")
@@ -57,7 +57,7 @@ class AsyncRoot:
         self.config = config
         self._stack = stack
         self._runs: Children[AsyncRun] = Children()
-        # Runs that were looked up or crawled, as long as somebody has them: all of them may be too many to keep.
+        # Runs that were looked up or crawled, as long as they are referenced: all runs may be too many to keep.
         self._named_runs: WeakValueDictionary[Ref, AsyncRun] = WeakValueDictionary()
         self._objects: dict[str, AsyncObject] = {}
         self._object_list: list[AsyncObject] = []
@@ -124,7 +124,7 @@ class AsyncRoot:
         return hash(self._stack)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        # The config is what travels; whoever unpickles it connects anew.
+        # Only the config is pickled; the unpickled root connects again.
         return (_rebuild, (type(self), self.config, self._stack))
 
     # --- what it is ---------------------------------------------------------------------------------------------------
@@ -511,11 +511,11 @@ class AsyncRoot:
         return await self._stack.ensure(create=create)
 
     async def load_meta(self) -> dict[str, Any]:
-        """The ``.meta`` file beside the runs; {} when there is none."""
+        """Return the ``.meta`` file next to the runs; {} if there is none."""
         return await self._stack.load_meta(None)
 
     async def store_meta(self, content: Mapping[str, Any] | None = None) -> None:
-        """Write the ``.meta`` file beside the runs; keys that are there already and not given are kept.
+        """Write the ``.meta`` file next to the runs; existing keys that are not given are kept.
 
         Parameters
         ----------
@@ -549,7 +549,7 @@ class AsyncRoot:
         -------
         Crawl
             A run that cannot be read, or something of it that was to be loaded, has its ``error`` set. Runs and
-            children that are known already are the same objects, their lists made anew; points, meshes and filaments
+            known children are the same objects, their lists are updated; points, meshes and filaments
             that were set and not stored stay.
         """
         return Crawl(self, runs, kinds, load)

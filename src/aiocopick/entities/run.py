@@ -691,7 +691,7 @@ class AsyncRun(MetadataMixin):
     # --- what picks, meshes and filaments share -------------------------------------------------------------------------
 
     async def _new_file(self, entity: File, exist_ok: bool) -> File:
-        """Write a new entity, or find the one that is there; a name nobody listed yet costs no listing."""
+        """Write a new entity, or return the existing one; an unknown name costs no listing."""
         writer = self._stack.writer()
         place = Source(writer, writer.locate(entity.ref))
         children: Children[File] = self._children[type(entity).noun]

@@ -138,7 +138,7 @@ class AsyncSegmentation(AsyncVolume):
 
     @property
     def directory(self) -> str:
-        """Name of the folder of the run that it lies in."""
+        """Name of its folder in the run."""
         return segmentation_folder(self.segmentation_type)
 
     @property

@@ -92,7 +92,7 @@ class AsyncTomogram(AsyncDensity):
         """Write the tomogram and its pyramid, replacing an existing one.
 
         One request per chunk and per metadata file. A volume that this entity did not just create is removed first: one
-        listing and deletes. Until the last request has succeeded, whoever opens the tomogram finds it empty; arrays and
+        listing and deletes. Until the last request has succeeded, a reader finds an empty tomogram; arrays and
         stores that were opened before are not protected.
 
         Parameters

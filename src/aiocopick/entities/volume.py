@@ -81,7 +81,7 @@ class AsyncVolume(AsyncEntity):
         zarr.abc.store.Store
             Read-only when the entity is.
         """
-        # Whoever has the store may write through it: what was created is no longer known to be empty.
+        # The caller may write through the store: a new volume is no longer known to be empty.
         self._empty = None
         return self._store()
 
@@ -221,7 +221,7 @@ class AsyncVolume(AsyncEntity):
         FormatError
             The result is larger than ``max_array_bytes``.
         NotFoundError
-            There is no such level.
+            The level does not exist.
         """
         array, level = await self._level(zarr_group)
         return await extract_boxes(array, positions, box, level.voxel_size, fill, self._limits())
@@ -381,7 +381,7 @@ class AsyncVolume(AsyncEntity):
     async def _write_target(self) -> Source:
         """Return the location of new content; nothing is written yet.
 
-        What lies in a lower layer is not copied, and is seen until all of it is written.
+        A volume in a lower layer is not copied, and stays visible until the new one is complete.
 
         Raises
         ------
@@ -448,7 +448,7 @@ class AsyncDensity(AsyncVolume):
         *,
         update_pyramid: bool = False,
     ) -> None:
-        """Change a region of a level. Chunks that lie in it only in part are read, changed and written back.
+        """Change a region of a level. Chunks that are only partly in it are read, changed and written back.
 
         All that can be refused is refused before anything is written. A failure after that leaves some chunks changed
         and others not. Two calls at once must not touch one chunk.
@@ -462,7 +462,7 @@ class AsyncDensity(AsyncVolume):
         x, y, z : slice or int
             Along the axis of that name.
         update_pyramid : bool
-            Compute the coarser levels of the region anew, by the factors that their shapes and scales give along each
+            Recompute the coarser levels of the region, by the factors that their shapes and scales give along each
             axis; the other levels are not touched without.
 
         Raises

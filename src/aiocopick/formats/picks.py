@@ -166,7 +166,7 @@ def _number(source: dict[str, Any], name: str) -> float:
     if isinstance(value, str | bool):
         return float(_understood(_FLOAT, value, name))
     if not isinstance(value, int | float):
-        raise TypeError(f"{name!r} is no number")
+        raise TypeError(f"{name!r} is not a number")
     return float(value)
 
 
@@ -174,7 +174,7 @@ def _understood(adapter: TypeAdapter[Any], value: str | bool, name: str) -> Any:
     try:
         return adapter.validate_python(value)
     except ValueError:
-        raise TypeError(f"{name!r} is no number") from None
+        raise TypeError(f"{name!r} is not a number") from None
 
 
 def _integer(source: dict[str, Any], name: str) -> int:

@@ -4,7 +4,8 @@ Conventions, as copick writes and reads them (``copick.util.relion`` and RELION 
 
 - angles are intrinsic ZYZ Euler angles in degrees of the *inverse* of the pick's rotation;
 - a particle's orientation is the subtomogram's orientation times the particle's own;
-- a particle lies at its coordinate minus the subtomogram's orientation times its origin (``rlnOrigin{X,Y,Z}Angst``);
+- the position of a particle is its coordinate minus the subtomogram's orientation times its origin
+(``rlnOrigin{X,Y,Z}Angst``);
 - RELION 5 coordinates are in angstrom about the centre of the tomogram, RELION 4 coordinates in pixels.
 
 Tables need pandas and scipy (extra ``table``), imported when a function is called.

@@ -172,7 +172,7 @@ def parse_run(run: RunRef, entries: Iterable[ListedEntry]) -> Listing:
     Returns
     -------
     Listing
-        A feature map belongs to the longest tomogram type listed beside it that begins its name; where there is none,
+        A feature map belongs to the longest tomogram type listed next to it that begins its name; if there is none,
         to the type before the first ``_``. Of two spellings of one voxel size the canonical one is kept.
     """
     name, base = run.run, f"{RUNS}/{run.run}/"

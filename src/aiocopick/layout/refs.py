@@ -234,7 +234,7 @@ class FilamentsRef(AnnotationRef):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ObjectRef(Ref):
-    """An object of the project (its density map lies below ``Objects/``)."""
+    """An object of the project (its density map is below ``Objects/``)."""
 
     kind: ClassVar[str] = "object"
     rank: ClassVar[int] = 8

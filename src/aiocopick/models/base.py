@@ -13,7 +13,7 @@ FIRST_ERROR = Field(fail_fast=True)
 class Model(BaseModel):
     """A model of file content that other programs also write: unknown keys are kept."""
 
-    # Between each model and pydantic's own class lies this one, so that `aiocopick.compat` can put copick's beside it.
+    # This class is between each model and pydantic's own class, so that `aiocopick.compat` can add copick's as a base.
     # NaN and infinities in unknown keys are kept: pydantic would write them as null.
     model_config = ConfigDict(extra="allow", ser_json_inf_nan="constants")
 

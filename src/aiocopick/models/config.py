@@ -30,7 +30,7 @@ LayerT = TypeVar("LayerT", bound="CopickConfig")
 MIB = 1024 * 1024
 GIB = 1024 * MIB
 
-# One filesystem per config, beside it rather than in it: the config is compared, copied and pickled without it.
+# One filesystem per config, stored outside of it: the config is compared, copied and pickled without it.
 _filesystems: dict[int, AbstractFileSystem] = {}
 _filesystems_lock = Lock()
 

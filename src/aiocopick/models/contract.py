@@ -1,4 +1,4 @@
-"""A class of signatures: what nobody implements says so."""
+"""A class of signatures whose members raise NotImplementedError until they are implemented."""
 
 from __future__ import annotations
 

@@ -70,7 +70,7 @@ class CopickRoot:
     def runs(self) -> list[CopickRun]: ...  # The runs, listed once and kept.
     @property
     def pickable_objects(self) -> list[CopickObject]: ...  # The objects of the configuration.
-    def query(self) -> list[CopickRun]: ...  # List the runs anew.
+    def query(self) -> list[CopickRun]: ...  # List the runs again.
     def get_run(self, name: str, **kwargs: Any) -> CopickRun | None: ...  # The run of that name, or None.
     def new_run(self, name: str, exist_ok: bool = False, **kwargs: Any) -> CopickRun: ...  # Create a run.
     def delete_run(self, name: str) -> None: ...
@@ -90,7 +90,7 @@ class CopickRoot:
         exist_ok: bool = False,
         filament: FilamentSpec | dict[str, Any] | None = None,
     ) -> CopickObject: ...
-    def refresh(self) -> None: ...  # List the runs anew; the objects are made anew when they are asked for.
+    def refresh(self) -> None: ...  # List the runs anew; the objects are created again on access.
     def reconnect(self) -> None: ...  # Connect to storage again, and forget what was listed.
     def save_config(self, config_path: str) -> None:
         """Write the configuration to a JSON file that opens this project again, secrets included."""
@@ -182,17 +182,17 @@ class CopickRun:
     def segmentations(self) -> list[CopickSegmentation]: ...  # The segmentations of every type, listed once and kept.
     @property
     def filaments(self) -> list[CopickFilaments]: ...  # The filaments, listed once and kept.
-    def query_voxelspacings(self) -> list[CopickVoxelSpacing]: ...  # List the voxel spacings anew.
-    def query_picks(self) -> list[CopickPicks]: ...  # List the picks anew.
-    def query_meshes(self) -> list[CopickMesh]: ...  # List the meshes anew.
-    def query_segmentations(self) -> list[CopickSegmentation]: ...  # List the segmentations of every type anew.
-    def query_filaments(self) -> list[CopickFilaments]: ...  # List the filaments anew.
-    def refresh_voxel_spacings(self) -> None: ...  # List the voxel spacings anew.
-    def refresh_picks(self) -> None: ...  # List the picks anew.
-    def refresh_meshes(self) -> None: ...  # List the meshes anew.
-    def refresh_segmentations(self) -> None: ...  # List the segmentations of every type anew.
-    def refresh_filaments(self) -> None: ...  # List the filaments anew.
-    def refresh(self) -> None: ...  # List everything in the run anew.
+    def query_voxelspacings(self) -> list[CopickVoxelSpacing]: ...  # List the voxel spacings again.
+    def query_picks(self) -> list[CopickPicks]: ...  # List the picks again.
+    def query_meshes(self) -> list[CopickMesh]: ...  # List the meshes again.
+    def query_segmentations(self) -> list[CopickSegmentation]: ...  # List the segmentations of every type again.
+    def query_filaments(self) -> list[CopickFilaments]: ...  # List the filaments again.
+    def refresh_voxel_spacings(self) -> None: ...  # List the voxel spacings again.
+    def refresh_picks(self) -> None: ...  # List the picks again.
+    def refresh_meshes(self) -> None: ...  # List the meshes again.
+    def refresh_segmentations(self) -> None: ...  # List the segmentations of every type again.
+    def refresh_filaments(self) -> None: ...  # List the filaments again.
+    def refresh(self) -> None: ...  # List everything in the run again.
     def user_picks(self) -> list[CopickPicks]: ...
     def tool_picks(self) -> list[CopickPicks]: ...  # The picks made by tools: those with session id "0".
     def user_meshes(self) -> list[CopickMesh]: ...
@@ -248,13 +248,13 @@ class CopickVoxelSpacing:
     def voxel_size(self) -> float: ...  # Angstrom per voxel.
     @property
     def tomograms(self) -> list[CopickTomogram]: ...  # The tomograms, listed once and kept.
-    def query_tomograms(self) -> list[CopickTomogram]: ...  # List the tomograms anew.
+    def query_tomograms(self) -> list[CopickTomogram]: ...  # List the tomograms again.
     def get_tomogram(self, tomo_type: str) -> CopickTomogram | None: ...  # The tomogram of that type, or None.
     def get_tomograms(self, tomo_type: str | None = None, **kwargs: Any) -> list[CopickTomogram]: ...
     def new_tomogram(self, tomo_type: str, exist_ok: bool = False, **kwargs: Any) -> CopickTomogram: ...
     def delete_tomograms(self, tomo_type: str | None = None) -> None: ...  # Delete the tomograms of that type, or all.
-    def refresh_tomograms(self) -> None: ...  # List the tomograms anew.
-    def refresh(self) -> None: ...  # List the tomograms anew.
+    def refresh_tomograms(self) -> None: ...  # List the tomograms again.
+    def refresh(self) -> None: ...  # List the tomograms again.
     def ensure(self, create: bool = False) -> bool: ...  # True if the voxel spacing is stored; `create` makes it so.
     def delete(self) -> None: ...  # Delete the voxel spacing and all that is in it.
     def _tomogram_factory(self) -> tuple[type[CopickTomogram], type[CopickTomogramMeta]]: ...
@@ -281,12 +281,12 @@ class CopickTomogram:
     def features(self) -> list[CopickFeatures]: ...  # The feature maps, listed once and kept; settable.
     @features.setter
     def features(self, value: list[CopickFeatures]) -> None: ...
-    def query_features(self) -> list[CopickFeatures]: ...  # List the feature maps anew.
+    def query_features(self) -> list[CopickFeatures]: ...  # List the feature maps again.
     def get_features(self, feature_type: str) -> CopickFeatures | None: ...  # The feature map of that type, or None.
     def new_features(self, feature_type: str, exist_ok: bool = False, **kwargs: Any) -> CopickFeatures: ...
     def delete_features(self) -> None: ...  # Delete all feature maps.
-    def refresh_features(self) -> None: ...  # List the feature maps anew.
-    def refresh(self) -> None: ...  # List the feature maps anew.
+    def refresh_features(self) -> None: ...  # List the feature maps again.
+    def refresh(self) -> None: ...  # List the feature maps again.
     def delete(self) -> None: ...  # Delete the tomogram.
     def zarr(self) -> Store: ...  # The zarr 3 store of the volume; no I/O.
     def numpy(
@@ -498,7 +498,7 @@ class _Annotation:
     @property
     def from_user(self) -> bool: ...  # True if a user made it.
     def store(self) -> None: ...  # Write what was loaded or set.
-    def refresh(self) -> None: ...  # Read the file anew.
+    def refresh(self) -> None: ...  # Read the file again.
     def delete(self) -> None: ...  # Delete the file.
     def _store(self) -> None: ...  # Write the file.
     def _delete_data(self) -> None: ...  # Delete the file.

@@ -30,7 +30,7 @@ def check_key(key: str) -> str:
     Raises
     ------
     InvalidNameError
-        It is empty or absolute, has empty, ``.`` or ``..`` segments, a backslash or a NUL, or is no valid text.
+        It is empty or absolute, has empty, ``.`` or ``..`` segments, a backslash or a NUL, or is not valid text.
     """
     if not isinstance(key, str):
         raise InvalidNameError(f"A key is text, not {type(key).__name__}", path=repr(key))

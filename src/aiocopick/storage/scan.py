@@ -143,7 +143,7 @@ async def follow(
         sparse = False
         if resumes and fresh and token is None:
             continue
-        # By token: where there is no other way, or where the server ignored where to start.
+        # By token: if there is no other way, or if the server ignored the start key.
         if page.token == token:
             raise UnfitError(reached, always=True)
         token = page.token

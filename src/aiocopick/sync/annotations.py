@@ -51,7 +51,7 @@ class Annotation(BlockingEntity[File]):
 
     @property
     def directory(self) -> str:
-        """Folder that it lies in, as :attr:`fs` has it; with a slash at its end."""
+        """Its folder, as a path of :attr:`fs`, with a slash at its end."""
         return f"{stripped(self.layer, self.path).rpartition('/')[0]}/"
 
     def refresh(self) -> None:
@@ -62,7 +62,7 @@ class Annotation(BlockingEntity[File]):
         # The async twin writes to the overlay; code written for copick counts on the refusal.
         if self.read_only:
             raise ReadOnlyError(
-                f"{self.path} lies in the read-only layer {self.layer.name!r}; write to what "
+                f"{self.path} is in the read-only layer {self.layer.name!r}; write to what "
                 f"new_{self.kind}(..., exist_ok=True) gives.",
                 path=self.path,
             )

@@ -112,13 +112,13 @@ class Blocking(Generic[Twin]):
     # --- children -----------------------------------------------------------------------------------------------------
 
     _known: dict[Any, weakref.ref[BlockingEntity[Any]]] | None = None
-    """Facade objects of children by ref, as long as somebody has them."""
+    """Facade objects of children by ref, as long as they are referenced."""
 
     _known_most: int = 64
-    """So many of them are kept before those are left out that nobody has any more."""
+    """Number of entries after which unreferenced ones are removed."""
 
     def _wrap(self, twin: AsyncEntity | None) -> Any:
-        """The facade object of a child's twin: always the same one, as long as somebody has it."""
+        """Return the facade object of an async child: always the same object, as long as it is referenced."""
         return None if twin is None else self._wrap_all((twin,))[0]
 
     def _wrap_all(self, twins: Iterable[AsyncEntity]) -> list[Any]:
@@ -229,7 +229,7 @@ class Blocking(Generic[Twin]):
         return child
 
     def _deleted(self, noun: str) -> None:
-        """After children were deleted: another list, as somebody may be going through the one there was."""
+        """Replace the list after children were deleted, because a caller may be iterating over the old list."""
         if getattr(self, f"_{noun}") is not None:
             self._keep(noun, self._twins(noun))
 

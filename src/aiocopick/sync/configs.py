@@ -21,11 +21,11 @@ def parse_text(
     Raises
     ------
     FormatError
-        It is no JSON, or describes no project.
+        It is not JSON, or does not describe a project.
     """
     content = parse_json(text.encode() if isinstance(text, str) else text, path=path)
     if not isinstance(content, dict):
-        raise FormatError(f"{path} is no JSON object, so it describes no project.", path=path)
+        raise FormatError(f"{path} is not a JSON object, so it does not describe a project.", path=path)
     check_protocols(content, allow_protocols, path=path)
     return parse_config(content)
 
@@ -38,7 +38,7 @@ def read_file(path: str | os.PathLike[str], allow_protocols: Iterable[str] = ())
     NotFoundError
         The file does not exist.
     FormatError
-        It is no JSON, or describes no project.
+        It is not JSON, or does not describe a project.
     """
     name = os.fspath(path)
     try:

@@ -20,7 +20,7 @@ def filesystem_of(layer: Layer) -> AbstractFileSystem:
     Raises
     ------
     NotImplementedError
-        The layer is no filesystem: another implementation of CoPick's API, or a catalogue of one.
+        The layer is not a filesystem: another implementation of CoPick's API, or a catalogue of one.
     """
     config = layer.config
     if not hasattr(config, "fs"):
@@ -67,7 +67,7 @@ class Layered:
 
 
 class InBothLayers(Layered):
-    """Paths of what may lie in the overlay, in the static root, or in both. None of them is looked up."""
+    """Paths of an entity in the overlay, in the static root, or in both. No lookup is made."""
 
     if TYPE_CHECKING:
 

@@ -57,7 +57,7 @@ class CopickRootFS(Layered, Blocking[AsyncRoot], CopickRoot):
     Parameters
     ----------
     config : CopickConfig
-        Where it lies: a CopickConfigFS, CoPick's overlay and static form, or a CopickConfigMultilayer.
+        Location of the project: a CopickConfigFS, CoPick's overlay and static form, or a CopickConfigMultilayer.
     """
 
     lists: ClassVar[tuple[str, ...]] = ("runs", "objects")
@@ -335,7 +335,7 @@ def new_config(
     config : str or path
         The file to write; its folder is made.
     overlay_root : str or path
-        Where the project lies: a path, or a URL.
+        Location of the project: a path, or a URL.
     proj_name, proj_description : str
         Of the project.
     pickable_objects : sequence of PickableObject, optional

@@ -90,7 +90,7 @@ class CopickRunFS(InBothLayers, BlockingEntity[AsyncRun], CopickRun, twin=AsyncR
     # --- all of its children ------------------------------------------------------------------------------------------
 
     def _ahead(self, noun: str) -> None:
-        """Before a noun is asked for the first time: the runs beside this one are listed with it."""
+        """List this run together with its neighbours before a noun is accessed the first time."""
         if self._cohort is not None and self.aio._cached_items(noun) is None:
             self._cohort.list_once(self)
 

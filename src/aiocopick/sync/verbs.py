@@ -151,7 +151,7 @@ def gives(
     function: Verb[P, AsyncEntity | None], child: type[C], *, ahead: bool = False
 ) -> Callable[[Stub], Method[P, C | None]]: ...
 def gives(function: Any, child: Any, *, ahead: bool = False) -> Any:
-    """Children that were looked up: one or None, or a list. ``ahead`` lists the runs beside this one before."""
+    """Children that were looked up: one or None, or a list. ``ahead`` lists the neighbouring runs first."""
     noun = child.noun if ahead else None
 
     def give(self: Any, ask: Any, args: Any, kwargs: Any) -> Any:
@@ -228,7 +228,7 @@ def _deriving(function: Any, do: Callable[[Any, Any, Any, Any], Any]) -> Callabl
 def _described(method: Any, stub: Stub, function: Any) -> Any:
     """The method, with signature and documentation of a function and its place in a class."""
     function = inspect.unwrap(function)
-    # A copy that nobody calls: signatures take long to make, and are made of it when somebody asks for one.
+    # A copy that is never called: signatures are slow to create, and are created from it on demand.
     words = FunctionType(
         function.__code__, function.__globals__, stub.__name__, function.__defaults__, function.__closure__
     )

@@ -31,7 +31,7 @@ async def with_catalog(root: AsyncRoot, catalog: str | os.PathLike[str] | pa.Tab
     Raises
     ------
     NotFoundError
-        There is no such file.
+        The file does not exist.
     FormatError
         It is not a catalogue.
     LayerError
@@ -46,7 +46,8 @@ async def with_catalog(root: AsyncRoot, catalog: str | os.PathLike[str] | pa.Tab
 
 
 def file_arguments(root: AsyncRoot, file: str | os.PathLike[str], *, to_write: bool = False) -> dict[str, Any]:
-    """Return the arguments of :func:`~aiocopick.load_table` and :func:`~aiocopick.store_table` for a file near a project.
+    """Return the arguments of :func:`~aiocopick.load_table` and :func:`~aiocopick.store_table` for a file near a
+    project.
 
     Parameters
     ----------

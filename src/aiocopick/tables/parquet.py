@@ -31,7 +31,7 @@ async def load_table(source: str | os.PathLike[str], **fields: Any) -> pa.Table:
     Raises
     ------
     NotFoundError
-        There is no such file.
+        The file does not exist.
     FormatError
         It is not a Parquet file.
     """

@@ -117,7 +117,7 @@ class Transfer:
             )
             await chunks.finish()
             await lease.confirm()
-            # The finest level after the coarser ones, which are no volume without it, and the group at the very end.
+            # The finest level after the coarser ones, which are not a volume without it, and the group at the very end.
             for key in sorted(filter(_is_document, wanted), key=lambda key: (key.count("/"), key), reverse=True):
                 await self._write(entries[key])
 

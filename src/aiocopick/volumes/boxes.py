@@ -172,12 +172,12 @@ def box_edges(box: int | Sequence[int]) -> tuple[int, int, int]:
 
 
 def box_corners(positions: Any, edges: tuple[int, int, int], voxel_size: tuple[float, float, float]) -> Array:
-    """First voxel of each box, shape (N, 3) in zyx: the voxel nearest to the point lies at ``edge // 2``.
+    """Return the first voxel of each box, (N, 3) in zyx; the voxel nearest to the point is at ``edge // 2``.
 
     Raises
     ------
     ValueError
-        Positions that are no (N, 3) array, or not finite, with the index of the first such.
+        Positions are not an (N, 3) array, or not finite; the message gives the first index.
     """
     points = np.asarray(positions, dtype=np.float64)
     if points.shape == (0,):

@@ -35,7 +35,7 @@ class ChunkDecoder:
         self._compressor = compressor
         self._filters = tuple(filters or ())
         self._nbytes = metadata.chunk_bytes
-        # As large as a chunk, and used by nobody just now.
+        # Free buffers of the size of a chunk.
         self._free: list[np.ndarray[Any, Any]] = []
 
     def decode(self, data: bytes, use: Callable[[np.ndarray[Any, Any]], None]) -> None:

@@ -37,7 +37,7 @@ def guard_codecs(metadata: Any, chunk_bytes: int) -> None:
     chunk_bytes : int
         Of a decoded chunk, for zarr 2.
     """
-    # zarr's metadata is frozen, but nobody else holds this one yet.
+    # zarr's metadata is frozen, but no other object refers to this one yet.
     if metadata.zarr_format == 3:
         object.__setattr__(metadata, "codecs", tuple(_guarded(codec) for codec in metadata.codecs))
         return

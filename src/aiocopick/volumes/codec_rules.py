@@ -88,5 +88,5 @@ def named(codecs: Any, *, path: str) -> Iterator[tuple[str, dict[str, Any]]]:
         name = codec.get("name") if isinstance(codec, dict) else codec
         configuration = codec.get("configuration", {}) if isinstance(codec, dict) else {}
         if not isinstance(name, str) or not isinstance(configuration, dict):
-            refuse(path, f"{codec!r} is no codec")
+            refuse(path, f"{codec!r} is not a codec")
         yield name, configuration

@@ -46,7 +46,7 @@ def stored_type(source: Any, dtype: Any) -> np.dtype[Any]:
     Raises
     ------
     ValueError
-        Either is no number and no boolean.
+        One of the types is neither a number nor a boolean.
     """
     try:
         given = np.dtype(source.dtype)
@@ -70,7 +70,7 @@ def number_type(dtype: Any) -> np.dtype[Any]:
     Raises
     ------
     ValueError
-        It is no number and no boolean.
+        It is neither a number nor a boolean.
     """
     kind = np.dtype(dtype)
     _check_numbers(kind)
@@ -86,7 +86,7 @@ def cast_numbers(data: np.ndarray[Any, Any], dtype: np.dtype[Any]) -> np.ndarray
     Raises
     ------
     ValueError
-        They are no numbers and no booleans.
+        They are neither numbers nor booleans.
     """
     _check_numbers(data.dtype)
     return data.astype(dtype, copy=False)

@@ -158,7 +158,7 @@ class _Search:
                 parse = partial(parse_array, content, zarr_format, path=path, max_bytes=self.max_bytes)
                 metadata = await in_thread_if_large(len(content), parse)
             except FormatError as error:
-                # What is not a volume may lie beside the levels of one.
+                # Other directories may be next to the levels of a volume.
                 refused = refused or error
                 continue
             arrays[child] = (content, metadata)

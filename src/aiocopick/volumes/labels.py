@@ -118,7 +118,7 @@ def channel_index(channel: str | int) -> int:
     Raises
     ------
     ValueError
-        It is no channel.
+        It is not a channel.
     """
     if isinstance(channel, str) and channel in PANOPTIC_CHANNELS:
         return PANOPTIC_CHANNELS.index(channel)
@@ -128,7 +128,7 @@ def channel_index(channel: str | int) -> int:
 
 
 def check_panoptic_shape(shape: tuple[int, ...]) -> None:
-    """Refuse what is no pair of volumes.
+    """Refuse a shape that is not a pair of volumes.
 
     Raises
     ------

@@ -82,7 +82,7 @@ def parse_group(documents: Mapping[str, bytes | None], *, path: str) -> OmeGroup
     Returns
     -------
     OmeGroup or None
-        None when there is no group. Where both formats' metadata exist, ``zarr.json`` wins.
+        None if there is no group. If the metadata of both formats exist, ``zarr.json`` is used.
 
     Raises
     ------

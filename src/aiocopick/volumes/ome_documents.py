@@ -27,7 +27,7 @@ def parse_document(data: bytes, *, path: str) -> dict[str, Any]:
     Raises
     ------
     FormatError
-        It is no JSON, no object or nested too deeply.
+        It is not JSON, not an object, or nested too deeply.
     """
     document = parse_json(inflated_document(data, path=path), path=path)
     if not isinstance(document, dict):

@@ -62,7 +62,7 @@ def angstrom_per(unit: str | None) -> float | None:
     Returns
     -------
     float or None
-        None for what is no length unit (``"pixel"``): such scales are only good for ratios.
+        None if it is not a length unit (``"pixel"``): such scales only give ratios.
     """
     if unit is None or unit == "":
         return 1.0

@@ -134,7 +134,7 @@ def _averaged(data: Array, axis: int, factor: int, work: np.dtype[Any]) -> Array
 def _to_integers(mean: Array, dtype: np.dtype[Any]) -> Array:
     limits = np.iinfo(dtype)
     np.rint(mean, out=mean)
-    # The largest 64 bit integers have no exact float; the nearest one may lie just outside.
+    # The largest 64 bit integers have no exact float; the nearest one may be just outside.
     rounded = np.clip(mean, float(limits.min), np.nextafter(float(limits.max), 0.0)) if dtype.itemsize == 8 else mean
     return rounded.astype(dtype)
 

@@ -112,7 +112,7 @@ def check_size(shape: tuple[int, ...], level: LevelArray, limits: Limits) -> Non
 
 
 async def write_region(level: LevelArray, selection: Selection, data: Array, limits: Limits) -> None:
-    """Write a region of a level; chunks that lie in it only in part are read first.
+    """Write a region of a level; chunks that are only partly in it are read first.
 
     Parameters
     ----------

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 class Shard:
     """A shard, of which the codec reads parts; the index is what it asks for first, in the same range each time.
 
-    What zarr's codecs take in the place of a path in a store.
+    The object that zarr's codecs accept instead of a path in a store.
     """
 
     def __init__(self, store: Store, key: str) -> None:
@@ -61,7 +61,7 @@ class Shards:
 
 
 def parts_of_shards(level: LevelArray, wanted: Iterable[Piece]) -> Iterator[Piece]:
-    """Pieces of single chunks in the place of those pieces that need only some of a shard's chunks."""
+    """Yield pieces of single chunks instead of pieces that need only some of a shard's chunks."""
     metadata = level.metadata
     for piece in wanted:
         if not needs_parts(level, piece):
@@ -91,7 +91,7 @@ def needs_parts(level: LevelArray, piece: Piece) -> bool:
 
 
 def chunks_held(level: LevelArray, coordinates: tuple[int, ...]) -> int:
-    """Chunks of a shard that lie in the array."""
+    """Return the number of chunks of a shard that are inside of the array."""
     metadata = level.metadata
     return prod(
         -(-min(size - at * whole, whole) // edge)

@@ -176,7 +176,7 @@ class VolumeState:
         Raises
         ------
         NotFoundError
-            There is no such level.
+            The level does not exist.
         """
         group = self._group or await self._learn()
         path = (self._finest or group.datasets[0].path) if level is None else str(level).strip("/")
@@ -204,7 +204,7 @@ class VolumeState:
         if denied is not None:
             return denied
         there = ", ".join(array.path for array in await self.arrays())
-        # Its writer has not finished, or never will: somebody else may look again later.
+        # Its writer has not finished, or was killed: a later read may find more.
         self._group = self._finest = None
         return NotFoundError(
             f"{self.where}: the volume is not complete, level {path!r} is missing; there is {there}", path=self.where

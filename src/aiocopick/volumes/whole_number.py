@@ -18,12 +18,12 @@ def whole_number(value: Any, what: str, *, most: int = 2**31) -> int:
     what : str
         What it counts, for the message.
     most : int
-        None may be larger.
+        Largest allowed value.
 
     Raises
     ------
     ValueError
-        It is no such number.
+        It is not such a number.
     """
     number = 0
     if not isinstance(value, bool | np.bool_):

@@ -136,7 +136,7 @@ async def write_volume(
 ) -> None:
     """Write a volume, replacing an existing one.
 
-    Until the last request has succeeded, whoever opens the volume finds it empty.
+    Until the last request has succeeded, a reader finds an empty volume.
 
     Parameters
     ----------
@@ -165,8 +165,8 @@ async def write_volume(
     async with nullcontext(store.set) if together is None else together() as put:
         await _write_levels(arrays, plan, limits, progress, put)
     await confirm()
-    # The finest level's metadata comes last of all: without it a volume is empty, also for whoever opens that level by
-    # its name. A zarr 2 group was made before.
+    # The finest level's metadata comes last of all: without it a volume is empty, also if a reader opens that level by
+    # # its name. A zarr 2 group was made before.
     others = [item for array in arrays[1:] for item in _documents_of(array)]
     others += [] if begun else [(shown, documents[shown])]
     await _set_all(store, others, limits)
@@ -174,7 +174,7 @@ async def write_volume(
 
 
 async def _begin(store: Store, key: str, document: bytes, etag: str) -> bool:
-    """Write the group's metadata in the place of a bare group's; tell if nobody has written it since."""
+    """Replace an empty group's metadata; return True if no other writer has changed it since."""
     from aiocopick.storage.zarr_store import StorageStore
 
     assert isinstance(store, StorageStore)

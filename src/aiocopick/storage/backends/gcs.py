@@ -248,7 +248,7 @@ class GCSBackend(Backend):
             answer = await self._ask_json("POST", path, _OBJECT, parameters, headers=headers, data=body, upload=True)
         except StatusError as error:
             if error.status == 404 and (condition is None or condition.if_match is None):
-                # An object that is to be made anew cannot be what is missing.
+                # The missing object cannot be the new object itself.
                 raise _of_bucket(error) from None
             if condition is None or error.status not in (412, 404) or _is_of_bucket(error):
                 raise

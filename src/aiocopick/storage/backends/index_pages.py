@@ -199,7 +199,7 @@ def _name_below(link: str, base: str, here: Any) -> tuple[str, bool] | None:
     if target.query or target.netloc != here.netloc or not target.path.startswith(here.path):
         return None
     rest = target.path[len(here.path) :]
-    # What is no UTF-8 must not become another name, under which nothing is stored: it stays what no key can be.
+    # A name that is not UTF-8 must not be changed into another name: it stays an invalid key.
     name = unquote(rest.removesuffix("/"), errors="surrogateescape")
     return (name, rest.endswith("/")) if name and "/" not in name else None
 

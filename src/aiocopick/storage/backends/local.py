@@ -129,7 +129,7 @@ class LocalBackend(Backend):
         return await self._look(self.disk.read_some, list(items), budget, use, most)
 
     async def write(self, key: str, data: Buffer, condition: Condition | None) -> str | None:
-        """Write a temporary file beside the target and put it in its place."""
+        """Write a temporary file next to the target and rename it to the target."""
         return await self._change(self.disk.write, key, data, condition)
 
     async def write_unsynced(self, key: str, data: Buffer, condition: Condition | None) -> str | None:

@@ -36,7 +36,7 @@ def check_answer(operation_model: Any, response_dict: dict[str, Any], **_: Any) 
     headers, body = response_dict["headers"], response_dict["body"]
     if status >= 300:
         if isinstance(body, bytes) and len(body) > _MOST_ERROR:
-            # The status has to do: nobody writes so much about an error.
+            # Only the status is used: error documents are never that large.
             response_dict["body"] = b""
         return
     if name in _ROOTS:

@@ -74,7 +74,7 @@ class DirectReads:
         if self._form is not None or not self._usable or request is None:
             return
         _sent.set(None)
-        # Somebody who answers in the place of the server, as tests do, opens no connection.
+        # A stub that answers instead of the server, as in tests, opens no connection.
         if not getattr(self._http, "_sessions", True):
             self._stop()
             return
