@@ -2,6 +2,7 @@
 
     python scripts/mutants.py                  the sample, continued where the last run ended
     python scripts/mutants.py --again          survivors once more, with ten times the time for tests
+    python scripts/mutants.py --room upkeep    mutants of this room alone, with its own tests
     python scripts/mutants.py --summary        run nothing, print the counts and the survivors
 
 Results are kept in `.mutants/`, a JSON object in each line of `results.jsonl`. Delete the folder after the source has changed.
@@ -9,8 +10,7 @@ A first run records the tests that execute each line, room by room. A mutant run
 project, until one of them fails or the time is over. At the end the tests that noticed something run on the unchanged
 source: a mutant whose test fails there as well is forgotten, and sampled again by the next run.
 
-mutmut leaves decorated functions and module level alone and removes no statements; cosmic-ray knows no coverage, so it runs
-the same tests for every mutant. Both miss what is asked here first: a lock or an fsync that is left out.
+Comparisons, conditions and constants are changed; statements are left out, too, such as a lock or an fsync.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ import tempfile
 import time
 import traceback
 from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -41,8 +41,8 @@ import pytest
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 FOLDER = REPOSITORY / ".mutants"
-SOURCES = ("storage/**/*.py", "layers/merge*.py", "formats/picks*.py", "upkeep/*.py")
-ROOMS = ("storage", "formats", "layers", "upkeep")
+SOURCES = ("storage/**/*.py", "concurrency/*.py", "layers/merge*.py", "formats/picks*.py", "upkeep/*.py")
+ROOMS = ("storage", "concurrency", "formats", "layers", "upkeep")
 # Imported once, before the process forks for each mutant.
 PRELOADED = ("numpy", "pydantic", "zarr", "s3fs", "gcsfs", "adlfs", "obstore", "hypothesis", "pandas", "pyarrow", "trimesh",
              "aiobotocore.session", "rich.console", "typer")  # fmt: skip
@@ -191,10 +191,12 @@ class Finder(ast.NodeVisitor):
             self.add(node, "constant", repr(value + b"x"))
 
 
-def all_mutants() -> list[Mutant]:
+def all_mutants(rooms: Sequence[str]) -> list[Mutant]:
     found: list[Mutant] = []
     root = REPOSITORY / "src" / "aiocopick"
     for path in sorted({path for pattern in SOURCES for path in root.glob(pattern)}):
+        if path.relative_to(root).parts[0] not in rooms:
+            continue
         source = path.read_bytes()
         finder = Finder(path.relative_to(REPOSITORY).as_posix(), source)
         finder.visit(ast.parse(source))
@@ -248,10 +250,10 @@ def record(room: str, *arguments: str) -> None:
 class Tests:
     """The tests that execute a line, the cheapest first."""
 
-    def __init__(self) -> None:
+    def __init__(self, rooms: Sequence[str]) -> None:
         self.costs: dict[str, float] = {}
         self.by_line: dict[str, dict[int, set[str]]] = defaultdict(lambda: defaultdict(set))
-        for room in ROOMS:
+        for room in rooms:
             if not (FOLDER / f"{room}.json").exists():
                 subprocess.run([sys.executable, __file__, "--record", room], cwd=REPOSITORY, check=True)
         for costs in FOLDER.glob("*.json"):
@@ -372,9 +374,10 @@ def keep(path: Path, result: dict[str, Any]) -> None:
 
 
 def run_sample(options: argparse.Namespace, results: Path) -> None:
-    tests = Tests()
+    rooms = options.room or ROOMS
+    tests = Tests(rooms)
     known = read_results(results)
-    everything = all_mutants()
+    everything = all_mutants(rooms)
     chosen = draw(everything, options.seed)[: options.sample]
     left = {"survived"} if options.again else {"forgotten"}
     todo = [mutant for mutant in chosen if known.get(mutant.name, {"outcome": "forgotten"})["outcome"] in left]
@@ -427,6 +430,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--sample", type=int, default=400, help="mutants to draw (400)")
     parser.add_argument("--seed", type=int, default=1, help="of the drawing; the same seed draws the same mutants (1)")
+    parser.add_argument("--room", action="append", choices=ROOMS, help="a room to take alone; may be repeated (all)")
     parser.add_argument("--seconds", type=float, default=10, help="tests for each mutant, as measured (10)")
     parser.add_argument("--again", action="store_true", help="run the survivors once more, with ten times the tests")
     parser.add_argument("--summary", action="store_true", help="run nothing")

@@ -147,6 +147,11 @@ class PowerCut:
                 above = os.path.dirname(above)
             return self.is_synced(path)
 
+    def loses(self, path: Path) -> bool:
+        """Whether a name that is no more stays away afterwards."""
+        with self._turn:
+            return str(path) not in self._names
+
 
 def put_down(state: State, folder: Path) -> None:
     """Make a directory hold a state."""

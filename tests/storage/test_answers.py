@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
 import pytest
 import pytest_asyncio
+from botocore.parsers import BaseXMLResponseParser
 
-from aiocopick.errors import StorageError, StorageTimeoutError
+from aiocopick.errors import AccessDeniedError, NotFoundError, StorageError, StorageTimeoutError
 from aiocopick.opening import open as open_project
 from aiocopick.storage import Storage, open_storage
 from aiocopick.storage.backends.base import MOST_IDLE_PAGES
@@ -310,8 +312,71 @@ async def test_keys_outside_of_what_was_listed_are_an_error(
 async def test_a_size_is_not_guessed(opened: tuple[FaultServer, Storage], kind: str) -> None:
     server, storage = opened
     server.always(Answer(200, VERSION | {"transfer-encoding": "chunked"}))
-    with pytest.raises(StorageError, match=r"length|how long"):
+    with pytest.raises(StorageError, match=r"without a length|how long"):
         await (storage.stat("object") if kind == "http" else storage.read("object", (-3, None)))
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("kind", ["http"])
+async def test_the_size_of_a_file_is_the_length_that_the_server_tells(opened: tuple[FaultServer, Storage]) -> None:
+    server, storage = opened
+    server.always(Answer(200, VERSION | {"content-length": "10"}))
+    entry = await storage.stat("object")
+    assert (entry.size, entry.is_prefix) == (10, False)
+    server.always(Answer(206, VERSION | {"content-length": "10"}))
+    with pytest.raises(StorageError, match="206"):
+        await storage.stat("object")
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("kind", ["s3"])
+async def test_times_are_those_of_their_zones(opened: tuple[FaultServer, Storage]) -> None:
+    server, storage = opened
+    for told in ("2030-01-01T00:00:00Z", "2030-01-01T02:00:00+02:00", "2030-01-01T00:00:00", "1893456000"):
+        page = f"<Contents><Key>p/dir/a</Key><Size>1</Size><LastModified>{told}</LastModified></Contents>"
+        body = f"<ListBucketResult><IsTruncated>false</IsTruncated>{page}</ListBucketResult>"
+        server.always(Answer(200, {"content-type": "application/xml"}, body.encode()))
+        assert [entry.modified for entry in await storage.list("dir")] == [1893456000]
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("kind", ["s3"])
+async def test_large_answers_are_parsed_in_a_thread(
+    opened: tuple[FaultServer, Storage], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    threads: list[threading.Thread] = []
+    parse = BaseXMLResponseParser._parse_xml_string_to_dom
+
+    def watched(self: Any, text: bytes) -> Any:
+        threads.append(threading.current_thread())
+        return parse(self, text)
+
+    monkeypatch.setattr(BaseXMLResponseParser, "_parse_xml_string_to_dom", watched)
+    server, storage = opened
+    names = "".join(f"<Contents><Key>p/dir/{number:0600}</Key><Size>1</Size></Contents>" for number in range(1000))
+    body = f"<ListBucketResult><IsTruncated>false</IsTruncated>{names}</ListBucketResult>"
+    server.always(Answer(200, {"content-type": "application/xml"}, body.encode()))
+    assert len(await storage.list("dir")) == 1000
+    assert threads
+    assert threading.main_thread() not in threads
+
+
+@pytest.mark.asyncio
+async def test_what_is_forbidden_is_absent_only_where_that_was_asked_for_and_it_is_no_listing(kind: str) -> None:
+    for absent in (False, True):
+        async with FaultServer() as server:
+            body = b"<Error><Code>AccessDenied</Code></Error>"
+            server.always(Answer(403, {"content-type": "application/xml"}, body))
+            storage = open_storage(Settings(**fields(kind, server.url), forbidden_is_absent=absent, retries=0))
+            # A listing is what other kinds answer this with.
+            with pytest.raises(NotFoundError if absent and kind == "http" else AccessDeniedError) as caught:
+                await storage.stat("object")
+            assert ("forbidden_is_absent" in str(caught.value)) is (kind == "http" and not absent)
+            with pytest.raises(NotFoundError if absent else AccessDeniedError):
+                await storage.read("object")
+            with pytest.raises(AccessDeniedError):
+                await storage.list("dir")
+            await storage.aclose()
 
 
 def endless(kind: str, way: str) -> Callable[[Any], Answer]:

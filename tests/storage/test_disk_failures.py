@@ -22,6 +22,8 @@ from aiocopick.concurrency.fan_out import gather
 from aiocopick.errors import AlreadyExistsError, ConflictError, StorageError, StorageTimeoutError
 from aiocopick.storage import Storage, open_storage
 from aiocopick.storage.backends import disk
+from aiocopick.storage.backends.hops import Hops
+from aiocopick.storage.retries import operation_deadline
 from aiocopick.storage.settings import Settings
 from tests.storage.children import run_child
 from tests.storage.power_cut import PowerCut, needs_proc
@@ -68,6 +70,27 @@ async def test_what_is_acknowledged_outlasts_a_power_cut(
         assert await anyio.to_thread.run_sync(cut.keeps, root / key), key
 
     await gather(write, keys, limit=16)
+
+
+@needs_proc
+@pytest.mark.asyncio
+async def test_what_was_deleted_stays_away_after_a_power_cut(
+    storage: Storage, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await storage.write(KEY, b"1")
+    await storage.write("other", b"2")
+    cut = PowerCut(monkeypatch, root)
+    await storage.delete_many(["other"])
+    assert cut.loses(root / "other")
+    await storage.delete_tree("ExperimentRuns/TS_1")
+    assert cut.loses(root / "ExperimentRuns/TS_1")
+
+
+@pytest.mark.asyncio
+async def test_many_missing_directories_are_made_at_once(storage: Storage) -> None:
+    key = "/".join("abcdefghijkl")
+    await storage.write(key, b"1")
+    assert await storage.read(key) == b"1"
 
 
 @needs_proc
@@ -229,6 +252,19 @@ async def test_threads_that_hang_stay_few(storage: Storage, root: Path, monkeypa
             except StorageTimeoutError:
                 continue
             break
+
+
+@pytest.mark.asyncio
+async def test_what_is_late_before_it_has_a_thread_never_runs_and_gives_its_place_back() -> None:
+    hops, ran = Hops(1), list[int]()
+    with anyio.fail_after(30):
+        past = operation_deadline.set(anyio.current_time())
+        for _ in range(3):
+            with pytest.raises(TimeoutError):
+                await hops.change(ran.append, 1)
+        operation_deadline.reset(past)
+        await hops.change(ran.append, 2)
+    assert ran == [2]
 
 
 @pytest.mark.asyncio

@@ -6,8 +6,10 @@ import errno
 import os
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
+from types import SimpleNamespace
 
 import pytest
+from azure.core.exceptions import HttpResponseError
 from botocore.exceptions import ClientError, EndpointConnectionError, NoCredentialsError, ProfileNotFound
 
 from aiocopick.concurrency.backoff import pause
@@ -19,6 +21,7 @@ from aiocopick.errors import (
     StorageError,
     StorageTimeoutError,
 )
+from aiocopick.storage.backends.azure import AzureBackend
 from aiocopick.storage.backends.s3_errors import KeyFailure, s3_fault
 from aiocopick.storage.faults import RETRIED_STATUS, TruncatedError, common_fault, retry_after, status_fault
 
@@ -122,3 +125,28 @@ def test_pauses_grow_are_spread_and_have_an_end() -> None:
         pauses = [pause(attempt) for _ in range(50)]
         assert all(longest / 2 <= seconds <= longest for seconds in pauses)
         assert len(set(pauses)) > 1
+
+
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (
+            ModuleNotFoundError("No module named 'x'"),
+            "a package for this protocol is missing (No module named 'x'); install it",
+        ),
+        (ZeroDivisionError("x"), "ZeroDivisionError: x"),
+        (OSError(errno.EIO, "Input/output error"), "Input/output error"),
+        (OSError("as told"), "as told"),
+        (OSError(), "OSError"),
+    ],
+)
+def test_what_is_not_known_is_told_as_it_is(error: Exception, told: str) -> None:
+    assert common_fault(error).reason == told
+
+
+def test_azure_may_ask_for_a_pause() -> None:
+    response = SimpleNamespace(status_code=503, reason="busy", headers={"Retry-After": "7"})
+    fault = AzureBackend.meaning(HttpResponseError("busy", response=response))
+    assert (fault.error, fault.retry, fault.after) == (StorageError, True, 7.0)
+    bare = HttpResponseError("busy", response=SimpleNamespace(status_code=503, reason="busy"))
+    assert AzureBackend.meaning(bare).after is None

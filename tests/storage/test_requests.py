@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import socket
 import threading
 from collections.abc import AsyncIterator
@@ -13,6 +14,7 @@ import pytest_asyncio
 
 from aiocopick.errors import StorageError
 from aiocopick.storage import Storage, open_storage, retries as retry_layer
+from aiocopick.storage.backends.s3 import arguments_of
 from aiocopick.storage.settings import Settings
 from aiocopick.testing import Answer, FaultServer, Request
 from tests.storage.test_answers import KINDS, fields, listing
@@ -217,3 +219,24 @@ def test_an_upload_that_is_given_up_leaves_no_connection(kind: str, how: str, op
                 connection.close()
     assert accepted
     assert open_connections == []
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("kind", ["s3", "obstore", "gs", "az"])
+async def test_a_look_at_one_name_asks_for_few(opened: tuple[FaultServer, Storage], kind: str) -> None:
+    server, storage = opened
+    server.always(listing(kind, "p/dir/a"))
+    assert (await storage.stat("dir/a")).key == "dir/a"
+    [request] = server.requests
+    asked = re.search(r"(?:max-keys|maxResults|maxresults)=(\d+)", request.target)
+    assert asked is not None
+    assert int(asked[1]) <= 10
+
+
+@pytest.mark.parametrize("place", ["fs_args", "client_kwargs"])
+@pytest.mark.parametrize("address", ["http://localhost:9000", "https://s3.example.org", None])
+def test_certificates_are_looked_at_unless_the_connection_is_plain(place: str, address: str | None) -> None:
+    endpoint = {} if address is None else {"endpoint_url": address}
+    given = endpoint if place == "fs_args" else {"client_kwargs": endpoint}
+    arguments = arguments_of(Settings(root="s3://bucket", fs_args=given))
+    assert arguments["client_kwargs"].get("verify", True) is (address != "http://localhost:9000")

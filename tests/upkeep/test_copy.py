@@ -19,6 +19,7 @@ import pytest
 import aiocopick
 from aiocopick.entities import AsyncRoot
 from aiocopick.errors import ReadOnlyError
+from aiocopick.layers.copying import lease_key
 from aiocopick.sample import sample_config, write_sample
 from aiocopick.storage import Storage, leases
 from aiocopick.testing import WrappedStorage
@@ -350,3 +351,35 @@ async def test_two_copies_at_once_leave_one_whole_project(sample: AsyncRoot, s3_
     assert (await copy(sample, s3_target)).errors == {}
     assert without_root_meta(await contents(s3_target)) == without_root_meta(await contents(sample))
     await twin.aclose()
+
+
+class TakenOver(WrappedStorage):
+    """A storage in which another writer takes a volume over while its chunks are copied."""
+
+    async def write(self, key: str, data: Any, *, if_match: str | None = None, create: bool = False) -> str | None:
+        if key == f"{TOMOGRAM}/0/0/0/0":
+            await self.inner.write(lease_key(TOMOGRAM), b"{}")
+        return await self.inner.write(key, data, if_match=if_match, create=create)
+
+
+@pytest.mark.asyncio
+async def test_a_copy_that_was_taken_over_shows_nothing(sample: AsyncRoot) -> None:
+    async with empty_project() as target:
+        layer: Any = target.layer
+        layer.storage = TakenOver(layer.storage)
+        report = await copy(sample, target, runs="TS_001", kinds={"tomograms"})
+        assert len(report.errors) == 1
+        assert "taken over" in next(iter(report.errors.values()))
+        there = await contents(target, TOMOGRAM)
+        assert f"{TOMOGRAM}/0/0/0/0" in there
+        assert not [key for key in there if key.rpartition("/")[2].startswith(".z")]
+
+
+@pytest.mark.asyncio
+async def test_a_dry_run_makes_no_meta_where_the_source_has_none(tmp_path: Path) -> None:
+    (tmp_path / "ExperimentRuns" / "bare").mkdir(parents=True)
+    async with aiocopick.open(tmp_path) as source, empty_project() as target:
+        await copy(source, target, dry_run=True)
+        assert await contents(target) == {}
+        await copy(source, target)
+        assert await storage_of(target).read("ExperimentRuns/bare/.meta") == b"{}"

@@ -200,9 +200,9 @@ async def test_chunks_are_synced_together_before_the_metadata(root: Path, monkey
     assert 8 <= sum(path in put for name, path in calls[:first] if name == "replace") <= 32
 
 
-@pytest.mark.parametrize("what", ["a file", "a folder"])
+@pytest.mark.parametrize(("what", "code"), [("a file", errno.EIO), ("a folder", errno.EIO), ("a file", errno.ESTALE)])
 async def test_a_failing_sync_fails_the_write_and_shows_nothing(
-    root: Path, monkeypatch: pytest.MonkeyPatch, what: str
+    root: Path, monkeypatch: pytest.MonkeyPatch, what: str, code: int
 ) -> None:
     """Nor is it tried again: the system would say that all is well."""
     fsync, failed = os.fsync, []
@@ -212,7 +212,7 @@ async def test_a_failing_sync_fails_the_write_and_shows_nothing(
         is_folder = stat.S_ISDIR(os.fstat(handle).st_mode)
         if f"{VOLUME}/0/" in path and is_folder is (what == "a folder") and not failed:
             failed.append(path)
-            raise OSError(errno.EIO, "as the test asked for")
+            raise OSError(code, "as the test asked for")
         fsync(handle)
 
     async with project(Place("local", str(root)), retries=3) as opened:

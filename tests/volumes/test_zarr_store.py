@@ -78,7 +78,9 @@ async def test_deleting_a_directory_leaves_its_neighbours(place: Place) -> None:
     store = StorageStore(storage, PREFIX)
     for number in range(3):
         await store.set(f"0/{number}", value())
+    await store.set("zarr.json", value())
     assert await store.getsize_prefix("0") == 12
+    assert await store.getsize_prefix("") == 16
     await store.clear()
     assert await store.is_empty("")
     assert await storage.read(f"{PREFIX}-old/zarr.json") == b"1"

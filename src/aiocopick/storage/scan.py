@@ -150,7 +150,7 @@ async def follow(
 
 
 async def first_page(
-    fetch: Fetch, prefix: str, delimiter: str, *, start_after: str = "", counts_keys: bool = False
+    fetch: Fetch, prefix: str, delimiter: str, *, start_after: str = "", counts_keys: bool
 ) -> FirstPage:
     """Return the first page of a chain of a server that can start after a key.
 

@@ -510,6 +510,8 @@ class StorageContract(ReadContract):
             lambda: view.delete_many([PICKS]),
             lambda: view.delete_tree(RUN),
             lambda: view.copy(PICKS, "copy"),
+            lambda: view.delete_linked(RUN),
+            lambda: view.sync([PICKS]),
         ):
             with pytest.raises(ReadOnlyError):
                 await change()

@@ -5,6 +5,7 @@ classes at run time.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from aiocopick.errors import AccessDeniedError, NotFoundError, StorageError, StorageTimeoutError
@@ -67,7 +68,7 @@ def s3_fault(error: BaseException, bucket: str | None) -> Fault:
         metadata = response.get("ResponseMetadata", {})
         code = str(response["Error"].get("Code", ""))
         fault = code_fault(code, int(metadata.get("HTTPStatusCode", 0)), bucket)
-        return Fault(fault.error, fault.reason, fault.retry, retry_after(metadata.get("HTTPHeaders", {})))
+        return replace(fault, after=retry_after(metadata.get("HTTPHeaders", {})))
     names = {kind.__name__ for kind in type(error).__mro__}
     if "ResponseParserError" in names:
         return Fault(StorageError, str(not_a_listing("text that is not XML")))
