@@ -141,7 +141,7 @@ class AsyncRoot:
 
     @property
     def skipped_layers(self) -> dict[str, CopickError]:
-        """Layers that could not be listed when they were last asked, and why: what they hold is not seen.
+        """Errors of the layers that could not be listed last time, by name; their entities are missing.
 
         Empty, unless the stack has ``on_layer_error="skip"``.
         """
@@ -149,7 +149,7 @@ class AsyncRoot:
 
     @property
     def layer(self) -> Layer:
-        """The layer that new entities go to; the one seen first when none can be written to."""
+        """The layer that gets new entities; the first layer if none can be written to."""
         return self.layers[0] if self._stack.read_only else self._stack.writer()
 
     @property
@@ -191,7 +191,7 @@ class AsyncRoot:
         self.config.session_id = value
 
     def path_of(self, key: str) -> str:
-        """Root and key joined, without secrets."""
+        """Return root and key joined, without secrets."""
         return self.layer.path_of(key)
 
     @property
@@ -200,25 +200,27 @@ class AsyncRoot:
         return int(getattr(self.config, "max_concurrency", 64))
 
     def refresh(self) -> None:
-        """Forget the runs and objects, so that the next look asks the storage."""
+        """Forget the runs and objects, so that the next access lists the storage."""
         self._runs.forget()
         self._named_runs = WeakValueDictionary()
         self._maps = None
         self._objects = {}
 
     def options(self, **changes: Any) -> Self:
-        """A view of the same project with other limits: ``root.options(timeout=5, max_concurrency=8)``.
+        """Return a view of the same project with other limits: ``root.options(timeout=5, max_concurrency=8)``.
 
-        Connections and :attr:`stats` are shared, what was listed is not: a view has entities of its own, which are
-        equal to those of this root but not the same objects. What one of the two writes, the other sees when it lists
-        or loads again, and it refuses to store over a file that it knows in an older version.
+        Connections and :attr:`stats` are shared, lists are not: a view has its own entities, which are
+        equal to those of this root but not the same objects. Each root sees the changes of the other when it lists
+        or loads again, and refuses to replace a file that it knows in an older version.
         """
         config = self.config
         known = {name: value for name, value in changes.items() if name in type(config).model_fields}
         return type(self)._over(config.model_copy(update=known), self._stack.options(**changes))
 
     def _apart(self) -> Self:
-        """The same project, the same connections, and entities of its own: to go through without touching these."""
+        """Return a root of the same project and connections with its own entities, for iterating without changing
+        these.
+        """
         return type(self)._over(self.config, self._stack)
 
     async def reconnect(self) -> None:
@@ -233,17 +235,17 @@ class AsyncRoot:
     # --- runs ---------------------------------------------------------------------------------------------------------
 
     async def query(self, *, layers: Iterable[str] | None = None) -> list[AsyncRun]:
-        """Ask the storage for the runs: one request for each thousand of them, per layer.
+        """List the runs in storage: one request per thousand runs, per layer.
 
         Parameters
         ----------
         layers : iterable of str, optional
-            Names of the layers to ask; what a part of them says is not cached.
+            Names of the layers to list; the result of some layers is not cached.
 
         Returns
         -------
         list of AsyncRun
-            Sorted by name; empty when there is no project yet.
+            Sorted by name; empty if there is no project yet.
 
         Raises
         ------
@@ -296,7 +298,7 @@ class AsyncRoot:
         return [item for item in found if isinstance(item.ref, RunRef) and item.ref.run in allowed]
 
     async def runs(self) -> list[AsyncRun]:
-        """The runs, as last queried."""
+        """Return the runs, as last queried."""
         if not self._runs.complete:
             async with single_flight(self):
                 if not self._runs.complete:
@@ -309,7 +311,7 @@ class AsyncRoot:
         self._named_runs = WeakValueDictionary()
 
     async def get_run(self, /, name: str, **kwargs: Any) -> AsyncRun | None:
-        """The run of a name, or None: one request per layer, unless the runs are known; no list is cached.
+        """Return the run of a name, or None: one request per layer, unless the runs are known; no list is cached.
 
         Parameters
         ----------
@@ -338,14 +340,14 @@ class AsyncRoot:
         name : str
             Kept as it is.
         exist_ok : bool
-            Return the run that is there instead of raising.
+            Return the existing run instead of raising.
         **kwargs
             Further fields of its metadata.
 
         Raises
         ------
         AlreadyExistsError
-            There is one of that name.
+            A run of that name exists.
         InvalidNameError
             The name cannot be a directory.
         ReadOnlyError
@@ -372,7 +374,7 @@ class AsyncRoot:
         return run
 
     async def delete_run(self, name: str) -> None:
-        """Delete a run with everything in it; nothing happens when there is none of that name.
+        """Delete a run with everything in it; a missing run is not an error.
 
         Raises
         ------
@@ -403,7 +405,7 @@ class AsyncRoot:
         return list(self._listed_objects(found))
 
     async def pickable_objects(self) -> list[AsyncObject]:
-        """The pickable objects, as last queried; what is appended to the config is among them at once."""
+        """Return the pickable objects, as last queried; objects appended to the config are included at once."""
         if self._maps is None:
             async with single_flight(self):
                 if self._maps is None:
@@ -432,7 +434,7 @@ class AsyncRoot:
             self._maps.pop(name, None)
 
     async def get_object(self, name: str) -> AsyncObject | None:
-        """The pickable object of a name, or None."""
+        """Return the pickable object of a name, or None."""
         return next((item for item in await self.pickable_objects() if item.name == name), None)
 
     async def new_object(

@@ -284,7 +284,7 @@ class AsyncRun(MetadataMixin):
         return await self._query("voxel_spacings", layers)
 
     async def voxel_spacings(self) -> list[AsyncVoxelSpacing]:
-        """The voxel spacings, as last queried; the first time, the run is listed as a whole."""
+        """Return the voxel spacings, as last queried; the first time, the run is listed as a whole."""
         return await self._cached("voxel_spacings")
 
     async def get_voxel_spacing(self, /, voxel_size: float, **kwargs: Any) -> AsyncVoxelSpacing | None:
@@ -369,7 +369,7 @@ class AsyncRun(MetadataMixin):
         return await self._query("segmentations", layers)
 
     async def segmentations(self) -> list[AsyncSegmentation]:
-        """The segmentations of every type, as last queried; the first time, the run is listed as a whole."""
+        """Return the segmentations of every type, as last queried; the first time, the run is listed as a whole."""
         return await self._cached("segmentations")
 
     async def get_segmentations(
@@ -410,7 +410,7 @@ class AsyncRun(MetadataMixin):
         )
 
     async def user_segmentations(self) -> list[AsyncSegmentation]:
-        """The segmentations of the user of the config; of all users when it names none."""
+        """Return the segmentations of the user of the config; of all users if it names none."""
         return self._of_user(await self.segmentations())
 
     async def tool_segmentations(self) -> list[AsyncSegmentation]:
@@ -525,7 +525,7 @@ class AsyncRun(MetadataMixin):
         return await self._query("picks", layers)
 
     async def picks(self) -> list[AsyncPicks]:
-        """The picks, as last queried; the first time, the run is listed as a whole."""
+        """Return the picks, as last queried; the first time, the run is listed as a whole."""
         return await self._cached("picks")
 
     async def get_picks(
@@ -546,7 +546,7 @@ class AsyncRun(MetadataMixin):
         return _select(await self.picks(), object_name, user_id, session_id)
 
     async def user_picks(self) -> list[AsyncPicks]:
-        """The picks of the user of the config; of all users when it names none."""
+        """Return the picks of the user of the config; of all users if it names none."""
         return self._of_user(await self.picks())
 
     async def tool_picks(self) -> list[AsyncPicks]:
@@ -598,7 +598,7 @@ class AsyncRun(MetadataMixin):
         return await self._query("meshes", layers)
 
     async def meshes(self) -> list[AsyncMesh]:
-        """The meshes, as last queried; the first time, the run is listed as a whole."""
+        """Return the meshes, as last queried; the first time, the run is listed as a whole."""
         return await self._cached("meshes")
 
     async def get_meshes(
@@ -613,7 +613,7 @@ class AsyncRun(MetadataMixin):
         return _select(await self.meshes(), object_name, user_id, session_id)
 
     async def user_meshes(self) -> list[AsyncMesh]:
-        """The meshes of the user of the config; of all users when it names none."""
+        """Return the meshes of the user of the config; of all users if it names none."""
         return self._of_user(await self.meshes())
 
     async def tool_meshes(self) -> list[AsyncMesh]:
@@ -660,7 +660,7 @@ class AsyncRun(MetadataMixin):
         return await self._query("filaments", layers)
 
     async def filaments(self) -> list[AsyncFilaments]:
-        """The filaments, as last queried; the first time, the run is listed as a whole."""
+        """Return the filaments, as last queried; the first time, the run is listed as a whole."""
         return await self._cached("filaments")
 
     async def get_filaments(

@@ -88,7 +88,7 @@ class AsyncSegmentation(AsyncVolume):
 
     @property
     def name(self) -> str:
-        """Name of the object, or of the segmentation when it has several labels."""
+        """Name of the object, or of the segmentation if it has several labels."""
         return self.ref.name
 
     @property
@@ -148,7 +148,7 @@ class AsyncSegmentation(AsyncVolume):
 
     @property
     def color(self) -> Any:
-        """RGBA, 0 to 255, of its object; grey and transparent when it has none or several."""
+        """RGBA, 0 to 255, of its object; grey and transparent if it has none or several."""
         if self.is_multilabel or self.is_panoptic:
             return list(NO_COLOR)
         known = self.root._object_meta(self.name)

@@ -135,7 +135,7 @@ class AsyncTomogram(AsyncDensity):
         return list(children)
 
     async def features(self) -> list[AsyncFeatures]:
-        """The feature maps, as last queried; the first time, the run is listed as a whole."""
+        """Return the feature maps, as last queried; the first time, the run is listed as a whole."""
         return list(await self._listed_features())
 
     async def _listed_features(self) -> Children[AsyncFeatures]:

@@ -87,7 +87,7 @@ class AsyncVoxelSpacing(MetadataMixin):
         return list(children)
 
     async def tomograms(self) -> list[AsyncTomogram]:
-        """The tomograms, as last queried; the first time, the run is listed as a whole."""
+        """Return the tomograms, as last queried; the first time, the run is listed as a whole."""
         return list(await self._listed_tomograms())
 
     async def _listed_tomograms(self) -> Children[AsyncTomogram]:
@@ -107,7 +107,7 @@ class AsyncVoxelSpacing(MetadataMixin):
         return select(await self.tomograms(), tomo_type=accepts(tomo_type))
 
     async def get_tomogram(self, tomo_type: str) -> AsyncTomogram | None:
-        """The tomogram of a type; None when there is none."""
+        """Return the tomogram of a type, or None."""
         return next(iter(await self.get_tomograms(tomo_type)), None)
 
     async def new_tomogram(self, /, tomo_type: str, exist_ok: bool = False, **kwargs: Any) -> AsyncTomogram:

@@ -170,8 +170,8 @@ class CopickRun:
     def _segmentation_factory(self) -> tuple[type[CopickSegmentation], type[CopickSegmentationMeta]]: ...
     def _picks_factory(self) -> type[CopickPicks]: ...
     def _filaments_factory(self) -> type[CopickFilaments]: ...
-    def _delete_data(self) -> None: ...  # Delete what is stored.
-    def _invalidate_caches(self) -> None: ...  # Forget what was listed.
+    def _delete_data(self) -> None: ...  # Delete the stored data.
+    def _invalidate_caches(self) -> None: ...  # Clear the cached lists.
     @property
     def voxel_spacings(self) -> list[CopickVoxelSpacing]: ...  # The voxel spacings, listed once and kept.
     @property
@@ -258,8 +258,8 @@ class CopickVoxelSpacing:
     def ensure(self, create: bool = False) -> bool: ...  # True if the voxel spacing is stored; `create` makes it so.
     def delete(self) -> None: ...  # Delete the voxel spacing and all that is in it.
     def _tomogram_factory(self) -> tuple[type[CopickTomogram], type[CopickTomogramMeta]]: ...
-    def _delete_data(self) -> None: ...  # Delete what is stored.
-    def _invalidate_caches(self) -> None: ...  # Forget what was listed.
+    def _delete_data(self) -> None: ...  # Delete the stored data.
+    def _invalidate_caches(self) -> None: ...  # Clear the cached lists.
 
 
 @contract
@@ -310,8 +310,8 @@ class CopickTomogram:
         z: slice = slice(None),
     ) -> None: ...
     def _feature_factory(self) -> tuple[type[CopickFeatures], type[CopickFeaturesMeta]]: ...
-    def _delete_data(self) -> None: ...  # Delete what is stored.
-    def _invalidate_caches(self) -> None: ...  # Forget what was listed.
+    def _delete_data(self) -> None: ...  # Delete the stored data.
+    def _invalidate_caches(self) -> None: ...  # Clear the cached lists.
 
 
 @contract
@@ -345,7 +345,7 @@ class CopickFeatures:
     def set_region(
         self, data: NDArray[Any], zarr_group: str | None = None, slices: tuple[slice, ...] | None = None
     ) -> None: ...
-    def _delete_data(self) -> None: ...  # Delete what is stored.
+    def _delete_data(self) -> None: ...  # Delete the stored data.
 
 
 @contract
@@ -417,7 +417,7 @@ class CopickSegmentation:
     def instance_volume(self, object_name: str, zarr_group: str | None = None) -> NDArray[Any]: ...
     def _object_labels(self) -> list[int]: ...  # Labels of the project's objects.
     def _object_label(self, object_name: str) -> int: ...  # Label of one object.
-    def _delete_data(self) -> None: ...  # Delete what is stored.
+    def _delete_data(self) -> None: ...  # Delete the stored data.
 
 
 @contract
@@ -478,7 +478,7 @@ class CopickObject:
         z: slice = slice(None),
     ) -> None: ...
     def delete(self) -> None: ...  # Delete the map, and the object's entry in the list of objects.
-    def _delete_data(self) -> None: ...  # Delete what is stored.
+    def _delete_data(self) -> None: ...  # Delete the stored data.
 
 
 @contract

@@ -1,4 +1,4 @@
-"""Many reads whose results wait for their consumer: bounded by what is under way and by what has not been taken yet."""
+"""Many reads whose results wait for their consumer: reads in flight and waiting results are both bounded."""
 
 from __future__ import annotations
 

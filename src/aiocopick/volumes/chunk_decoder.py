@@ -1,4 +1,4 @@
-"""Decoding chunks of zarr 2 in whatever thread has them, by numcodecs alone.
+"""Decoding of zarr 2 chunks in the thread that has read them, by numcodecs alone.
 
 zarr's own pipeline wants an event loop and goes to a thread for each codec of each chunk; who reads many chunks in one
 thread decodes them there. What is decoded, and refused, is the same (:mod:`aiocopick.volumes.codec_guard`).

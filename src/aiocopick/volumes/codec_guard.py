@@ -24,7 +24,7 @@ _SLACK = 64 * 1024
 
 _LARGE = 4 * 2**20
 _STATED = frozenset({"blosc", "lz4"})
-"""Codecs that state how long what they encoded is."""
+"""Codecs that state the decoded length."""
 
 
 def guard_codecs(metadata: Any, chunk_bytes: int) -> None:

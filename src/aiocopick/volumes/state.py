@@ -94,13 +94,13 @@ class VolumeState:
     def _forget(self) -> None:
         self._group: OmeGroup | None = None
         self._documents: dict[str, bytes | None] = {}
-        # What the storage refuses to tell. Some answer so for what is absent: it is, where another document is there.
+        # Documents that the storage denied. Some storages deny missing objects: if another document exists, it is missing.
         self._denied: dict[str, AccessDeniedError] = {}
         self._arrays: dict[str, LevelArray] = {}
         self._finest: str | None = None
 
     def remember(self, group: OmeGroup, arrays: Iterable[LevelArray]) -> None:
-        """Take what was just written as known."""
+        """Store the metadata that was just written."""
         self._group = group
         self._arrays = {array.path: array for array in arrays}
 
@@ -151,7 +151,7 @@ class VolumeState:
         return None if value is None else value.to_bytes()
 
     def _refuse_denied(self, absent: Iterable[str] = ()) -> None:
-        """Raise what was denied, other than what is known to be absent: denied is not the same as empty."""
+        """Raise the error of a denied document, unless it is known to be absent: denied is not the same as empty."""
         denied, self._denied = self._denied, {}
         for key, error in denied.items():
             if key not in absent:
@@ -237,7 +237,7 @@ class VolumeState:
         return array, describe(array, voxel_sizes(group, finest, self._shapes(group, arrays))[index])
 
     def _shapes(self, group: OmeGroup, arrays: Iterable[LevelArray]) -> list[Voxels | None]:
-        """Shapes of all levels that the group names, of which some are known."""
+        """Return the shapes of all levels that the group names; some are known."""
         known = {array.path: _voxels(array) for array in arrays}
         return [known.get(dataset.path) for dataset in group.datasets]
 

@@ -190,7 +190,8 @@ def _documents_of(array: LevelArray) -> list[tuple[str, bytes]]:
 
 
 async def make_empty(store: Store, zarr_format: int) -> None:
-    """Turn whatever is there into a group without levels, in an order that shows the old volume whole or not at all.
+    """Replace the content by a group without levels, in an order in which the old volume is always complete or
+    invisible.
 
     Parameters
     ----------

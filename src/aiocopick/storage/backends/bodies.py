@@ -209,7 +209,7 @@ def complete(data: bytes, status: int, headers: Mapping[str, str], span: Range |
 
 
 def beyond(headers: Mapping[str, str], span: Range) -> bytes:
-    """Return what a range holds that the server calls unsatisfiable (416): nothing.
+    """Return the empty content of a range that the server calls unsatisfiable (416).
 
     Raises
     ------

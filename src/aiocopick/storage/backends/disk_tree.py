@@ -91,7 +91,7 @@ class DiskTree:
     def nested(
         self, prefixes: Sequence[str], enter: Callable[[str], bool], details: bool
     ) -> list[list[Entry] | BaseException]:
-        """Children of directories, and in their places what is in those that `enter` accepts."""
+        """List the children of directories; children that `enter` accepts are replaced by their own children."""
         results: list[list[Entry] | BaseException] = []
         for prefix in prefixes:
             try:

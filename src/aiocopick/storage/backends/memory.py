@@ -77,7 +77,7 @@ class MemoryBackend(Backend):
         return Entry(key, size=file.size, etag=f"{id(file):x}-{modified}", modified=modified)
 
     async def stat(self, key: str) -> Entry:
-        """The entry of an object, or of what is below it."""
+        """Return the entry of an object, or of the directory of that name."""
         path = (self._base + key).rstrip("/")
         with _lock:
             file = self._store.get(path)

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 def prepared(session: aiohttp.ClientSession) -> aiohttp.ClientSession:
-    """Take from a session what it would do by itself: send a request again, and go on with a request that was given up.
+    """Disable automatic behaviour of a session: repeated requests, and the continuation of cancelled requests.
 
     The one retry layer counts what is sent. aiohttp repeats what is idempotent once when a kept connection breaks, and
     has no public switch for that; its own test client turns it off in this way.
