@@ -88,7 +88,7 @@ async def test_what_was_deleted_stays_away_after_a_power_cut(
 
 @pytest.mark.asyncio
 async def test_many_missing_directories_are_made_at_once(storage: Storage) -> None:
-    key = "/".join("abcdefghijkl")
+    key = "/".join("a" * 100)
     await storage.write(key, b"1")
     assert await storage.read(key) == b"1"
 
