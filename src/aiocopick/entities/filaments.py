@@ -280,7 +280,7 @@ class AsyncFilaments(AsyncFile):
                     points=points.tolist(),
                     polarity_known=False if polarity_known is None else bool(polarity_known[index]),
                     score=1.0 if scores is None else float(scores[index]),
-                    radius=None if radii is None else _number_or_none(radii[index]),
+                    radius=None if radii is None or (radius := radii[index]) is None else float(radius),
                     metadata={} if metadata is None else dict(metadata[index] or {}),
                 )
             )
@@ -311,7 +311,3 @@ class AsyncFilaments(AsyncFile):
 def _plain(line: Any) -> dict[str, Any]:
     content: dict[str, Any] = line.model_dump()
     return content
-
-
-def _number_or_none(value: float | None) -> float | None:
-    return None if value is None else float(value)

@@ -23,6 +23,7 @@ from aiocopick.errors import (
 from aiocopick.layers.base import Source
 from aiocopick.layers.codecs import decode, encode
 from aiocopick.layout.refs import AnnotationRef
+from aiocopick.models.objects import PickableObject
 
 if TYPE_CHECKING:
     from aiocopick.entities.root import AsyncRoot
@@ -185,7 +186,9 @@ class AsyncFile(AsyncEntity):
                 "config.",
                 path=self.path,
             )
-        return _default_color() if known is None else known.color
+        color: tuple[int, int, int, int] | None
+        color = PickableObject.model_fields["color"].default if known is None else known.color
+        return color
 
     @property
     def _identity(self) -> dict[str, str]:
@@ -380,10 +383,3 @@ async def edited(function: Callable[[list[Any]], Any], items: list[Any]) -> list
     if not isinstance(result, list | tuple):
         raise TypeError(f"update() wants a function that returns a list, or None; not {type(result).__name__}.")
     return list(result)
-
-
-def _default_color() -> tuple[int, int, int, int] | None:
-    from aiocopick.models.objects import PickableObject
-
-    color: tuple[int, int, int, int] | None = PickableObject.model_fields["color"].default
-    return color

@@ -11,12 +11,10 @@ from aiocopick.errors import AlreadyExistsError
 
 if TYPE_CHECKING:
     from aiocopick.entities.base import AsyncEntity
-    from aiocopick.entities.volume import AsyncVolume
     from aiocopick.layers import Placed
     from aiocopick.layout.refs import Ref
 
 Entity = TypeVar("Entity", bound="AsyncEntity")
-Volume = TypeVar("Volume", bound="AsyncVolume")
 
 
 _TICKS = count(1)

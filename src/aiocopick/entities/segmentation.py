@@ -329,7 +329,9 @@ class AsyncSegmentation(AsyncVolume):
         least = np.uint16 if self.is_instance or self.is_panoptic else np.uint8
         kind = await self._label_type(source, dtype, least)
         if self.is_panoptic:
-            await self._check_channels(source)
+            labels = self._object_labels()
+            for _, *part in _parts(source):
+                await in_thread(_check_part, source, tuple(part), labels)
         await self._write(
             source,
             dtype=kind,
@@ -351,17 +353,12 @@ class AsyncSegmentation(AsyncVolume):
             return kind
         low, high = 0, 0
         for part in _parts(source):
-            found = await in_thread(_range_of, source, part)
+            found = await in_thread(lambda part: value_range(np.asarray(source[part])), part)
             low, high = min(low, found[0]), max(high, found[1])
         if kind is None:
             return label_dtype(low, high, least=least)
         check_range(low, high, kind)
         return kind
-
-    async def _check_channels(self, source: Any) -> None:
-        labels = self._object_labels()
-        for _, *part in _parts(source):
-            await in_thread(_check_part, source, tuple(part), labels)
 
     # --- what the labels mean -----------------------------------------------------------------------------------------
 
@@ -475,10 +472,6 @@ def _parts(source: Any) -> list[tuple[slice, ...]]:
     shape = tuple(source.shape)
     thickness = max(1, _PART_VOXELS // max(1, int(np.prod((*shape[:-3], *shape[-2:])))))
     return list(blocks(shape, (*shape[:-3], thickness, *shape[-2:])))
-
-
-def _range_of(source: Any, part: tuple[slice, ...]) -> tuple[int, int]:
-    return value_range(np.asarray(source[part]))
 
 
 def _check_part(source: Any, part: tuple[slice, ...], labels: list[int]) -> None:
