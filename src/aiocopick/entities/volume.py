@@ -1,4 +1,7 @@
-"""Common base of entities that are zarr volumes: tomograms, feature maps, segmentations and density maps."""
+"""Common base of entities that are zarr volumes: tomograms, feature maps, segmentations and density maps.
+
+Reading, editing and writing share what is known of a volume, and half of the lines are documentation: the file is long.
+"""
 
 from __future__ import annotations
 
