@@ -37,7 +37,7 @@ def test_the_densest_that_copick_means_is_read() -> None:
     point = b'{"x":1,"y":2,"z":3}'
     matrix = b"[[1,0,0,0],[0,1,0,0],[0,0,1,0],[0,0,0,1]]"
     for unit in (point, matrix):
-        assert parse_json(b"[" + b",".join([unit] * 50_000) + b"]", path="p") == [json.loads(unit)] * 50_000
+        assert parse_json(b"[" + b",".join([unit] * 50_000) + b"]", path="p", dense=True) == [json.loads(unit)] * 50_000
 
 
 def test_half_characters_are_read_as_python_writes_them_and_the_rest_is_still_checked() -> None:

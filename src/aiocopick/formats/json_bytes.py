@@ -19,11 +19,15 @@ _INFLATED_ALWAYS = 1 << 20
 
 _BOM = b"\xef\xbb\xbf"
 
-# An object of seven bytes becomes a dict of 184. The densest valid files hold flat points of 20 bytes, and matrices of
-# one-digit numbers, with a list for every nine bytes.
+# The densest valid picks and filaments hold flat points of 20 bytes, matrices of one-digit numbers, and triples of them.
 _BYTES_PER_OBJECT = 12
 _BYTES_PER_CONTAINER = 7
 _ALWAYS_ALLOWED = 10_000
+# What a value may take in memory, as a multiple of its text. The others are what an object, or a list, with one number
+# takes: an object of seven bytes becomes a dict of 184.
+_MEMORY = 12
+_MEMORY_OF_OBJECT = 216
+_MEMORY_OF_LIST = 104
 
 # A single half of a surrogate pair, which Python reads and writes: file names that are not UTF-8 contain it.
 _SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
@@ -72,7 +76,41 @@ def inflated_document(data: bytes, *, path: str) -> bytes:
     return inflated(data, path=path, most=max(LARGEST["metadata"], 16 * len(data)))
 
 
-def parse_json(data: bytes, *, path: str) -> Any:
+def check_brackets(data: bytes, *, path: str, dense: bool = True) -> None:
+    """Refuse a document that would take far more memory than it has bytes.
+
+    Parameters
+    ----------
+    data : bytes
+        The document.
+    path : str
+        Path for error messages.
+    dense : bool
+        Allow what picks and filaments contain, which are not kept as the objects of their document.
+
+    Raises
+    ------
+    FormatError
+        It is made of more and smaller objects and lists than are allowed.
+    """
+    objects, lists = data.count(b"{"), data.count(b"[")
+    if dense:
+        refused = (
+            objects > _ALWAYS_ALLOWED + len(data) // _BYTES_PER_OBJECT
+            or objects + lists > _ALWAYS_ALLOWED + len(data) // _BYTES_PER_CONTAINER
+        )
+    else:
+        memory = objects * _MEMORY_OF_OBJECT + lists * _MEMORY_OF_LIST
+        refused = memory > _ALWAYS_ALLOWED * _MEMORY_OF_OBJECT + _MEMORY * len(data)
+    if refused:
+        raise FormatError(
+            f"{path} is refused: {objects + lists} brackets in {len(data)} bytes would take far more memory than the "
+            "file.",
+            path=path,
+        )
+
+
+def parse_json(data: bytes, *, path: str, dense: bool = False) -> Any:
     """Return the value of a JSON document.
 
     Parameters
@@ -96,18 +134,9 @@ def parse_json(data: bytes, *, path: str) -> Any:
     check_archive(data, path=path)
     if data.startswith(_BOM):
         data = data[len(_BOM) :]
-    objects, lists = data.count(b"{"), data.count(b"[")
-    if (
-        objects > _ALWAYS_ALLOWED + len(data) // _BYTES_PER_OBJECT
-        or objects + lists > _ALWAYS_ALLOWED + len(data) // _BYTES_PER_CONTAINER
-    ):
-        raise FormatError(
-            f"{path} is refused: {objects + lists} brackets in {len(data)} bytes would take far more memory than the "
-            "file.",
-            path=path,
-        )
+    check_brackets(data, path=path, dense=dense)
     try:
-        return from_json(data, cache_strings="keys")
+        return from_json(data, cache_strings="all")
     except (ValueError, RecursionError) as error:
         failure = error
     if _SURROGATE.search(data):

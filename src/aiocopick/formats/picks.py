@@ -18,7 +18,8 @@ from pydantic import TypeAdapter
 from pydantic_core import from_json
 
 from aiocopick.errors import FormatError
-from aiocopick.formats.json_bytes import dump_json, inflated, parse_json
+from aiocopick.formats.json_blocks import parse_in_blocks
+from aiocopick.formats.json_bytes import check_brackets, dump_json, inflated, parse_json
 from aiocopick.formats.picks_regular import read_regular
 from aiocopick.formats.picks_table import ABSENT, NULL, OPTIONAL, POINT_KEYS, SET, PicksTable, bad_transform
 from aiocopick.models.points import IDENTITY
@@ -57,7 +58,18 @@ def decode_picks(data: bytes, *, path: str) -> PicksTable:
     table = _decode_regular(data, path)
     if table is not None:
         return table
-    document = parse_json(data, path=path)
+    check_brackets(data, path=path)
+    columns = _Columns(path)
+    header = parse_in_blocks(data, "points", columns.extend)
+    if header is None:
+        columns = _Columns(path)
+        header, points = _parse_whole(data, path)
+        columns.extend(points)
+    return columns.table(header)
+
+
+def _parse_whole(data: bytes, path: str) -> tuple[dict[str, Any], list[Any]]:
+    document = parse_json(data, path=path, dense=True)
     header: dict[str, Any] = {}
     points: Any = document
     if isinstance(document, dict):
@@ -68,7 +80,7 @@ def decode_picks(data: bytes, *, path: str) -> PicksTable:
         header = document
     if not isinstance(points, list):
         raise FormatError(f"{path} is not a picks file: it has no list of points.", path=path)
-    return _decode_points(points, header, path)
+    return header, points
 
 
 def _decode_regular(data: bytes, path: str) -> PicksTable | None:
@@ -95,35 +107,74 @@ def _decode_regular(data: bytes, path: str) -> PicksTable | None:
     )
 
 
-def _decode_points(points: list[Any], header: dict[str, Any], path: str) -> PicksTable:
-    count = len(points)
-    positions = np.empty((count, 3))
-    matrices: dict[int, Any] = {}
-    ids: dict[int, int] = {}
-    scores: dict[int, float] = {}
-    extras: dict[int, dict[str, Any]] = {}
-    states = np.full((count, len(OPTIONAL)), ABSENT, dtype=np.uint8)
-    for i, point in enumerate(points):
-        try:
-            extra = _decode_point(i, point, positions, matrices, ids, scores)
-            states[i] = [ABSENT if name not in point else NULL if point[name] is None else SET for name in OPTIONAL]
-        except (TypeError, ValueError, KeyError, OverflowError) as error:
-            raise FormatError(f"{path}: point {i} cannot be read ({error}).", path=path) from None
-        if extra:
-            extras[i] = extra
-    transforms = _stack_transforms(matrices, count, path)
-    filled = np.ones(count)
-    filled[states[:, OPTIONAL.index("score")] == NULL] = np.nan
-    return PicksTable(
-        positions,
-        transforms,
-        _column(ids, np.zeros(count, dtype=np.int64)) if ids else None,
-        _column(scores, filled) if scores else None,
-        extras,
-        header,
-        states,
-        exact=True,
-    )
+class _Columns:
+    """The columns of the points that were read so far: bytes, which grow in place."""
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        self.count = 0
+        self.positions = bytearray()
+        self.states = bytearray()
+        # Empty as long as no point has a value.
+        self.matrices = bytearray()
+        self.ids = bytearray()
+        self.scores = bytearray()
+        self.extras: dict[int, dict[str, Any]] = {}
+
+    def extend(self, points: list[Any]) -> None:
+        """Add points; removes them from the list, so that their objects do not outlast the columns made of them."""
+        first, count = self.count, len(points)
+        positions = np.empty((count, 3))
+        matrices: dict[int, Any] = {}
+        ids: dict[int, int] = {}
+        scores: dict[int, float] = {}
+        states = np.full((count, len(OPTIONAL)), ABSENT, dtype=np.uint8)
+        for i, point in enumerate(points):
+            try:
+                extra = _decode_point(i, point, positions, matrices, ids, scores)
+                states[i] = [ABSENT if name not in point else NULL if point[name] is None else SET for name in OPTIONAL]
+            except (TypeError, ValueError, KeyError, OverflowError) as error:
+                raise FormatError(f"{self.path}: point {first + i} cannot be read ({error}).", path=self.path) from None
+            if extra:
+                self.extras[first + i] = extra
+        # The objects must not outlast the columns that are made of them.
+        points.clear()
+        if matrices or self.matrices:
+            _extend(self.matrices, first, np.array(IDENTITY), _stack_transforms(matrices, count, first, self.path))
+        if ids or self.ids:
+            _extend(self.ids, first, np.int64(0), _column(ids, np.zeros(count, dtype=np.int64)))
+        if scores or self.scores:
+            if not self.scores:
+                self.scores += _default_scores(np.frombuffer(self.states, dtype=np.uint8)).tobytes()
+            self.scores += _column(scores, _default_scores(states)).tobytes()
+        self.positions += positions.tobytes()
+        self.states += states.tobytes()
+        self.count += count
+
+    def table(self, header: dict[str, Any]) -> PicksTable:
+        """Return the table of all points."""
+        transforms, scores = np.frombuffer(self.matrices), np.frombuffer(self.scores)
+        return PicksTable(
+            np.frombuffer(self.positions).reshape(-1, 3),
+            transforms.reshape(-1, 4, 4) if self.matrices else None,
+            np.frombuffer(self.ids, dtype=np.int64) if self.ids else None,
+            scores if self.scores else None,
+            self.extras,
+            header,
+            np.frombuffer(self.states, dtype=np.uint8).reshape(-1, len(OPTIONAL)),
+            exact=True,
+        )
+
+
+def _extend(column: bytearray, count: int, default: Any, values: NDArray[Any]) -> None:
+    """Add values to a column; it begins with the default of `count` points if none had a value so far."""
+    if not column:
+        column += default.tobytes() * count
+    column += values.tobytes()
+
+
+def _default_scores(states: NDArray[np.uint8]) -> NDArray[np.float64]:
+    return np.where(states.reshape(-1, len(OPTIONAL))[:, OPTIONAL.index("score")] == NULL, np.nan, 1.0)
 
 
 def _column(values: dict[int, Any], filled: NDArray[Any]) -> NDArray[Any]:
@@ -188,22 +239,24 @@ def _integer(source: dict[str, Any], name: str) -> int:
     return exact
 
 
-def _stack_transforms(matrices: dict[int, Any], count: int, path: str) -> NDArray[np.float64] | None:
-    if not matrices:
-        return None
+def _stack_transforms(matrices: dict[int, Any], count: int, first: int, path: str) -> NDArray[np.float64]:
     transforms = np.tile(np.array(IDENTITY), (count, 1, 1))
+    if not matrices:
+        return transforms
     try:
         given = np.array(list(matrices.values()), dtype=np.float64)
         # numpy converts null to NaN.
         if given.shape[1:] != (4, 4) or (np.isnan(given).any() and not all(map(_is_matrix, matrices.values()))):
             raise ValueError
     except (TypeError, ValueError, OverflowError):
-        first = next((i for i, matrix in matrices.items() if not _is_matrix(matrix)), 0)
-        raise FormatError(f"{path}: the transformation of point {first} is not a 4x4 matrix.", path=path) from None
+        wrong = first + next((i for i, matrix in matrices.items() if not _is_matrix(matrix)), 0)
+        raise FormatError(f"{path}: the transformation of point {wrong} is not a 4x4 matrix.", path=path) from None
     transforms[list(matrices)] = given
     bad = bad_transform(transforms)
     if bad is not None:
-        raise FormatError(f"{path}: the last row of the transformation of point {bad} is not [0, 0, 0, 1].", path=path)
+        raise FormatError(
+            f"{path}: the last row of the transformation of point {first + bad} is not [0, 0, 0, 1].", path=path
+        )
     return transforms
 
 

@@ -21,6 +21,16 @@ _TOLERANCE = 0.01
 _MAX_DEGREE = 5
 # Elements of the intermediate array while distances are taken.
 _BLOCK = 500_000
+# Rows that are converted to an array at a time: a list of a file may be long.
+_ROWS = 4096
+
+
+def all_finite(values: Sequence[Any]) -> bool:
+    """Return True if all numbers of a list, or of a list of rows, are finite."""
+    return all(
+        np.isfinite(np.asarray(values[start : start + _ROWS], dtype=float)).all()
+        for start in range(0, len(values), _ROWS)
+    )
 
 
 def check_curve(
@@ -49,8 +59,8 @@ def check_curve(
     ValueError
         The curve breaks a rule of its kind.
     """
-    points = _lines(control_points)
-    if not np.isfinite(points).all():
+    points: Sequence[Any] = control_points if isinstance(control_points, list) else _lines(control_points)  # type: ignore[assignment]
+    if not all_finite(points):
         raise ValueError("Curve control points must be finite.")
     if not np.isfinite(step):
         raise ValueError(f"Curve step must be a positive number of angstrom, not {step}.")
@@ -59,9 +69,13 @@ def check_curve(
         return
     if len(points) < 2:
         raise ValueError(f"A {kind} curve needs at least two control points.")
-    close = np.flatnonzero(np.linalg.norm(np.diff(points, axis=0), axis=1) <= _DISTINCT)
-    if close.size:
-        raise ValueError(f"Control points {close[0]} and {close[0] + 1} coincide; consecutive ones must be distinct.")
+    for start in range(0, len(points) - 1, _ROWS):
+        apart = np.linalg.norm(np.diff(_lines(points[start : start + _ROWS + 1]), axis=0), axis=1)
+        close = start + np.flatnonzero(apart <= _DISTINCT)
+        if close.size:
+            raise ValueError(
+                f"Control points {close[0]} and {close[0] + 1} coincide; consecutive ones must be distinct."
+            )
     if kind == "catmull-rom" and alpha is not None and not 0 <= alpha <= 1:
         raise ValueError(f"Catmull-Rom alpha must be between 0 and 1, not {alpha}.")
 

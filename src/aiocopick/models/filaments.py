@@ -6,19 +6,32 @@ never evaluated into new points here.
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, TypeAlias
 
-import numpy as np
 from pydantic import (
     Field,
     SerializerFunctionWrapHandler,
+    ValidatorFunctionWrapHandler,
+    WrapValidator,
     field_validator,
     model_serializer,
     model_validator,
 )
 
 from aiocopick.models.base import FIRST_ERROR, Model
-from aiocopick.models.curves import KNOWN_CURVES, check_curve, curve_fits
+from aiocopick.models.curves import KNOWN_CURVES, all_finite, check_curve, curve_fits
+
+
+class CheckedNumbers(list[Any]):
+    """Floats, or triples of floats, that were checked while they were parsed: validation copies them into a plain list."""
+
+
+def _unless_checked(value: Any, handler: ValidatorFunctionWrapHandler) -> Any:
+    return value.copy() if isinstance(value, CheckedNumbers) else handler(value)
+
+
+Triples: TypeAlias = Annotated[list[tuple[float, float, float]], FIRST_ERROR, WrapValidator(_unless_checked)]
+Floats: TypeAlias = Annotated[list[float], FIRST_ERROR, WrapValidator(_unless_checked)]
 
 
 class CopickFilamentCurve(Model):
@@ -43,11 +56,11 @@ class CopickFilamentCurve(Model):
     """
 
     kind: str = Field(min_length=1)
-    control_points: Annotated[list[tuple[float, float, float]], FIRST_ERROR]
+    control_points: Triples
     step: float = Field(gt=0)
     alpha: float | None = None
     degree: int | None = None
-    knots: Annotated[list[float], FIRST_ERROR] | None = None
+    knots: Floats | None = None
     smoothing: float | None = Field(None, ge=0)
 
     @model_validator(mode="after")
@@ -96,7 +109,7 @@ class CopickFilament(Model):
     """
 
     instance_id: int = Field(ge=1)
-    points: Annotated[list[tuple[float, float, float]], FIRST_ERROR]
+    points: Triples
     polarity_known: bool = False
     score: float = 1.0
     radius: float | None = Field(None, gt=0)
@@ -108,7 +121,7 @@ class CopickFilament(Model):
     def _a_line(cls, value: list[tuple[float, float, float]]) -> list[tuple[float, float, float]]:
         if len(value) < 2:
             raise ValueError("A filament needs at least two points.")
-        if not np.isfinite(np.asarray(value, dtype=float)).all():
+        if not all_finite(value):
             raise ValueError("Filament points must be finite.")
         return value
 
