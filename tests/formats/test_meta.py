@@ -38,3 +38,10 @@ def test_half_a_character_is_kept_as_python_keeps_it(data: bytes) -> None:
     assert repr(decode_meta(encode_meta(meta), path="x")) == repr(meta)
     with pytest.raises(FormatError, match="not valid JSON"):
         decode_meta(data[:-1], path="x")
+
+
+def test_what_would_be_refused_is_not_written() -> None:
+    with pytest.raises(FormatError, match="brackets"):
+        encode_meta({"notes": [{"id": 1}] * 100_000})
+    kept = {"notes": [{"id": 1, "text": "a note of some length, as people write them, about one place each"}] * 10_000}
+    assert decode_meta(encode_meta(kept), path="TS_1/.meta") == kept

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from aiocopick.errors import FormatError
-from aiocopick.formats.json_bytes import dump_json, inflated_document, parse_json
+from aiocopick.formats.json_bytes import check_brackets, dump_json, inflated_document, parse_json
 
 _PLACEHOLDER = b"meta"
 
@@ -40,8 +40,16 @@ def decode_meta(data: bytes | None, *, path: str) -> dict[str, Any]:
 
 
 def encode_meta(meta: dict[str, Any]) -> bytes:
-    """Encode a ``.meta`` file."""
-    return dump_json(meta)
+    """Encode a ``.meta`` file.
+
+    Raises
+    ------
+    FormatError
+        :func:`decode_meta` would refuse it.
+    """
+    data = dump_json(meta)
+    check_brackets(data, path=".meta", dense=False)
+    return data
 
 
 __all__ = ["decode_meta", "encode_meta"]
