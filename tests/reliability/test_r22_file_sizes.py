@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from fsspec.implementations.memory import MemoryFileSystem
 
@@ -134,6 +135,62 @@ async def test_a_project_with_one_in_it(place: Place) -> None:
     await writing.aclose()
     with place.open_sync(max_file_bytes=32 * MEBIBYTE) as raised:
         assert raised.runs[0].picks[0].points == []
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("place", ALL, indirect=True)
+@pytest.mark.parametrize(
+    ("zarr_format", "options"),
+    [(2, {}), (3, {}), (3, {"chunks": (8, 8, 8), "shards": (16, 16, 16)})],
+    ids=["zarr2", "zarr3", "shards"],
+)
+async def test_a_chunk_is_no_larger_than_its_array_says(
+    place: Place, zarr_format: int, options: dict[str, Any], measured: Any
+) -> None:
+    data = np.random.default_rng(1).normal(size=(16, 16, 16)).astype(np.float32)
+    figure = 2 * data.nbytes + 32 * (8 if options else 1) + 65_536
+    async with aiocopick.AsyncRoot(place.writing.model_copy(update={"zarr_format": zarr_format})) as writing:
+        spacing = await (await writing.new_run("TS_1")).new_voxel_spacing(10.0)
+        written = await spacing.new_tomogram("wbp")
+        await written.from_numpy(data, levels=1, **options)
+    storage = open_storage(place.writing)
+    chunk = f"{TOMOGRAM}/0/0/0/0"
+    whole = await storage.read(chunk)
+    async with place.open(retries=0) as root:
+        [run] = await root.query()
+        [spacing] = await run.query_voxelspacings()
+        [tomogram] = await spacing.query_tomograms()
+        assert np.array_equal(await tomogram.numpy(), data)
+        reads: list[Callable[[], Awaitable[object]]] = [tomogram.numpy, lambda: tomogram.numpy(x=slice(0, 3))]
+
+        async def refused() -> None:
+            for read in reads:
+                # An endless answer to a range is already refused as a wrong answer, or ends with the connection.
+                with pytest.raises(
+                    (FormatError, StorageError), match=chunk if options else f"{figure} bytes"
+                ) as caught:
+                    await read()
+                assert chunk in str(caught.value)
+
+        await storage.write(chunk, whole + bytes(4 * MEBIBYTE))
+        tracemalloc.start()
+        try:
+            if not options:
+                await refused()
+            if place.server is not None:
+                for way in ("endless", "endless no-length"):
+                    place.server.always(way)
+                    await refused()
+                place.server.always(None)
+            peak = tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()
+        await storage.write(chunk, whole)
+        assert np.array_equal(await tomogram.numpy(), data)
+    await storage.aclose()
+    # The server of faults is in this process, too.
+    assert peak < 64 * MEBIBYTE
+    measured(f"refused at {figure} bytes; {peak / MEBIBYTE:.1f} MiB")
 
 
 @pytest.mark.skipif(not hasattr(os, "truncate"), reason="sparse files are made by truncate")

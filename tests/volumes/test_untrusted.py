@@ -75,7 +75,7 @@ async def test_a_chunk_that_decodes_to_too_much_is_refused(memory: Place, codec:
         await tomogram.open_array()
         tracemalloc.start()
         try:
-            with pytest.raises(FormatError, match=r"0/0/0/0.*decode"):
+            with pytest.raises(FormatError, match=r"0/0/0/0.*(decode|larger)"):
                 await tomogram.numpy()
             _, peak = tracemalloc.get_traced_memory()
         finally:

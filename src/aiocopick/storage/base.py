@@ -160,7 +160,8 @@ class Storage(Protocol):
         """Return a view of the same storage (same connections and counters) with other limits, timeout, retries or
         read_only.
 
-        With ``durable=False``, writes survive a power cut only after :meth:`sync` was called for them.
+        With ``durable=False``, writes survive a power cut only after :meth:`sync` was called for them. With
+        ``max_chunk_bytes``, an object that is larger and has no limit in ``max_file_bytes`` is not read.
         """
 
     async def list(self, prefix: str) -> Sequence[Entry]:

@@ -19,7 +19,15 @@ from typing import Any, TypeVar
 
 from aiocopick.concurrency.fan_out import gather
 from aiocopick.concurrency.threads import in_thread, processors
-from aiocopick.errors import AlreadyExistsError, ConflictError, CopickError, NotFoundError, ReadOnlyError, StorageError
+from aiocopick.errors import (
+    AlreadyExistsError,
+    ConflictError,
+    CopickError,
+    FormatError,
+    NotFoundError,
+    ReadOnlyError,
+    StorageError,
+)
 from aiocopick.layout.paths import file_kind
 from aiocopick.models.file_sizes import largest
 from aiocopick.models.redaction import secrets_in_url
@@ -40,7 +48,16 @@ _WORKED_ON = 4
 """Contents that one hop into a thread reads and works on."""
 
 _VIEWED = frozenset(
-    {"max_concurrency", "max_bytes_in_flight", "max_file_bytes", "timeout", "retries", "read_only", "durable"}
+    {
+        "max_concurrency",
+        "max_bytes_in_flight",
+        "max_file_bytes",
+        "timeout",
+        "retries",
+        "read_only",
+        "durable",
+        "max_chunk_bytes",
+    }
 )
 
 
@@ -190,13 +207,16 @@ class ManagedStorage:
                 fault = Fault(NotFoundError, MISSING)
             else:
                 fault = replace(fault, reason=f"{fault.reason}, or set forbidden_is_absent=True if nothing is there")
-        if isinstance(failure.cause, TooLargeError) and (kind := file_kind(key)) is not None:
-            most = largest(kind, self._settings.max_file_bytes)
-            fault = replace(
-                fault,
-                reason=f"it is larger than the {most} bytes that max_file_bytes allows for {kind}; if that is what it "
-                f"should be, open the project with max_file_bytes={{{kind!r}: ...}}",
-            )
+        if isinstance(failure.cause, TooLargeError):
+            kind, most = file_kind(key), self._most(key)
+            if kind is None:
+                fault = Fault(FormatError, f"it is larger than {most} bytes, which no chunk of this array can be")
+            else:
+                fault = replace(
+                    fault,
+                    reason=f"it is larger than the {most} bytes that max_file_bytes allows for {kind}; if that is what "
+                    f"it should be, open the project with max_file_bytes={{{kind!r}: ...}}",
+                )
         reason = scrub(fault.reason, self._core.secrets)
         attempts = f" (after {failure.attempts} attempts)" if failure.attempts > 1 else ""
         error = fault.error(f"Cannot {verb} {path}: {reason}{attempts}", path=path)
@@ -205,9 +225,9 @@ class ManagedStorage:
         return error
 
     def _most(self, key: str) -> int | None:
-        """Bytes that may be read of a file; None where its kind has no limit."""
+        """Return the number of bytes that may be read of a file; None if it has no limit."""
         kind = file_kind(key)
-        return None if kind is None else largest(kind, self._settings.max_file_bytes)
+        return self._settings.max_chunk_bytes if kind is None else largest(kind, self._settings.max_file_bytes)
 
     def _failed(self, verb: str, key: str, error: BaseException) -> CopickError:
         if isinstance(error, CopickError):

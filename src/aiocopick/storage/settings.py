@@ -22,6 +22,8 @@ class Settings:
         The user's arguments for the filesystem; they replace our settings. Never shown.
     durable : bool
         True if each write survives a power cut by itself; false if files are made durable together afterwards.
+    max_chunk_bytes : int, optional
+        Largest size of an object that is not a file of a kind in ``max_file_bytes``: what an array says of its chunks.
     read_only, max_concurrency, max_bytes_in_flight, max_file_bytes, timeout, retries, follow_symlinks, \
     forbidden_is_absent, engine
         See ``CopickConfigFS``.
@@ -30,6 +32,7 @@ class Settings:
     root: str = field(repr=False)
     fs_args: Mapping[str, Any] = field(default_factory=dict, repr=False)
     durable: bool = True
+    max_chunk_bytes: int | None = None
     read_only: bool = False
     max_concurrency: int = 64
     max_bytes_in_flight: int = 512 * MEBIBYTE

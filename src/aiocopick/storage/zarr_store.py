@@ -95,6 +95,10 @@ class StorageStore(Store):
             raise ReadOnlyError(f"{self.url}: the storage is read-only; its store cannot be writable", path=self.url)
         return StorageStore(self.storage, self.prefix, read_only=read_only)
 
+    def with_chunk_limit(self, size: int) -> StorageStore:
+        """Return a store of the same hierarchy that refuses to read larger chunks, before they are in memory."""
+        return StorageStore(self.storage.options(max_chunk_bytes=size), self.prefix, read_only=self.read_only)
+
     def _check_writable(self) -> None:
         if self.read_only:
             raise ReadOnlyError(

@@ -108,6 +108,8 @@ class LevelArray:
         from zarr.core.array_spec import ArrayConfig, ArraySpec
         from zarr.core.buffer import default_buffer_prototype
 
+        limited = getattr(store, "with_chunk_limit", None)
+        store = store if limited is None else limited(metadata.largest_stored_chunk)
         self.store = store
         self.path = path
         self.metadata = metadata

@@ -38,6 +38,9 @@ NUMCODECS = frozenset(
 )
 """Codecs of zarr 2 by id; in zarr 3 the same with ``numcodecs.`` in front."""
 
+_WIDENING = frozenset({"astype", "delta", "fixedscaleoffset", "quantize"})
+"""Codecs that change the type of values."""
+
 ZARR3 = frozenset({"blosc", "bytes", "endian", "crc32c", "gzip", "sharding_indexed", "transpose", "zstd"})
 """Codecs of the zarr 3 specification."""
 
@@ -80,6 +83,17 @@ def check_codecs_v3(codecs: Any, *, path: str, depth: int = 0) -> None:
         if name == "sharding_indexed":
             check_codecs_v3(configuration.get("codecs"), path=path, depth=depth + 1)
             check_codecs_v3(configuration.get("index_codecs"), path=path, depth=depth + 1)
+
+
+def widens(document: dict[str, Any]) -> bool:
+    """Return True if a checked array may be stored in a larger type than that of its values."""
+    if "filters" in document:
+        codecs = [codec if isinstance(codec, str) else codec["id"] for codec in document["filters"] or []]
+        return not _WIDENING.isdisjoint(codecs)
+    return any(
+        name.removeprefix("numcodecs.") in _WIDENING or widens(configuration)
+        for name, configuration in named(document.get("codecs", []), path="zarr.json")
+    )
 
 
 def named(codecs: Any, *, path: str) -> Iterator[tuple[str, dict[str, Any]]]:

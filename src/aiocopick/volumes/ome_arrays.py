@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from aiocopick.errors import FormatError
-from aiocopick.volumes.codec_rules import check_codecs_v2, check_codecs_v3, named
+from aiocopick.volumes.codec_rules import check_codecs_v2, check_codecs_v3, named, widens
 from aiocopick.volumes.ome_documents import encode_document, parse_document, refuse
 
 ARRAY_DOCUMENT = {2: ".zarray", 3: "zarr.json"}
@@ -60,6 +60,16 @@ class ArrayMetadata:
     def chunk_bytes(self) -> int:
         """Bytes of one decoded chunk (or shard)."""
         return prod(self.chunks) * self.dtype.itemsize
+
+    @property
+    def largest_stored_chunk(self) -> int:
+        """Bytes that a stored chunk (or shard) never exceeds, whatever its values: an answer that goes on is not one.
+
+        Compressors add less than this to values that cannot be compressed, and a shard has an index of 16 bytes for
+        each of its chunks. The largest type is 16 times the smallest.
+        """
+        inner = prod(self.chunks) // max(1, prod(self.inner_chunks))
+        return (16 if widens(self.document) else 2) * self.chunk_bytes + 32 * inner + 65_536
 
     @property
     def inner_chunk_bytes(self) -> int:
