@@ -66,6 +66,14 @@ def test_several_loops_at_once(storage: Storage) -> None:
     assert results == [CONTENT] * 4
 
 
+@pytest.fixture
+def abandoned(open_connections: list[str]) -> Iterator[None]:
+    """Let a test close a loop whose connections are open, on purpose."""
+    yield
+    open_connections.clear()
+
+
+@pytest.mark.usefixtures("abandoned")
 def test_a_loop_closed_without_a_goodbye_is_swept(storage: Storage, known: set[object]) -> None:
     loop = asyncio.new_event_loop()
     assert loop.run_until_complete(read(storage)) == CONTENT
@@ -77,6 +85,7 @@ def test_a_loop_closed_without_a_goodbye_is_swept(storage: Storage, known: set[o
     gc.collect()
 
 
+@pytest.mark.usefixtures("abandoned")
 def test_a_new_loop_with_an_old_address_is_another_loop(storage: Storage) -> None:
     loop = asyncio.new_event_loop()
     loop.run_until_complete(read(storage))

@@ -21,7 +21,7 @@ from aiocopick.errors import AccessDeniedError, NotFoundError
 from aiocopick.storage import Storage, open_storage, retries
 from aiocopick.storage.backends import s3_direct
 from aiocopick.storage.backends.s3 import _session
-from aiocopick.storage.backends.s3_direct import Form
+from aiocopick.storage.backends.s3_direct import SignedTemplate
 from aiocopick.storage.settings import Settings
 from aiocopick.testing import FaultServer
 from tests.servers.s3 import MinioServer, MotoServer
@@ -44,7 +44,7 @@ def signature_of(headers: Any) -> str:
 
 @given(KEYS, KEYS, st.sampled_from([None, "bytes=3-9", "bytes=-4"]))
 def test_the_signature_is_botocores(first: str, key: str, part: str | None) -> None:
-    form = Form.of(signed(first), first, CREDENTIALS)
+    form = SignedTemplate.of(signed(first), first, CREDENTIALS)
     assert form is not None
     expected = signed(key, **({} if part is None else {"Range": part}))
     date = {name.lower(): value for name, value in expected.headers.items()}["x-amz-date"]
@@ -56,11 +56,11 @@ def test_the_signature_is_botocores(first: str, key: str, part: str | None) -> N
 
 @pytest.mark.parametrize("base", ["http://host:80/b/", "https://host/", "http://[::1]:9000/b/"])
 def test_the_host_is_signed_as_it_is_sent(base: str) -> None:
-    assert Form.of(signed("key", base=base), "key", CREDENTIALS) is not None
+    assert SignedTemplate.of(signed("key", base=base), "key", CREDENTIALS) is not None
 
 
 def test_renewed_credentials_are_used() -> None:
-    form = Form.of(signed("a"), "a", CREDENTIALS)
+    form = SignedTemplate.of(signed("a"), "a", CREDENTIALS)
     renewed = ReadOnlyCredentials("other", "another", None)
     assert form is not None
     _, headers = form.request("b", None, renewed, 0.0)
@@ -70,18 +70,18 @@ def test_renewed_credentials_are_used() -> None:
 
 def test_what_is_signed_otherwise_is_left_to_botocore() -> None:
     other = ReadOnlyCredentials("access", "another secret", None)
-    assert Form.of(signed("key"), "key", other) is None
-    assert Form.of(signed("key"), "key", None) is None
-    assert Form.of(signed("key"), "other", CREDENTIALS) is None
-    assert Form.of(signed("key", **{"x-amz-checksum-mode": "ENABLED"}), "key", CREDENTIALS) is None
+    assert SignedTemplate.of(signed("key"), "key", other) is None
+    assert SignedTemplate.of(signed("key"), "key", None) is None
+    assert SignedTemplate.of(signed("key"), "other", CREDENTIALS) is None
+    assert SignedTemplate.of(signed("key", **{"x-amz-checksum-mode": "ENABLED"}), "key", CREDENTIALS) is None
     older = signed("key")
     older.headers["Authorization"] = "AWS access:c2lnbmF0dXJl"
-    assert Form.of(older, "key", CREDENTIALS) is None
+    assert SignedTemplate.of(older, "key", CREDENTIALS) is None
 
 
 def test_public_data_is_not_signed() -> None:
     request = AWSRequest("GET", f"{BASE}key", headers={"User-Agent": "test"}).prepare()
-    form = Form.of(request, "key", None)
+    form = SignedTemplate.of(request, "key", None)
     assert form is not None
     url, headers = form.request("other key", None, None, 0.0)
     assert url == f"{BASE}other%20key"
