@@ -173,7 +173,9 @@ class FaultServer:
         task.add_done_callback(self._end)
 
     def _end(self, task: asyncio.Task[None]) -> None:
-        self._connections.pop(task).transport.abort()
+        # The writer must live until its transport is closed: Python 3.13 warns otherwise.
+        writer = self._connections.pop(task)
+        writer.transport.abort()
 
     async def _converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError):
