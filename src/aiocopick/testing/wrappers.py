@@ -277,10 +277,20 @@ class FaultStorage(WrappedStorage):
         self, inner: Storage, at: int, *, after: bool = False, cancel: Callable[[], object] | None = None
     ) -> None:
         super().__init__(inner)
-        self.at = at
+        # In lists, which views share.
+        self._at = [at]
         self.after = after
         self.cancel = cancel
         self._made = [0]
+
+    @property
+    def at(self) -> int:
+        """Number of the request that fails, from 1."""
+        return self._at[0]
+
+    @at.setter
+    def at(self, value: int) -> None:
+        self._at[0] = value
 
     @property
     def made(self) -> int:
