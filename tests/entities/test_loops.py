@@ -48,7 +48,7 @@ def test_one_root_in_several_loops_at_once(root: AsyncRoot) -> None:
 
 def test_a_root_is_used_after_fork(root: AsyncRoot, request: pytest.FixtureRequest) -> None:
     if "memory" in request.node.name:
-        pytest.skip("memory is not shared between processes")
+        pytest.skip("a project in memory cannot be opened in another process")
     asyncio.run(write_run(root, volumes=False))
     child = os.fork()
     if child == 0:

@@ -1,5 +1,7 @@
 """The contract of every storage, as pytest classes: derive from one and add a fixture that returns your storage.
 
+Long because it is one contract, with a test for each promise.
+
 ::
 
     class TestMine(StorageContract):

@@ -1,4 +1,7 @@
-"""Files of a local disk, blocking: what :mod:`~aiocopick.storage.backends.local` runs in its threads."""
+"""Files of a local disk, blocking: what :mod:`~aiocopick.storage.backends.local` runs in its threads.
+
+Long because one write is one concept: temporary file, lock, condition, replacement and durability depend on each other.
+"""
 
 from __future__ import annotations
 
