@@ -165,7 +165,8 @@ class S3Backend(Backend):
         arguments = self._extra["get_object"] | ({} if part is None else {"Range": part})
         answer = await self._client.get_object(Bucket=self.root.container, Key=name, **arguments)
         metadata = answer["ResponseMetadata"]
-        async with answer["Body"] as body:
+        body = answer["Body"]
+        async with body:  # In old releases the context is the response of aiohttp, which has no chunks.
             check_length(metadata["HTTPHeaders"], most)
             data = await joined(body.iter_chunks(_PIECE), most)
         await self._direct.learn(name)
