@@ -281,20 +281,23 @@ async def test_the_gate_bounds_requests_and_bytes() -> None:
 @pytest.mark.asyncio
 async def test_more_than_the_bound_passes_alone() -> None:
     gate = Gate(10, 100)
-    small = await gate.enter(1)
-    large = asyncio.ensure_future(gate.enter(1000))
+    assert gate.admit(1)
+    assert not gate.admit(1000)
+    large = asyncio.ensure_future(gate.wait(1000))
     await asyncio.sleep(0)
-    late = asyncio.ensure_future(gate.enter(1))
+    assert not gate.admit(1)
+    late = asyncio.ensure_future(gate.wait(1))
     await asyncio.sleep(0)
     # First come, first served: the small one behind does not slip past.
     assert not large.done()
     assert not late.done()
-    gate.leave(small)
-    held = await large
+    gate.leave(1)
+    await large
     await asyncio.sleep(0)
     assert not late.done()
-    gate.leave(held)
-    gate.leave(await late)
+    gate.leave(1000)
+    await late
+    gate.leave(1)
     assert (gate.inside, gate.bytes_inside) == (0, 0)
 
 
@@ -322,13 +325,14 @@ async def test_the_gate_holds_across_cancellation() -> None:
 @pytest.mark.asyncio
 async def test_one_that_is_admitted_and_cancelled_at_once_gives_its_place_on() -> None:
     gate = Gate(1, 100)
-    held = await gate.enter(1)
-    second = asyncio.ensure_future(gate.enter(1))
-    third = asyncio.ensure_future(gate.enter(1))
+    assert gate.admit(1)
+    second = asyncio.ensure_future(gate.wait(1))
+    third = asyncio.ensure_future(gate.wait(1))
     await asyncio.sleep(0)
-    gate.leave(held)
+    gate.leave(1)
     second.cancel()
     with pytest.raises(asyncio.CancelledError):
         await second
-    gate.leave(await third)
+    await third
+    gate.leave(1)
     assert gate.inside == 0

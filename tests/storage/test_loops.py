@@ -99,7 +99,7 @@ def test_a_new_loop_with_an_old_address_is_another_loop(storage: Storage) -> Non
         another.run_until_complete(another.shutdown_asyncgens())
     finally:
         another.close()
-    assert not any(connection._ready for connection in state.connections.values())
+    assert not any(connection.connected for connection in state.connections.values())
 
 
 @pytest.mark.asyncio

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar, overload
 
 import anyio
 from anyio.abc import TaskGroup
@@ -19,6 +19,7 @@ from aiocopick.errors import CopickError
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
+Formed = TypeVar("Formed")
 
 _END: Any = object()
 
@@ -104,20 +105,43 @@ def _length(items: Iterable[Any]) -> int | None:
         return None
 
 
-async def gather_results(
+def gather_results(
     function: Callable[[Item], Awaitable[Result]], items: Iterable[Item], *, limit: int
-) -> list[Result | CopickError]:
+) -> Awaitable[list[Result | CopickError]]:
     """Await like :func:`gather`, but return our own errors instead of the results; other errors are raised."""
-    return await gather(function, items, limit=limit, keep=(CopickError,))
+    return gather(function, items, limit=limit, keep=(CopickError,))
 
 
+@overload
 def stream(
     function: Callable[[Item], Awaitable[Result]],
     items: Iterable[Item] | AsyncIterable[Item],
     *,
     limit: int,
     ordered: bool = False,
-) -> AbstractAsyncContextManager[AsyncIterator[tuple[Item, Result | CopickError]]]:
+) -> AbstractAsyncContextManager[AsyncIterator[tuple[Item, Result | CopickError]]]: ...
+
+
+@overload
+def stream(
+    function: Callable[[Item], Awaitable[Result]],
+    items: Iterable[Item] | AsyncIterable[Item],
+    *,
+    limit: int,
+    ordered: bool = False,
+    form: Callable[[Item, Result | CopickError], Formed],
+) -> AbstractAsyncContextManager[AsyncIterator[Formed]]: ...
+
+
+@asynccontextmanager
+async def stream(
+    function: Callable[[Item], Awaitable[Result]],
+    items: Iterable[Item] | AsyncIterable[Item],
+    *,
+    limit: int,
+    ordered: bool = False,
+    form: Callable[[Item, Result | CopickError], Any] = lambda item, result: (item, result),
+) -> AsyncIterator[AsyncIterator[Any]]:
     """Await ``function(item)`` for all items while the results are consumed.
 
     Parameters
@@ -130,18 +154,16 @@ def stream(
         Items that are in progress, or finished and not yet consumed.
     ordered : bool
         Yield the results in the order of the items, not as they finish.
+    form : callable
+        Called with an item and its result or our error when the consumer takes it; its value is yielded.
 
     Returns
     -------
     async context manager
-        Yields an async iterator of pairs (item, result or our error). Other errors are raised by the iterator. Leaving the
-        block cancels the running tasks and waits for their end.
+        Yields an async iterator, by default of pairs (item, result or our error). Other errors are raised by the
+        iterator. Leaving the block cancels the running tasks and waits for their end.
     """
-    return _stream(_Stream(function, items, limit, ordered))
-
-
-@asynccontextmanager
-async def _stream(state: _Stream[Item, Result]) -> AsyncIterator[AsyncIterator[tuple[Item, Result | CopickError]]]:
+    state = _Stream(function, items, limit, ordered, form)
     with unwrap():
         async with anyio.create_task_group() as group:
             state.begin(group)
@@ -151,7 +173,7 @@ async def _stream(state: _Stream[Item, Result]) -> AsyncIterator[AsyncIterator[t
                 group.cancel_scope.cancel()
 
 
-class _Stream(Generic[Item, Result]):
+class _Stream(AsyncIterator[Formed], Generic[Item, Result, Formed]):
     """A queue of results from workers to one consumer."""
 
     def __init__(
@@ -160,6 +182,7 @@ class _Stream(Generic[Item, Result]):
         items: Iterable[Item] | AsyncIterable[Item],
         limit: int,
         ordered: bool,
+        form: Callable[[Item, Result | CopickError], Formed],
     ) -> None:
         self.limit = max(1, limit)
         if not isinstance(items, AsyncIterable):
@@ -169,6 +192,7 @@ class _Stream(Generic[Item, Result]):
         self._items: Any = items.__aiter__() if isinstance(items, AsyncIterable) else iter(items)
         self._asynchronous = isinstance(items, AsyncIterable)
         self._ordered = ordered
+        self._form = form
         # A slot holds [done, item, result, failure]; with `ordered`, slots are queued before they are done.
         self._queue: deque[list[Any]] = deque()
         self._room = self.limit
@@ -178,10 +202,7 @@ class _Stream(Generic[Item, Result]):
         self._changed = anyio.Event()
         self._consumed = anyio.Event()
 
-    def __aiter__(self) -> AsyncIterator[tuple[Item, Result | CopickError]]:
-        return self
-
-    async def __anext__(self) -> tuple[Item, Result | CopickError]:
+    async def __anext__(self) -> Formed:
         while not (self._queue and self._queue[0][0]):
             if not self._working and not self._queue:
                 raise StopAsyncIteration
@@ -193,7 +214,7 @@ class _Stream(Generic[Item, Result]):
         if failure is not None:
             error = first_error([failure])
             raise error from error.__cause__
-        return item, result
+        return self._form(item, result)
 
     def begin(self, group: TaskGroup) -> None:
         """Start the first worker; each that finds an item starts the next, so that few items make few tasks."""
@@ -290,3 +311,22 @@ class Backlog(AsyncIterator[Item]):
                 raise StopAsyncIteration
             self._changed = anyio.Event()
             await self._changed.wait()
+
+
+class Flattened(AsyncIterator[Result], Generic[Item, Result]):
+    """All results of a function of each item, one by one. Remaining results are kept if a step is cancelled.
+
+    A class, because an abandoned generator is finalised later, perhaps on another loop.
+    """
+
+    __slots__ = ("_function", "_items", "_ready")
+
+    def __init__(self, function: Callable[[Item], Iterable[Result]], items: AsyncIterator[Item]) -> None:
+        self._function = function
+        self._items = items
+        self._ready: deque[Result] = deque()
+
+    async def __anext__(self) -> Result:
+        while not self._ready:
+            self._ready.extend(self._function(await anext(self._items)))
+        return self._ready.popleft()

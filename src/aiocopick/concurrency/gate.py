@@ -32,18 +32,22 @@ class Gate:
     @asynccontextmanager
     async def passing(self, weight: int) -> AsyncIterator[None]:
         """Admit one request of `weight` bytes for the duration of the block."""
-        held = await self.enter(weight)
+        if not self.admit(weight):
+            await self.wait(weight)
         try:
             yield
         finally:
-            self.leave(held)
+            self.leave(weight)
 
-    async def enter(self, weight: int) -> int:
-        """Wait for admission; return the weight to pass to :meth:`leave`."""
-        weight = min(weight, self.max_bytes)
-        if not self._waiting and self._fits(weight):
-            self._admit(weight)
-            return weight
+    def admit(self, weight: int) -> bool:
+        """Admit a request if there is room and nobody waits; otherwise return False: it has to :meth:`wait`."""
+        if self._waiting or not self._fits(weight):
+            return False
+        self._enter(weight)
+        return True
+
+    async def wait(self, weight: int) -> None:
+        """Wait for the admission of a request that was not admitted at once."""
         turn = (weight, anyio.Event())
         self._waiting.append(turn)
         try:
@@ -56,36 +60,32 @@ class Gate:
                 self._waiting.remove(turn)
                 self._call_next()
             raise
-        return weight
 
     def leave(self, weight: int) -> None:
-        """End an admission."""
+        """End the admission of a request of this weight."""
         self.inside -= 1
-        self.bytes_inside -= weight
+        self.bytes_inside -= min(weight, self.max_bytes)
         self._call_next()
 
-    def reweigh(self, held: int, weight: int) -> int:
-        """Correct the weight of an admitted request when its size is known; return the weight to pass to :meth:`leave`.
+    def reweigh(self, weight: int, size: int) -> None:
+        """Correct the weight of an admitted request when its size is known; it leaves with this size.
 
         The request may exceed the limit until it leaves; no other request is admitted in that time.
         """
-        weight = min(weight, self.max_bytes)
-        self.bytes_inside += weight - held
-        if weight < held:
-            self._call_next()
-        return weight
+        self.bytes_inside += min(size, self.max_bytes) - min(weight, self.max_bytes)
+        self._call_next()
 
     def _fits(self, weight: int) -> bool:
         return self.inside < self.max_requests and (
             self.bytes_inside + weight <= self.max_bytes or not self.bytes_inside
         )
 
-    def _admit(self, weight: int) -> None:
+    def _enter(self, weight: int) -> None:
         self.inside += 1
-        self.bytes_inside += weight
+        self.bytes_inside += min(weight, self.max_bytes)
 
     def _call_next(self) -> None:
         while self._waiting and self._fits(self._waiting[0][0]):
             weight, event = self._waiting.popleft()
-            self._admit(weight)
+            self._enter(weight)
             event.set()

@@ -10,8 +10,7 @@ from fnmatch import fnmatchcase
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from aiocopick.concurrency.fan_out import first_error, gather, stream
-from aiocopick.concurrency.iterating import Flattened
+from aiocopick.concurrency.fan_out import Flattened, first_error, gather, stream
 from aiocopick.entities.bulk import load as load_entities
 from aiocopick.entities.filters import with_parents
 from aiocopick.entities.lists import moment

@@ -6,8 +6,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequen
 from contextlib import asynccontextmanager
 from typing import TypeAlias
 
-from aiocopick.concurrency.fan_out import stream
-from aiocopick.concurrency.iterating import Flattened
+from aiocopick.concurrency.fan_out import Flattened, stream
 from aiocopick.errors import CopickError
 from aiocopick.layout.listing import Listing, Located
 

@@ -13,7 +13,6 @@ import anyio
 
 from aiocopick.concurrency.backoff import pause
 from aiocopick.concurrency.fan_out import gather, gather_results, stream
-from aiocopick.concurrency.iterating import Mapped
 from aiocopick.errors import AccessDeniedError, AlreadyExistsError, ConflictError, CopickError, NotFoundError
 from aiocopick.layers.base import Layer, Loaded, Nouns, Payload, Source
 from aiocopick.layers.blocks import Answer, batched, in_blocks
@@ -309,9 +308,11 @@ class FilesystemLayer:
 
         async with (
             self.storage.read_many_versioned(list(by_key)) as contents,
-            stream(understand, contents, limit=_DECODERS) as decoded,
+            stream(
+                understand, contents, limit=_DECODERS, form=lambda pair, loaded: (by_key[pair[0]], loaded)
+            ) as decoded,
         ):
-            yield Mapped(lambda pair: (by_key[pair[0][0]], pair[1]), decoded)
+            yield decoded
 
     async def save(
         self, located: Located, payload: Payload, *, if_match: str | None = None, create: bool = False

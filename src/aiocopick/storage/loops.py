@@ -29,7 +29,7 @@ _LEARNING = 0.1
 class Connection:
     """One storage on one event loop: its backend, and the gates in front of it."""
 
-    __slots__ = ("_connecting", "_ready", "backend", "estimate", "gates", "users")
+    __slots__ = ("_connecting", "backend", "connected", "estimate", "gates", "users")
 
     def __init__(self, backend: Backend) -> None:
         self.backend = backend
@@ -37,16 +37,14 @@ class Connection:
         self.users: weakref.WeakSet[Any] = weakref.WeakSet()
         self.estimate: float | None = None
         self._connecting = anyio.Lock()
-        self._ready = False
+        self.connected = False
 
-    async def ready(self) -> None:
-        """Connect, once."""
-        if self._ready:
-            return
+    async def connect(self) -> None:
+        """Connect, unless another task does or did."""
         async with self._connecting:
-            if not self._ready:
+            if not self.connected:
                 await self.backend.connect()
-                self._ready = True
+                self.connected = True
 
     def gate(self, requests: int, bytes_: int) -> Gate:
         """The gate for these limits: views with equal limits share one."""
@@ -67,15 +65,15 @@ class Connection:
 
     async def close(self) -> None:
         """Close the backend; a later use makes another connection."""
-        if self._ready:
-            self._ready = False
+        if self.connected:
+            self.connected = False
             with anyio.CancelScope(shield=True):
                 await self.backend.close()
 
     def abandon(self) -> None:
         """Close the sockets without the loop."""
-        if self._ready:
-            self._ready = False
+        if self.connected:
+            self.connected = False
             self.backend.abandon()
 
 

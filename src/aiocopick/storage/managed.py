@@ -17,8 +17,10 @@ from functools import partial
 from itertools import islice
 from typing import Any, TypeVar
 
+import anyio
+
 from aiocopick.concurrency.fan_out import gather
-from aiocopick.concurrency.threads import in_thread, processors
+from aiocopick.concurrency.threads import processors
 from aiocopick.errors import (
     AlreadyExistsError,
     ConflictError,
@@ -37,8 +39,8 @@ from aiocopick.storage.base import Aged, Buffer, Capabilities, Entry, FirstPage,
 from aiocopick.storage.faults import MISSING, Fault, TooLargeError, scrub, secrets_of, shows_secret
 from aiocopick.storage.keys import check_key, check_prefix, display_key, is_key, parse_root
 from aiocopick.storage.reading import Raised, guarded, read_batches, read_singly
-from aiocopick.storage.retries import Failure, attempt_until
-from aiocopick.storage.scan import UnfitError, children, dense, first_page, follow, nested, prefetching, walk
+from aiocopick.storage.retries import Attempts, Failure
+from aiocopick.storage.scan import UnfitError, beginning, children, dense, follow, nested, prefetching, walk
 from aiocopick.storage.settings import Settings
 from aiocopick.storage.stats import StorageStats
 
@@ -172,31 +174,39 @@ class ManagedStorage:
     ) -> Value:
         connection, stats, settings = self._connection(), self.stats, self._settings
         gate = connection.gate(settings.max_concurrency, settings.max_bytes_in_flight)
-
-        async def once() -> Value:
-            await connection.ready()
-            stats.started(verb, count)
-            try:
-                return await attempt(connection.backend)
-            finally:
-                stats.finished()
-
         # The time spent in the queue does not count towards the deadline: a long queue is no failure of the server.
-        held = await gate.enter(weight)
+        if not gate.admit(weight):
+            await gate.wait(weight)
         try:
-            return await attempt_until(
-                once,
+            attempts = Attempts(
                 connection.backend.fault,
                 retries=settings.retries if retries is None else retries,
                 timeout=settings.timeout,
-                retried=stats.repeated,
             )
-        except Failure as failure:
-            error = self._error(failure, verb, key)
+            with anyio.move_on_after(settings.timeout):
+                while True:
+                    try:
+                        if not connection.connected:
+                            await connection.connect()
+                        stats.started(verb, count)
+                        try:
+                            return await attempt(connection.backend)
+                        finally:
+                            stats.finished()
+                    except (CopickError, ConditionError):
+                        # Final, and understood by the caller.
+                        raise
+                    except Exception as error:
+                        wait = attempts.failed(error)
+                    if wait is None:
+                        break
+                    await anyio.sleep(wait)
+                    stats.repeated()
         finally:
-            gate.leave(held)
+            gate.leave(weight)
         # Outside of the handler, or the failure would stay with the error as its context, secrets and all.
-        raise error from error.__cause__
+        raised = self._error(attempts.outcome(), verb, key)
+        raise raised from raised.__cause__
 
     def _error(self, failure: Failure, verb: str, key: str) -> CopickError:
         path = self.path_of(key)
@@ -233,7 +243,7 @@ class ManagedStorage:
         if isinstance(error, CopickError):
             return error
         fault = self._core.backend.meaning(error)
-        return self._error(Failure(fault, error, 1), verb, key)
+        return self._error(Failure(fault, error), verb, key)
 
     # --- listing ------------------------------------------------------------------------------------------------------
 
@@ -307,10 +317,9 @@ class ManagedStorage:
         prefix, backend = check_prefix(prefix), self._core.backend
         if not (self.capabilities.delimiter and backend.resumes):
             return None
+        page = await self._page(prefix, ".zarr/", start_after)
         try:
-            return await first_page(
-                self._page, prefix, ".zarr/", start_after=start_after, counts_keys=backend.counts_keys
-            )
+            return beginning(page, prefix, ".zarr/", start_after=start_after, counts_keys=backend.counts_keys)
         except UnfitError as unfit:
             self._remember(unfit)
             return None
@@ -319,13 +328,14 @@ class ManagedStorage:
         if unfit.always:
             self._core.capabilities = dataclasses.replace(self._core.capabilities, delimiter=False)
 
-    async def _page(
+    def _page(
         self, prefix: str, delimiter: str | None, start_after: str = "", token: object | None = None
-    ) -> Page:
-        async def attempt(backend: Backend) -> Page:
-            return await backend.list_page(prefix, delimiter, start_after=start_after, token=token)
-
-        return await self._run("list", prefix, attempt)
+    ) -> Awaitable[Page]:
+        return self._run(
+            "list",
+            prefix,
+            lambda backend: backend.list_page(prefix, delimiter, start_after=start_after, token=token),
+        )
 
     async def list_nested(
         self, prefixes: Sequence[str], enter: Callable[[str], bool], *, details: bool = True
@@ -377,10 +387,7 @@ class ManagedStorage:
 
     async def read(self, key: str, range: Range | None = None) -> bytes:
         """The content of one object, or a part of it."""
-        check_key(key)
-        if range is not None and range[1] is not None and 0 <= range[1] <= range[0]:
-            return b""
-        return (await self._read(key, range)).data
+        return (await self._read(check_key(key), range)).data
 
     async def read_versioned(self, key: str) -> tuple[bytes, str | None]:
         """The content of one object and the etag of exactly that content."""
@@ -392,6 +399,8 @@ class ManagedStorage:
         return await self._run("read", key, lambda backend: backend.read_aged(key))
 
     async def _read(self, key: str, span: Range | None) -> Content:
+        if span is not None and span[1] is not None and 0 <= span[1] <= span[0]:
+            return Content(b"")
         connection = self._connection()
         expected = connection.expected(self._settings.max_bytes_in_flight)
         weight = expected if span is None or span[1] is None or span[0] < 0 else span[1] - span[0]
@@ -425,10 +434,7 @@ class ManagedStorage:
             # Few to a hop, so that there is work for each thread; one thread more, as one of them waits for the disk.
             return self._in_batches(keys, guarded(use), size=_WORKED_ON, limit=min(most, processors() + 1))
 
-        async def finish(key: str, content: Content) -> Value:
-            return await in_thread(use, key, content.data)
-
-        return self._singly(keys, finish, most)
+        return self._singly(keys, lambda key, content: use(key, content.data), most, in_threads=True)
 
     def _read_each(
         self, items: Iterable[ReadItem], form: Callable[[Content], Value]
@@ -437,17 +443,20 @@ class ManagedStorage:
         if self._core.backend.read_batch > 1:
             size = self._core.backend.read_batch
             return self._in_batches(items, lambda _, content: form(content), size=size, limit=limit)
-
-        async def finish(_: ReadItem, content: Content) -> Value:
-            return form(content)
-
-        return self._singly(items, finish, limit)
+        return self._singly(items, lambda _, content: form(content), limit)
 
     def _singly(
-        self, items: Iterable[ReadItem], finish: Callable[[Any, Content], Awaitable[Value]], limit: int
+        self, items: Iterable[ReadItem], use: Use[Value], limit: int, *, in_threads: bool = False
     ) -> AbstractAsyncContextManager[AsyncIterator[tuple[Any, Value | CopickError]]]:
-        budget = self._settings.max_bytes_in_flight
-        return read_singly(self._read_item, items, finish, limit=limit, budget=budget, expected=self._expected)
+        return read_singly(
+            self._read,
+            items,
+            use,
+            limit=limit,
+            budget=self._settings.max_bytes_in_flight,
+            expected=self._expected,
+            in_threads=in_threads,
+        )
 
     def _in_batches(
         self, items: Iterable[ReadItem], use: Use[Value | Raised], *, size: int, limit: int
@@ -464,16 +473,11 @@ class ManagedStorage:
     def _expected(self) -> int:
         return self._connection().expected(self._settings.max_bytes_in_flight)
 
-    async def _read_item(self, item: ReadItem) -> Content:
-        key, span = (item, None) if isinstance(item, str) else item
-        return Content(await self.read(key, span)) if span is not None else await self._read(check_key(key), None)
-
     async def _read_some(
         self, use: Use[Value], items: Sequence[tuple[str, Range | None]], budget: int
     ) -> Sequence[Value | BaseException]:
-        async def attempt(backend: Backend) -> Some[Value | BaseException]:
-            return await backend.read_some(items, budget, use, self._most)
-
+        attempt: Callable[[Backend], Awaitable[Some[Value | BaseException]]]
+        attempt = lambda backend: backend.read_some(items, budget, use, self._most)
         results, size = await self._run("read", items[0][0], attempt, weight=budget, count=0)
         self.stats.counted("read", len(results))
         self.stats.moved(read=size)
@@ -499,9 +503,9 @@ class ManagedStorage:
         size = memoryview(data).nbytes
         path = self.path_of(key)
 
-        async def write(backend: Backend) -> str | None:
+        def write(backend: Backend) -> Awaitable[str | None]:
             put = backend.write if self._settings.durable else backend.write_unsynced
-            return await put(key, data, condition)
+            return put(key, data, condition)
 
         try:
             etag = await self._run("write", key, write, weight=size)

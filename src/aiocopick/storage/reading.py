@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any, TypeAlias, TypeVar
 
-from aiocopick.concurrency.fan_out import Backlog, stream
+from aiocopick.concurrency.fan_out import Backlog, Flattened, stream
 from aiocopick.concurrency.gate import Gate
-from aiocopick.concurrency.iterating import Flattened, Mapped
+from aiocopick.concurrency.threads import in_thread
 from aiocopick.errors import CopickError
-from aiocopick.storage.backends.base import Content
+from aiocopick.storage.backends.base import Content, Use
 from aiocopick.storage.base import Range, ReadItem
 from aiocopick.storage.keys import check_key
 
@@ -49,42 +49,50 @@ def guarded(use: Callable[[str, bytes], Value]) -> Callable[[str, Content], Valu
     return work
 
 
-@asynccontextmanager
-async def read_singly(
-    read: Callable[[ReadItem], Awaitable[Content]],
+def _spanned(item: ReadItem) -> tuple[str, Range | None]:
+    key, span = (item, None) if isinstance(item, str) else item
+    return check_key(key), span
+
+
+def read_singly(
+    read: Callable[[str, Range | None], Awaitable[Content]],
     items: Iterable[ReadItem],
-    finish: Callable[[Any, Content], Awaitable[Value]],
+    use: Use[Value],
     *,
     limit: int,
     budget: int,
     expected: Callable[[], int],
-) -> AsyncIterator[AsyncIterator[Pair[Value]]]:
+    in_threads: bool,
+) -> AbstractAsyncContextManager[AsyncIterator[Pair[Value]]]:
     """Read one object a request; at most `limit` requests and about `budget` bytes are under way or waiting.
 
-    What `finish` makes of a content is what the consumer gets.
+    The consumer gets the results of `use`, which is called in threads if it takes long.
     """
     waiting = Gate(limit, budget)
 
     async def fetch(item: ReadItem) -> tuple[Value, int]:
-        held = await waiting.enter(expected())
+        held = expected()
+        if not waiting.admit(held):
+            await waiting.wait(held)
         try:
-            content = await read(item)
-            held = waiting.reweigh(held, len(content.data))
-            return await finish(item, content), held
+            key, span = _spanned(item)
+            content = await read(key, span)
+            size = len(content.data)
+            waiting.reweigh(held, size)
+            held = size
+            return (await in_thread(use, key, content) if in_threads else use(key, content)), held
         except BaseException:
             waiting.leave(held)
             raise
 
-    def taken(pair: tuple[ReadItem, tuple[Value, int] | CopickError]) -> Pair[Value]:
-        item, result = pair
+    def taken(item: ReadItem, result: tuple[Value, int] | CopickError) -> Pair[Value]:
         if isinstance(result, CopickError):
             return item, result
         value, held = result
         waiting.leave(held)
         return item, value
 
-    async with stream(fetch, items, limit=limit) as results:
-        yield Mapped(taken, results)
+    return stream(fetch, items, limit=limit, form=taken)
 
 
 @asynccontextmanager
@@ -110,10 +118,8 @@ async def read_batches(
         wanted: list[tuple[ReadItem, tuple[str, Range | None]]] = []
         try:
             for item in batch:
-                spanned: tuple[str, Range | None] = (item, None) if isinstance(item, str) else item
                 try:
-                    check_key(spanned[0])
-                    wanted.append((item, spanned))
+                    wanted.append((item, _spanned(item)))
                 except CopickError as error:
                     pairs.append((item, error))
             results = await read([span for _, span in wanted], hop) if wanted else []

@@ -1,86 +1,86 @@
-"""The one retry layer: repeats a backend's single attempt until it succeeds, fails for good or time is up."""
+"""The one retry layer: a backend's single attempt is repeated until it succeeds, fails for good or time is up."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from contextvars import ContextVar
-from typing import TypeVar
+from typing import NamedTuple
 
 import anyio
 
 from aiocopick.concurrency.backoff import pause
-from aiocopick.errors import CopickError, StorageTimeoutError
-from aiocopick.storage.backends.base import ConditionError
+from aiocopick.errors import StorageTimeoutError
 from aiocopick.storage.faults import Fault
-
-Value = TypeVar("Value")
 
 operation_deadline: ContextVar[float] = ContextVar("aiocopick_deadline", default=math.inf)
 """Time at which the running operation ends, on the clock of its loop."""
 
 
-class Failure(Exception):
-    """A failed attempt, with the meaning of its error."""
-
-    def __init__(self, fault: Fault, cause: BaseException, attempts: int) -> None:
-        super().__init__(fault.reason)
-        self.fault = fault
-        self.cause = cause
-        self.attempts = attempts
-
-
-async def attempt_until(
-    attempt: Callable[[], Awaitable[Value]],
-    meaning: Callable[[BaseException], Fault],
-    *,
-    retries: int,
-    timeout: float,
-    retried: Callable[[], None] = lambda: None,
-) -> Value:
-    """Await ``attempt()`` until it succeeds.
+class Failure(NamedTuple):
+    """A failed operation.
 
     Parameters
     ----------
-    attempt : callable
-        Coroutine function.
+    fault : Fault
+        The meaning of its last error.
+    cause : BaseException
+        That error.
+    attempts : int
+        Number of attempts.
+    """
+
+    fault: Fault
+    cause: BaseException
+    attempts: int = 1
+
+
+class Attempts:
+    """The attempts of one operation: after each failure, the time to wait before the next attempt.
+
+    Parameters
+    ----------
     meaning : callable
-        Returns the meaning of an exception. Our own errors, and a condition that does not hold, are final and raised.
+        Returns the meaning of an exception.
     retries : int
         Attempts after the first.
     timeout : float
-        Seconds for everything, pauses included.
-    retried : callable
-        Called before each further attempt.
-
-    Raises
-    ------
-    Failure
-        The last attempt failed, or the next pause would outlast the deadline.
+        Seconds for everything, pauses included; the caller ends the running attempt.
     """
-    failure: Failure | None = None
-    deadline = anyio.current_time() + timeout
-    # Each operation runs in a context of its own making: it is set again by the next one of the task.
-    operation_deadline.set(deadline)
-    with anyio.move_on_after(timeout):
-        number = 0
-        while True:
-            try:
-                return await attempt()
-            except (CopickError, ConditionError):
-                raise
-            except Exception as error:
-                failure = Failure(meaning(error), error, number + 1)
-            if not failure.fault.retry or number >= retries:
-                raise failure
-            wait = max(pause(number), failure.fault.after or 0.0)
-            if anyio.current_time() + wait >= deadline:
-                raise failure
-            await anyio.sleep(wait)
-            number += 1
-            retried()
-    if failure is None:
-        fault = Fault(StorageTimeoutError, f"no answer within {timeout:g} s")
-        raise Failure(fault, TimeoutError(), 1)
-    fault = Fault(StorageTimeoutError, f"no success within {timeout:g} s; at last: {failure.fault.reason}")
-    raise Failure(fault, failure.cause, failure.attempts)
+
+    __slots__ = ("_deadline", "_last", "_meaning", "_retries", "_stopped", "_timeout")
+
+    def __init__(self, meaning: Callable[[BaseException], Fault], *, retries: int, timeout: float) -> None:
+        self._meaning = meaning
+        self._retries = retries
+        self._timeout = timeout
+        self._deadline = anyio.current_time() + timeout
+        self._last: Failure | None = None
+        self._stopped = False
+        # Each operation runs in a context of its own making: it is set again by the next one of the task.
+        operation_deadline.set(self._deadline)
+
+    def failed(self, error: Exception) -> float | None:
+        """Note a failed attempt; return the seconds to wait before the next one, or None if there is none.
+
+        There is none if a retry does not help, or if the pause would outlast the deadline.
+        """
+        number = 0 if self._last is None else self._last.attempts
+        self._last = Failure(self._meaning(error), error, number + 1)
+        fault = self._last.fault
+        if fault.retry and number < self._retries:
+            wait = max(pause(number), fault.after or 0.0)
+            if anyio.current_time() + wait < self._deadline:
+                return wait
+        self._stopped = True
+        return None
+
+    def outcome(self) -> Failure:
+        """The failure of the operation: the last one, or that its time is up."""
+        if self._last is None:
+            fault = Fault(StorageTimeoutError, f"no answer within {self._timeout:g} s")
+            return Failure(fault, TimeoutError())
+        if self._stopped:
+            return self._last
+        reason = f"no success within {self._timeout:g} s; at last: {self._last.fault.reason}"
+        return self._last._replace(fault=Fault(StorageTimeoutError, reason))

@@ -149,9 +149,7 @@ async def follow(
         token = page.token
 
 
-async def first_page(
-    fetch: Fetch, prefix: str, delimiter: str, *, start_after: str = "", counts_keys: bool
-) -> FirstPage:
+def beginning(page: Page, prefix: str, delimiter: str, *, start_after: str, counts_keys: bool) -> FirstPage:
     """Return the first page of a chain of a server that can start after a key.
 
     Raises
@@ -159,7 +157,6 @@ async def first_page(
     UnfitError
         Common prefixes are cut.
     """
-    page = await fetch(prefix, delimiter, start_after)
     if page.cut:
         raise UnfitError(start_after, always=True)
     entries = _behind(_collapsed(page.entries, prefix, delimiter), start_after)
