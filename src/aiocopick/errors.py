@@ -100,6 +100,10 @@ class LayerSkippedWarning(UserWarning):
     """A layer could not be listed and was left out, as ``on_layer_error="skip"`` asks for."""
 
 
+class MissingProjectWarning(UserWarning):
+    """No runs were found because there is no project at the path; the message says what is there instead."""
+
+
 class StorageError(CopickError, OSError):
     """The storage failed, also after retries."""
 
@@ -122,6 +126,7 @@ __all__ = [
     "InvalidNameError",
     "LayerError",
     "LayerSkippedWarning",
+    "MissingProjectWarning",
     "NotFoundError",
     "NotLoadedError",
     "ReadOnlyError",

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from aiocopick.concurrency.threads import in_thread, in_thread_if_large
 from aiocopick.entities.root import AsyncRoot
-from aiocopick.errors import CopickError, FormatError, LayerError, NotFoundError
+from aiocopick.errors import FormatError, LayerError, NotFoundError
 from aiocopick.formats.json_bytes import parse_json
 from aiocopick.models.config import CopickConfig, CopickConfigFS, parse_config
 from aiocopick.models.file_sizes import read_config_bytes
@@ -77,9 +77,10 @@ class Opening:
         if self._catalog is not None:
             root = await with_catalog(root, self._catalog, self._verify)
         if self._must_exist and not await root.ensure():
-            await _require_bucket(root)
+            reason = await root._stack.explain_missing()
             raise NotFoundError(
-                f"There is no project at {root.url}: it has no ExperimentRuns. Check the path, or create it with "
+                reason
+                or f"There is no project at {root.url}: it has no ExperimentRuns. Check the path, or create it with "
                 "ensure(create=True).",
                 path=root.url,
             )
@@ -105,8 +106,9 @@ def open(
     source : str, path, mapping or CopickConfig
         URL or path of a project root, URL or path of a config JSON, the content of one, or a config object.
     must_exist : bool
-        Raise if there is no project. This costs one request, and one more if there is no project, to name the missing part,
-        or on a web server, to check that it has listings.
+        Raise if there is no project. This costs one request, and one more if there is no project, to say what is there
+        instead. Without it, the first listing that finds no runs warns of a missing project (MissingProjectWarning),
+        with one more request.
     catalog : str, path or pyarrow.Table, optional
         A catalogue of the project (:func:`aiocopick.catalog`), or the Parquet file that holds one. Listings come from
         it and no listing request is sent, so that a web server without listings can be crawled. Later changes are not seen.
@@ -155,23 +157,6 @@ def open_sync(
     from aiocopick.sync.root import facade
 
     return facade(call(Opening(source, must_exist, catalog, verify, allow_protocols, overrides)._open))
-
-
-async def _require_bucket(root: AsyncRoot) -> None:
-    """Raise an error that names the bucket if it is missing: a listing of a missing bucket fails, any other is just empty.
-
-    Raises
-    ------
-    NotFoundError
-        The bucket, or container, does not exist.
-    """
-    try:
-        await root.query()
-    except NotFoundError:
-        raise
-    except CopickError:
-        # Other errors of the listing (a web server may have none) do not matter for a missing project.
-        return
 
 
 async def read_config(source: Source, allow_protocols: Iterable[str] = (), **overrides: Any) -> CopickConfig:

@@ -245,7 +245,8 @@ class AsyncRoot:
         Returns
         -------
         list of AsyncRun
-            Sorted by name; empty if there is no project yet.
+            Sorted by name; empty if there is no project yet. The first time, one more request finds out what is there
+            instead, for a MissingProjectWarning.
 
         Raises
         ------

@@ -9,9 +9,10 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal, NoReturn, TypeAlias, TypeVar
 
 from aiocopick.concurrency.fan_out import gather, gather_results
-from aiocopick.errors import CopickError, LayerError, LayerSkippedWarning, ReadOnlyError
+from aiocopick.errors import CopickError, LayerError, LayerSkippedWarning, MissingProjectWarning, ReadOnlyError
 from aiocopick.layers.base import Source
 from aiocopick.layers.merge import Found, Merged, Placed, by_priority, merge
+from aiocopick.layers.missing import explain_missing
 from aiocopick.layout.listing import Listing
 from aiocopick.storage.stats import StorageStats
 
@@ -53,7 +54,7 @@ class Stack:
         There is no layer, two layers have the same name, or the default write layer is unknown.
     """
 
-    __slots__ = ("_default_write_layer", "_on_layer_error", "layers", "skipped")
+    __slots__ = ("_default_write_layer", "_known_to_exist", "_on_layer_error", "layers", "skipped")
 
     def __init__(
         self,
@@ -65,6 +66,7 @@ class Stack:
         self._default_write_layer = default_write_layer
         self._on_layer_error: OnLayerError = on_layer_error
         self.skipped: dict[str, CopickError] = {}
+        self._known_to_exist = False
         if on_layer_error not in ("raise", "skip"):
             raise LayerError(f"on_layer_error={on_layer_error!r} is unknown; use 'raise' or 'skip'.")
         names = [layer.name for layer in self.layers]
@@ -282,7 +284,24 @@ class Stack:
                 return listing
             return Listing(tuple(found for found in listing.located if _shows(layer, found.ref)), listing.skipped)
 
-        return await self._ask_layers(ask, self.named(layers))
+        chosen = self.named(layers)
+        found = await self._ask_layers(ask, chosen)
+        if not self._known_to_exist:
+            # Only the first listing is looked into: an empty project stays quiet, and costs no request again.
+            self._known_to_exist = True
+            if not found or not self.single:
+                seen = {id(source.layer) for item in found for source in item.sources}
+                empty = [layer for layer in chosen if id(layer) not in seen and layer.name not in found.skipped]
+                # Among others, a layer that may be written to begins empty.
+                await self._warn_if_missing(
+                    [layer for layer in empty if not found or (layer.read_only and not beginning)]
+                )
+        return found
+
+    async def _warn_if_missing(self, layers: Sequence[Layer]) -> None:
+        reason = await explain_missing(layers)
+        if reason is not None:
+            warnings.warn(reason, MissingProjectWarning, stacklevel=3)
 
     async def list_objects(self, layers: Iterable[str] | None = None) -> Found[Merged]:
         """List the objects that have a map, of all layers."""
@@ -314,8 +333,13 @@ class Stack:
         held = self._sound(await self._ask_each(lambda layer: layer.ensure(), self.layers, self.layers))
         exists = any(answer for _, answer in held)
         if create and not exists:
-            return await self.writer().ensure(create=True)
+            exists = await self.writer().ensure(create=True)
+        self._known_to_exist = self._known_to_exist or exists
         return exists
+
+    async def explain_missing(self) -> str | None:
+        """Return the reason why no layer holds a project; None if that cannot be said. One request per layer."""
+        return await explain_missing(self.layers)
 
     async def first_pages(self, beginning: str = "") -> Mapping[str, FirstPage]:
         """Request the first pages of scans of the runs, by layer. Layers without one or with an error are left out."""
