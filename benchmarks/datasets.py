@@ -40,10 +40,11 @@ def run_names(count: int) -> tuple[str, ...]:
     return tuple(f"TS_{number:05d}" for number in range(count))
 
 
-def listing(runs: int, chunks: int = 4, points: int = 20) -> Dataset:
+def listing(runs: int, chunks: int = 300, points: int = 20) -> Dataset:
     """Runs with ten entities: a voxel spacing, two tomograms, a feature map, three picks, a mesh, two segmentations.
 
-    Volumes have the metadata of real ones and `chunks` chunks of one byte: nobody reads what only gets listed.
+    Volumes have the metadata of real ones and `chunks` chunks of one byte: nobody reads what only gets listed. A server
+    that fills its pages with the keys inside of volumes does it with those of a real project.
     """
     positions, transforms = poses.random_poses(points)
     picks = poses.encode(positions, transforms, indent=4)

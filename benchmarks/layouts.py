@@ -65,10 +65,17 @@ def layout_of(parameters: dict[str, Any]) -> Layout:
 
 
 def volume(layout: Layout) -> Any:
-    """Values of a volume: noise of whole numbers, so that sums are exact and half of it compresses away."""
+    """Values of a volume: noise, of which next to nothing compresses away, as of a tomogram.
+
+    They are multiples of 2**-13, so that sums are exact.
+    """
     import numpy as np
 
-    return np.random.default_rng(7).integers(-400, 400, layout.shape, dtype=np.int16).astype(np.float32)
+    noise = np.random.default_rng(7).standard_normal(layout.shape, dtype=np.float32)
+    noise *= 400 * 2**13
+    np.rint(noise, out=noise)
+    noise /= 2**13
+    return noise
 
 
 def slices_of(layout: Layout, region: str) -> tuple[slice, slice, slice]:
@@ -95,5 +102,5 @@ def boxes_of(layout: Layout, parameters: dict[str, Any]) -> tuple[Any, int]:
 
 
 def total(array: Any) -> float:
-    """Sum of an array of whole numbers, exact in whatever order it is taken."""
+    """Sum of the values of a volume, exact in whatever order it is taken."""
     return float(array.sum(dtype="float64"))

@@ -104,7 +104,7 @@ FULL = (
         name="runs",
         work="list_runs",
         subjects=_LISTED,
-        sizes_of={"runs": (60, 1000)},
+        sizes_of={"runs": (60, 200)},
         latencies=_FAR,
         targets=("disk", "minio", "url"),
     ),
@@ -119,8 +119,8 @@ FULL = (
     Experiment(
         name="crawl",
         work="crawl",
-        subjects=_LISTED,
-        sizes_of={"runs": (60, 200, 1000)},
+        subjects=(*_LISTED, "floor"),
+        sizes_of={"runs": (60, 200)},
         targets=("minio", "url"),
         latencies=_FAR,
         at_most=_PATIENCE,
@@ -149,12 +149,22 @@ FULL = (
         repeats=3,
     ),
     Experiment(
+        name="crawl-late",
+        work="crawl",
+        subjects=(*OURS, "floor", "s3fs-flat", "s3fs-runs", "obstore"),
+        sizes_of={"runs": (1000, 10_000)},
+        targets=("late",),
+        latencies=(50,),
+        repeats=3,
+    ),
+    Experiment(
         name="crawl-large",
         work="crawl",
-        subjects=("aiocopick", "s3fs-flat", "s3fs-runs", "obstore"),
-        sizes_of={"runs": (10_000,)},
-        latencies=_FAR,
-        repeats=3,
+        subjects=("aiocopick", "floor"),
+        sizes_of={"runs": (100_000,)},
+        targets=("late",),
+        latencies=(20,),
+        repeats=2,
     ),
     Experiment(
         name="crawl-many-chunks",
@@ -167,18 +177,18 @@ FULL = (
     Experiment(
         name="crawl-collapsed",
         work="crawl",
-        subjects=("aiocopick", "s3fs-flat", "s3fs-runs", "copick-2.0.0a6-threads"),
+        subjects=("aiocopick", "floor", "s3fs-flat", "s3fs-runs", "copick-2.0.0a6-threads"),
         sizes_of={"runs": (60, 1000, 10_000)},
-        targets=("moto",),
+        targets=("late",),
+        latencies=(20,),
         repeats=1,
-        # moto looks at every key of the bucket to answer one listing.
         at_most={"copick-2.0.0a6-threads": 60, "s3fs-runs": 1000},
     ),
     Experiment(
         name="crawl-picks",
         work="crawl_picks",
         subjects=_LISTED,
-        sizes_of={"runs": (60, 200, 1000)},
+        sizes_of={"runs": (60, 200)},
         targets=("minio", "url"),
         latencies=_FAR,
         at_most={**_PATIENCE, "copick-2.0.0a6": 200},
@@ -321,7 +331,7 @@ QUICK = tuple(
         repeats=min(3, experiment.repeats),
     )
     for experiment in FULL
-    if experiment.name not in ("crawl-large", "crawl-collapsed")
+    if experiment.name not in ("crawl-large", "crawl-late")
 )
 """Every question at sizes that take seconds."""
 
@@ -346,6 +356,7 @@ TINY = (
     _tiny("one_run", "moto", runs=3, run="TS_00001"),
     _tiny("crawl", "disk", "scandir", runs=3),
     _tiny("crawl", "moto", "aiocopick-walk", "s3fs-flat", "copick-1.31.0", "copick-2.0.0a6", runs=3),
+    _tiny("crawl", "late", "floor", runs=3),
     _tiny("crawl_picks", "moto", "obstore", runs=3),
     _tiny("load_picks", "moto", "aiocopick-obstore", runs=3),
     _tiny("overlay", "moto", runs=3),
@@ -393,17 +404,18 @@ PUBLISHED = (
     _fewer("blocking-call", ("aiocopick-facade", "fsspec-sync"), 3),
     _fewer("one-run", (*OURS, *_PEER), 3, targets=_NEAR_AND_FAR),
     _fewer("many-picks", (*ENGINES, *_PEERS, "s3fs-flat", "s3fs-runs", "obstore"), 3, targets=("minio",)),
-    _fewer("crawl", _LISTED_FAR, 3),
+    _fewer("crawl", (*_LISTED_FAR, "floor"), 3),
     _fewer("crawl-disk", ("aiocopick", "aiocopick-facade", *_PEER, "scandir"), 3, at_most={"copick-2.0.0a6": 200}),
     # Whether the system has large pages to give changes from sample to sample, and with it a gigabyte's time by a half.
     _volumes("volume-read", "volume-read", 5, layout=("64", "256"), region=("full", "slab")),
     _volumes("volume-write", "volume-write", layout=("64", "256"), levels=(1, 3)),
-    _fewer("crawl-picks", _LISTED_FAR, sizes_of={"runs": (200, 1000)}, at_most=_PEERS_UP_TO_200),
-    _fewer("crawl-large", ("aiocopick", "s3fs-flat"), 1),
+    _fewer("crawl-picks", _LISTED_FAR, sizes_of={"runs": (200,)}, at_most=_PEERS_UP_TO_200),
+    _fewer("crawl-late", ("aiocopick", "floor", "s3fs-flat"), 3),
+    _fewer("crawl-large", ("aiocopick", "floor"), 1),
     _fewer(
         "crawl-many-chunks", (*OURS, "aiocopick-walk", *_PEERS, "s3fs-flat", "s3fs-runs", "obstore"), 7, latencies=_FAR
     ),
-    _fewer("crawl-collapsed", ("aiocopick",), 1),
+    _fewer("crawl-collapsed", ("aiocopick", "floor"), 1),
     _fewer("overlay", (*OURS, *_PEERS), sizes_of={"runs": (60, 200)}, latencies=(20,), at_most=_PEER_UP_TO_60),
     _volumes("volume-read-again", "volume-read-again", 5, layout=("64", "256"), region=("full",), again=(True,)),
     _volumes(

@@ -40,8 +40,10 @@ def size(cell: Cell) -> str:
 
 def place(cell: Cell) -> str:
     """Where a cell ran, in words."""
-    name = {"disk": "local disk", "moto": "moto", "minio": "MinIO", "url": "the given store"}[cell.target]
-    return f"{name} at {cell.latency} ms" if cell.target == "minio" else name
+    name = {"disk": "local disk", "moto": "moto", "minio": "MinIO", "late": "a late store", "url": "the given store"}[
+        cell.target
+    ]
+    return f"{name} at {cell.latency} ms" if cell.target in ("minio", "late") else name
 
 
 def table(cells: Sequence[Cell]) -> str:

@@ -1,8 +1,11 @@
-"""Where a project lies: a temporary folder, moto, MinIO, or a URL of the user's; and how it gets there quickly."""
+"""Where a project lies: a temporary folder, moto, MinIO, a late store, or a URL of the user's; and how it gets there
+quickly.
+"""
 
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import shutil
 import tempfile
@@ -22,6 +25,7 @@ from tests.servers.s3 import MinioServer, MotoServer, S3Server
 from tests.servers.toxiproxy import ToxiproxyServer
 
 from benchmarks.datasets import Content, Dataset
+from benchmarks.late_store import BUCKET, LateStore
 
 RUNS = "ExperimentRuns"
 
@@ -37,7 +41,7 @@ class Target(ABC):
     Attributes
     ----------
     kind : str
-        ``disk``, ``moto``, ``minio`` or ``url``.
+        ``disk``, ``moto``, ``minio``, ``late`` or ``url``.
     latencies : tuple of int
         Those that can be had.
     """
@@ -101,7 +105,8 @@ class DiskTarget(Target):
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(_read(content))
         for run in runs[1:]:
-            shutil.copytree(runs[0], run)
+            # A link is a file like any other, and takes no room: nothing changes these files in place.
+            shutil.copytree(runs[0], run, copy_function=os.link)
         return str(folder)
 
     def remove(self, addresses: Mapping[str, str]) -> None:
@@ -189,6 +194,18 @@ class MinioTarget(S3Target):
     def _start(self, latencies: tuple[int, ...]) -> None:
         self.server = MinioServer()
         super()._start(latencies)
+        # The floor's listings are not signed.
+        allowed = {
+            "Effect": "Allow",
+            "Principal": "*",
+            "Action": "s3:ListBucket",
+            "Resource": f"arn:aws:s3:::{self._bucket}",
+        }
+        client = self.server.client()
+        client.put_bucket_policy(
+            Bucket=self._bucket, Policy=json.dumps({"Version": "2012-10-17", "Statement": [allowed]})
+        )
+        client.close()
 
     def about(self) -> str:
         return f"MinIO {PROGRAMS['minio'].version}, one drive"
@@ -227,6 +244,33 @@ class MinioTarget(S3Target):
         return self.server.folder / "data" / self._bucket / name
 
 
+class LateTarget(Target):
+    """A store in this process that answers each request late, any number at a time."""
+
+    kind = "late"
+
+    def _start(self, latencies: tuple[int, ...]) -> None:
+        self.latencies = latencies
+        self._store = self._stack.enter_context(LateStore(latencies))
+
+    def about(self) -> str:
+        return "a store that answers each request late, any number at a time, and collapses volumes as Amazon S3 does"
+
+    def reach(self, addresses: Mapping[str, str], latency: int) -> dict[str, Any]:
+        port = self._store.ports[latency]
+        client = {"endpoint_url": f"http://127.0.0.1:{port}", "region_name": "us-east-1"}
+        fs_args = {"key": BUCKET, "secret": BUCKET, "client_kwargs": client}
+        return {**addresses, "fs_args": fs_args, "server": {"name": "late", "port": port}}
+
+    def _seed(self, name: str, dataset: Dataset) -> str:
+        self._store.add(name, dataset.names, dataset.run)
+        return f"s3://{BUCKET}/{name}"
+
+    def remove(self, addresses: Mapping[str, str]) -> None:
+        for url in addresses.values():
+            self._store.remove(url.rpartition("/")[2])
+
+
 class UrlTarget(Target):
     """A bucket or folder of the user's, reached with the credentials of the environment; requests are not counted."""
 
@@ -256,7 +300,7 @@ class UrlTarget(Target):
         return f"{self._url}/{name}"
 
 
-TARGETS: dict[str, type[Target]] = {target.kind: target for target in (DiskTarget, MotoTarget, MinioTarget)}
+TARGETS: dict[str, type[Target]] = {target.kind: target for target in (DiskTarget, MotoTarget, MinioTarget, LateTarget)}
 
 
 def missing(kind: str) -> str | None:

@@ -39,7 +39,7 @@ class Work:
 
 
 def _listing(parameters: Parameters) -> AbstractContextManager[Dataset]:
-    return nullcontext(datasets.listing(parameters["runs"], parameters.get("chunks", 4)))
+    return nullcontext(datasets.listing(parameters["runs"], parameters.get("chunks", 300)))
 
 
 def _empty(parameters: Parameters) -> AbstractContextManager[Dataset]:

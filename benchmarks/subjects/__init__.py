@@ -13,8 +13,9 @@ OURS = "aiocopick"
 COPICK_1 = "copick 1.31.0"
 COPICK_2 = "copick 2.0.0a6"
 
-EVERYWHERE = frozenset({"disk", "moto", "minio", "url"})
+EVERYWHERE = frozenset({"disk", "moto", "minio", "late", "url"})
 OBJECT_STORES = EVERYWHERE - {"disk"}
+UNSIGNED = OBJECT_STORES - {"url"}
 
 LISTING = frozenset({"open_root", "list_runs", "crawl", "crawl_picks", "one_run"})
 SPREADABLE = frozenset({"crawl", "crawl_picks", "load_picks", "create", "delete", "overlay"})
@@ -182,6 +183,15 @@ SUBJECTS: dict[str, Subject] = {
             servers=OBJECT_STORES,
             floor=True,
             options={"import": "obstore"},
+        ),
+        Subject(
+            name="floor",
+            about="aiohttp by hand: unsigned listings of ranges that begin when names arrive, 23 side by side, entries "
+            "by one regular expression",
+            module="benchmarks.subjects.floor",
+            works=frozenset({"list_runs", "crawl"}),
+            servers=UNSIGNED,
+            floor=True,
         ),
         Subject(
             name="scandir",
