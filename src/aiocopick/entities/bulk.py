@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from aiocopick.concurrency.fan_out import first_error, gather, gather_results
@@ -50,8 +51,19 @@ async def load(entities: Iterable[AsyncEntity], on_error: OnError = "raise") -> 
             others.append(index)
         elif first[id(item)] == index:
             files[index] = item
-    for index, result in (await _load_files(files, stop=on_error == "raise")).items():
-        results[index] = result
+    unknown = [index for index, item in files.items() if not item._sources]
+    if unknown:
+        limit = files[unknown[0]].root._fan_out
+        found = await gather_results(AsyncFile._resolve, [files[index] for index in unknown], limit=limit)
+        for index, error in zip(unknown, found, strict=True):
+            if isinstance(error, CopickError):
+                results[index] = error
+    groups = _by_layer({index: item for index, item in files.items() if results[index] is None})
+    read = partial(_load_files, items, results, stop=on_error == "raise")
+    if len(groups) == 1:
+        await read(groups[0])
+    else:
+        await gather(read, groups, limit=max(1, len(groups)))
     if others:
         loaders = [_verb(items[index], "load", "load_meta") for index in others]
         for index, result in zip(others, await _each(loaders, items), strict=True):
@@ -60,6 +72,38 @@ async def load(entities: Iterable[AsyncEntity], on_error: OnError = "raise") -> 
         if isinstance(item, AsyncFile):
             results[index] = results[first[id(item)]]
     return _judged(results, on_error)
+
+
+def _by_layer(files: dict[int, AsyncFile]) -> list[tuple[Layer, dict[Located, list[int]]]]:
+    """Layers, and the indices of the files that each holds by their locations."""
+    groups: dict[int, tuple[Layer, dict[Located, list[int]]]] = {}
+    for index, item in files.items():
+        source = item._sources[0]
+        _, located = groups.setdefault(id(source.layer), (source.layer, {}))
+        located.setdefault(source.located, []).append(index)
+    return list(groups.values())
+
+
+async def _load_files(
+    items: Sequence[Any], results: list[Any], group: tuple[Layer, dict[Located, list[int]]], *, stop: bool
+) -> None:
+    """Load the files of one layer; their results or errors are set by index, with `stop` up to the first error."""
+    layer, located = group
+    async with layer.load_many(list(located)) as arriving:
+        async for place, loaded in arriving:
+            first, *others = located[place]
+            try:
+                if isinstance(loaded, CopickError):
+                    raise loaded
+                items[first]._take(loaded)
+                results[first] = items[first]._content()
+                for other in others:
+                    results[other] = await items[other].load()
+            except CopickError as error:
+                for index in located[place]:
+                    results[index] = error
+                if stop:
+                    return
 
 
 async def store(entities: Iterable[AsyncEntity], on_error: OnError = "raise") -> list[Any]:
@@ -99,46 +143,6 @@ async def _each(functions: Sequence[Callable[[], Awaitable[Any]]], items: Sequen
         return []
     limit = max(item.root._fan_out for item in items)
     return await gather_results(lambda function: function(), functions, limit=limit)
-
-
-async def _load_files(files: dict[int, AsyncFile], *, stop: bool) -> dict[int, Any]:
-    """Results or errors by index; with `stop`, perhaps only up to the first error."""
-    results: dict[int, Any] = {}
-    by_layer: dict[int, tuple[Layer, dict[Located, list[int]]]] = {}
-    unknown = [index for index, item in files.items() if not item._sources]
-    if unknown:
-        limit = files[unknown[0]].root._fan_out
-        found = await gather_results(AsyncFile._resolve, [files[index] for index in unknown], limit=limit)
-        results.update({at: error for at, error in zip(unknown, found, strict=True) if isinstance(error, CopickError)})
-    for index, item in files.items():
-        if index not in results:
-            source = item._sources[0]
-            _, located = by_layer.setdefault(id(source.layer), (source.layer, {}))
-            located.setdefault(source.located, []).append(index)
-
-    async def read(group: tuple[Layer, dict[Located, list[int]]]) -> None:
-        layer, located = group
-        async with layer.load_many(list(located)) as arriving:
-            async for place, loaded in arriving:
-                first, *others = located[place]
-                try:
-                    if isinstance(loaded, CopickError):
-                        raise loaded
-                    files[first]._take(loaded)
-                    results[first] = files[first]._content()
-                    for other in others:
-                        results[other] = await files[other].load()
-                except CopickError as error:
-                    results.update(dict.fromkeys(located[place], error))
-                    if stop:
-                        return
-
-    groups = list(by_layer.values())
-    if len(groups) == 1:
-        await read(groups[0])
-    else:
-        await gather(read, groups, limit=max(1, len(groups)))
-    return results
 
 
 def _judged(results: list[Any], on_error: OnError) -> list[Any]:

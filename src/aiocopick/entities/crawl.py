@@ -15,7 +15,7 @@ from aiocopick.entities.bulk import load as load_entities
 from aiocopick.entities.filters import with_parents
 from aiocopick.entities.lists import moment
 from aiocopick.errors import CopickError, NotFoundError
-from aiocopick.layers import Merged
+from aiocopick.layers import Found, Merged
 from aiocopick.layout.refs import RunRef
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from aiocopick.entities.root import AsyncRoot
     from aiocopick.entities.run import AsyncRun
-    from aiocopick.layers import Found, Placed
+    from aiocopick.layers import Placed
     from aiocopick.storage.base import FirstPage
 
 _GLOB = re.compile(r"[*?[]")
@@ -116,8 +116,10 @@ class Crawl:
             batch = [pending[index] for index in range(min(size, len(pending)))]
             self._since = moment()
             async with self._root._stack.scan(batch, self._nouns, details=self._details) as answers:
-                async for answer in answers:
-                    run = await self._listed(answer)
+                async for item, found in answers:
+                    if self._is_doubtful(found):
+                        found = await self._looked_for(item)
+                    run = self._listed(item, found)
                     pending.popleft()
                     self._listed_runs.append(run)
         step = [self._listed_runs[index] for index in range(min(size, len(self._listed_runs)))]
@@ -130,9 +132,17 @@ class Crawl:
 
     async def __aenter__(self) -> AsyncIterator[AsyncRun]:
         self._since = moment()
-        runs, pages = await self._begin()
+        runs: list[Merged]
+        pages: Mapping[str, FirstPage]
+        names, stack, beginning = self._names, self._root._stack, _beginning(self._names or ())
+        if self._root.config.runs is not None or (names is not None and names != [f"{beginning}*"]):
+            runs, pages = await self._find_runs(), {}
+        else:
+            # The content of all is wanted: the first page of it is requested together with the runs.
+            questions: list[Callable[[], Awaitable[Any]]] = [self._find_runs, partial(stack.first_pages, beginning)]
+            runs, pages = await gather(lambda ask: ask(), questions, limit=len(questions))
         async with AsyncExitStack() as exits:
-            scan = self._root._stack.scan(runs, self._nouns, details=self._details, first_pages=pages)
+            scan = stack.scan(runs, self._nouns, details=self._details, first_pages=pages)
             answers = await exits.enter_async_context(scan)
             groups = _Groups(answers, _LOADED_TOGETHER if self._load else _LISTED_TOGETHER)
             read = stream(self._read, groups, limit=_GROUPS_AHEAD, ordered=True)
@@ -146,23 +156,12 @@ class Crawl:
         exits, self._exits = self._exits, None
         return None if exits is None else await exits.__aexit__(kind, error, trace)
 
-    async def _begin(self) -> tuple[list[Merged], Mapping[str, FirstPage]]:
-        """Request the runs and, if all their content is wanted, the first page of it, concurrently."""
-        names = self._names
-        beginning = _beginning(names or ())
-        if self._root.config.runs is not None or (names is not None and names != [f"{beginning}*"]):
-            return await self._find_runs(), {}
-        questions: list[Callable[[], Awaitable[Any]]] = [
-            self._find_runs,
-            partial(self._root._stack.first_pages, beginning),
-        ]
-        runs, pages = await gather(lambda ask: ask(), questions, limit=len(questions))
-        return runs, pages
-
     async def _read(self, answers: list[tuple[Merged, Found[Placed] | CopickError]]) -> list[AsyncRun]:
         runs = []
-        for answer in answers:
-            runs.append(await self._listed(answer))
+        for item, found in answers:
+            if self._is_doubtful(found):
+                found = await self._looked_for(item)
+            runs.append(self._listed(item, found))
         if self._load:
             await _load_all(runs, self._load)
         return runs
@@ -176,7 +175,7 @@ class Crawl:
             refs = [RunRef(run=name) for name in sorted(set(names))]
             return [Merged(ref, root._stack.assumed(ref)) for ref in refs]
         since = moment()
-        found = await root._list_runs(beginning=_beginning(names or ()))
+        found = root._shown(await root._stack.list_runs(beginning=_beginning(names or ())))
         if names is None:
             if root._runs.complete:
                 root._runs.take(found, root._run_of, since)
@@ -188,15 +187,23 @@ class Crawl:
                 chosen[ref] = Merged(ref, root._stack.assumed(ref))
         return [chosen[ref] for ref in sorted(chosen, key=lambda ref: ref.sort_key)]
 
-    async def _listed(self, answer: tuple[Merged, Found[Placed] | CopickError]) -> AsyncRun:
+    def _is_doubtful(self, found: Found[Placed] | CopickError) -> bool:
+        """Return True if nothing was found of a run that was given by name, so that it may not exist."""
+        return self._names is not None and not isinstance(found, CopickError) and not found and not found.denied
+
+    async def _looked_for(self, item: Merged) -> Found[Placed] | CopickError:
+        """The listing of a named run without any content: an empty one, or the error that there is no such run."""
+        run, allowed = self._root._run_of(item), self._root.config.runs
+        if (allowed is None or run.name in allowed) and await self._root._stack.find(run.ref) is not None:
+            return Found()
+        return NotFoundError(f"There is no run at {run.path}; check its name.", path=run.path)
+
+    def _listed(self, item: Merged, found: Found[Placed] | CopickError) -> AsyncRun:
         """A run with its lists filled, or with its error."""
-        item, found = answer
         run = self._root._run_of(item)
         run.error, run._denied = None, {}
         if isinstance(found, CopickError):
             run.error = found
-        elif not found and not found.denied and self._names is not None and not await self._is_there(run):
-            run.error = NotFoundError(f"There is no run at {run.path}; check its name.", path=run.path)
         else:
             run._take(found, self._nouns, self._since, again=True)
             self._root._crawled(run)
@@ -205,13 +212,6 @@ class Crawl:
                 assert isinstance(error, CopickError)
                 run.error = error
         return run
-
-    async def _is_there(self, run: AsyncRun) -> bool:
-        """Return True if a named run without any content exists; an error counts as the run's own."""
-        allowed = self._root.config.runs
-        if allowed is not None and run.name not in allowed:
-            return False
-        return await self._root._stack.find(run.ref) is not None
 
 
 async def prefetch(runs: Sequence[AsyncRun], kinds: Iterable[str] | None = None, load: Iterable[str] = ()) -> None:

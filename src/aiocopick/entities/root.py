@@ -254,7 +254,7 @@ class AsyncRoot:
             The project cannot be listed. That is never an empty project.
         """
         since = moment()
-        found = await self._list_runs(layers)
+        found = self._shown(await self._stack.list_runs(layers))
         make = partial(AsyncRun._found, self)
         if layers is not None:
             return [make(item) for item in found]
@@ -291,8 +291,8 @@ class AsyncRoot:
         self._runs.drop(run)
         self._named_runs.pop(run.ref, None)
 
-    async def _list_runs(self, layers: Iterable[str] | None = None, beginning: str = "") -> list[Merged]:
-        found = await self._stack.list_runs(layers, beginning)
+    def _shown(self, found: Iterable[Merged]) -> list[Merged]:
+        """Runs that were found, without those that the config leaves out."""
         if self.config.runs is None:
             return list(found)
         allowed = set(self.config.runs)
@@ -308,7 +308,7 @@ class AsyncRoot:
 
     async def _fill(self) -> None:
         since = moment()
-        self._runs.take(await self._list_runs(), self._run_of, since)
+        self._runs.take(self._shown(await self._stack.list_runs()), self._run_of, since)
         self._named_runs = WeakValueDictionary()
 
     async def get_run(self, /, name: str, **kwargs: Any) -> AsyncRun | None:

@@ -130,7 +130,13 @@ class FilesystemLayer:
 
     async def list_runs(self, beginning: str = "") -> Listing:
         """List the runs: one request per thousand runs, and one more per run if the config requires ``.meta``."""
-        listing = self._warn_once(parse_runs(await self._children_of_runs(beginning)))
+        if beginning:
+            start = f"{RUNS}/{beginning}"
+            async with self.storage.scan(RUNS, "/", start_after=start, stop_before=start + LAST) as pages:
+                entries: Sequence[Entry] = [entry async for page in pages for entry in page]
+        else:
+            entries = await self.storage.list(RUNS)
+        listing = self._warn_once(parse_runs(entries))
         if not self.config.require_meta:
             return listing
         keys = [meta_key(located.key) for located in listing.located]
@@ -139,13 +145,6 @@ class FilesystemLayer:
             tuple(located for located, has_meta in zip(listing.located, held, strict=True) if has_meta),
             listing.skipped,
         )
-
-    async def _children_of_runs(self, beginning: str) -> Sequence[Entry]:
-        if not beginning:
-            return await self.storage.list(RUNS)
-        start = f"{RUNS}/{beginning}"
-        async with self.storage.scan(RUNS, "/", start_after=start, stop_before=start + LAST) as pages:
-            return [entry async for page in pages for entry in page]
 
     async def list_run(self, run: Located, nouns: Nouns = None) -> Listing:
         """List the content of a run: one request if the storage collapses volumes, else a bounded walk."""

@@ -266,26 +266,19 @@ class Stack:
             return Found()
         return self._placed(await self._ask_each(question, sources, [source.layer for source in sources]))
 
-    async def _ask_layers(
-        self, question: Callable[[Layer], Awaitable[Listing]], layers: Sequence[Layer]
-    ) -> Found[Merged]:
-        found = self._merged(await self._ask_each(question, layers, layers))
-        for layer in layers:
+    def _whole(self, answers: Sequence[tuple[Layer, Listing | CopickError]]) -> Found[Merged]:
+        """Merge like :meth:`_merged`; the layers that answered are no longer recorded as left out."""
+        found = self._merged(answers)
+        for layer, _ in answers:
             if layer.name not in found.skipped:
                 self.skipped.pop(layer.name, None)
         return found
 
     async def list_runs(self, layers: Iterable[str] | None = None, beginning: str = "") -> Found[Merged]:
         """List the runs of all layers; layers restricted to some runs show only those."""
-
-        async def ask(layer: Layer) -> Listing:
-            listing = await layer.list_runs(beginning)
-            if getattr(layer.config, "runs", None) is None:
-                return listing
-            return Listing(tuple(found for found in listing.located if _shows(layer, found.ref)), listing.skipped)
-
         chosen = self.named(layers)
-        found = await self._ask_layers(ask, chosen)
+        answers = await self._ask_each(lambda layer: layer.list_runs(beginning), chosen, chosen)
+        found = self._whole([(layer, _shown_runs(layer, answer)) for layer, answer in answers])
         if not self._known_to_exist:
             # Only the first listing is looked into: an empty project stays quiet, and costs no request again.
             self._known_to_exist = True
@@ -305,7 +298,8 @@ class Stack:
 
     async def list_objects(self, layers: Iterable[str] | None = None) -> Found[Merged]:
         """List the objects that have a map, of all layers."""
-        return await self._ask_layers(lambda layer: layer.list_objects(), self.named(layers))
+        asked = self.named(layers)
+        return self._whole(await self._ask_each(lambda layer: layer.list_objects(), asked, asked))
 
     async def list_run(self, sources: Sequence[Source], nouns: Nouns = None) -> Found[Placed]:
         """List the content of a run in the given layers."""
@@ -392,6 +386,12 @@ def _shows(layer: Layer, ref: Ref) -> bool:
     """Return True if a layer, which may be restricted to some runs, has to be asked for a ref."""
     allowed, run = getattr(layer.config, "runs", None), getattr(ref, "run", None)
     return allowed is None or run is None or run in allowed
+
+
+def _shown_runs(layer: Layer, answer: Listing | CopickError) -> Listing | CopickError:
+    if isinstance(answer, CopickError) or getattr(layer.config, "runs", None) is None:
+        return answer
+    return Listing(tuple(found for found in answer.located if _shows(layer, found.ref)), answer.skipped)
 
 
 def _shown(sources: Sequence[Source]) -> list[Source]:
