@@ -53,5 +53,9 @@ def _teardown(namespace: dict[str, Any]) -> None:
 
 
 pytest_collect_file = Sybil(
-    parsers=[PythonCodeBlockParser(), SkipParser()], pattern="*.md", setup=_setup, teardown=_teardown
+    parsers=[PythonCodeBlockParser(), SkipParser()],
+    pattern="*.md",
+    excludes=["tour.md"],
+    setup=_setup,
+    teardown=_teardown,
 ).pytest()

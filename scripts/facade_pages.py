@@ -1,12 +1,13 @@
 """Shows derived methods of the facade in the API pages: an extension of griffe, which reads the source and runs nothing.
 
 It finds what `aiocopick.sync.verbs` decorates, and gives it the parameters, types and text of the coroutine function that
-is named there.
+is named there. References in Sphinx's form become links, which Markdown understands.
 """
 
 from __future__ import annotations
 
 import re
+from functools import partial
 from typing import Any
 
 import griffe
@@ -14,6 +15,7 @@ import griffe
 VERBS = "aiocopick.sync.verbs."
 NAMES = re.compile(r"\bAsync(Root|Run|VoxelSpacing|Tomogram|Features|Picks|Mesh|Segmentation|Filaments|Object)\b")
 REPLACED = r"Copick\1FS"
+ROLES = re.compile(r":(?:attr|class|data|func|meth|mod):`(~?)([\w.]+)`")
 
 
 class FacadePages(griffe.Extension):
@@ -27,6 +29,29 @@ class FacadePages(griffe.Extension):
                     _add_parameters(cls)
                     for member in list(cls.members.values()):
                         derive(cls, member)
+        _link(pkg)
+
+
+def _link(owner: griffe.Object) -> None:
+    """Make links of the references in all texts of a module or class."""
+    for thing in (owner, *owner.members.values()):
+        if thing.is_alias:
+            continue
+        if thing.docstring is not None:
+            thing.docstring.value = ROLES.sub(partial(_linked, thing), thing.docstring.value)
+        if thing is not owner and (thing.is_module or thing.is_class):
+            _link(thing)
+
+
+def _linked(thing: griffe.Object, role: re.Match[str]) -> str:
+    """One reference as a link; what has no place in the pages stays text."""
+    short, name = role.groups()
+    try:
+        path = thing.resolve(name)
+    except griffe.NameResolutionError:
+        path = name
+    shown = name.rpartition(".")[2] if short else name
+    return f'<autoref optional identifier="{path}">`{shown}`</autoref>'
 
 
 def derive(cls: griffe.Class, member: Any) -> None:
