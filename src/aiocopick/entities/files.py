@@ -223,6 +223,8 @@ class AsyncFile(AsyncEntity):
     def refresh(self) -> None:
         """Forget the data, so that it must be loaded again."""
         self._reset()
+        # Another tuple: what was read ahead of this call is recognised by the old one.
+        self._sources = tuple(Source(*source) for source in self._sources)
 
     # --- writing ------------------------------------------------------------------------------------------------------
 

@@ -36,10 +36,13 @@ class Loaded:
         The decoded content.
     etag : str, optional
         Version of the file that was read, where the storage has versions.
+    size : int, optional
+        Bytes that were read.
     """
 
     payload: Payload
     etag: str | None = None
+    size: int | None = None
 
 
 class Layer(Protocol):

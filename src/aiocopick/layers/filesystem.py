@@ -284,7 +284,7 @@ class FilesystemLayer:
     async def load(self, located: Located) -> Loaded:
         """Read and decode one file: one request."""
         data, etag = await self.storage.read_versioned(located.key)
-        return Loaded(await decode(located.ref.kind, data, path=self.path_of(located.key)), etag)
+        return Loaded(await decode(located.ref.kind, data, path=self.path_of(located.key)), etag, len(data))
 
     def load_many(
         self, located: Sequence[Located]
@@ -303,7 +303,7 @@ class FilesystemLayer:
             if isinstance(content, CopickError):
                 raise content
             data, etag = content
-            return Loaded(await decode(by_key[key].ref.kind, data, path=self.path_of(key)), etag)
+            return Loaded(await decode(by_key[key].ref.kind, data, path=self.path_of(key)), etag, len(data))
 
         async with (
             self.storage.read_many_versioned(list(by_key)) as contents,

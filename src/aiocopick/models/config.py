@@ -162,6 +162,9 @@ class StorageOptions(BaseModel):
         answer this way. A chunk that is absent reads as the fill value, so a chunk that is denied then does, too.
     read_only : bool
         If true, every change is refused.
+    read_ahead : float
+        Seconds for which a file that the facade read ahead may be used (``docs/coming-from-copick.md``); 0 switches it
+        off.
     engine : {"s3fs", "obstore"}
         Library that transfers the contents of objects in S3: obstore takes a fraction of the processor time, needs the
         extra ``fast`` and refuses to work in a forked process. Other S3 operations and other storages are not affected.
@@ -178,6 +181,7 @@ class StorageOptions(BaseModel):
     follow_symlinks: bool = True
     forbidden_is_absent: bool = False
     read_only: bool = False
+    read_ahead: float = Field(default=5.0, ge=0, allow_inf_nan=False)
     engine: Literal["s3fs", "obstore"] = "s3fs"
 
     def chosen_options(self) -> dict[str, Any]:

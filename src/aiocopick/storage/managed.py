@@ -43,8 +43,11 @@ from aiocopick.storage.retries import Attempts, Failure
 from aiocopick.storage.scan import UnfitError, beginning, children, dense, follow, nested, prefetching, walk
 from aiocopick.storage.settings import Settings
 from aiocopick.storage.stats import StorageStats
+from aiocopick.storage.written import note_change
 
 Value = TypeVar("Value")
+
+_CHANGES = frozenset({"write", "delete", "copy"})
 
 _WORKED_ON = 4
 """Contents that one hop into a thread reads and works on."""
@@ -173,11 +176,14 @@ class ManagedStorage:
         retries: int | None = None,
     ) -> Value:
         connection, stats, settings = self._connection(), self.stats, self._settings
+        changes = verb in _CHANGES
         gate = connection.gate(settings.max_concurrency, settings.max_bytes_in_flight)
         # The time spent in the queue does not count towards the deadline: a long queue is no failure of the server.
         if not gate.admit(weight):
             await gate.wait(weight)
         try:
+            if changes:
+                note_change(self.url)
             attempts = Attempts(
                 connection.backend.fault,
                 retries=settings.retries if retries is None else retries,
@@ -204,6 +210,8 @@ class ManagedStorage:
                     stats.repeated()
         finally:
             gate.leave(weight)
+            if changes:
+                note_change(self.url)
         # Outside of the handler, or the failure would stay with the error as its context, secrets and all.
         raised = self._error(attempts.outcome(), verb, key)
         raise raised from raised.__cause__

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
@@ -69,7 +70,9 @@ class Annotation(BlockingEntity[File]):
 
     def _read_once(self) -> None:
         """Read the file, unless what is in memory is what is stored."""
-        if not self.aio.loaded or self.aio._outdated:
+        if not self.aio.loaded:
+            self._call(self._root._reader.look, self.aio, threading.get_ident())
+        elif self.aio._outdated:
             self._call(self.aio._look)
 
 

@@ -63,7 +63,7 @@ def trivial_init(init: Init) -> Init:
 
 _END: Any = object()
 
-_LEFT_BEHIND = frozenset({"_known", "_mirrored", "_guard", "_cohort"})
+_LEFT_BEHIND = frozenset({"_known", "_mirrored", "_guard", "_cohort", "_reader"})
 """Attributes that are left out when a facade object is pickled."""
 
 
@@ -99,7 +99,15 @@ class Blocking(Generic[Twin]):
     def _call(self, function: Callable[P, Coroutine[Any, Any, T]], /, *args: P.args, **kwargs: P.kwargs) -> T:
         """Run a coroutine function of a twin on the facade's loop."""
         self._root._check_open()
-        return call(function, *args, **kwargs)
+        try:
+            return call(function, *args, **kwargs)
+        except Exception:
+            raise
+        except BaseException:
+            # Ctrl-C ends what runs on after a call, too.
+            if self._root._reader.in_use:
+                call(self._root._reader.end)
+            raise
 
     def _iterate(self, steps: AsyncIterator[T]) -> Iterator[T]:
         """An async iterator, step by step."""

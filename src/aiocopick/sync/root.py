@@ -17,6 +17,7 @@ from aiocopick.models.config import CopickConfig, CopickConfigFSSpec
 from aiocopick.models.entities import CopickRoot
 from aiocopick.models.metadata import CopickRunMeta
 from aiocopick.models.objects import PickableObject
+from aiocopick.sync.ahead import ReadAhead
 from aiocopick.sync.base import Blocking
 from aiocopick.sync.cohort import assign_cohorts
 from aiocopick.sync.configs import parse_text, read_file
@@ -74,6 +75,7 @@ class CopickRootFS(Layered, Blocking[AsyncRoot], CopickRoot):
         self._objects = None
         self._closed = False
         self._guard = Lock(threading.RLock)
+        self._reader = ReadAhead()
 
     @classmethod
     def _over(cls, twin: AsyncRoot) -> Self:
@@ -83,7 +85,7 @@ class CopickRootFS(Layered, Blocking[AsyncRoot], CopickRoot):
         return root
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__dict__ |= state | {"_guard": Lock(threading.RLock)}
+        self.__dict__ |= state | {"_guard": Lock(threading.RLock), "_reader": ReadAhead()}
 
     @classmethod
     def stack(
@@ -121,6 +123,7 @@ class CopickRootFS(Layered, Blocking[AsyncRoot], CopickRoot):
     def close(self) -> None:
         """Close the connections of the facade's loop; the root cannot be used afterwards."""
         if not self._closed:
+            self._call(self._reader.end)
             self._call(self.aio.aclose)
             self._closed = True
 
@@ -265,6 +268,7 @@ class CopickRootFS(Layered, Blocking[AsyncRoot], CopickRoot):
 
     @like(AsyncRoot.reconnect)
     def reconnect(self) -> Any:
+        self._call(self._reader.end)
         self._call(self.aio.reconnect)
         self._invalidate_caches()
 
