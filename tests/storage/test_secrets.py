@@ -12,9 +12,8 @@ from urllib.parse import unquote
 import pytest
 
 from aiocopick.errors import CopickError
-from aiocopick.models.redaction import redact_text, redact_url, secrets_in_url
+from aiocopick.models.redaction import redact_text, redact_url, scrub, secrets_in_url, secrets_of, shows_secret
 from aiocopick.storage import open_storage
-from aiocopick.storage.faults import scrub, secrets_of, shows_secret
 from aiocopick.storage.keys import display_url
 from aiocopick.storage.settings import Settings
 from aiocopick.sync.root import from_file

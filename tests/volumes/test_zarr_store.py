@@ -8,9 +8,11 @@ from typing import Any
 import pytest
 from zarr.core.buffer import Buffer, default_buffer_prototype
 from zarr.core.buffer.cpu import Buffer as CpuBuffer
+from zarr.storage import MemoryStore
 
 from aiocopick.errors import InvalidNameError, ReadOnlyError
 from aiocopick.storage.zarr_store import StorageStore
+from aiocopick.volumes import abilities
 from tests.volumes.places import Place
 
 PREFIX = "ExperimentRuns/TS_1/VoxelSpacing10.000/wbp.zarr"
@@ -46,6 +48,18 @@ async def test_a_read_only_store_refuses_every_change_before_a_request(place: Pl
     assert (await store.get("zarr.json")) == value()
     await storage.aclose()
     await writer.aclose()
+
+
+@pytest.mark.asyncio
+async def test_our_store_has_every_ability_and_zarrs_own_has_none(memory: Place) -> None:
+    known = [
+        item for item in vars(abilities).values() if isinstance(item, type) and item.__module__ == abilities.__name__
+    ]
+    assert len(known) == 6
+    ours, others = StorageStore(memory.storage(), PREFIX), MemoryStore()
+    assert all(isinstance(ours, ability) for ability in known)
+    assert not any(isinstance(others, ability) for ability in known)
+    await ours.storage.aclose()
 
 
 @pytest.mark.asyncio

@@ -521,6 +521,6 @@ async def create_volume(
         if not exist_ok:
             raise taken(entity) from None
         return children.put(entity), False
-    entity._stored_in(Source(writer, located))
-    entity._created(getattr(writer, "bare_groups", {}).pop(located.key, None))
+    entity._stored_in(Source(writer, located._replace(etag=None)))
+    entity._created(located.etag)
     return children.put(entity), True

@@ -159,6 +159,8 @@ class Layer(Protocol):
     async def create(self, ref: Ref, meta: dict[str, Any] | None = None) -> Located:
         """Create a run or voxel spacing with its ``.meta``, or a volume as an empty group.
 
+        The etag of a volume is that of the document that will show its levels, if it is known.
+
         Raises
         ------
         AlreadyExistsError

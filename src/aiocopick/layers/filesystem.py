@@ -62,7 +62,7 @@ class FilesystemLayer:
         The storage of its bytes; by default made from the config. No request is sent.
     """
 
-    __slots__ = ("_parts", "_warned", "bare_groups", "config", "storage")
+    __slots__ = ("_parts", "_warned", "config", "storage")
 
     from_catalog: ClassVar[bool] = False
 
@@ -71,8 +71,6 @@ class FilesystemLayer:
         self._warned: set[str] = set()
         # Incomplete volumes that listings hid: their names are free.
         self._parts: set[str] = set()
-        # Etags of the files that make the levels of new volumes visible, until their entities take them.
-        self.bare_groups: dict[str, str] = {}
         self.storage: Storage = open_storage(config) if storage is None else storage
 
     def __repr__(self) -> str:
@@ -402,9 +400,7 @@ class FilesystemLayer:
         documents = empty_group_documents(self.config.zarr_format)
         # The first file decides which writer wins; any writer may write the others.
         etags = await gather(partial(self._write_document, located.key), list(documents.items()), limit=len(documents))
-        if etags[-1] is not None:
-            self.bare_groups[located.key] = etags[-1]
-        return located
+        return located._replace(etag=etags[-1])
 
     async def _write_document(self, base: str, item: tuple[str, bytes]) -> str | None:
         name, content = item

@@ -1,9 +1,11 @@
-"""Removal of secrets and credentials from a configuration before it is shown."""
+"""Removal of secrets and credentials from what is shown: configurations, URLs, messages, tracebacks and logs."""
 
 from __future__ import annotations
 
+import functools
+import logging
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 from urllib.parse import unquote
 
@@ -103,3 +105,69 @@ def _names_only(value: Any) -> Any:
     if isinstance(value, Mapping):
         return {name: _names_only(item) for name, item in value.items()}
     return HIDDEN if value is not None else None
+
+
+_PLAIN = frozenset(
+    {"endpoint_url", "region_name", "project", "account_name", "host", "port", "protocol", "account_host"}
+)
+
+
+def secrets_of(arguments: Any, name: str = "") -> Iterator[str]:
+    """Yield every text in the user's arguments that a message must not contain."""
+    if isinstance(arguments, Mapping):
+        for key, value in arguments.items():
+            yield from secrets_of(value, str(key))
+    elif isinstance(arguments, (list, tuple, set)):
+        for value in arguments:
+            yield from secrets_of(value, name)
+    elif isinstance(arguments, bytes):
+        yield from secrets_of(arguments.decode(errors="replace"), name)
+    elif isinstance(arguments, str) and len(arguments) >= 4 and name not in _PLAIN:
+        yield arguments
+
+
+def scrub(text: str, secrets: tuple[str, ...]) -> str:
+    """Return a message without the secrets, and without user and secret query of its URLs."""
+    for secret in secrets:
+        text = text.replace(secret, HIDDEN)
+    return redact_text(text)
+
+
+def shows_secret(error: BaseException, secrets: tuple[str, ...]) -> bool:
+    """Return True if a traceback that ends in this exception would show a secret."""
+    seen: set[int] = set()
+    link: BaseException | None = error
+    while link is not None and id(link) not in seen:
+        seen.add(id(link))
+        text = "\n".join([str(link), repr(link), *getattr(link, "__notes__", ())])
+        if scrub(text, secrets) != text:
+            return True
+        link = link.__cause__ or link.__context__
+    return False
+
+
+# In requests to S3: session tokens and keys of customers (SSE-C), as headers and as arguments, bytes and text, quoted or not.
+_NAMED = re.compile(
+    r"""((?:x-amz-security-token|x-amz-(?:copy-source-)?server-side-encryption-customer-key(?:-md5)?"""
+    r"""|(?:CopySource)?SSECustomerKey(?:MD5)?|aws_secret_access_key|aws_session_token)['"]?\s*+[:=]\s*+)"""
+    r"""(?:b?'(?:[^'\\]|\\.)*+'|b?"(?:[^"\\]|\\.)*+"|[^\s,;&'"}]++)""",
+    re.IGNORECASE,
+)
+_IN_SIGNATURES = re.compile(r"""(Credential=|Signature=|X-Amz-\w++=)[^'"\s,;&/]++""", re.IGNORECASE)
+
+
+class _Redacting(logging.Filter):
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Let the record pass, without its secrets."""
+        text = record.getMessage()
+        redacted = _IN_SIGNATURES.sub(rf"\1{HIDDEN}", _NAMED.sub(rf"\1{HIDDEN}", text))
+        if redacted != text:
+            record.msg, record.args = redacted, ()
+        return True
+
+
+@functools.cache
+def redact_logs(*loggers: str) -> None:
+    """Filter the loggers of these names, to which requests are written, once in a process."""
+    for name in loggers:
+        logging.getLogger(name).addFilter(_Redacting())

@@ -5,11 +5,10 @@ from __future__ import annotations
 import errno
 import socket
 import ssl
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from typing import Any
 
 from aiocopick.errors import (
     AccessDeniedError,
@@ -19,7 +18,6 @@ from aiocopick.errors import (
     StorageError,
     StorageTimeoutError,
 )
-from aiocopick.models.redaction import redact_text
 
 RETRIED_STATUS = frozenset({408, 425, 429, 500, 502, 503, 504})
 """HTTP statuses that may change after a while."""
@@ -166,42 +164,3 @@ def _system_fault(error: OSError) -> Fault:
         return Fault(StorageError, "no space is left")
     reason = error.strerror or str(error) or type(error).__name__
     return Fault(StorageError, reason, retry=error.errno in _PASSING_ERRNOS)
-
-
-_PLAIN = frozenset(
-    {"endpoint_url", "region_name", "project", "account_name", "host", "port", "protocol", "account_host"}
-)
-
-
-def secrets_of(arguments: Any, name: str = "") -> Iterator[str]:
-    """Yield every text in the user's arguments that a message must not contain."""
-    if isinstance(arguments, Mapping):
-        for key, value in arguments.items():
-            yield from secrets_of(value, str(key))
-    elif isinstance(arguments, (list, tuple, set)):
-        for value in arguments:
-            yield from secrets_of(value, name)
-    elif isinstance(arguments, bytes):
-        yield from secrets_of(arguments.decode(errors="replace"), name)
-    elif isinstance(arguments, str) and len(arguments) >= 4 and name not in _PLAIN:
-        yield arguments
-
-
-def scrub(text: str, secrets: tuple[str, ...]) -> str:
-    """Return a message without the secrets, and without user and secret query of its URLs."""
-    for secret in secrets:
-        text = text.replace(secret, "***")
-    return redact_text(text)
-
-
-def shows_secret(error: BaseException, secrets: tuple[str, ...]) -> bool:
-    """Return True if a traceback that ends in this exception would show a secret."""
-    seen: set[int] = set()
-    link: BaseException | None = error
-    while link is not None and id(link) not in seen:
-        seen.add(id(link))
-        text = "\n".join([str(link), repr(link), *getattr(link, "__notes__", ())])
-        if scrub(text, secrets) != text:
-            return True
-        link = link.__cause__ or link.__context__
-    return False

@@ -32,11 +32,11 @@ from aiocopick.errors import (
 )
 from aiocopick.layout.paths import file_kind
 from aiocopick.models.file_sizes import largest
-from aiocopick.models.redaction import secrets_in_url
+from aiocopick.models.redaction import scrub, secrets_in_url, secrets_of, shows_secret
 from aiocopick.storage import loops
 from aiocopick.storage.backends.base import Backend, Condition, ConditionError, Content, Page, Some, Use
 from aiocopick.storage.base import Aged, Buffer, Capabilities, Entry, FirstPage, Range, ReadItem, Storage
-from aiocopick.storage.faults import MISSING, Fault, TooLargeError, scrub, secrets_of, shows_secret
+from aiocopick.storage.faults import MISSING, Fault, TooLargeError
 from aiocopick.storage.keys import check_key, check_prefix, display_key, is_key, parse_root
 from aiocopick.storage.reading import Raised, guarded, read_batches, read_singly
 from aiocopick.storage.retries import Attempts, Failure

@@ -304,7 +304,8 @@ class CatalogLayer:
     async def create(self, ref: Ref, meta: dict[str, Any] | None = None) -> Located:
         """Create a run, a voxel spacing or a volume."""
         made = await self._layer.create(ref, meta)
-        self._made[made.ref] = made
+        # What is made later is listed without a version, as volumes are.
+        self._made[made.ref] = made._replace(etag=None)
         return made
 
     async def copy_from(self, source: Source) -> Located:

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
 from aiocopick.concurrency.fan_out import unwrap
 from aiocopick.concurrency.threads import in_thread, processors
 from aiocopick.errors import CopickError, FormatError
+from aiocopick.volumes.abilities import LimitsChunks, Put, ReadsInThreads, ReadsThrough
 from aiocopick.volumes.chunk_plan import Piece
 from aiocopick.volumes.ome import spatial_axes
 from aiocopick.volumes.ome_arrays import ArrayMetadata
@@ -21,15 +22,11 @@ if TYPE_CHECKING:
     import zarr
     from zarr.abc.store import Store
     from zarr.core.array_spec import ArraySpec
-    from zarr.core.buffer import Buffer
 
     from aiocopick.volumes.chunk_decoder import ChunkDecoder
     from aiocopick.volumes.shards import Shard
 
 Item = TypeVar("Item")
-
-Put: TypeAlias = "Callable[[str, Buffer], Awaitable[None]]"
-"""Writes a value under a key of a store."""
 
 INLINE_BYTES = 1024 * 1024
 """Copying as much takes about as long as reaching a thread and coming back."""
@@ -108,8 +105,8 @@ class LevelArray:
         from zarr.core.array_spec import ArrayConfig, ArraySpec
         from zarr.core.buffer import default_buffer_prototype
 
-        limited = getattr(store, "with_chunk_limit", None)
-        store = store if limited is None else limited(metadata.largest_stored_chunk)
+        if isinstance(store, LimitsChunks):
+            store = store.with_chunk_limit(metadata.largest_stored_chunk)
         self.store = store
         self.path = path
         self.metadata = metadata
@@ -148,12 +145,12 @@ class LevelArray:
     @property
     def reads_in_threads(self) -> bool:
         """True if the store reads in threads of this machine, where chunks can also be decoded."""
-        return bool(getattr(self.store, "reads_in_threads", False))
+        return isinstance(self.store, ReadsInThreads) and self.store.reads_in_threads
 
     def decoder(self) -> ChunkDecoder | None:
         """Return a decoder of chunks off the event loop; None if only zarr's pipeline can decode them."""
         # Stores of other layers have nothing but zarr's own methods.
-        if self.metadata.zarr_format != 2 or not hasattr(self.store, "read_through"):
+        if self.metadata.zarr_format != 2 or not isinstance(self.store, ReadsThrough):
             return None
         from aiocopick.volumes.chunk_decoder import ChunkDecoder
 
@@ -190,7 +187,7 @@ class LevelArray:
         FormatError
             A chunk cannot be decoded.
         """
-        store: Any = self.store
+        assert isinstance(self.store, ReadsThrough)
 
         def work(item: tuple[tuple[int, ...], Item], data: bytes) -> None:
             try:
@@ -201,7 +198,7 @@ class LevelArray:
                 raise self._undecodable(item[0], error) from error
 
         keyed = ((self.key(item[0]), item) for item in items)
-        return [item for _, item in await store.read_through(keyed, work, limits.ahead(self))]
+        return [item for _, item in await self.store.read_through(keyed, work, limits.ahead(self))]
 
     def key(self, coordinates: tuple[int, ...]) -> str:
         """Key of a chunk in the store."""

@@ -13,7 +13,8 @@ import numpy as np
 from aiocopick.concurrency.fan_out import gather
 from aiocopick.concurrency.threads import in_thread
 from aiocopick.errors import ConflictError
-from aiocopick.volumes.array import LevelArray, Limits, Put
+from aiocopick.volumes.abilities import DeletesMany, HasLinks, Put, WritesTogether
+from aiocopick.volumes.array import LevelArray, Limits
 from aiocopick.volumes.chunk_plan import Slices, blocks, count_pieces, pieces
 from aiocopick.volumes.chunking import chunking
 from aiocopick.volumes.ome import OmeGroup, parse_group
@@ -161,8 +162,7 @@ async def write_volume(
     begun = empty is not None and await _begin(store, shown, documents[shown], empty)
     if not begun:
         await make_empty(store, plan.zarr_format)
-    together = getattr(store, "together", None)
-    async with nullcontext(store.set) if together is None else together() as put:
+    async with store.together() if isinstance(store, WritesTogether) else nullcontext(store.set) as put:
         await _write_levels(arrays, plan, limits, progress, put)
     await confirm()
     # The finest level's metadata comes last of all: without it a volume is empty, also if a reader opens that level by
@@ -201,9 +201,8 @@ async def make_empty(store: Store, zarr_format: int) -> None:
         Of the group.
     """
     # Nothing is removed through a link: the listing would follow it, and so would the removal of what it found.
-    delete_linked = getattr(store, "delete_linked", None)
-    if delete_linked is not None:
-        await delete_linked()
+    if isinstance(store, HasLinks):
+        await store.delete_linked()
     keys = [key async for key in store.list_prefix("")]
     # One request hides all levels, whatever they are called. Where both formats are, zarr.json wins.
     hiding = ".zattrs" if zarr_format == 2 and "zarr.json" not in keys else "zarr.json"
@@ -230,11 +229,10 @@ _METADATA = frozenset({"zarr.json", ".zattrs", ".zgroup", ".zarray", ".zmetadata
 
 
 async def _delete_all(store: Store, keys: list[str]) -> None:
-    delete_many = getattr(store, "delete_many", None)
     if not keys:
         return
-    if delete_many is not None:
-        await delete_many(keys)
+    if isinstance(store, DeletesMany):
+        await store.delete_many(keys)
     else:
         await gather(store.delete, keys, limit=64)
 

@@ -15,6 +15,7 @@ from typing import Any
 from aiocopick._version import __version__
 from aiocopick.concurrency.forks import Lock
 from aiocopick.concurrency.threads import in_thread
+from aiocopick.models.redaction import redact_logs
 from aiocopick.storage.backends.base import (
     CONNECT_TIMEOUT,
     READ_TIMEOUT,
@@ -38,7 +39,6 @@ from aiocopick.storage.backends.bodies import (
 from aiocopick.storage.backends.objects import children_page, find_entry, root_entry
 from aiocopick.storage.backends.s3_direct import DirectReads
 from aiocopick.storage.backends.s3_errors import KeyFailure, s3_fault
-from aiocopick.storage.backends.s3_logs import redact_logs
 from aiocopick.storage.backends.s3_models import loader, read_models
 from aiocopick.storage.base import Aged, Buffer, Capabilities, Entry, Range
 from aiocopick.storage.faults import Fault
@@ -47,6 +47,11 @@ from aiocopick.storage.settings import Settings, merge
 _PIECE = 1024 * 1024
 _WRITE_ID = "aiocopick-write"
 _loading = Lock()
+# At DEBUG, they write whole requests, session token included.
+_LOGGERS = (
+    "botocore.auth", "botocore.client", "botocore.endpoint", "botocore.handlers", "botocore.hooks",
+    "botocore.httpsession", "botocore.parsers", "botocore.regions", "botocore.utils", "s3fs",
+)  # fmt: skip
 
 
 class S3Backend(Backend):
@@ -277,7 +282,7 @@ def _filesystem(arguments: dict[str, Any]) -> Any:
 
     with _loading:
         read_models()
-        redact_logs()
+        redact_logs(*_LOGGERS)
     arguments = merge({"config_kwargs": {"http_session_cls": OneRequestSession}}, arguments)
     if arguments.get("session") is None:
         known = inspect.signature(s3fs.S3FileSystem.__init__).parameters.keys() | _OF_FSSPEC
