@@ -7,6 +7,7 @@ is named there. References in Sphinx's form become links, which Markdown underst
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from functools import partial
 from typing import Any
 
@@ -30,6 +31,8 @@ class FacadePages(griffe.Extension):
                     for member in list(cls.members.values()):
                         derive(cls, member)
         _link(pkg)
+        for model in _models(pkg):
+            _add_fields(model)
 
 
 def _link(owner: griffe.Object) -> None:
@@ -52,6 +55,46 @@ def _linked(thing: griffe.Object, role: re.Match[str]) -> str:
         path = name
     shown = name.rpartition(".")[2] if short else name
     return f'<autoref optional identifier="{path}">`{shown}`</autoref>'
+
+
+def _models(owner: griffe.Object) -> Iterator[griffe.Class]:
+    """The classes of pydantic in a module, however they derive from it."""
+    for thing in owner.members.values():
+        if not thing.is_alias and thing.is_module:
+            yield from _models(thing)
+        elif not thing.is_alias and thing.is_class and "pydantic.BaseModel" in _bases(thing):
+            yield thing
+
+
+def _bases(cls: griffe.Class) -> set[str]:
+    return {str(getattr(base, "canonical_path", base)) for each in (cls, *cls.mro()) for base in each.bases}
+
+
+def _add_fields(cls: griffe.Class) -> None:
+    """Give a model the constructor that pydantic makes of its fields, so that types and defaults are shown."""
+    fields = {}
+    for each in (*reversed(cls.mro()), cls):
+        for name, member in each.members.items():
+            is_field = member.is_attribute and member.annotation is not None and "property" not in member.labels
+            if is_field and not name.startswith("_") and name != "model_config":
+                fields[name] = griffe.Parameter(
+                    name,
+                    annotation=member.annotation,
+                    kind=griffe.ParameterKind.keyword_only,
+                    default=_default(member.value),
+                )
+    if fields and "__init__" not in cls.members:
+        init = griffe.Function("__init__", parameters=griffe.Parameters(*fields.values()), parent=cls)
+        cls.set_member("__init__", init)
+
+
+def _default(value: Any) -> Any:
+    """The default of a field: of `Field(...)`, what is in it."""
+    if isinstance(value, griffe.ExprCall) and str(value.function) == "Field":
+        keywords = {each.name: each.value for each in value.arguments if isinstance(each, griffe.ExprKeyword)}
+        factory = keywords.get("default_factory")
+        return keywords.get("default", None if factory is None else f"{str(factory).removeprefix('lambda: ')}()")
+    return value
 
 
 def derive(cls: griffe.Class, member: Any) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import os
 import re
+from functools import partialmethod
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
@@ -12,6 +13,7 @@ from types import ModuleType
 import pytest
 import typer.cli
 import typer.main
+from typer.core import TyperCommand
 
 from aiocopick.cli.app import app
 
@@ -86,6 +88,8 @@ def test_every_public_method_has_a_text(module: str) -> None:
 
 def test_the_command_line_page_is_what_the_program_says(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "120")
+    whole = partialmethod(TyperCommand.get_short_help_str, limit=200)  # else cut after 45 characters
+    monkeypatch.setattr(TyperCommand, "get_short_help_str", whole)
     command = typer.main.get_command(app)
     text = typer.cli.get_docs_for_click(
         obj=command, ctx=typer.Context(command), name="aiocopick", title="Command line"

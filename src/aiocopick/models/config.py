@@ -40,8 +40,12 @@ class CopickConfig(BaseModel):
 
     Parameters
     ----------
-    name, description, version : str, optional
-        Name and description of the project, and version of the CoPick API it was written for.
+    name : str, optional
+        Name of the project.
+    description : str, optional
+        Description of the project.
+    version : str, optional
+        Version of the CoPick API it was written for.
     pickable_objects : list of PickableObject
         The objects of the project. Live: appended objects are valid at once.
     user_id, session_id : str, optional
