@@ -1,7 +1,8 @@
 """Run the Python blocks of the documentation: `pytest docs`.
 
 Each page is a namespace of its own, in a temporary folder that holds the sample project as `sample/` and its
-configuration as `sample/copick_config.json`. A block that needs more than that is preceded by `<!-- skip: next -->`.
+configuration as `sample/copick_config.json`. A block that needs more than that is preceded by `<!-- skip: next -->`, or by
+`<!-- skip: next if(missing("name"), reason="...") -->` if a package is all it needs.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import os
 import shutil
 import tempfile
 from functools import cache
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +43,7 @@ def _folder() -> tempfile.TemporaryDirectory[str]:
 
 
 def _setup(namespace: dict[str, Any]) -> None:
+    namespace["missing"] = lambda package: find_spec(package) is None
     namespace["_before"] = os.getcwd()
     namespace["_folder"] = tempfile.mkdtemp(prefix="aiocopick-page-")
     shutil.copytree(Path(_folder().name) / "sample", Path(namespace["_folder"]) / "sample")

@@ -105,6 +105,13 @@ if TYPE_CHECKING:
         select as select,
         store_table as store_table,
     )
+    from aiocopick.training import (
+        Batch as Batch,
+        Boxes as Boxes,
+        boxes as boxes,
+        boxes_sync as boxes_sync,
+        random_places as random_places,
+    )
 
 # Room by name, for __getattr__; a test compares it with the imports above and with __all__.
 _ROOMS: dict[str, str] = {
@@ -190,6 +197,11 @@ _ROOMS: dict[str, str] = {
     "points": "aiocopick.tables",
     "select": "aiocopick.tables",
     "store_table": "aiocopick.tables",
+    "Batch": "aiocopick.training",
+    "Boxes": "aiocopick.training",
+    "boxes": "aiocopick.training",
+    "boxes_sync": "aiocopick.training",
+    "random_places": "aiocopick.training",
 }
 
 __all__ = ["__version__", *_ROOMS]

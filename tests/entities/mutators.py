@@ -191,7 +191,7 @@ READERS = {
     "AsyncFilaments": {"get", "instance_ids", "load", "numpy"},
 }  # fmt: skip
 """Verbs by class that change nothing that is stored."""
-VOLUME_READERS = {"extract", "level_for", "levels", "numpy", "open_array", "to_dask"}
+VOLUME_READERS = {"extract", "level_for", "levels", "numpy", "open_array", "to_dask", "to_xarray"}
 
 
 def verbs() -> set[str]:

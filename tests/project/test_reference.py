@@ -32,6 +32,7 @@ MODULES = (
     "aiocopick.sync",
     "aiocopick.tables",
     "aiocopick.testing",
+    "aiocopick.training",
     "aiocopick.upkeep",
 )
 

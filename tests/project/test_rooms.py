@@ -27,6 +27,7 @@ ROOMS = [
     "compat",
     "upkeep",
     "distributed",
+    "training",
     "sample",
     "cli",
     "testing",

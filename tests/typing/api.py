@@ -168,6 +168,11 @@ def refused(root: CopickRootFS, run: CopickRunFS, tomogram: CopickTomogramFS) ->
 
 async def tables(root: AsyncRoot) -> None:
     table = await aiocopick.catalog(root, kinds={"picks"})
+    boxes = aiocopick.boxes(root, "ribosome", 48, 10, "wbp", negatives=aiocopick.random_places(2), shard=(0, 2))
+    async for batch in boxes.epoch(1):
+        print(batch.boxes.shape, len(batch), batch.runs[0])
+    for batch in aiocopick.boxes_sync(root, "ribosome", size=48, voxel_size=10.0, tomogram="wbp", shuffle=10):
+        print(batch.labels, batch.positions)
     rows = await aiocopick.points(root, "ribosome")
     async for picks in aiocopick.select(root, "ribosome:pytom/0", runs="TS_*", load=True):
         print(picks)

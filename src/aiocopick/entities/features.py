@@ -40,6 +40,7 @@ class AsyncFeatures(AsyncVolume):
     __slots__ = ("tomogram",)
 
     parent_slot: ClassVar[str] = "tomogram"
+    _leading_axis: ClassVar[str] = "feature"
     tomogram: AsyncTomogram
     ref: FeaturesRef
 

@@ -279,6 +279,9 @@ class AsyncSegmentation(AsyncVolume):
                 path=path,
             )
 
+    def _leading_labels(self) -> Sequence[str] | None:
+        return PANOPTIC_CHANNELS if self.is_panoptic else None
+
     def _channel(self, channel: str | int | None) -> int | None:
         if channel is None:
             return None

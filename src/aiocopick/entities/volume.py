@@ -58,6 +58,9 @@ class AsyncVolume(AsyncEntity):
     layer_type: ClassVar[str] = "image"
     """Type of its napari layer: ``"image"`` or ``"labels"``."""
 
+    _leading_axis: ClassVar[str] = "channel"
+    """Name of an axis before z, y and x."""
+
     @property
     def voxel_size(self) -> float:
         """Angstrom per voxel of its finest level."""
@@ -264,6 +267,41 @@ class AsyncVolume(AsyncEntity):
         from aiocopick.volumes.dask import dask_array
 
         return dask_array(await self._array(zarr_group))
+
+    async def to_xarray(self, zarr_group: str | None = None) -> Any:
+        """One level as a lazy xarray array with coordinates in angstrom; requests and tasks as for :meth:`to_dask`.
+
+        Parameters
+        ----------
+        zarr_group : str, optional
+            Path of the level; None is the finest one.
+
+        Returns
+        -------
+        xarray.DataArray
+            Dimensions ``z y x`` in the order of the array, after ``feature`` or ``channel`` if it has one; coordinates
+            are those of the centres of voxels, as picks count. Needs the extra ``xarray``.
+
+        Raises
+        ------
+        CopickError
+            xarray or dask is not installed.
+        """
+        from aiocopick.volumes.xarray import data_array
+
+        array, level = await self._level(zarr_group)
+        return data_array(
+            array,
+            level,
+            leading=self._leading_axis,
+            labels=self._leading_labels(),
+            name=self.uri,
+            attributes={"run": getattr(self.ref, "run", ""), "uri": self.uri, "path": self.path},
+        )
+
+    def _leading_labels(self) -> Sequence[str] | None:
+        """Return the coordinates along an axis before z, y and x."""
+        return None
 
     # --- writing ------------------------------------------------------------------------------------------------------
 
