@@ -14,8 +14,9 @@ from aiocopick.layout.uris import format_uri
 
 if TYPE_CHECKING:
     from aiocopick.entities.lists import Children
+    from aiocopick.entities.root import AsyncRoot
     from aiocopick.layers import Layer, Placed, Stack
-    from aiocopick.layout.refs import Ref
+    from aiocopick.layout.refs import AnnotationRef, Ref, SegmentationRef
 
 _NOUN_OF = {kind: noun for noun, kind in NOUNS.items()}
 
@@ -40,6 +41,15 @@ class AsyncEntity:
 
     parent_slot: ClassVar[str] = ""
     """Attribute that holds the parent."""
+
+    def _begin(self, parent: Any, ref: Ref, meta: Any) -> None:
+        """Become the entity of a ref that a caller constructed by its names; it was not looked up."""
+        setattr(self, self.parent_slot, parent)
+        self.ref = ref
+        self._place = ()
+        self._meta = None
+        self._reset()
+        self._meta = meta
 
     @classmethod
     def _of(cls, parent: Any, ref: Ref, sources: tuple[Source, ...] = ()) -> Self:
@@ -81,9 +91,10 @@ class AsyncEntity:
         self._meta = meta
 
     @property
-    def root(self) -> Any:
+    def root(self) -> AsyncRoot:
         """The project."""
-        return self._parent.root
+        root: AsyncRoot = self._parent.root
+        return root
 
     @property
     def _parent(self) -> Any:
@@ -294,3 +305,31 @@ def _rebuild(
         entity._restore(state)
     entity._join()
     return entity
+
+
+class Authored(AsyncEntity):
+    """An entity that a user or tool made in a session."""
+
+    __slots__ = ()
+
+    ref: AnnotationRef | SegmentationRef
+
+    @property
+    def user_id(self) -> str:
+        """User or tool that made it."""
+        return self.ref.user_id
+
+    @property
+    def session_id(self) -> str:
+        """Session it was made in; ``"0"`` for tools."""
+        return self.ref.session_id
+
+    @property
+    def from_tool(self) -> bool:
+        """True if a tool made it."""
+        return self.session_id == "0"
+
+    @property
+    def from_user(self) -> bool:
+        """True if a user made it."""
+        return not self.from_tool

@@ -18,7 +18,6 @@ from aiocopick.volumes.regions import read_items
 from aiocopick.volumes.writing import Progress
 
 if TYPE_CHECKING:
-    from aiocopick.entities.root import AsyncRoot
     from aiocopick.entities.tomogram import AsyncTomogram
 
 
@@ -45,21 +44,13 @@ class AsyncFeatures(AsyncVolume):
     ref: FeaturesRef
 
     def __init__(self, tomogram: AsyncTomogram, meta: CopickFeaturesMeta) -> None:
-        self.tomogram = tomogram
-        self.ref = FeaturesRef(
+        ref = FeaturesRef(
             run=tomogram.ref.run,
             voxel_size=tomogram.voxel_size,
             tomo_type=meta.tomo_type,
             feature_type=meta.feature_type,
         )
-        self._sources = ()
-        self._meta = meta
-        self._reset()
-
-    @property
-    def root(self) -> AsyncRoot:
-        """The project."""
-        return self.tomogram.root
+        self._begin(tomogram, ref, meta)
 
     def _make_meta(self) -> CopickFeaturesMeta:
         return CopickFeaturesMeta(tomo_type=self.tomo_type, feature_type=self.feature_type)

@@ -45,17 +45,7 @@ class AsyncFilaments(AsyncFile):
     """Hash that tells if the loaded or stored file has changed since it was returned; None before that."""
 
     def __init__(self, run: AsyncRun, file: CopickFilamentsFile) -> None:
-        self.run = run
-        self.ref = FilamentsRef(
-            run=run.name,
-            user_id=file.user_id,
-            session_id=str(file.session_id),
-            object_name=file.pickable_object_name,
-        )
-        self._sources = ()
-        self._meta = None
-        self._reset()
-        self._meta = file
+        self._begin_file(run, FilamentsRef, file)
         if file.filaments:
             self._lines = file.filaments
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import anyio
 
 from aiocopick.concurrency.backoff import pause
-from aiocopick.entities.base import AsyncEntity
+from aiocopick.entities.base import Authored
 from aiocopick.errors import (
     AlreadyExistsError,
     ConflictError,
@@ -26,7 +26,6 @@ from aiocopick.layout.refs import AnnotationRef
 from aiocopick.models.objects import PickableObject
 
 if TYPE_CHECKING:
-    from aiocopick.entities.root import AsyncRoot
     from aiocopick.entities.run import AsyncRun
     from aiocopick.layers import Loaded, Payload, Placed
     from aiocopick.layout.listing import Located
@@ -35,7 +34,7 @@ ABSENT = "\0absent"
 """Version of a file that does not exist."""
 
 
-class AsyncFile(AsyncEntity):
+class AsyncFile(Authored):
     """An entity of a run that is one file."""
 
     __slots__ = ("_attempt", "_etag", "_outdated", "run")
@@ -53,6 +52,15 @@ class AsyncFile(AsyncEntity):
     """Content that an interrupted store may have written."""
     _outdated: bool
     """True if a listing may have found another version than was loaded."""
+
+    def _begin_file(self, run: AsyncRun, ref: type[AnnotationRef], names: Any) -> None:
+        named = ref(
+            run=run.name,
+            user_id=names.user_id,
+            session_id=str(names.session_id),
+            object_name=names.pickable_object_name,
+        )
+        self._begin(run, named, names)
 
     def _reset(self) -> None:
         self._etag = None
@@ -138,37 +146,12 @@ class AsyncFile(AsyncEntity):
             It cannot be understood after all.
         """
 
-    @property
-    def root(self) -> AsyncRoot:
-        """The project."""
-        return self.run.root
-
     # --- names --------------------------------------------------------------------------------------------------------
 
     @property
     def pickable_object_name(self) -> str:
         """The object it annotates."""
         return self.ref.object_name
-
-    @property
-    def user_id(self) -> str:
-        """User or tool that made it."""
-        return self.ref.user_id
-
-    @property
-    def session_id(self) -> str:
-        """Session it was made in; ``"0"`` for tools."""
-        return self.ref.session_id
-
-    @property
-    def from_tool(self) -> bool:
-        """True if a tool made it."""
-        return self.session_id == "0"
-
-    @property
-    def from_user(self) -> bool:
-        """True if a user made it."""
-        return not self.from_tool
 
     @property
     def color(self) -> tuple[int, int, int, int] | None:

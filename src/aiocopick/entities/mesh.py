@@ -43,16 +43,7 @@ class AsyncMesh(AsyncFile):
     """Hash that tells if the loaded or stored mesh has changed since it was returned; None before that."""
 
     def __init__(self, run: AsyncRun, meta: CopickMeshMeta, mesh: Geometry | None = None) -> None:
-        self.run = run
-        self.ref = MeshRef(
-            run=run.name,
-            user_id=meta.user_id,
-            session_id=str(meta.session_id),
-            object_name=meta.pickable_object_name,
-        )
-        self._sources = ()
-        self._meta = meta
-        self._reset()
+        self._begin_file(run, MeshRef, meta)
         if mesh is not None:
             self.mesh = mesh
 

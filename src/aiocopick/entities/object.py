@@ -40,16 +40,7 @@ class AsyncObject(AsyncDensity):
     _meta: PickableObject
 
     def __init__(self, root: AsyncRoot, meta: PickableObject) -> None:
-        self._root = root
-        self.ref = ObjectRef(name=meta.name)
-        self._sources = ()
-        self._meta = meta
-        self._reset()
-
-    @property
-    def root(self) -> AsyncRoot:
-        """The project."""
-        return self._root
+        self._begin(root, ObjectRef(name=meta.name), meta)
 
     @property
     def _parent(self) -> Any:

@@ -53,17 +53,7 @@ class AsyncPicks(AsyncFile):
     _table: PicksTable | None
 
     def __init__(self, run: AsyncRun, file: CopickPicksFile) -> None:
-        self.run = run
-        self.ref = PicksRef(
-            run=run.name,
-            user_id=file.user_id,
-            session_id=str(file.session_id),
-            object_name=file.pickable_object_name,
-        )
-        self._sources = ()
-        self._meta = None
-        self._reset()
-        self._meta = file
+        self._begin_file(run, PicksRef, file)
         if file.points:
             self._points = file.points
 

@@ -108,11 +108,7 @@ class AsyncRun(MetadataMixin):
     _lock: tuple[object, anyio.Lock] | None
 
     def __init__(self, root: AsyncRoot, meta: CopickRunMeta, config: Any = None) -> None:
-        self.root = root
-        self.ref = RunRef(run=meta.name)
-        self._sources = ()
-        self._meta = meta
-        self._reset()
+        self._begin(root, RunRef(run=meta.name), meta)
 
     def _reset(self) -> None:
         self.error = None

@@ -10,6 +10,7 @@ import numpy as np
 
 from aiocopick.concurrency.fan_out import gather
 from aiocopick.concurrency.threads import in_thread
+from aiocopick.entities.base import Authored
 from aiocopick.entities.volume import AsyncVolume
 from aiocopick.errors import FormatError
 from aiocopick.layout.paths import segmentation_folder
@@ -34,7 +35,6 @@ from aiocopick.volumes.regions import fit_region, on_data, read_items, read_regi
 from aiocopick.volumes.writing import Progress
 
 if TYPE_CHECKING:
-    from aiocopick.entities.root import AsyncRoot
     from aiocopick.entities.run import AsyncRun
 
 Array: TypeAlias = np.ndarray[Any, Any]
@@ -43,7 +43,7 @@ NO_COLOR = [128, 128, 128, 0]
 """RGBA of what has no object of its own, as CoPick has it."""
 
 
-class AsyncSegmentation(AsyncVolume):
+class AsyncSegmentation(Authored, AsyncVolume):
     """A segmentation: binary, multilabel, instance or panoptic.
 
     Parameters
@@ -62,8 +62,7 @@ class AsyncSegmentation(AsyncVolume):
     ref: SegmentationRef
 
     def __init__(self, run: AsyncRun, meta: CopickSegmentationMeta) -> None:
-        self.run = run
-        self.ref = SegmentationRef(
+        ref = SegmentationRef(
             run=run.name,
             voxel_size=meta.voxel_size,
             user_id=meta.user_id,
@@ -73,14 +72,7 @@ class AsyncSegmentation(AsyncVolume):
             is_instance=meta.is_instance,
             is_panoptic=meta.is_panoptic,
         )
-        self._sources = ()
-        self._meta = meta
-        self._reset()
-
-    @property
-    def root(self) -> AsyncRoot:
-        """The project."""
-        return self.run.root
+        self._begin(run, ref, meta)
 
     def _make_meta(self) -> CopickSegmentationMeta:
         names = {name: value for name, value in self.ref.to_json().items() if name not in ("kind", "run")}
@@ -90,26 +82,6 @@ class AsyncSegmentation(AsyncVolume):
     def name(self) -> str:
         """Name of the object, or of the segmentation if it has several labels."""
         return self.ref.name
-
-    @property
-    def user_id(self) -> str:
-        """User or tool that made it."""
-        return self.ref.user_id
-
-    @property
-    def session_id(self) -> str:
-        """Session it was made in; ``"0"`` for tools."""
-        return self.ref.session_id
-
-    @property
-    def from_tool(self) -> bool:
-        """True if a tool made it."""
-        return self.session_id == "0"
-
-    @property
-    def from_user(self) -> bool:
-        """True if a user made it."""
-        return not self.from_tool
 
     @property
     def voxel_size(self) -> float:

@@ -20,7 +20,6 @@ from aiocopick.models.metadata import CopickTomogramMeta
 from aiocopick.volumes.writing import Progress
 
 if TYPE_CHECKING:
-    from aiocopick.entities.root import AsyncRoot
     from aiocopick.entities.voxel_spacing import AsyncVoxelSpacing
     from aiocopick.layers import Placed
 
@@ -47,22 +46,12 @@ class AsyncTomogram(AsyncDensity):
     _features: Children[AsyncFeatures]
 
     def __init__(self, voxel_spacing: AsyncVoxelSpacing, meta: CopickTomogramMeta, config: Any = None) -> None:
-        self.voxel_spacing = voxel_spacing
-        self.ref = TomogramRef(
-            run=voxel_spacing.run.name, voxel_size=voxel_spacing.voxel_size, tomo_type=meta.tomo_type
-        )
-        self._sources = ()
-        self._meta = meta
-        self._reset()
+        ref = TomogramRef(run=voxel_spacing.run.name, voxel_size=voxel_spacing.voxel_size, tomo_type=meta.tomo_type)
+        self._begin(voxel_spacing, ref, meta)
 
     def _reset(self) -> None:
         self._lock = None
         self._features = Children()
-
-    @property
-    def root(self) -> AsyncRoot:
-        """The project."""
-        return self.voxel_spacing.run.root
 
     def _make_meta(self) -> CopickTomogramMeta:
         return CopickTomogramMeta(tomo_type=self.tomo_type)

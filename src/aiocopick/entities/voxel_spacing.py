@@ -20,7 +20,6 @@ from aiocopick.layout.refs import TomogramRef, VoxelSpacingRef
 from aiocopick.models.metadata import CopickVoxelSpacingMeta
 
 if TYPE_CHECKING:
-    from aiocopick.entities.root import AsyncRoot
     from aiocopick.entities.run import AsyncRun
 
 
@@ -47,20 +46,11 @@ class AsyncVoxelSpacing(MetadataMixin):
     _tomograms: Children[AsyncTomogram]
 
     def __init__(self, run: AsyncRun, meta: CopickVoxelSpacingMeta, config: Any = None) -> None:
-        self.run = run
-        self.ref = VoxelSpacingRef(run=run.name, voxel_size=meta.voxel_size)
-        self._sources = ()
-        self._meta = meta
-        self._reset()
+        self._begin(run, VoxelSpacingRef(run=run.name, voxel_size=meta.voxel_size), meta)
 
     def _reset(self) -> None:
         self._lock = None
         self._tomograms = Children()
-
-    @property
-    def root(self) -> AsyncRoot:
-        """The project."""
-        return self.run.root
 
     def _make_meta(self) -> CopickVoxelSpacingMeta:
         return CopickVoxelSpacingMeta(voxel_size=self.voxel_size)
