@@ -18,7 +18,7 @@ from typing import Any
 
 from aiocopick import models, sync
 from aiocopick.formats.json_bytes import parse_json
-from aiocopick.models.file_sizes import read_config_bytes
+from aiocopick.models.file_sizes import FileSizes, read_config_bytes
 from aiocopick.sync.volumes import Volume
 
 _NEEDED = "install one that can be used with: pip install --pre 'aiocopick[copick]'"
@@ -81,12 +81,12 @@ def from_string(data: str) -> Any:
     return _from_string(data) if _is_copicks_own(data.encode()) else sync.from_string(data)
 
 
-def from_file(path: str | os.PathLike[str]) -> Any:
+def from_file(path: str | os.PathLike[str], *, max_file_bytes: FileSizes | None = None) -> Any:
     """Open like :func:`aiocopick.from_file`; configurations that only copick supports are opened by copick."""
     name = os.fspath(path)
-    if os.path.isfile(name) and _is_copicks_own(read_config_bytes(name)):
+    if os.path.isfile(name) and _is_copicks_own(read_config_bytes(name, max_file_bytes)):
         return _from_file(name)
-    return sync.from_file(name)
+    return sync.from_file(name, max_file_bytes=max_file_bytes)
 
 
 def _is_copicks_own(data: bytes) -> bool:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import tracemalloc
+import uuid
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -18,6 +20,8 @@ from aiocopick.errors import CopickError, FormatError, StorageError
 from aiocopick.models import CopickConfigFS
 from aiocopick.models.file_sizes import LARGEST
 from aiocopick.storage import open_storage
+from aiocopick.sync import CopickRootFS
+from aiocopick.upkeep import copy
 from tests.reliability.places import ALL, DISK, HTTP, MEMORY, NETWORK, Place
 
 MEBIBYTE = 2**20
@@ -193,6 +197,50 @@ async def test_a_chunk_is_no_larger_than_its_array_says(
     measured(f"refused at {figure} bytes; {peak / MEBIBYTE:.1f} MiB")
 
 
+@pytest.mark.asyncio
+@pytest.mark.parametrize("place", NETWORK, indirect=True)
+@pytest.mark.parametrize("way", ["copy", "compare", "copy up"])
+async def test_a_copy_reads_no_more_of_a_chunk_than_was_listed(place: Place, way: str, measured: Any) -> None:
+    data = np.arange(512, dtype=np.uint8).reshape(8, 8, 8)
+    async with aiocopick.AsyncRoot(place.writing) as writing:
+        spacing = await (await writing.new_run("TS_1")).new_voxel_spacing(10.0)
+        await (await spacing.new_tomogram("wbp")).from_numpy(data, levels=1)
+    # Web servers list no sizes; there, the limit for chunks holds.
+    below = place.config(retries=0, read_only=True, max_file_bytes={"chunks": MEBIBYTE})
+    above = CopickConfigFS(root=f"memory://{uuid.uuid4().hex}", user_id="someone", session_id="1")
+    async with aiocopick.AsyncRoot(below) as source, aiocopick.AsyncRoot(above) as target:
+
+        async def work() -> str:
+            if way != "copy up":
+                return str((await copy(source, target)).errors)
+            stack = aiocopick.AsyncRoot.stack([target, source])
+            [tomogram] = [found async for found in aiocopick.select(stack, kinds="tomograms")]
+            with pytest.raises(CopickError) as caught:
+                await tomogram.set_region(data[:1], z=slice(0, 1))
+            return str(caught.value)
+
+        if way == "compare":
+            # What has no size in its listing is compared as well.
+            assert [await work() for _ in range(2)] == ["{}", "{}"]
+        assert place.server is not None
+        for action in ("endless", "endless no-length"):
+            place.server.plan("0/0/0/0", [action] * 9)
+            place.server.plan("0%2F0%2F0%2F0", [action] * 9)
+            tracemalloc.start()
+            try:
+                text = await work()
+                peak = tracemalloc.get_traced_memory()[1]
+            finally:
+                tracemalloc.stop()
+            assert peak < 16 * MEBIBYTE
+            # A checksum of the store is compared without reading the source.
+            if way != "compare" or text != "{}":
+                assert f"{TOMOGRAM}/0/0/0/0" in text
+                why = rf"larger than the ({MEBIBYTE} bytes that max_file_bytes|\d+ bytes that were listed)"
+                assert re.search(why, text) or way == "compare"
+    measured(f"refused; {peak / MEBIBYTE:.1f} MiB")
+
+
 @pytest.mark.skipif(not hasattr(os, "truncate"), reason="sparse files are made by truncate")
 @pytest.mark.asyncio
 async def test_two_gigabytes_of_meta_are_not_read(tmp_path: Path) -> None:
@@ -245,9 +293,15 @@ async def test_a_config_that_is_too_large(tmp_path: Path) -> None:
         assert (await aiocopick.open(source, max_file_bytes={"configs": 18 * MEBIBYTE})).url
         with pytest.raises(CopickError, match="max_file_bytes"):
             aiocopick.open_sync(source)
-    for blocking in (aiocopick.from_file, CopickConfigFS.from_file):
-        with pytest.raises(FormatError, match="max_file_bytes"):
+    ways: tuple[Any, ...] = (aiocopick.from_file, CopickRootFS.from_file, CopickConfigFS.from_file)
+    for blocking in ways:
+        with pytest.raises(FormatError, match=f"{16 * MEBIBYTE} bytes that max_file_bytes allows for configs"):
             blocking(str(path))
+        for limits in (18 * MEBIBYTE, {"configs": 18 * MEBIBYTE}):
+            opened = blocking(str(path), max_file_bytes=limits)
+            assert getattr(opened, "config", opened).max_file_bytes == limits
+        with pytest.raises(FormatError, match="the 100 bytes that max_file_bytes"):
+            blocking(path, max_file_bytes=100)
 
 
 @pytest.mark.parametrize("option", [0, -1, {"picks": 0}, {"pictures": 5}, "much", [1]])

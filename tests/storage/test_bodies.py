@@ -26,7 +26,15 @@ def part(told: str) -> dict[str, str]:
 )
 def test_a_compressed_body_that_cannot_be_read_is_refused(encoding: str, span: Range | None) -> None:
     with pytest.raises(StorageError, match="compressed"):
-        bodies.check_encoding({"content-encoding": encoding}, "a/b", span)
+        bodies.check_encoding({"content-encoding": encoding}, "s3://a", "b.json", span)
+
+
+@pytest.mark.parametrize(
+    "key", ["ExperimentRuns/TS_1/VoxelSpacing10/wbp.zarr/0/0/0/0", "wbp.zarr/0/c/0", "catalog.parquet"]
+)
+def test_a_compressed_body_of_any_bytes_is_refused(key: str) -> None:
+    with pytest.raises(StorageError, match=rf"s3://a/{key}.*\(Content-Encoding: gzip\)"):
+        bodies.check_encoding({"content-encoding": "gzip"}, "s3://a", key, None)
 
 
 @pytest.mark.parametrize(
@@ -40,7 +48,7 @@ def test_a_compressed_body_that_cannot_be_read_is_refused(encoding: str, span: R
     ],
 )
 def test_a_body_that_can_be_read_is_taken(headers: dict[str, str], span: Range | None) -> None:
-    bodies.check_encoding(headers, "a/b", span)
+    bodies.check_encoding(headers, "s3://a", "b.json", span)
 
 
 def test_a_body_says_that_it_is_too_large() -> None:

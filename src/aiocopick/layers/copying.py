@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, TypeAlias
 from aiocopick.concurrency.fan_out import gather
 from aiocopick.errors import AlreadyExistsError, NotFoundError
 from aiocopick.layout.listing import Listing, Located
+from aiocopick.layout.paths import LEASE
 from aiocopick.storage.leases import Lease, NoLease, sole_writer
 from aiocopick.storage.together import Together
 
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
 
 FILES = ("picks", "mesh", "filaments")
 COPYING = ".copying"
-LEASE = ".lease"
 DOCUMENTS = frozenset({".zarray", ".zgroup", ".zattrs", ".zmetadata", "zarr.json"})
 
 
@@ -79,7 +79,7 @@ async def _copy_volume(source: Source, target: Layer, located: Located) -> None:
         chunks = Together(storage)
         await storage.delete_linked(located.key)
         # Files of an earlier, failed attempt would be read together with the new ones.
-        there = {f"{located.key}/{name}" for name in await _names_in(storage, located.key)}
+        there = {f"{located.key}/{name}" for name in await _sizes_in(storage, located.key)}
         await storage.delete_many(sorted(there - {f"{located.key}/{name}" for name in names}))
         await _copy_into(put, show, read, names, limit, confirm)
 
@@ -158,7 +158,7 @@ async def _copy_into(
 
 
 async def _contents(source: Source) -> tuple[Read, list[str]]:
-    """Return a function that reads a file of a volume, and the names of its files."""
+    """Return a function that reads a file of a volume, as large as it was listed at most, and the names of its files."""
     origin = source.layer.storage
     if origin is None:
         store = source.layer.zarr_store(source.located, read_only=True)
@@ -174,15 +174,21 @@ async def _contents(source: Source) -> tuple[Read, list[str]]:
 
         return get, [name async for name in store.list()]
     base = source.located.key
-    return (lambda name: origin.read(f"{base}/{name}")), await _names_in(origin, base)
+    sizes = await _sizes_in(origin, base)
+
+    async def read(name: str) -> bytes:
+        return await origin.options(max_listed_bytes=sizes[name]).read(f"{base}/{name}")
+
+    return read, list(sizes)
 
 
-async def _names_in(storage: Storage, base: str) -> list[str]:
-    names: list[str] = []
+async def _sizes_in(storage: Storage, base: str) -> dict[str, int | None]:
+    """Names and sizes of the files of a volume."""
+    sizes: dict[str, int | None] = {}
     async with storage.scan(base, None) as pages:
         async for page in pages:
-            names += [entry.key[len(base) + 1 :] for entry in page if not entry.is_prefix]
-    return names
+            sizes |= {entry.key[len(base) + 1 :]: entry.size for entry in page if not entry.is_prefix}
+    return sizes
 
 
 def _writer_of(target: Layer, located: Located) -> Write:

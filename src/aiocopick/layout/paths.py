@@ -29,6 +29,7 @@ from aiocopick.models.file_sizes import FileKind
 RUNS = "ExperimentRuns"
 OBJECTS = "Objects"
 META = ".meta"
+LEASE = ".lease"
 VOXEL_SPACING = "VoxelSpacing"
 ZARR = ".zarr"
 FEATURES = "_features"
@@ -58,14 +59,14 @@ _FOLDER_OF_TYPE = {"multilabel": "Segmentations"} | {type_: folder for folder, t
 _SIZE = re.compile(r"[0-9]+(?:\.[0-9]*)?|\.[0-9]+")
 
 
-def file_kind(key: str) -> FileKind | None:
-    """Return the kind of a file, for the limits of its size; None for chunks and for files that are not CoPick's."""
+def file_kind(key: str) -> FileKind:
+    """Return the kind of a file, for the limits of its size; chunks are of the kind of all files that are not CoPick's."""
     folder, _, name = key.rpartition("/")
-    if name == META or name in _ZARR_DOCUMENTS:
+    if name == META or name in _ZARR_DOCUMENTS or name.endswith(LEASE):
         return "metadata"
     if name.endswith((".json", ".glb")):
-        return _KIND_OF_FOLDER.get(folder.rpartition("/")[2]) if folder else "configs"
-    return None
+        return _KIND_OF_FOLDER.get(folder.rpartition("/")[2], "chunks") if folder else "configs"
+    return "tables" if name.endswith(".parquet") else "chunks"
 
 
 def run_key(name: str) -> str:

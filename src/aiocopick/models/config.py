@@ -77,7 +77,13 @@ class CopickConfig(BaseModel):
         return None if value is None else require_clean(value, info.field_name)
 
     @classmethod
-    def from_file(cls, filename: str | os.PathLike[str], *, allow_protocols: Iterable[str] = ()) -> Self:
+    def from_file(
+        cls,
+        filename: str | os.PathLike[str],
+        *,
+        allow_protocols: Iterable[str] = (),
+        max_file_bytes: FileSizes | None = None,
+    ) -> Self:
         """Read the configuration in a JSON file; blocks.
 
         Parameters
@@ -86,15 +92,18 @@ class CopickConfig(BaseModel):
             A JSON file on disk.
         allow_protocols : iterable of str
             Protocols that the file may name besides the usual ones (:mod:`aiocopick.models.protocols`).
+        max_file_bytes : int or dict of str to int, optional
+            Replaces the field of that name, and bounds the file itself (kind ``"configs"``).
 
         Raises
         ------
         FormatError
-            The file names a protocol that is not allowed.
+            The file names a protocol that is not allowed, or is larger than the limit.
         """
-        document = json.loads(read_config_bytes(filename).decode())
+        document = json.loads(read_config_bytes(filename, max_file_bytes).decode())
         if isinstance(document, dict):
             check_protocols(document, allow_protocols, path=os.fspath(filename))
+            document |= {} if max_file_bytes is None else {"max_file_bytes": max_file_bytes}
         return cls.model_validate(document)
 
     def to_json(self, indent: int | None = 4) -> str:
@@ -153,8 +162,9 @@ class StorageOptions(BaseModel):
         The largest array that is read in one piece.
     max_file_bytes : int or dict of str to int
         The largest file that is read, for all kinds of files or by kind: ``"metadata"`` (``.meta`` and the documents of
-        zarr; 16 MiB), ``"picks"``, ``"filaments"``, ``"meshes"`` (2 GiB each), ``"configs"`` (16 MiB). Kinds that a
-        dict does not name keep their limits. A larger or endless file is refused before it is in memory.
+        zarr; 16 MiB), ``"picks"``, ``"filaments"``, ``"meshes"`` (2 GiB each), ``"configs"`` (16 MiB), ``"tables"``
+        (Parquet; 2 GiB), ``"chunks"`` (while they are copied; 2 GiB. Otherwise the metadata of the array gives their
+        limit). Kinds that a dict does not name keep their limits. A larger or endless file is refused before it is in memory.
     zarr_format : {2, 3}
         The zarr format of new volumes.
     require_meta : bool

@@ -11,8 +11,10 @@ from pydantic import Field
 from aiocopick.errors import FormatError
 from aiocopick.models.redaction import redact_url
 
-FileKind: TypeAlias = Literal["metadata", "picks", "filaments", "meshes", "configs"]
-"""Kinds of files that have a limit: ``"metadata"`` is every ``.meta`` and what zarr says about its arrays."""
+FileKind: TypeAlias = Literal["metadata", "picks", "filaments", "meshes", "configs", "tables", "chunks"]
+"""Kinds of files that have a limit: ``"metadata"`` is every ``.meta`` and what zarr says about its arrays;
+``"chunks"`` are read under the limit of their array, and under this one where it is not known: while they are copied.
+"""
 
 FileSizes: TypeAlias = Annotated[int, Field(ge=1)] | dict[FileKind, Annotated[int, Field(ge=1)]]
 """One number for all kinds, or numbers for some."""
@@ -27,6 +29,8 @@ LARGEST: dict[FileKind, int] = {
     "filaments": 2048 * MIB,
     "meshes": 2048 * MIB,
     "configs": 16 * MIB,
+    "tables": 2048 * MIB,
+    "chunks": 2048 * MIB,
 }
 """Default limits."""
 

@@ -160,8 +160,8 @@ class Storage(Protocol):
         """Return a view of the same storage (same connections and counters) with other limits, timeout, retries or
         read_only.
 
-        With ``durable=False``, writes survive a power cut only after :meth:`sync` was called for them. With
-        ``max_chunk_bytes``, an object that is larger and has no limit in ``max_file_bytes`` is not read.
+        With ``durable=False``, writes survive a power cut only after :meth:`sync` was called for them. A
+        chunk larger than ``max_chunk_bytes`` is not read, nor is any object larger than ``max_listed_bytes``.
         """
 
     async def list(self, prefix: str) -> Sequence[Entry]:

@@ -31,7 +31,7 @@ from aiocopick.errors import (
     StorageError,
 )
 from aiocopick.layout.paths import file_kind
-from aiocopick.models.file_sizes import largest
+from aiocopick.models.file_sizes import FileKind, largest
 from aiocopick.models.redaction import scrub, secrets_in_url, secrets_of, shows_secret
 from aiocopick.storage import loops
 from aiocopick.storage.backends.base import Backend, Condition, ConditionError, Content, Page, Some, Use
@@ -62,6 +62,7 @@ _VIEWED = frozenset(
         "read_only",
         "durable",
         "max_chunk_bytes",
+        "max_listed_bytes",
     }
 )
 
@@ -226,8 +227,14 @@ class ManagedStorage:
             else:
                 fault = replace(fault, reason=f"{fault.reason}, or set forbidden_is_absent=True if nothing is there")
         if isinstance(failure.cause, TooLargeError):
-            kind, most = file_kind(key), self._most(key)
-            if kind is None:
+            kind, most, listed = file_kind(key), self._most(key), self._settings.max_listed_bytes
+            if listed is not None and listed < self._allowed(kind):
+                fault = Fault(
+                    ConflictError,
+                    f"it is larger than the {most} bytes that were listed; it changed since, or "
+                    "the server sends it unpacked",
+                )
+            elif kind == "chunks" and self._settings.max_chunk_bytes is not None:
                 fault = Fault(FormatError, f"it is larger than {most} bytes, which no chunk of this array can be")
             else:
                 fault = replace(
@@ -242,10 +249,14 @@ class ManagedStorage:
         error.__cause__ = None if shows_secret(failure.cause, self._core.secrets) else failure.cause
         return error
 
-    def _most(self, key: str) -> int | None:
-        """Return the number of bytes that may be read of a file; None if it has no limit."""
-        kind = file_kind(key)
-        return self._settings.max_chunk_bytes if kind is None else largest(kind, self._settings.max_file_bytes)
+    def _most(self, key: str) -> int:
+        """Return the number of bytes that may be read of a file."""
+        allowed, listed = self._allowed(file_kind(key)), self._settings.max_listed_bytes
+        return allowed if listed is None else min(allowed, listed)
+
+    def _allowed(self, kind: FileKind) -> int:
+        of_array = self._settings.max_chunk_bytes
+        return largest(kind, self._settings.max_file_bytes) if kind != "chunks" or of_array is None else of_array
 
     def _failed(self, verb: str, key: str, error: BaseException) -> CopickError:
         if isinstance(error, CopickError):
@@ -404,7 +415,8 @@ class ManagedStorage:
     async def read_aged(self, key: str) -> Aged:
         """The content of one object, its etag, and its age by the clock of the server."""
         check_key(key)
-        return await self._run("read", key, lambda backend: backend.read_aged(key))
+        most = self._most(key)
+        return await self._run("read", key, lambda backend: backend.read_aged(key, most))
 
     async def _read(self, key: str, span: Range | None) -> Content:
         if span is not None and span[1] is not None and 0 <= span[1] <= span[0]:

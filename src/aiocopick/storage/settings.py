@@ -23,7 +23,9 @@ class Settings:
     durable : bool
         True if each write survives a power cut by itself; false if files are made durable together afterwards.
     max_chunk_bytes : int, optional
-        Largest size of an object that is not a file of a kind in ``max_file_bytes``: what an array says of its chunks.
+        Largest size of a chunk instead of that in ``max_file_bytes``: what an array says of its chunks.
+    max_listed_bytes : int, optional
+        Largest size of any object: what a listing says of the one that is read.
     read_only, max_concurrency, max_bytes_in_flight, max_file_bytes, timeout, retries, follow_symlinks, \
     forbidden_is_absent, engine
         See ``CopickConfigFS``.
@@ -33,6 +35,7 @@ class Settings:
     fs_args: Mapping[str, Any] = field(default_factory=dict, repr=False)
     durable: bool = True
     max_chunk_bytes: int | None = None
+    max_listed_bytes: int | None = None
     read_only: bool = False
     max_concurrency: int = 64
     max_bytes_in_flight: int = 512 * MEBIBYTE

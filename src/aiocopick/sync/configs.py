@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
+from typing import Any
 
 from aiocopick.errors import FormatError, NotFoundError
 from aiocopick.formats.json_bytes import parse_json
 from aiocopick.models.config import CopickConfig, parse_config
-from aiocopick.models.file_sizes import read_config_bytes
+from aiocopick.models.file_sizes import FileSizes, read_config_bytes
 from aiocopick.models.protocols import check_protocols
 from aiocopick.models.redaction import redact_url
 
 
 def parse_text(
-    text: str | bytes, *, path: str = "the configuration", allow_protocols: Iterable[str] = ()
+    text: str | bytes, *, path: str = "the configuration", allow_protocols: Iterable[str] = (), **options: Any
 ) -> CopickConfig:
-    """The configuration in a JSON text.
+    """The configuration in a JSON text, with the given fields replaced.
 
     Raises
     ------
@@ -27,11 +28,13 @@ def parse_text(
     if not isinstance(content, dict):
         raise FormatError(f"{path} is not a JSON object, so it does not describe a project.", path=path)
     check_protocols(content, allow_protocols, path=path)
-    return parse_config(content)
+    return parse_config({**content, **options})
 
 
-def read_file(path: str | os.PathLike[str], allow_protocols: Iterable[str] = ()) -> CopickConfig:
-    """The configuration in a JSON file.
+def read_file(
+    path: str | os.PathLike[str], allow_protocols: Iterable[str] = (), max_file_bytes: FileSizes | None = None
+) -> CopickConfig:
+    """The configuration in a JSON file; a limit that is given bounds the file, and replaces the one in it.
 
     Raises
     ------
@@ -42,8 +45,9 @@ def read_file(path: str | os.PathLike[str], allow_protocols: Iterable[str] = ())
     """
     name = os.fspath(path)
     try:
-        content = read_config_bytes(name)
+        content = read_config_bytes(name, max_file_bytes)
     except FileNotFoundError:
         shown = redact_url(name)
         raise NotFoundError(f"There is no configuration at {shown}; check the path.", path=shown) from None
-    return parse_text(content, path=name, allow_protocols=allow_protocols)
+    options = {} if max_file_bytes is None else {"max_file_bytes": max_file_bytes}
+    return parse_text(content, path=name, allow_protocols=allow_protocols, **options)

@@ -15,6 +15,7 @@ from aiocopick.entities.root import AsyncRoot
 from aiocopick.errors import ClosedError
 from aiocopick.models.config import CopickConfig, CopickConfigFSSpec
 from aiocopick.models.entities import CopickRoot
+from aiocopick.models.file_sizes import FileSizes
 from aiocopick.models.metadata import CopickRunMeta
 from aiocopick.models.objects import PickableObject
 from aiocopick.sync.ahead import ReadAhead
@@ -101,12 +102,18 @@ class CopickRootFS(Layered, Blocking[AsyncRoot], CopickRoot):
         return cls._over(AsyncRoot.stack(members, default_write_layer, on_layer_error))
 
     @classmethod
-    def from_file(cls, path: str | os.PathLike[str], *, allow_protocols: Iterable[str] = ()) -> Self:
+    def from_file(
+        cls,
+        path: str | os.PathLike[str],
+        *,
+        allow_protocols: Iterable[str] = (),
+        max_file_bytes: FileSizes | None = None,
+    ) -> Self:
         """Open the project that a config JSON describes.
 
         See :func:`aiocopick.from_file`.
         """
-        return cls(read_file(path, allow_protocols))
+        return cls(read_file(path, allow_protocols, max_file_bytes))
 
     def save_config(self, config_path: str | os.PathLike[str]) -> None:
         """Write the configuration to a JSON file that opens this project again, secrets included."""
@@ -312,7 +319,9 @@ def from_string(data: str, *, allow_protocols: Iterable[str] = ()) -> CopickRoot
     return from_config(parse_text(data, allow_protocols=allow_protocols))
 
 
-def from_file(path: str | os.PathLike[str], *, allow_protocols: Iterable[str] = ()) -> CopickRootFS:
+def from_file(
+    path: str | os.PathLike[str], *, allow_protocols: Iterable[str] = (), max_file_bytes: FileSizes | None = None
+) -> CopickRootFS:
     """The project that a configuration file describes, as ``copick.from_file``.
 
     Parameters
@@ -321,8 +330,10 @@ def from_file(path: str | os.PathLike[str], *, allow_protocols: Iterable[str] = 
         A JSON file on disk.
     allow_protocols : iterable of str
         As for :func:`from_string`.
+    max_file_bytes : int or dict of str to int, optional
+        Largest sizes of files, as for :func:`aiocopick.open`; ``{"configs": ...}`` is that of this file.
     """
-    return from_config(read_file(path, allow_protocols))
+    return from_config(read_file(path, allow_protocols, max_file_bytes))
 
 
 def new_config(

@@ -156,7 +156,7 @@ class Transfer:
         return False
 
     async def _same(self, entry: Entry, existing: Entry) -> bool:
-        if entry.size != existing.size:
+        if None not in (entry.size, existing.size) and entry.size != existing.size:
             return False
         known = _checksum(entry.etag), _checksum(existing.etag)
         if known[0] is not None and known[0] == known[1]:
@@ -168,9 +168,9 @@ class Transfer:
             in_target = known[1] is None
             near, far = (self._target, self._source) if in_target else (self._source, self._target)
             checksum = known[0] if in_target else known[1]
-            data = await near.read(entry.key)
+            data = await near.options(max_listed_bytes=entry.size).read(entry.key)
             return (checksum is not None and checksum == await in_thread(_md5, data)) or (
-                await far.read(entry.key) == data
+                await _holds(far, entry.key, data)
             )
 
     def _taken(self, key: str) -> AlreadyExistsError:
@@ -183,16 +183,20 @@ class Transfer:
             self.bytes += entry.size or 0
             return
         async with self._gate.passing(entry.size or _UNKNOWN_SIZE):
-            data = await self._source.read(entry.key)
+            data = await self._source.options(max_listed_bytes=entry.size).read(entry.key)
             if entry.size is not None and len(data) != entry.size:
                 path = self._source.path_of(entry.key)
-                raise ConflictError(f"{path} changed while it was copied; copy it again.", path=path)
+                raise ConflictError(
+                    f"{path} has {len(data)} bytes, not {entry.size} as listed. If it changed while it was copied, copy "
+                    "it again; or the server sends it unpacked.",
+                    path=path,
+                )
             create = not self._overwrite and self._target.capabilities.conditional_writes
             try:
                 etag = await (into or self._target).write(entry.key, data, create=create)
             except AlreadyExistsError:
                 # It appeared since it was looked for.
-                if await self._target.read(entry.key) != data:
+                if not await _holds(self._target, entry.key, data):
                     raise self._taken(entry.key) from None
                 self.skipped += 1
                 return
@@ -207,7 +211,15 @@ class Transfer:
         if checksum is not None and checksum == await in_thread(_md5, data):
             return True
         # The store has no checksum of the content, or one of its own (encryption by a key service): look.
-        return await self._target.read(key) == data
+        return await _holds(self._target, key, data)
+
+
+async def _holds(storage: Storage, key: str, data: bytes) -> bool:
+    """Return True if a file has this content; no more than that is read of it."""
+    try:
+        return await storage.options(max_listed_bytes=len(data)).read(key) == data
+    except ConflictError:
+        return False
 
 
 def _checksum(etag: str | None) -> str | None:

@@ -41,7 +41,15 @@ from aiocopick.storage.backends.bodies import (
 from aiocopick.storage.backends.objects import Listed, children_page, find_entry, root_entry
 from aiocopick.storage.backends.sessions import Proxies, prepared
 from aiocopick.storage.base import Aged, Buffer, Capabilities, Entry, Range
-from aiocopick.storage.faults import AnswerError, Fault, TruncatedError, common_fault, not_a_listing, status_fault
+from aiocopick.storage.faults import (
+    AnswerError,
+    Fault,
+    TooLargeError,
+    TruncatedError,
+    common_fault,
+    not_a_listing,
+    status_fault,
+)
 from aiocopick.storage.keys import Root
 from aiocopick.storage.settings import Settings
 
@@ -51,6 +59,8 @@ _WRITE_ID = "aiocopick_write"
 _SINGLE_PUT = 5000 * 1024 * 1024
 # A listing that takes longer to parse than a hop into a thread.
 _LARGE = 64 * 1024
+# Five thousand names of the greatest length, every byte escaped, with the properties of their blobs.
+_MOST_LISTING = 64 * 1024 * 1024
 
 
 class AzureBackend(Backend):
@@ -166,7 +176,10 @@ class AzureBackend(Backend):
         url += ("&" if "?" in url else "?") + urlencode(query, quote_via=quote)
         # Through the client's pipeline, but not by its listing: that takes any answer for an empty one, and parses
         # thousands of names on the event loop.
-        status, found, data = await self._get(self._container, url, {})
+        try:
+            status, found, data = await self._get(self._container, url, {}, _MOST_LISTING)
+        except TooLargeError:
+            raise AnswerError(f"the server answered with more than {_MOST_LISTING} bytes of XML") from None
         page = complete(data, 200, found, None)
         names = await in_thread(_listed, page, status, found) if len(page) > _LARGE else _listed(page, status, found)
         objects, prefixes, marker = names
@@ -224,21 +237,14 @@ class AzureBackend(Backend):
             if error.status == 412:
                 raise TruncatedError("it changed while it was read") from None
             raise
-        check_encoding(found, f"{self.root.url}/{key}", span)
+        check_encoding(found, self.root.url, key, span)
         return Content(complete(data, status, found, span), _version(found.get("etag")))
 
-    async def read_aged(self, key: str) -> Aged:
+    async def read_aged(self, key: str, most: int) -> Aged:
         """One GET."""
         blob = self._container.get_blob_client(self.absolute(key))
-        headers = {"x-ms-version": blob.api_version, "Accept": "application/xml"}
-        request = self._azure.HttpRequest("GET", blob.url, headers=headers)
-        async with await blob._client._client.send_request(request, stream=True) as answer:
-            found = header_map(answer.headers)
-            if answer.status_code >= 400:
-                raise StatusError(answer.status_code, found.get("x-ms-error-code", ""), found)
-            data = await answer.read()
-        data = complete(data, answer.status_code, found, None)
-        return Aged(data, _bare(found.get("etag")), age_of(found))
+        status, found, data = await self._get(blob, blob.url, {}, most)
+        return Aged(complete(data, status, found, None), _bare(found.get("etag")), age_of(found))
 
     async def write(self, key: str, data: Buffer, condition: Condition | None) -> str | None:
         """One upload; the properties afterwards when a condition does not hold, in case it was our own write."""

@@ -51,8 +51,8 @@ Value = TypeVar("Value")
 Use: TypeAlias = Callable[[str, Content], Value]
 """A function that processes the content of a key; it does not raise."""
 
-Most: TypeAlias = Callable[[str], int | None]
-"""A function that returns the largest number of bytes to read of a key; None means no limit."""
+Most: TypeAlias = Callable[[str], int]
+"""A function that returns the largest number of bytes to read of a key."""
 
 Some: TypeAlias = tuple[list[Value], int]
 """Results in the order of the request, and the number of bytes read for them."""
@@ -155,8 +155,10 @@ class Backend(ABC):
             The object has more than `most` bytes; if the backend can see that early, it is not read into memory.
         """
 
-    async def read_aged(self, key: str) -> Aged:
-        """Return the content of an object, and its age; only for backends with conditional writes."""
+    async def read_aged(self, key: str, most: int) -> Aged:
+        """Return the content of an object, of at most `most` bytes, and its age; only for backends with conditional
+        writes.
+        """
         raise NotImplementedError
 
     async def read_some(
@@ -164,7 +166,7 @@ class Backend(ABC):
     ) -> Some[Value | BaseException]:
         """Apply `use` to the contents of the first items, at least one; return the results and the bytes read.
 
-        It may stop after `budget` bytes. `most` returns the largest number of bytes of a key, if that is limited.
+        It may stop after `budget` bytes. `most` returns the largest number of bytes of a key.
         """
         raise NotImplementedError
 

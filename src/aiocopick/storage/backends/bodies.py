@@ -9,6 +9,7 @@ from io import BytesIO
 from typing import TYPE_CHECKING
 
 from aiocopick.errors import StorageError
+from aiocopick.layout.paths import file_kind
 from aiocopick.storage.base import Range
 from aiocopick.storage.faults import AnswerError, TooLargeError, TruncatedError
 
@@ -45,22 +46,24 @@ def header_map(headers: Mapping[str, str]) -> dict[str, str]:
     return {name.lower(): value for name, value in headers.items()}
 
 
-def check_encoding(headers: Mapping[str, str], path: str, span: Range | None) -> None:
-    """Refuse a compressed body, except for a complete gzip body: that is recognised by its first bytes, and
-    decompressed within limits, when its content is parsed.
+def check_encoding(headers: Mapping[str, str], root: str, key: str, span: Range | None) -> None:
+    """Refuse a compressed body, except for a complete gzip body of a document: that is recognised by its first bytes,
+    and decompressed within limits, when its content is parsed. Any bytes may be the first ones of a chunk.
 
     Raises
     ------
     StorageError
-        It is compressed in another way, or it is a part of compressed data.
+        It is compressed in another way, or it is a chunk, or a part of compressed data.
     """
     encoding = headers.get("content-encoding", "").strip().lower()
-    if encoding in ("", "identity") or (encoding in ("gzip", "x-gzip") and span is None):
+    is_gzip = encoding in ("gzip", "x-gzip")
+    if encoding in ("", "identity") or (is_gzip and span is None and file_kind(key) not in ("chunks", "tables")):
         return
-    what = "a part of it" if encoding in ("gzip", "x-gzip") else "it"
+    what = "a part of it" if is_gzip and span is not None else "it"
     raise StorageError(
-        f"{path}: the server sends {what} compressed (Content-Encoding: {encoding[:40]}), which cannot be read",
-        path=path,
+        f"{root}/{key}: the server sends {what} compressed (Content-Encoding: {encoding[:40]}), which cannot be read; "
+        "store it as it is",
+        path=f"{root}/{key}",
     )
 
 

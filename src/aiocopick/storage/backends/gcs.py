@@ -40,7 +40,7 @@ from aiocopick.storage.backends.bodies import (
 from aiocopick.storage.backends.objects import children_page, find_entry, root_entry
 from aiocopick.storage.backends.sessions import Proxies, prepared
 from aiocopick.storage.base import Aged, Buffer, Capabilities, Entry, Range
-from aiocopick.storage.faults import AnswerError, Fault, common_fault, not_a_listing, status_fault
+from aiocopick.storage.faults import AnswerError, Fault, TooLargeError, common_fault, not_a_listing, status_fault
 from aiocopick.storage.settings import merge
 
 _WRITE_ID = "aiocopick-write"
@@ -141,9 +141,10 @@ class GCSBackend(Backend):
     async def _ask_json(
         self, method: str, path: str, kind: str, parameters: Mapping[str, str] | None = None, **kwargs: Any
     ) -> dict[str, Any]:
-        status, found, body = await self._ask(method, path, parameters, **kwargs)
-        if len(body) > _MOST_JSON:
-            raise AnswerError(f"the server answered with more than {_MOST_JSON} bytes of JSON")
+        try:
+            status, found, body = await self._ask(method, path, parameters, most=_MOST_JSON, **kwargs)
+        except TooLargeError:
+            raise AnswerError(f"the server answered with more than {_MOST_JSON} bytes of JSON") from None
         try:
             answer = await in_thread(json.loads, body) if len(body) > _LARGE else json.loads(body)
         except (ValueError, RecursionError):
@@ -216,7 +217,7 @@ class GCSBackend(Backend):
             if error.status == 416 and span is not None:
                 return Content(beyond(error.headers, span))
             raise
-        check_encoding(found, f"{self.root.url}/{key}", span)
+        check_encoding(found, self.root.url, key, span)
         body = complete(body, status, found, span)
         if "x-goog-generation" not in found:
             raise AnswerError(
@@ -224,11 +225,11 @@ class GCSBackend(Backend):
             )
         return Content(body, found["x-goog-generation"])
 
-    async def read_aged(self, key: str) -> Aged:
+    async def read_aged(self, key: str, most: int) -> Aged:
         """One GET of the content, and one of the metadata, which say when it was written."""
-        _, headers, body = await self._ask("GET", self._object(key))
+        _, headers, body = await self._ask("GET", self._object(key), most=_MOST_JSON)
         told = json.loads(body)
-        content = await self.read(key, None)
+        content = await self.read(key, None, most)
         generation = told.get("generation")
         # Another version has another age: it is as young as can be.
         age = 0.0 if content.etag not in (None, generation) else _age(headers, told.get("updated"))

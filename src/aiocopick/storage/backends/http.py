@@ -191,7 +191,7 @@ class HTTPBackend(Backend):
                 if urlsplit(str(answer.url)).path.endswith("/"):
                     raise IsADirectoryError(key)
                 found = header_map(answer.headers)
-                check_encoding(found, f"{self.root.url}/{key}", span)
+                check_encoding(found, self.root.url, key, span)
                 body = await whole_body(answer, most)
                 check_page(body, found, key)
                 return Content(complete(body, answer.status, found, span), _etag(answer))

@@ -115,9 +115,9 @@ class LocalBackend(Backend):
         """The content of a file, or a part of it."""
         return await self._look(self.disk.read, key, span, most)
 
-    async def read_aged(self, key: str) -> Aged:
+    async def read_aged(self, key: str, most: int) -> Aged:
         """The content of a file, and its age by the clock of this machine."""
-        content = await self._look(self.disk.read, key, None)
+        content = await self._look(self.disk.read, key, None, most)
         # Looked at afterwards: one that was replaced in between is taken for younger.
         modified = (await self._look(self.disk.entry, key)).modified
         return Aged(content.data, content.etag, None if modified is None else max(0.0, time.time() - modified))

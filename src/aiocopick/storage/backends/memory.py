@@ -102,13 +102,15 @@ class MemoryBackend(Backend):
         start, stop = span
         return Content(bytes(content[start:stop]))
 
-    async def read_aged(self, key: str) -> Aged:
+    async def read_aged(self, key: str, most: int) -> Aged:
         """A copy of the content, and its age."""
         await checkpoint()
         with _lock:
             file = self._store.get(self._base + key)
             if file is None:
                 raise FileNotFoundError(key)
+            if file.size > most:
+                raise TooLargeError(f"it has {file.size} bytes")
             age = (datetime.now(UTC) - file.modified).total_seconds()
             return Aged(bytes(file.getbuffer()), self._entry(key, file).etag, max(0.0, age))
 

@@ -87,7 +87,7 @@ class ObstoreBackend(S3Backend):
                 return await super().read(key, span, most)
             raise
         encoding = answer.attributes.get("Content-Encoding", "")
-        check_encoding({"content-encoding": encoding}, f"{self.root.url}/{key}", span)
+        check_encoding({"content-encoding": encoding}, self.root.url, key, span)
         if len(data) != last - first:
             raise TruncatedError(f"{len(data)} of {last - first} bytes arrived")
         if span is None and (first, last) != (0, answer.meta["size"]):

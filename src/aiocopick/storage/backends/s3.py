@@ -156,7 +156,7 @@ class S3Backend(Backend):
             if span is not None and _code(error) == "InvalidRange":
                 return Content(beyond(_headers(error), span))
             raise
-        check_encoding(headers, f"{self.root.url}/{key}", span)
+        check_encoding(headers, self.root.url, key, span)
         data = complete(data, status, headers, span)
         self._check_version(headers.get("etag"))
         return Content(data, _bare(headers.get("etag")))
@@ -177,9 +177,9 @@ class S3Backend(Backend):
         await self._direct.learn(name)
         return data, metadata["HTTPStatusCode"], metadata["HTTPHeaders"]
 
-    async def read_aged(self, key: str) -> Aged:
+    async def read_aged(self, key: str, most: int) -> Aged:
         """One GetObject."""
-        data, status, headers = await self._get(self.absolute(key), None, None)
+        data, status, headers = await self._get(self.absolute(key), None, most)
         return Aged(complete(data, status, headers, None), _bare(headers.get("etag")), age_of(headers))
 
     async def write(self, key: str, data: Buffer, condition: Condition | None) -> str | None:
