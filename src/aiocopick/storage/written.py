@@ -17,6 +17,9 @@ _BY_KEY = frozenset({"s3", "gs", "az", "memory"})
 
 @lru_cache(maxsize=1024)
 def _place(url: str) -> tuple[str, str]:
+    if "://" not in url:
+        # A path of a disk, or a storage without an address of its own (an archive).
+        return "file", ""
     root = parse_root(url)
     return root.protocol, f"{root.location}/" if root.protocol in _BY_KEY else ""
 
