@@ -37,11 +37,12 @@ from aiocopick.storage.backends.bodies import (
     range_header,
 )
 from aiocopick.storage.backends.objects import children_page, find_entry, root_entry
-from aiocopick.storage.backends.s3_direct import DirectReads
+from aiocopick.storage.backends.s3_direct import DirectRequests
 from aiocopick.storage.backends.s3_errors import KeyFailure, s3_fault
+from aiocopick.storage.backends.s3_listing import Listing, read_listing
 from aiocopick.storage.backends.s3_models import loader, read_models
 from aiocopick.storage.base import Aged, Buffer, Capabilities, Entry, Range
-from aiocopick.storage.faults import Fault
+from aiocopick.storage.faults import Fault, TooLargeError
 from aiocopick.storage.settings import Settings, merge
 
 _PIECE = 1024 * 1024
@@ -75,7 +76,7 @@ class S3Backend(Backend):
         self._client.meta.events.register_last("before-parse.s3", check_answer)
         self._check_version = check_version
         # A session of the user's own may have handlers that every request has to pass.
-        self._direct = DirectReads(self._client, usable=self.settings.fs_args.get("session") is None)
+        self._direct = DirectRequests(self._client, usable=self.settings.fs_args.get("session") is None)
         extra = {**self._filesystem.s3_additional_kwargs, **self._filesystem.req_kw}
         self._extra = {
             verb: self._filesystem._filter_kwargs(getattr(self._client, verb), extra)
@@ -129,14 +130,37 @@ class S3Backend(Backend):
             arguments["StartAfter"] = self.absolute(start_after)
         if limit != 1000:
             arguments["MaxKeys"] = limit
-        answer = await self._client.list_objects_v2(Bucket=self.root.container, Prefix=prefix, **arguments)
+        arguments["Prefix"] = prefix
+        found = await self._list_directly(arguments) or await self._list_by_botocore(arguments)
+        return children_page(self.root.prefix, prefix, found.objects, found.prefixes, delimiter, found.token)
+
+    async def _list_directly(self, arguments: Mapping[str, Any]) -> Listing | None:
+        from aiocopick.storage.backends.s3_answers import LARGE, MOST_BYTES, check_listing, too_large
+
+        try:
+            answer = await self._direct.list(arguments, MOST_BYTES)
+        except TooLargeError:
+            raise too_large() from None
+        if answer is None:
+            return None
+        body, status, headers = answer
+        check_listing(status, headers, body)
+        found = await in_thread(read_listing, body) if len(body) > LARGE else read_listing(body)
+        if found is None:
+            self._direct.leave("ListObjectsV2")
+        return found
+
+    async def _list_by_botocore(self, arguments: Mapping[str, Any]) -> Listing:
+        answer = await self._client.list_objects_v2(Bucket=self.root.container, **arguments)
+        await self._direct.learn_list(arguments)
         objects = [
             (item["Key"], item.get("Size"), _bare(item.get("ETag")), _seconds(item.get("LastModified")))
             for item in answer.get("Contents", ())
         ]
         prefixes = [item["Prefix"] for item in answer.get("CommonPrefixes", ())]
-        token = answer.get("NextContinuationToken", "") if answer.get("IsTruncated") else None
-        return children_page(self.root.prefix, prefix, objects, prefixes, delimiter, token)
+        return Listing(
+            objects, prefixes, answer.get("NextContinuationToken", "") if answer.get("IsTruncated") else None
+        )
 
     async def stat(self, key: str) -> Entry:
         """One listing: it tells objects from directories, which HEAD cannot."""
@@ -151,7 +175,7 @@ class S3Backend(Backend):
         """One GetObject, checked for completeness."""
         name, part = self.absolute(key), None if span is None else range_header(span)
         try:
-            data, status, headers = await self._get_directly(name, part, most) or await self._get(name, part, most)
+            data, status, headers = await self._direct.get(name, part, most) or await self._get(name, part, most)
         except Exception as error:
             if span is not None and _code(error) == "InvalidRange":
                 return Content(beyond(_headers(error), span))
@@ -161,11 +185,6 @@ class S3Backend(Backend):
         self._check_version(headers.get("etag"))
         return Content(data, _bare(headers.get("etag")))
 
-    async def _get_directly(
-        self, name: str, part: str | None, most: int | None
-    ) -> tuple[bytes, int, Mapping[str, str]] | None:
-        return await self._direct.get(name, part, most) if self._direct.ready else None
-
     async def _get(self, name: str, part: str | None, most: int | None) -> tuple[bytes, int, Mapping[str, str]]:
         arguments = self._extra["get_object"] | ({} if part is None else {"Range": part})
         answer = await self._client.get_object(Bucket=self.root.container, Key=name, **arguments)
@@ -174,7 +193,7 @@ class S3Backend(Backend):
         async with body:  # In old releases the context is the response of aiohttp, which has no chunks.
             check_length(metadata["HTTPHeaders"], most)
             data = await joined(body.iter_chunks(_PIECE), most)
-        await self._direct.learn(name)
+        await self._direct.learn_get(name)
         return data, metadata["HTTPStatusCode"], metadata["HTTPHeaders"]
 
     async def read_aged(self, key: str, most: int) -> Aged:

@@ -18,10 +18,10 @@ from aiocopick.storage.faults import AnswerError, not_a_listing
 _ROOTS = {"ListObjectsV2": "ListBucketResult", "DeleteObjects": "DeleteResult", "CopyObject": "CopyObjectResult"}
 _ROOT = re.compile(rb"(?:\xef\xbb\xbf)?\s*+(?:<\?[^>]*+>\s*+)?+<(?:[\w.-]++:)?+([\w.-]++)")
 # A thousand keys of the greatest length, every byte escaped, are less.
-_MOST_BYTES = 16 * 1024 * 1024
+MOST_BYTES = 16 * 1024 * 1024
 _MOST_ERROR = 64 * 1024
 # What is larger is parsed in a thread; a thousand common keys are less.
-_LARGE = 512 * 1024
+LARGE = 512 * 1024
 
 
 def check_answer(operation_model: Any, response_dict: dict[str, Any], **_: Any) -> None:
@@ -41,8 +41,8 @@ def check_answer(operation_model: Any, response_dict: dict[str, Any], **_: Any) 
         return
     if name in _ROOTS:
         root = _ROOT.match(body)
-        if len(body) > _MOST_BYTES:
-            raise AnswerError(f"the server answered with more than {_MOST_BYTES} bytes of XML")
+        if len(body) > MOST_BYTES:
+            raise too_large()
         if status == 200 and root is not None and root[1].decode() == _ROOTS[name]:
             return
         what = _kind(status, headers, body)
@@ -51,6 +51,26 @@ def check_answer(operation_model: Any, response_dict: dict[str, Any], **_: Any) 
         raise _not_done(f"{_kind(status, headers, body)} and no ETag")
     if name == "DeleteObject" and (status not in (200, 204) or body.strip()):
         raise _not_done(_kind(status, headers, body))
+
+
+def check_listing(status: int, headers: Mapping[str, str], body: bytes) -> None:
+    """Refuse an answer to ListObjectsV2 that is not one.
+
+    Raises
+    ------
+    AnswerError
+        It is not a listing.
+    """
+    check_answer(_ListObjects, {"status_code": status, "headers": headers, "body": body})
+
+
+class _ListObjects:
+    name = "ListObjectsV2"
+
+
+def too_large() -> AnswerError:
+    """Return the error for an answer that is too large."""
+    return AnswerError(f"the server answered with more than {MOST_BYTES} bytes of XML")
 
 
 def check_version(etag: str | None) -> None:
@@ -112,6 +132,6 @@ class PatientParsers(AioResponseParserFactory):  # type: ignore[misc]
 class _XMLParser(AioRestXMLParser):  # type: ignore[misc]
     def _do_parse(self, response: Mapping[str, Any], shape: Any) -> Any:
         body = response["body"]
-        if isinstance(body, bytes) and len(body) > _LARGE:
+        if isinstance(body, bytes) and len(body) > LARGE:
             return in_thread(super()._do_parse, response, shape)
         return super()._do_parse(response, shape)

@@ -1,9 +1,10 @@
-"""Reads from S3 with the same requests as botocore's, without its overhead.
+"""Reads and listings from S3 with the same requests as botocore's, without its overhead.
 
-For a small GET, botocore evaluates the rules for endpoints, serialises, calls its event handlers and parses. That takes
-several times as long as sending, with the same result for every object of a bucket. So botocore sends the first GET.
-If our signature of that request is identical, later GETs are signed here and reuse its connections; otherwise (older
-signatures, sessions of directory buckets, several regions at once) botocore keeps sending.
+For a small request, botocore evaluates the rules for endpoints, serialises, calls its event handlers and parses. That
+takes several times as long as sending, with the same result for every object of a bucket. So botocore sends the first
+GET, and the first LIST. If our signature of that request is identical, later ones of its kind are signed here and reuse
+its connections; otherwise (older signatures, sessions of directory buckets, several regions at once) botocore keeps
+sending.
 
 The signature is version 4 of AWS: docs.aws.amazon.com/AmazonS3/latest/API/sig-v4-header-based-auth.html.
 """
@@ -20,6 +21,7 @@ from typing import Any
 from urllib.parse import quote, urlsplit
 
 from aiocopick.storage.backends.bodies import check_length, whole_body
+from aiocopick.storage.faults import TooLargeError
 
 _AUTHORIZATION = re.compile(
     r"AWS4-HMAC-SHA256 Credential=(?P<access>[^/\s]+)/(?P<date>\d{8})/(?P<region>[^/\s]+)/(?P<service>[^/\s]+)"
@@ -38,11 +40,19 @@ _OF_THE_SIGNATURE = frozenset(
 )
 """Refusals of how a request was signed; botocore knows more ways, such as following a server's clock."""
 
+_MOST_ERROR = 64 * 1024
+"""Bytes of an error document; of a longer one only the status is used."""
+
+_QUERY = {
+    "Prefix": "prefix", "Delimiter": "delimiter", "StartAfter": "start-after", "ContinuationToken": "continuation-token",
+    "MaxKeys": "max-keys",
+}  # fmt: skip
+
 _sent: ContextVar[Any] = ContextVar("aiocopick_s3_sent", default=None)
 
 
-class DirectReads:
-    """The direct GETs of one client, available after its first GET.
+class DirectRequests:
+    """The direct GETs and LISTs of one client, each available after the first one.
 
     Parameters
     ----------
@@ -50,43 +60,42 @@ class DirectReads:
         aiobotocore's.
     """
 
-    __slots__ = ("_client", "_credentials", "_form", "_http", "_usable")
+    __slots__ = ("_client", "_credentials", "_forms", "_http", "_unknown")
 
     def __init__(self, client: Any, *, usable: bool) -> None:
         self._client = client
         self._http: Any = getattr(getattr(client, "_endpoint", None), "http_session", None)
         self._credentials: Any = getattr(getattr(client, "_request_signer", None), "_credentials", None)
-        self._form: SignedTemplate | None = None
-        self._usable = usable and self._http is not None
-        if self._usable:
-            client.meta.events.register("before-send.s3.GetObject", _note)
+        self._forms: dict[str, SignedTemplate] = {}
+        # Operations of which no request was seen yet.
+        self._unknown = {"GetObject", "ListObjectsV2"} if usable and self._http is not None else set()
+        for operation in self._unknown:
+            client.meta.events.register(f"before-send.s3.{operation}", _note)
 
-    @property
-    def ready(self) -> bool:
-        """True if :meth:`get` can be used."""
-        return self._form is not None
+    async def learn_get(self, key: str) -> None:
+        """Use the GET that this task has just sent successfully through botocore as the template of later ones."""
+        await self._learn("GetObject", key)
 
-    async def learn(self, key: str) -> None:
-        """Use the request that this task has just sent successfully through botocore as the template of later
-        requests.
-        """
+    async def learn_list(self, arguments: Mapping[str, Any]) -> None:
+        """Use the LIST that this task has just sent successfully through botocore as the template of later ones."""
+        await self._learn("ListObjectsV2", "", _query(arguments))
+
+    async def _learn(self, operation: str, key: str, query: str = "") -> None:
         request = _sent.get()
-        if self._form is not None or not self._usable or request is None:
+        if operation not in self._unknown or request is None:
             return
         _sent.set(None)
+        self._unknown.discard(operation)
+        self._client.meta.events.unregister(f"before-send.s3.{operation}", _note)
         # A stub that answers instead of the server, as in tests, opens no connection.
-        if not getattr(self._http, "_sessions", True):
-            self._stop()
-            return
-        self._form = SignedTemplate.of(request, key, await self._frozen())
-        if self._form is None:
-            self._stop()
-        else:
-            self._client.meta.events.unregister("before-send.s3.GetObject", _note)
+        if getattr(self._http, "_sessions", True):
+            form = SignedTemplate.of(request, key, await self._frozen(), query)
+            if form is not None:
+                self._forms[operation] = form
 
-    def _stop(self) -> None:
-        self._usable = False
-        self._client.meta.events.unregister("before-send.s3.GetObject", _note)
+    def leave(self, operation: str) -> None:
+        """Let botocore send the requests of an operation again."""
+        self._forms.pop(operation, None)
 
     async def _frozen(self) -> Any:
         return None if self._credentials is None else await self._credentials.get_frozen_credentials()
@@ -96,24 +105,34 @@ class DirectReads:
     ) -> tuple[bytes, int, Mapping[str, str]] | None:
         """Body, status and headers of the answer for one key.
 
-        None if botocore has to handle the answer; from then on botocore sends the reads again.
+        None if botocore has to send this request, or all requests from now on.
 
         Raises
         ------
         Exception
             The same exceptions as from botocore.
         """
+        return await self._send("GetObject", most, key, range_)
+
+    async def list(self, arguments: Mapping[str, Any], most: int) -> tuple[bytes, int, Mapping[str, str]] | None:
+        """Body, status and headers of a LIST, as :meth:`get` returns them."""
+        return await self._send("ListObjectsV2", most, query=_query(arguments))
+
+    async def _send(
+        self, operation: str, most: int | None, key: str = "", range_: str | None = None, query: str = ""
+    ) -> tuple[bytes, int, Mapping[str, str]] | None:
+        form = self._forms.get(operation)
+        if form is None:
+            return None
         from botocore.awsrequest import AWSPreparedRequest
 
-        form = self._form
-        assert form is not None
-        url, headers = form.request(key, range_, await self._frozen(), time.time())
+        url, headers = form.request(key, range_, await self._frozen(), time.time(), query)
         answer = await self._http.send(AWSPreparedRequest("GET", url, headers, None, True))
         if answer.status_code < 300:
             return await _body(answer, most), answer.status_code, answer.headers
-        error = await _error(answer)
+        error = await _error(answer, operation)
         if answer.status_code in _REDIRECTED or error.response["Error"].get("Code") in _OF_THE_SIGNATURE:
-            self._form, self._usable = None, False
+            self.leave(operation)
             return None
         raise error
 
@@ -133,17 +152,28 @@ async def _body(answer: Any, most: int | None) -> bytes:
     return content
 
 
-async def _error(answer: Any) -> Any:
+async def _error(answer: Any, operation: str) -> Any:
     from botocore.exceptions import ClientError
     from botocore.parsers import ResponseParserFactory
 
-    response = {"status_code": answer.status_code, "headers": answer.headers, "body": await answer.content}
+    try:
+        body = await _body(answer, _MOST_ERROR)
+    except TooLargeError:
+        body = b""
+    response = {"status_code": answer.status_code, "headers": answer.headers, "body": body}
     parsed = ResponseParserFactory().create_parser("rest-xml").parse(response, None)
-    return ClientError(parsed, "GetObject")
+    return ClientError(parsed, operation)
+
+
+def _query(arguments: Mapping[str, Any]) -> str:
+    """Return the query of a LIST in the order in which it is signed."""
+    told = {name: str(arguments[argument]) for argument, name in _QUERY.items() if argument in arguments}
+    told |= {"list-type": "2", "encoding-type": "url"}
+    return "&".join(f"{name}={quote(told[name], safe='-._~')}" for name in sorted(told))
 
 
 class SignedTemplate:
-    """The common parts of all GETs of a client.
+    """The common parts of all requests of a client for one operation.
 
     Parameters
     ----------
@@ -164,7 +194,7 @@ class SignedTemplate:
     ) -> None:
         parts = urlsplit(base)
         self._base = base
-        self._path = parts.path
+        self._path = parts.path or "/"
         self._headers = {name: value for name, value in headers.items() if name not in _OF_ONE_REQUEST}
         self._headers.setdefault("host", _host(parts))
         self._signed = signed
@@ -173,14 +203,19 @@ class SignedTemplate:
         self._key: tuple[str, str, bytes] | None = None
 
     @classmethod
-    def of(cls, request: Any, key: str, credentials: Any) -> SignedTemplate | None:
+    def of(cls, request: Any, key: str, credentials: Any, query: str = "") -> SignedTemplate | None:
         """Return the template of a request that botocore has signed; None if it cannot be reproduced exactly."""
         headers = {name.lower(): _text(value) for name, value in request.headers.items()}
         quoted = _quoted(key)
+        url, _, asked = request.url.partition("?")
         # Checksums of answers are looked at by botocore alone.
-        if "?" in request.url or not request.url.endswith(f"/{quoted}") or "x-amz-checksum-mode" in headers:
+        if (
+            sorted(asked.split("&")) != query.split("&")
+            or (key and not url.endswith(f"/{quoted}"))
+            or "x-amz-checksum-mode" in headers
+        ):
             return None
-        base = request.url.removesuffix(quoted)
+        base = url.removesuffix(quoted)
         if "authorization" not in headers:
             return cls(base, headers, None, "", "")
         told = _AUTHORIZATION.fullmatch(headers["authorization"])
@@ -192,11 +227,13 @@ class SignedTemplate:
         values = {"host": form._headers["host"]} | headers
         if any(name not in values for name in names) or "x-amz-content-sha256" not in values:
             return None
-        same = form._signature(quoted, values, names, date, credentials.secret_key) == told["signature"]
+        same = form._signature(quoted, query, values, names, date, credentials.secret_key) == told["signature"]
         return form if same else None
 
-    def request(self, key: str, range_: str | None, credentials: Any, now: float) -> tuple[str, dict[str, str]]:
-        """URL and headers of a GET."""
+    def request(
+        self, key: str, range_: str | None, credentials: Any, now: float, query: str = ""
+    ) -> tuple[str, dict[str, str]]:
+        """URL and headers of a GET or LIST; the query in the order in which it is signed."""
         quoted = _quoted(key)
         headers = dict(self._headers)
         if range_ is not None:
@@ -206,20 +243,22 @@ class SignedTemplate:
             if credentials.token:
                 headers["x-amz-security-token"] = credentials.token
             names = sorted(self._signed | (headers.keys() & {"range", "x-amz-date", "x-amz-security-token"}))
-            signature = self._signature(quoted, headers, names, date, credentials.secret_key)
+            signature = self._signature(quoted, query, headers, names, date, credentials.secret_key)
             headers["authorization"] = (
                 f"AWS4-HMAC-SHA256 Credential={credentials.access_key}/{self._scope(date)}, "
                 f"SignedHeaders={';'.join(names)}, Signature={signature}"
             )
-        return self._base + quoted, headers
+        return f"{self._base}{quoted}?{query}" if query else self._base + quoted, headers
 
     def _scope(self, date: str) -> str:
         return f"{date[:8]}/{self._region}/{self._service}/aws4_request"
 
-    def _signature(self, quoted: str, headers: Mapping[str, str], names: list[str], date: str, secret: str) -> str:
+    def _signature(
+        self, quoted: str, query: str, headers: Mapping[str, str], names: list[str], date: str, secret: str
+    ) -> str:
         lines = [f"{name}:{' '.join(headers[name].split())}" for name in names]
         canonical = "\n".join(
-            ["GET", self._path + quoted, "", *lines, "", ";".join(names), headers["x-amz-content-sha256"]]
+            ["GET", self._path + quoted, query, *lines, "", ";".join(names), headers["x-amz-content-sha256"]]
         )
         text = "\n".join(["AWS4-HMAC-SHA256", date, self._scope(date), hashlib.sha256(canonical.encode()).hexdigest()])
         return hmac.new(self._signing_key(secret, date[:8]), text.encode(), hashlib.sha256).hexdigest()
