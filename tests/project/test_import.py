@@ -16,6 +16,7 @@ HEAVY = [
     "pandas",
     "dask",
     "obstore",
+    "PIL",
     "typer",
     "rich",
 ]

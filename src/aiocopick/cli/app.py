@@ -10,10 +10,12 @@ from aiocopick.cli.cp import cp
 from aiocopick.cli.crawl import crawl
 from aiocopick.cli.demo import demo
 from aiocopick.cli.doctor import doctor
+from aiocopick.cli.gallery import gallery
 from aiocopick.cli.info import info
 from aiocopick.cli.ls import ls
 from aiocopick.cli.points import points
 from aiocopick.cli.rm import rm
+from aiocopick.cli.show import show
 from aiocopick.cli.tree import tree
 
 EXIT_CODES = """\
@@ -29,7 +31,7 @@ app = typer.Typer(
     # Errors of the library are printed in one line. Others are bugs, for which a plain traceback is best.
     pretty_exceptions_enable=False,
 )
-for command in (demo, crawl, ls, tree, info, points, doctor, cp, rm):
+for command in (demo, crawl, ls, tree, info, points, show, gallery, doctor, cp, rm):
     app.command()(command)
 
 

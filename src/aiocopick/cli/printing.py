@@ -6,17 +6,22 @@ import json
 import math
 import re
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import typer
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-Advance = Callable[[str], None]
-"""A function that is called with the name of each finished item."""
+
+class Advance(Protocol):
+    """A function that is called with the name of each finished item, and with the number of all if that is known."""
+
+    def __call__(self, name: str, total: int | None = None, /) -> None:
+        """Count an item."""
+
 
 # Control characters, line separators, characters that change the direction of text, and single surrogates.
 _INVISIBLE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
@@ -91,18 +96,28 @@ def _cell(value: Any) -> tuple[str, bool]:
 
 @contextmanager
 def progress(what: str, total: int | None = None) -> Iterator[Advance]:
-    """Show a progress bar on standard error while the block runs; none if that is not a terminal."""
+    """Show a progress bar on standard error while the block runs; none if that is not a terminal.
+
+    The remaining time is shown when the number of all items is known, from the beginning or later.
+    """
     if not sys.stderr.isatty():
-        yield lambda name: None
+        yield lambda name, total=None: None
         return
     from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
 
     columns = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+    with Progress(*columns, TimeRemainingColumn(), console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task(what, total=total)
 
-        def advance(name: str) -> None:
-            bar.update(task, advance=1, description=f"{what} {visible(name)}")
+        def advance(name: str, total: int | None = None, /) -> None:
+            bar.update(task, advance=1, total=total, description=f"{what} {visible(name)}")
 
         yield advance

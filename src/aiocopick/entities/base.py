@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
@@ -277,6 +278,10 @@ class AsyncEntity:
         shown = ", ".join(f"{name}={value!r}" for name, value in names.items())
         return f"{type(self).__name__}({shown})"
 
+    def _repr_png_(self) -> bytes | None:
+        """Return the last picture that was drawn of it; None if there is none. No I/O."""
+        return getattr(self, "_picture", None)
+
     def _join(self) -> None:
         """Become the child of its parent, after pickling; a copy of a known child stays a copy."""
         parent = self._parent
@@ -333,3 +338,10 @@ class Authored(AsyncEntity):
     def from_user(self) -> bool:
         """True if a user made it."""
         return not self.from_tool
+
+
+def picture_tag(png: bytes | None) -> str:
+    """Return a picture as HTML for a notebook, with its content; empty if there is none."""
+    if png is None:
+        return ""
+    return f'<img src="data:image/png;base64,{b64encode(png).decode()}" alt="slice of the tomogram">'

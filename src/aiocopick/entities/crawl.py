@@ -61,11 +61,18 @@ class Crawl:
     details : bool
         Request size, etag and time of files even if they cost more than the names (on disk).
 
+    Attributes
+    ----------
+    total : int, optional
+        Number of runs, once they were found; None before.
+
     Raises
     ------
     ValueError
         The kind does not exist, or cannot be loaded.
     """
+
+    total: int | None = None
 
     def __init__(
         self,
@@ -101,6 +108,7 @@ class Crawl:
     async def __anext__(self) -> AsyncRun:
         if self._pending is None:
             self._pending = deque(await self._find_runs())
+            self.total = len(self._pending)
         if not self._ready:
             if not self._pending and not self._listed_runs:
                 raise StopAsyncIteration
@@ -141,6 +149,7 @@ class Crawl:
             # The content of all is wanted: the first page of it is requested together with the runs.
             questions: list[Callable[[], Awaitable[Any]]] = [self._find_runs, partial(stack.first_pages, beginning)]
             runs, pages = await gather(lambda ask: ask(), questions, limit=len(questions))
+        self.total = len(runs)
         async with AsyncExitStack() as exits:
             scan = stack.scan(runs, self._nouns, details=self._details, first_pages=pages)
             answers = await exits.enter_async_context(scan)

@@ -87,6 +87,7 @@ class AsyncRun(MetadataMixin):
         "_deep",
         "_denied",
         "_lock",
+        "_picture",
         "_renewed",
         "error",
         "root",
@@ -715,6 +716,58 @@ class AsyncRun(MetadataMixin):
             # Another task asked for the same name at the same time, and was told first that it is taken.
             known._restore(entity._state())
         return known
+
+    # --- looking at it --------------------------------------------------------------------------------------------------
+
+    async def picture(
+        self,
+        tomogram: str | None = None,
+        annotations: str | Iterable[str] | None = None,
+        *,
+        size: int = 640,
+        depth: float = 5,
+        legend: bool = True,
+    ) -> bytes:
+        """Draw the slice through the middle of a tomogram, with picks and the outlines of segmentations on it.
+
+        The run is listed if it was not yet. Otherwise only the metadata of the volumes, the chunks that the slice needs
+        and the files of picks are read. Notebooks show the last picture. Needs the extra ``pictures``.
+
+        Parameters
+        ----------
+        tomogram : str, optional
+            URI of a tomogram (``"wbp@10"``). Of several, and by default, the one with the largest voxels is shown: its
+            coarsest level that is at least 200 pixels wide, else its finest.
+        annotations : str or iterable of str, optional
+            URIs of picks and segmentations; None draws all.
+        size : int
+            Pixels along the longer side of the slice.
+        depth : float
+            Slices of the level on each side within which picks are drawn, as the circles in which the slice cuts their
+            objects.
+        legend : bool
+            Add a strip with the names of the objects, the numbers of their picks and a bar of a round length.
+
+        Returns
+        -------
+        bytes
+            PNG.
+
+        Raises
+        ------
+        NotFoundError
+            There is no such tomogram, or it is empty.
+        FormatError
+            A volume or a file cannot be read.
+        InvalidNameError
+            A URI is not one, or not one of picks or segmentations.
+        ValueError
+            A size that is not from 1 to 4096, or a negative depth.
+        """
+        from aiocopick.pictures import picture
+
+        self._picture = await picture(self, tomogram, annotations, size, depth, legend)
+        return self._picture
 
     # --- forgetting ---------------------------------------------------------------------------------------------------
 

@@ -37,7 +37,7 @@ class AsyncTomogram(AsyncDensity):
         Accepted as CoPick does; unused.
     """
 
-    __slots__ = ("_features", "_lock", "voxel_spacing")
+    __slots__ = ("_features", "_lock", "_picture", "voxel_spacing")
 
     parent_slot: ClassVar[str] = "voxel_spacing"
     voxel_spacing: AsyncVoxelSpacing
@@ -105,6 +105,38 @@ class AsyncTomogram(AsyncDensity):
             Data that is not 3D or holds no numbers, no levels, or chunks that cannot be. Nothing was changed.
         """
         await self._write_density(data, levels, dtype, self.voxel_size, chunks=chunks, shards=shards, progress=progress)
+
+    async def thumbnail(self, zarr_group: str | None = None, *, size: int = 256) -> bytes:
+        """Draw the slice through the middle of the tomogram, with contrast by percentiles.
+
+        Only its metadata and the chunks that the slice needs are read. Notebooks show the last picture. Needs the extra
+        ``pictures``.
+
+        Parameters
+        ----------
+        zarr_group : str, optional
+            Path of the level; None is the coarsest one that is at least 200 pixels wide, else the finest.
+        size : int
+            Pixels along the longer side.
+
+        Returns
+        -------
+        bytes
+            PNG.
+
+        Raises
+        ------
+        NotFoundError
+            The level does not exist, or the tomogram is empty.
+        FormatError
+            The tomogram cannot be read.
+        ValueError
+            A size that is not from 1 to 4096.
+        """
+        from aiocopick.pictures import thumbnail
+
+        self._picture = await thumbnail(self, zarr_group, size)
+        return self._picture
 
     # --- feature maps -------------------------------------------------------------------------------------------------
 

@@ -6,7 +6,7 @@ import weakref
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Iterator
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, ParamSpec, Self, TypeVar
 
-from aiocopick.entities.base import AsyncEntity
+from aiocopick.entities.base import AsyncEntity, picture_tag
 from aiocopick.models.filaments import CopickFilamentsFile
 from aiocopick.models.metadata import (
     CopickFeaturesMeta,
@@ -278,7 +278,11 @@ class Blocking(Generic[Twin]):
             f"<tr><th>{escape(name)}</th><td>{escape('not listed yet' if value is None else str(value))}</td></tr>"
             for name, value in self._shown().items()
         )
-        return f"<table><caption>{escape(type(self).__name__)}</caption>{rows}</table>"
+        return f"<table><caption>{escape(type(self).__name__)}</caption>{rows}</table>{picture_tag(self._repr_png_())}"
+
+    def _repr_png_(self) -> bytes | None:
+        """Return the last picture that was drawn of it; None if there is none. No I/O."""
+        return getattr(self._twin, "_picture", None)
 
     def __getstate__(self) -> dict[str, Any]:
         # What travels is names, twins and what was loaded; lists are asked for again where it arrives.
