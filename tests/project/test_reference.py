@@ -27,6 +27,7 @@ MODULES = (
     "aiocopick.layers",
     "aiocopick.layers.foreign",
     "aiocopick.models",
+    "aiocopick.pages",
     "aiocopick.sample",
     "aiocopick.storage",
     "aiocopick.sync",
