@@ -29,6 +29,7 @@ PRELOADED = {
     "mesh_store": ("trimesh.exchange.gltf", "trimesh.creation"),
     "volume_read": ("zarr",),
     "volume_write": ("zarr",),
+    "train_boxes": ("zarr",),
     "create": ("zarr",),
 }
 

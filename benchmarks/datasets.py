@@ -107,6 +107,16 @@ def one_volume(layout: layouts.Layout) -> Iterator[Dataset]:
         yield Dataset(run={".meta": b"meta", **files}, names=("TS_0001",))
 
 
+@contextmanager
+def picked_volumes(layout: layouts.Layout, parameters: Mapping[str, Any]) -> Iterator[Dataset]:
+    """Runs with the same tomogram and the same picks in it; they go when the block ends."""
+    positions = layouts.places_of(layout, dict(parameters))
+    transforms = poses.random_poses(len(positions))[1]
+    picks = {f"Picks/{poses.USER_ID}_{poses.SESSION_ID}_{poses.OBJECT_NAME}.json": poses.encode(positions, transforms)}
+    with one_volume(layout) as volume:
+        yield Dataset(run={**volume.run, **picks}, names=run_names(parameters["runs"]))
+
+
 def mesh_content(subdivisions: int) -> bytes:
     """A sphere as binary glTF."""
     import trimesh

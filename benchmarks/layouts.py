@@ -101,6 +101,12 @@ def boxes_of(layout: Layout, parameters: dict[str, Any]) -> tuple[Any, int]:
     return np.random.default_rng(11).integers(low, high, (parameters.get("boxes", 100), 3)), edge
 
 
+def places_of(layout: Layout, parameters: dict[str, Any]) -> Any:
+    """Centres of the same boxes as xyz in angstrom, (N, 3)."""
+    centres, _ = boxes_of(layout, parameters)
+    return centres[:, ::-1] * VOXEL_SIZE
+
+
 def total(array: Any) -> float:
     """Sum of the values of a volume, exact in whatever order it is taken."""
     return float(array.sum(dtype="float64"))

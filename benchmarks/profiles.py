@@ -269,6 +269,15 @@ FULL = (
         latencies=(0, 20),
     ),
     Experiment(
+        name="train-boxes",
+        work="train_boxes",
+        subjects=(*OURS, "aiocopick-extract", *COPICKS, *ZARRS),
+        sizes_of={"layout": ("64",), "runs": (4,), "boxes": (50,)},
+        targets=("disk", "minio", "url"),
+        latencies=(20,),
+        repeats=3,
+    ),
+    Experiment(
         name="volume-read-again",
         work="volume_read",
         subjects=(*ENGINES, *COPICKS, *ZARRS),
@@ -365,6 +374,7 @@ TINY = (
     _tiny("mesh_load", "disk", "trimesh", subdivisions=1),
     _tiny("mesh_store", "disk", subdivisions=1),
     _tiny("volume_read", "moto", "aiocopick-obstore", "zarr", layout="64", region="boxes", boxes=3, shrink=8),
+    _tiny("train_boxes", "moto", "aiocopick-extract", "zarr-obstore", layout="64", runs=2, boxes=3, shrink=8),
     _tiny("volume_write", "disk", "zarr-64", layout="64", levels=2, shrink=8),
     _tiny("create", "disk", runs=2),
     _tiny("delete", "moto", runs=2, chunks=3),
@@ -417,6 +427,11 @@ PUBLISHED = (
     ),
     _fewer("crawl-collapsed", ("aiocopick", "floor"), 1),
     _fewer("overlay", (*OURS, *_PEERS), sizes_of={"runs": (60, 200)}, latencies=(20,), at_most=_PEER_UP_TO_60),
+    _fewer(
+        "train-boxes",
+        (*OURS, "aiocopick-extract", *_PEER, "zarr-64", "zarr-obstore"),
+        targets=_NEAR_AND_FAR,
+    ),
     _volumes("volume-read-again", "volume-read-again", 5, layout=("64", "256"), region=("full",), again=(True,)),
     _volumes(
         "volume-parts",

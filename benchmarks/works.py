@@ -150,6 +150,13 @@ WORKS = {
             dataset=lambda parameters: datasets.one_volume(layouts.layout_of(dict(parameters))),
         ),
         Work(
+            name="train_boxes",
+            title="Boxes around picks",
+            about="From the URL to boxes of 32 voxels around all picks of all runs, as a training loop takes them: the "
+            "runs listed, the picks and the metadata of each tomogram read.",
+            dataset=lambda parameters: datasets.picked_volumes(layouts.layout_of(dict(parameters)), parameters),
+        ),
+        Work(
             name="volume_write",
             title="Write a volume",
             about="An array to a tomogram with `levels` levels, compressed as copick does it. The entity is made "

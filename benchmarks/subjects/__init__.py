@@ -24,7 +24,7 @@ PROJECT = (
     LISTING
     | SPREADABLE
     | VOLUMES
-    | {"picks_load", "picks_store", "mesh_load", "mesh_store", "import_library", "first_use"}
+    | {"picks_load", "picks_store", "mesh_load", "mesh_store", "import_library", "first_use", "train_boxes"}
 )
 
 
@@ -79,7 +79,7 @@ class Subject:
 
 def _copick(version: str, written: str, read: frozenset[str]) -> tuple[Subject, Subject]:
     environment = f"copick {version}"
-    layouts = {"volume_read": read, "volume_write": frozenset({written})}
+    layouts = {"volume_read": read, "volume_write": frozenset({written}), "train_boxes": read}
     alone = Subject(
         name=f"copick-{version}",
         about=f"copick {version}, as its documentation shows it",
@@ -105,7 +105,7 @@ def _zarr(name: str, about: str, servers: frozenset[str] = EVERYWHERE, **options
         name=name,
         about=about,
         module="benchmarks.subjects.raw_zarr",
-        works=VOLUMES,
+        works=VOLUMES | {"train_boxes"},
         floor=True,
         servers=servers,
         options=options,
@@ -131,6 +131,13 @@ SUBJECTS: dict[str, Subject] = {
             works=PROJECT - {"import_library", "first_use", "open_root", "list_runs", "one_run", "overlay"},
             servers=OBJECT_STORES,
             options={"engine": "obstore"},
+        ),
+        Subject(
+            name="aiocopick-extract",
+            about="this library, async, one tomogram after the other by extract",
+            module="benchmarks.subjects.async_api",
+            works=frozenset({"train_boxes"}),
+            options={"extract": True},
         ),
         Subject(
             name="aiocopick-walk",

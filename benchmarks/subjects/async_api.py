@@ -175,6 +175,27 @@ async def volume_read(bench: Bench) -> dict[str, Any]:
     return {"shape": list(data.shape), "sum": layouts.total(data)}
 
 
+async def train_boxes(bench: Bench) -> dict[str, Any]:
+    _, edge = layouts.boxes_of(layouts.layout_of(bench.parameters), bench.parameters)
+    count, total = 0, 0.0
+    with bench.meter:
+        async with aiocopick.open(bench.url, **options(bench)) as root:
+            if bench.options.get("extract"):
+                for run in await root.runs():
+                    [spacing] = await run.voxel_spacings()
+                    [tomogram] = await spacing.tomograms()
+                    [picks] = await run.picks()
+                    positions, _ = await picks.numpy()
+                    data = await tomogram.extract(positions, edge)
+                    count, total = count + len(data), total + layouts.total(data)
+            else:
+                found = aiocopick.boxes(root, poses.OBJECT_NAME, edge, layouts.VOXEL_SIZE, "wbp")
+                async with found as batches:
+                    async for batch in batches:
+                        count, total = count + len(batch), total + layouts.total(batch.boxes)
+    return {"boxes": count, "sum": total}
+
+
 async def volume_write(bench: Bench) -> dict[str, Any]:
     layout = layouts.layout_of(bench.parameters)
     data = layouts.volume(layout)

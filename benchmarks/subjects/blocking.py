@@ -122,6 +122,20 @@ def volume_read(bench: Bench, open_project: Open) -> dict[str, Any]:
     return {"shape": list(data.shape), "sum": layouts.total(data)}
 
 
+def train_boxes(bench: Bench, open_project: Open) -> dict[str, Any]:
+    _, edge = layouts.boxes_of(layouts.layout_of(bench.parameters), bench.parameters)
+    count, sum_ = 0, 0.0
+    with bench.meter:
+        for run in open_project(bench).runs:
+            [tomogram] = run.get_voxel_spacing(layouts.VOXEL_SIZE).tomograms
+            for picks in run.get_picks(poses.OBJECT_NAME):
+                positions, _ = picks.numpy()
+                for x, y, z in (positions / layouts.VOXEL_SIZE - edge // 2).astype(int).tolist():
+                    box = tomogram.numpy("0", x=slice(x, x + edge), y=slice(y, y + edge), z=slice(z, z + edge))
+                    count, sum_ = count + 1, sum_ + layouts.total(box)
+    return {"boxes": count, "sum": sum_}
+
+
 def volume_write(bench: Bench, open_project: Open, **choices: Any) -> dict[str, Any]:
     layout = layouts.layout_of(bench.parameters)
     data = layouts.volume(layout)

@@ -82,6 +82,11 @@ def volume_read(bench: Bench) -> Any:
     return blocking.volume_read(bench, open_project)
 
 
+def train_boxes(bench: Bench) -> Any:
+    # As copick-torch does it: a crop at a time, through the tomogram.
+    return blocking.train_boxes(bench, open_project)
+
+
 def volume_write(bench: Bench) -> Any:
     # Its chunks are its own choice; only the layout that has these is asked of it.
     return blocking.volume_write(bench, open_project)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import aiocopick
 from benchmarks import layouts
-from benchmarks.subjects import async_api, blocking
+from benchmarks.subjects import async_api, blocking, picks as poses
 from benchmarks.subjects.keys import KINDS
 
 if TYPE_CHECKING:
@@ -70,6 +70,16 @@ def mesh_store(bench: Bench) -> Any:
 
 def volume_read(bench: Bench) -> Any:
     return blocking.volume_read(bench, open_project)
+
+
+def train_boxes(bench: Bench) -> dict[str, Any]:
+    _, edge = layouts.boxes_of(layouts.layout_of(bench.parameters), bench.parameters)
+    count, total = 0, 0.0
+    with bench.meter:
+        root = open_project(bench)
+        for batch in aiocopick.boxes_sync(root, poses.OBJECT_NAME, edge, layouts.VOXEL_SIZE, "wbp"):
+            count, total = count + len(batch), total + layouts.total(batch.boxes)
+    return {"boxes": count, "sum": total}
 
 
 def volume_write(bench: Bench) -> Any:

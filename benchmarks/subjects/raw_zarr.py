@@ -34,12 +34,25 @@ def volume_read(bench: Bench) -> dict[str, Any]:
 
 
 def _read(array: Any, layout: layouts.Layout, bench: Bench) -> np.ndarray:
-    region = bench.parameters["region"]
+    region = bench.parameters.get("region", "boxes")
     if region != "boxes":
         return np.asarray(array[layouts.slices_of(layout, region)])
     centres, edge = layouts.boxes_of(layout, bench.parameters)
     starts = (centres - edge // 2).tolist()
     return np.stack([array[z : z + edge, y : y + edge, x : x + edge] for z, y, x in starts])
+
+
+def train_boxes(bench: Bench) -> dict[str, Any]:
+    layout = layouts.layout_of(bench.parameters)
+    count, total = 0, 0.0
+    with _concurrency(bench), bench.meter:
+        for number in range(bench.parameters["runs"]):
+            # Names and positions are known here: only chunks are read.
+            store = _store(bench, f"{ARRAY.replace('TS_0001', f'TS_{number:05d}')}/0", read_only=True)
+            told = {"zarr_format": layout.zarr_format} if "concurrency" in bench.options else {}
+            data = _read(zarr.open_array(store, mode="r", **told), layout, bench)
+            count, total = count + len(data), total + layouts.total(data)
+    return {"boxes": count, "sum": total}
 
 
 def volume_write(bench: Bench) -> dict[str, Any]:
