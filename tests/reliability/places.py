@@ -107,6 +107,7 @@ def make_place(kind: str, request: pytest.FixtureRequest, folder: Path) -> Itera
             server = stack.enter_context(FaultServer(upstream=store.url))
             protocol = kind if kind in ("gs", "az") else "s3"
             root = f"{protocol}://{store.new_bucket()}/project"
-            engine = {"engine": "obstore"} if kind == "obstore" else {}
+            # The default is obstore, where it is installed.
+            engine = {"engine": "s3fs"} if kind == "s3" else {}
             fields = {"fs_args": _moved(store.fs_args(), store.url, server.url), **engine}
             yield Place(kind, root, fields, server, CopickConfigFS(root=root, fs_args=store.fs_args(), **names))

@@ -42,7 +42,9 @@ if __name__ == "__main__":
 """
 
 
-@pytest.mark.parametrize("place", [DISK, "s3", pytest.param("minio", marks=pytest.mark.minio)], indirect=True)
+@pytest.mark.parametrize(
+    "place", [DISK, "s3", "obstore", pytest.param("minio", marks=pytest.mark.minio)], indirect=True
+)
 def test_children_of_both_kinds_read_on_their_own(place: Place, tmp_path: Any, measured: Any) -> None:
     with aiocopick.CopickRootFS(place.writing) as root:
         root._call(write_run, root.aio, volumes=False)

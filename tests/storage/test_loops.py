@@ -215,6 +215,37 @@ def test_a_forked_child_is_refused_the_engine_whose_threads_it_lacks(moto_server
     assert run_child(program) == "done\n"
 
 
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system cannot fork")
+def test_a_forked_child_uses_the_other_engine(moto_server: MotoServer) -> None:
+    bucket = moto_server.new_bucket()
+    moto_server.seed(bucket, {"object": CONTENT})
+    program = f"""
+        import asyncio, os
+        from aiocopick.models import CopickConfigFS
+        from aiocopick.storage import open_storage
+
+        config = CopickConfigFS(root="s3://{bucket}", fs_args={moto_server.fs_args()!r})
+        storage = open_storage(config)
+        assert asyncio.run(storage.read("object")) == b"content"
+        assert storage.stats.engine == "obstore"
+        child = os.fork()
+        if child == 0:
+            code = 1
+            try:
+                for place in (storage, open_storage(config)):
+                    assert asyncio.run(place.read("object")) == b"content"
+                    assert place.stats.engine == "s3fs"
+                code = 0
+            finally:
+                os._exit(code)
+        assert os.waitpid(child, 0)[1] == 0
+        assert asyncio.run(storage.read("object")) == b"content"
+        assert storage.stats.engine == "obstore"
+        print("done")
+    """
+    assert run_child(program) == "done\n"
+
+
 def test_nothing_is_left_open_at_exit() -> None:
     # In the interpreter's development mode every unclosed socket, transport or task is told, and here that is an error.
     program = """

@@ -95,6 +95,7 @@ async def _project(root: AsyncRoot) -> dict[str, Any]:
         "runs": len(await root.query()),
         "layers": [
             {"name": layer.name, "url": layer.url, "priority": layer.priority, "read_only": layer.read_only}
+            | ({} if layer.stats.engine is None else {"engine": layer.stats.engine})
             for layer in root.layers
         ],
         "objects": objects + [{"name": name, "density_map": True} for name in sorted(maps - known)],

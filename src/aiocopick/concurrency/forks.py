@@ -13,6 +13,13 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Any
 
+_imported_in = os.getpid()
+
+
+def is_forked() -> bool:
+    """Return True in a child of the process that imported the library."""
+    return os.getpid() != _imported_in
+
 
 class Lock:
     """A lock for ``with``, free in every forked child.

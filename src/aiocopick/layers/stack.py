@@ -106,6 +106,8 @@ class Stack:
             total.retries += stats.retries
             total.in_flight += stats.in_flight
             total.peak_in_flight += stats.peak_in_flight
+        engines = {engine for layer in self.layers if (engine := layer.stats.engine) is not None}
+        total.engine = " ".join(sorted(engines)) or None
         return total
 
     @property

@@ -179,9 +179,11 @@ class StorageOptions(BaseModel):
     read_ahead : float
         Seconds for which a file that the facade read ahead may be used (``docs/coming-from-copick.md``); 0 switches it
         off.
-    engine : {"s3fs", "obstore"}
-        Library that transfers the contents of objects in S3: obstore takes a fraction of the processor time, needs the
-        extra ``fast`` and refuses to work in a forked process. Other S3 operations and other storages are not affected.
+    engine : {"auto", "s3fs", "obstore"}
+        Library that transfers the contents of objects in S3. obstore takes a fraction of the processor time and needs
+        the extra ``fast``. ``"auto"`` uses it if it is installed and ``fs_args`` say nothing that only s3fs can do, and
+        s3fs otherwise and in forked processes; ``root.stats.engine`` says which. ``"obstore"`` is an error where it
+        cannot be used. Other S3 operations and other storages are not affected.
     """
 
     max_concurrency: int = Field(default=64, ge=1)
@@ -196,7 +198,7 @@ class StorageOptions(BaseModel):
     forbidden_is_absent: bool = False
     read_only: bool = False
     read_ahead: float = Field(default=5.0, ge=0, allow_inf_nan=False)
-    engine: Literal["s3fs", "obstore"] = "s3fs"
+    engine: Literal["auto", "s3fs", "obstore"] = "auto"
 
     def chosen_options(self) -> dict[str, Any]:
         """Return the options that were given, without those left at their defaults."""

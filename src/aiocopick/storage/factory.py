@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from importlib import import_module
+from types import MappingProxyType
 from typing import Any
 
 from aiocopick.storage.backends.base import Backend
@@ -42,19 +44,25 @@ def open_storage(config: Any) -> Storage:
     settings = Settings.of(config)
     protocol = parse_root(settings.root).protocol
     settings = replace(settings, fs_args=configured(protocol, settings.fs_args))
-    return ManagedStorage.make(settings, backend_of(protocol, settings.engine))
+    return ManagedStorage.make(settings, backend_of(protocol, settings.engine, settings.fs_args))
 
 
-def backend_of(protocol: str, engine: str = "s3fs") -> type[Backend]:
+def backend_of(protocol: str, engine: str = "s3fs", fs_args: Mapping[str, Any] = MappingProxyType({})) -> type[Backend]:
     """Return the backend class of a protocol; other protocols use fsspec.
 
     Parameters
     ----------
     protocol : str
         As in the URL of the root.
-    engine : {"s3fs", "obstore"}
+    engine : {"auto", "s3fs", "obstore"}
         Library that transfers the contents of S3 objects; no effect on other protocols.
+    fs_args : mapping
+        Arguments for s3fs; ``"auto"`` is obstore if it is installed and can do all that they say.
     """
+    if protocol == "s3" and engine == "auto":
+        from aiocopick.storage.backends.obstore import suits
+
+        engine = "obstore" if suits(fs_args) else "s3fs"
     default = _BACKENDS.get(protocol, ("generic", "GenericBackend"))
     module, name = _BACKENDS.get(f"{protocol}+{engine}", default)
     backend: type[Backend] = getattr(import_module(f"aiocopick.storage.backends.{module}"), name)

@@ -200,6 +200,7 @@ class ManagedStorage:
                             return await attempt(connection.backend)
                         finally:
                             stats.finished()
+                            stats.engine = connection.backend.engine
                     except (CopickError, ConditionError):
                         # Final, and understood by the caller.
                         raise

@@ -25,9 +25,12 @@ class StorageStats:
         Requests that were repeated after a failure.
     in_flight, peak_in_flight : int
         Running requests (on disk: thread calls), and the largest number so far.
+    engine : str, optional
+        Library that transfers the contents of objects in S3, as of the last connection; None before the first one, and
+        for other storages.
     """
 
-    __slots__ = ("_lock", "bytes_read", "bytes_written", "in_flight", "peak_in_flight", "requests", "retries")
+    __slots__ = ("_lock", "bytes_read", "bytes_written", "engine", "in_flight", "peak_in_flight", "requests", "retries")
 
     def __init__(self) -> None:
         # Loops run in threads of their own, and `+=` is not atomic between threads.
@@ -38,6 +41,7 @@ class StorageStats:
         self.retries = 0
         self.in_flight = 0
         self.peak_in_flight = 0
+        self.engine: str | None = None
 
     @property
     def total(self) -> int:
@@ -83,7 +87,7 @@ class StorageStats:
                 "retries": self.retries,
                 "in_flight": self.in_flight,
                 "peak_in_flight": self.peak_in_flight,
-            }
+            } | ({} if self.engine is None else {"engine": self.engine})
 
     def __repr__(self) -> str:
         counters = ", ".join(f"{name}={value}" for name, value in self.as_dict().items())

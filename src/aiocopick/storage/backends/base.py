@@ -124,6 +124,11 @@ class Backend(ABC):
         """Return the number of concurrent requests that this backend supports, whatever the configuration allows."""
         return connections()
 
+    @property
+    def engine(self) -> str | None:
+        """Library that transfers the contents of objects, once connected; None if there is only one."""
+        return None
+
     async def connect(self) -> None:  # noqa: B027 - most have nothing to do
         """Create the objects that need the running event loop. No request is sent."""
 

@@ -2,20 +2,22 @@
 
 Listings, deletions and writes with a condition stay with s3fs's client: obstore knows no delimiter but ``/``. It gets
 its endpoint and credentials from that client, so that both use the same server as the same user; with a
-proxy, everything stays with that client. obstore starts threads
-that do not survive a fork, and a child would wait for them for ever: there it is refused.
+proxy or with certificates of one's own, everything stays with that client. obstore starts threads
+that do not survive a fork, and a child would wait for them for ever: there it is not used.
 """
 
 from __future__ import annotations
 
 import os
 import re
+from collections.abc import Mapping
 from datetime import timedelta
-from pathlib import Path
+from importlib.util import find_spec
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 from aiocopick._version import __version__
+from aiocopick.concurrency.forks import is_forked
 from aiocopick.concurrency.threads import in_thread
 from aiocopick.errors import StorageError, StorageTimeoutError
 from aiocopick.storage.backends.base import CONNECT_TIMEOUT, READ_TIMEOUT, Condition, Content
@@ -36,8 +38,23 @@ class ObstoreBackend(S3Backend):
     """One bucket, or a part of it, through two clients."""
 
     async def connect(self) -> None:
-        """Make both clients."""
+        """Make both clients, or one if only s3fs's can be used."""
         global _started_in
+        self._obstore = await self._imported()
+        await super().connect()
+        self._store: Any = None
+        self._credentials: _Credentials | None = None
+        if self._obstore is not None and _only_s3fs(self._filesystem, self._client, self.root.container):
+            self._obstore = None
+        if self._obstore is not None:
+            _started_in = os.getpid()
+            self._options = _client_options(self._filesystem, self._endpoint)
+
+    async def _imported(self) -> Any:
+        """Import obstore; None if the choice of the engine is ours, and obstore cannot be used here."""
+        automatic = self.settings.engine == "auto"
+        if automatic and is_forked():
+            return None
         if _started_in not in (None, os.getpid()):
             raise StorageError(
                 f"{self.root.url}: obstore does not work in a forked process; "
@@ -45,17 +62,18 @@ class ObstoreBackend(S3Backend):
                 path=self.root.url,
             )
         try:
-            self._obstore = await in_thread(_import)
+            return await in_thread(_import)
         except ImportError:
+            if automatic:
+                return None
             raise StorageError(
                 f"{self.root.url}: engine='obstore' needs a package: install aiocopick[fast]", path=self.root.url
             ) from None
-        await super().connect()
-        _started_in = os.getpid()
-        self._options = await in_thread(_client_options, self._filesystem, self._endpoint)
-        self._proxied = _has_proxy(self._filesystem, self._endpoint)
-        self._store: Any = None
-        self._credentials: _Credentials | None = None
+
+    @property
+    def engine(self) -> str:
+        """Library that transfers the contents of objects."""
+        return "s3fs" if self._obstore is None else "obstore"
 
     def fault(self, error: BaseException) -> Fault:
         """Return the meaning of an exception of either client."""
@@ -68,14 +86,15 @@ class ObstoreBackend(S3Backend):
 
     async def read(self, key: str, span: Range | None, most: int | None = None) -> Content:
         """One GetObject, checked for completeness."""
-        if self._extra["get_object"] or self._proxied:
+        obstore = self._obstore
+        if obstore is None or self._extra["get_object"]:
             # What s3fs was told to add to each request (a payer, a customer's key), obstore cannot.
             return await super().read(key, span, most)
-        store = await self._reach()
+        store = await self._reach(obstore)
         # A range for the whole as well: only then does obstore look at which part it was sent.
         options = {"range": _asked(span or (0, None))}
         try:
-            answer = await self._obstore.get_async(store, self.absolute(key), options=options)
+            answer = await obstore.get_async(store, self.absolute(key), options=options)
             first, last = answer.range
             if most is not None and last - first > most:
                 raise TooLargeError(f"it has {last - first} bytes")
@@ -85,7 +104,11 @@ class ObstoreBackend(S3Backend):
             # An empty object has no first byte; others may be refused in error.
             if _status(text) == 416 or _REFUSED.search(text):
                 return await super().read(key, span, most)
-            raise
+            if not _elsewhere(text):
+                raise
+            content = await super().read(key, span, most)
+            self._obstore = None
+            return content
         encoding = answer.attributes.get("Content-Encoding", "")
         check_encoding({"content-encoding": encoding}, self.root.url, key, span)
         if len(data) != last - first:
@@ -101,25 +124,33 @@ class ObstoreBackend(S3Backend):
 
     async def write(self, key: str, data: Buffer, condition: Condition | None) -> str | None:
         """Send one PutObject; by s3fs's client if there is a condition."""
-        if condition is not None or self._extra["put_object"] or self._proxied:
+        obstore = self._obstore
+        if condition is not None or obstore is None or self._extra["put_object"]:
             return await super().write(key, data, condition)
-        store = await self._reach()
-        answer = await self._obstore.put_async(store, self.absolute(key), data, use_multipart=False)
+        store = await self._reach(obstore)
+        try:
+            answer = await obstore.put_async(store, self.absolute(key), data, use_multipart=False)
+        except Exception as error:
+            if not _elsewhere(str(error)):
+                raise
+            written = await super().write(key, data, condition)
+            self._obstore = None
+            return written
         etag = answer["e_tag"]
         return None if etag is None else str(etag).strip('"')
 
-    async def _reach(self) -> Any:
+    async def _reach(self, obstore: Any) -> Any:
         """Return the store with the current credentials; a new one if they were renewed."""
         # botocore keeps the credentials of a client, and renews them, in its signer only.
         known = self._client._request_signer._credentials
         frozen = None if known is None else await known.get_frozen_credentials()
         credentials = None if frozen is None else _Credentials(frozen.access_key, frozen.secret_key, frozen.token)
         if self._store is None or credentials != self._credentials:
-            self._store = self._make(credentials)
+            self._store = self._make(obstore, credentials)
             self._credentials = credentials
         return self._store
 
-    def _make(self, credentials: _Credentials | None) -> Any:
+    def _make(self, obstore: Any, credentials: _Credentials | None) -> Any:
         if credentials is None and not self._filesystem.anon:
             from botocore.exceptions import NoCredentialsError
 
@@ -132,7 +163,7 @@ class ObstoreBackend(S3Backend):
             if credentials is None or self._filesystem.anon
             else {"credential_provider": credentials.provide}
         )
-        return self._obstore.store.S3Store(
+        return obstore.store.S3Store(
             self.root.container,
             endpoint=f"{scheme}://{self.root.container}.{host}" if virtual else self._endpoint,
             virtual_hosted_style_request=virtual,
@@ -177,14 +208,62 @@ def _client_options(filesystem: Any, endpoint: str) -> dict[str, Any]:
         "timeout": timedelta(seconds=READ_TIMEOUT),
         "user_agent": f"aiocopick/{__version__}",
     }
-    verify = filesystem.client_kwargs.get("verify", True)
-    if verify is False and scheme == "https":
+    if filesystem.client_kwargs.get("verify", True) is False and scheme == "https":
         options["allow_invalid_certificates"] = True
-    elif isinstance(verify, str):
-        options["root_certificate"] = Path(verify).read_bytes()
     # obstore follows redirects, with the session token, and has no option against it: all hosts but the endpoint are
     # given a proxy where nothing can listen.
     return {**options, "proxy_url": _NOWHERE, "proxy_excludes": urlsplit(endpoint).hostname or ""}
+
+
+def _only_s3fs(filesystem: Any, client: Any, bucket: str) -> bool:
+    """Return True if only s3fs's client can do what the configuration or the environment says of the connection."""
+    # A bundle of certificates replaces those of the system there, and would be added to them here.
+    pinned = isinstance(getattr(client._endpoint.http_session, "_verify", None), str)
+    config = client.meta.config
+    moved = any((config.s3 or {}).get(name) for name in ("use_accelerate_endpoint", "use_dualstack_endpoint"))
+    moved = moved or any(getattr(config, name, None) for name in ("use_dualstack_endpoint", "use_fips_endpoint"))
+    certified = getattr(config, "client_cert", None) is not None
+    # Directory buckets have sessions of their own.
+    return (
+        pinned
+        or moved
+        or certified
+        or bucket.endswith("--x-s3")
+        or _has_proxy(filesystem, str(client.meta.endpoint_url))
+    )
+
+
+# Arguments that mean the same to obstore; those of the filesystem alone mean nothing to it.
+_SAME = frozenset({"key", "secret", "token", "username", "password", "anon", "profile", "endpoint_url", "use_ssl"})
+_OF_THE_FILESYSTEM = frozenset(
+    {
+        "asynchronous", "cache_regions", "default_block_size", "default_cache_type", "default_fill_cache",
+        "fixed_upload_size", "listings_expiry_time", "loop", "max_concurrency", "max_paths", "skip_instance_cache",
+        "use_listings_cache",
+    }
+)  # fmt: skip
+_SAME_TO_THE_CLIENT = frozenset(
+    {
+        "aws_access_key_id", "aws_secret_access_key", "aws_session_token", "endpoint_url", "region_name", "use_ssl",
+    }
+)  # fmt: skip
+
+
+def suits(fs_args: Mapping[str, Any]) -> bool:
+    """Return True if obstore is installed, and can do all that the arguments for s3fs say."""
+    given = {name: value for name, value in fs_args.items() if value}
+    client, config = given.pop("client_kwargs", {}), given.pop("config_kwargs", {})
+    if not isinstance(client, Mapping) or not isinstance(config, Mapping):
+        return False
+    client, config = dict(client), dict(config)
+    verify = client.pop("verify", None)
+    styles = dict(config.pop("s3", None) or ())
+    styles.pop("addressing_style", None)
+    signature = config.pop("signature_version", "s3v4")
+    config.pop("region_name", None)
+    understood = given.keys() <= _SAME | _OF_THE_FILESYSTEM and client.keys() <= _SAME_TO_THE_CLIENT
+    plain = not config and not styles and signature == "s3v4" and not isinstance(verify, (str, os.PathLike))
+    return understood and plain and not is_forked() and find_spec("obstore") is not None
 
 
 def _has_proxy(filesystem: Any, endpoint: str) -> bool:
@@ -205,6 +284,7 @@ def _asked(span: Range) -> Any:
 # obstore has few classes of errors and no attributes on them; what happened is in the text.
 _STATUS = re.compile(r"status code: (\d{3})")
 _CODE = re.compile(r"<Code>(\w+)</Code>")
+_ELSEWHERE = frozenset({"AuthorizationHeaderMalformed", "PermanentRedirect", "TemporaryRedirect"})
 _KIND = re.compile(r"kind: (\w+)")
 # Answers that are allowed, and that obstore does not take: of unknown length, or everything in place of a part.
 _REFUSED = re.compile("source: (NotPartial|Header)")
@@ -213,6 +293,12 @@ _REFUSED = re.compile("source: (NotPartial|Header)")
 def _status(text: str) -> int:
     found = _STATUS.search(text)
     return int(found[1]) if found else 0
+
+
+def _elsewhere(text: str) -> bool:
+    """Return True if the bucket is in another region, which botocore finds out."""
+    code = _CODE.search(text)
+    return "BareRedirect" in text or (code is not None and code[1] in _ELSEWHERE)
 
 
 def _fault(error: BaseException, bucket: str | None) -> Fault:

@@ -63,6 +63,11 @@ class S3Backend(Backend):
     counts_keys = True
     delete_batch = 1000
 
+    @property
+    def engine(self) -> str | None:
+        """Library that transfers the contents of objects."""
+        return "s3fs"
+
     async def connect(self) -> None:
         """Make the client."""
         # The import, botocore's descriptions of the service and the user's configuration are read from disk.
