@@ -14,8 +14,7 @@ import aiocopick
 from aiocopick import AsyncRoot
 from aiocopick.errors import FormatError
 from aiocopick.upkeep import examine
-from aiocopick.volumes.ome_units import ANGSTROM_PER_UNIT
-from aiocopick.volumes.voxel_sizes import ratio_of_shapes
+from aiocopick.volumes.voxel_sizes import ANGSTROM_PER_UNIT, ratio_of_shapes
 from tests.volumes.places import Place
 from tests.volumes.projects import SIZE, project, requests, spacing_of, write_document
 

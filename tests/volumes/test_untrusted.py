@@ -19,7 +19,7 @@ import numpy as np
 import pytest
 
 from aiocopick.errors import CopickError, FormatError
-from aiocopick.volumes.decoded_size import decoded_size
+from aiocopick.volumes.codec_guard import decoded_size
 from tests.formats.mutations import mutate
 from tests.volumes.places import Place
 from tests.volumes.projects import noise, project, tomogram_of

@@ -8,9 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import anyio
 
-from aiocopick.distributed.jobs import batched, described, submitted, threads_of
-from aiocopick.distributed.names import exactly, run_names
-from aiocopick.distributed.roots import async_root
+from aiocopick.distributed.jobs import async_root, batched, described, exactly, run_names, submitted, threads_of
 from aiocopick.layout.listing import Located
 from aiocopick.layout.paths import run_key
 from aiocopick.layout.refs import RunRef

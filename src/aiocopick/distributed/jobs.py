@@ -1,15 +1,55 @@
-"""Jobs on a Dask cluster: split, sent, and collected as they finish."""
+"""Jobs on a Dask cluster: what they are about, split, sent, and collected as they finish."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Sequence
+import glob
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import anyio
 import anyio.to_thread
 
+from aiocopick.entities import AsyncRoot
 from aiocopick.errors import CopickError
+
+if TYPE_CHECKING:
+    from aiocopick.tables.scope import Scope
+
+
+async def run_names(root: AsyncRoot, scope: Scope) -> list[str]:
+    """Return the names of the runs in a scope, in order; they are listed, unless all are given by name.
+
+    Runs given by name are included even if they do not exist: a crawl reports each of them.
+    """
+    given = (scope.runs,) if isinstance(scope.runs, str) else scope.runs or ()
+    exact = {name for name in given if glob.escape(name) == name}
+    if scope.runs is not None and len(exact) == len(given):
+        return sorted(exact)
+    return sorted(exact.union(run.name for run in await root.query() if scope.holds_run(run.name)))
+
+
+def exactly(names: Iterable[str]) -> list[str]:
+    """Return names that a crawl takes literally: a name that looks like a glob must not match others."""
+    return [glob.escape(name) for name in names]
+
+
+def async_root(root: Any) -> AsyncRoot:
+    """Return the root itself, or the async root of a facade: the same configuration is sent to a worker.
+
+    Raises
+    ------
+    TypeError
+        It is neither an async nor a facade root.
+    """
+    twin = getattr(root, "aio", root)
+    if not isinstance(twin, AsyncRoot):
+        raise TypeError(
+            f"The root of a project is expected, not {type(root).__name__}; open one with aiocopick.open() or "
+            "aiocopick.open_sync()."
+        )
+    return twin
+
 
 Value = TypeVar("Value")
 

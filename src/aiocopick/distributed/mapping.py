@@ -9,9 +9,7 @@ from typing import TYPE_CHECKING, Any
 import anyio
 
 from aiocopick.concurrency.fan_out import stream
-from aiocopick.distributed.jobs import batched, described, submitted, threads_of
-from aiocopick.distributed.names import exactly, run_names
-from aiocopick.distributed.roots import async_root
+from aiocopick.distributed.jobs import async_root, batched, described, exactly, run_names, submitted, threads_of
 from aiocopick.tables.schema import arrow
 from aiocopick.tables.scope import Scope
 

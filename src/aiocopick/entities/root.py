@@ -19,8 +19,7 @@ from aiocopick.entities.object import AsyncObject
 from aiocopick.entities.objects import new_definition
 from aiocopick.entities.run import AsyncRun
 from aiocopick.errors import AlreadyExistsError
-from aiocopick.layers.build import make_stack
-from aiocopick.layers.stacking import stack_of
+from aiocopick.layers.stacking import make_stack, stack_of
 from aiocopick.layout.names import check_run_name
 from aiocopick.layout.refs import NOUNS, ObjectRef, RunRef
 from aiocopick.layout.uris import parse_uri

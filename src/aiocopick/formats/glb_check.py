@@ -1,8 +1,8 @@
 """Checks of a GLB file before trimesh reads it: no references to other files, no more memory than its size justifies,
-and
-no content that would be lost.
+and no content that would be lost, because trimesh replaces it by zeros or leaves it out silently.
 
-Source: glTF 2.0 specification, sections 3.6 (buffers), 3.9 (images) and 4.4 (GLB container).
+Source: glTF 2.0 specification, sections 3.6 (buffers, accessors), 3.7.2 (meshes), 3.7.3 (skins), 3.9 (images), 3.12
+(extensions) and 4.4 (GLB container); the readers of trimesh 5.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ from collections.abc import Iterator
 from typing import Any
 
 from aiocopick.errors import FormatError
-from aiocopick.formats.glb_features import undecoded_features
 from aiocopick.formats.json_bytes import parse_json
 
 _MAGIC = 0x46546C67
@@ -32,8 +31,7 @@ _NODE_BYTES = 600
 
 def check_glb(data: bytes, *, path: str) -> None:
     """Refuse data that is not binary glTF 2, refers to another file, would expand far beyond its size, or cannot be
-    decoded
-    in full.
+    decoded in full.
 
     Raises
     ------
@@ -54,7 +52,7 @@ def check_glb(data: bytes, *, path: str) -> None:
     try:
         expanded = _expanded_bytes(header)
         is_tree = _is_tree(header)
-        features = undecoded_features(header, memoryview(data)[_HEADER.size + length :])
+        features = _undecoded_features(header, memoryview(data)[_HEADER.size + length :])
     except (TypeError, KeyError, IndexError, AttributeError, ValueError, OverflowError) as error:
         raise FormatError(f"{path} is a broken GLB file ({type(error).__name__}: {error}).", path=path) from None
     if expanded > _ALWAYS_ALLOWED + _EXPANSION * len(data):
@@ -116,3 +114,88 @@ def _used_accessors(header: dict[str, Any]) -> Iterator[int]:
 def _is_tree(header: dict[str, Any]) -> bool:
     children = [child for node in header.get("nodes", []) for child in node.get("children", [])]
     return len(children) == len(set(children))
+
+
+# Both affect only the appearance of a surface, and trimesh supports them.
+_UNDERSTOOD = frozenset({"EXT_texture_webp", "KHR_materials_pbrSpecularGlossiness"})
+_INSTANCES = "EXT_mesh_gpu_instancing"
+
+_BINARY_CHUNK = 0x004E4942
+_CHUNK = struct.Struct("<II")
+_FLOAT = 5126
+_POINTS, _LINES = 0, 1
+_NOT_DRAWN = {2: "line loops", 3: "line strips", 6: "triangle fans"}
+
+
+def _undecoded_features(header: dict[str, Any], rest: bytes | memoryview) -> list[str]:
+    """Return the features of a file that would be lost, by their names in the glTF specification; none for most files.
+
+    Parameters
+    ----------
+    header : dict
+        The description, whose counts and types have been checked.
+    rest : bytes
+        The bytes after the description: the binary chunk, if there is one.
+
+    Raises
+    ------
+    TypeError, KeyError, IndexError, AttributeError, ValueError
+        The description is broken.
+    """
+    found = [str(name) for name in header.get("extensionsRequired", []) if name not in _UNDERSTOOD]
+    # Primitives that trimesh does not draw are not decoded either; the name of the primitive is the clearest message.
+    for mesh in header.get("meshes", []):
+        for primitive in mesh["primitives"]:
+            found += _of_primitive(header, mesh, primitive, rest)
+    for node in header.get("nodes", []):
+        if "mesh" in node and "skin" in node:
+            found.append("skins")
+        if "mesh" in node and any(node.get("weights", ())):
+            found.append("morph targets")
+        if _INSTANCES in node.get("extensions", {}):
+            found.append(_INSTANCES)
+    return list(dict.fromkeys(map(str, found)))
+
+
+def _of_primitive(
+    header: dict[str, Any], mesh: dict[str, Any], primitive: dict[str, Any], rest: bytes | memoryview
+) -> Iterator[str]:
+    mode = primitive.get("mode", 4)
+    if mode not in (_POINTS, _LINES, 4, 5):
+        yield _NOT_DRAWN.get(mode, f"primitives of mode {mode}")
+    if "indices" in primitive and mode in (_POINTS, _LINES):
+        yield "indices of points and lines"
+    # A shape key with weight 0 changes nothing.
+    if primitive.get("targets") and any(mesh.get("weights", ())):
+        yield "morph targets"
+    accessors = header.get("accessors", [])
+    position = primitive["attributes"].get("POSITION")
+    if (
+        position is not None
+        and accessors[position].get("normalized")
+        and accessors[position]["componentType"] != _FLOAT
+    ):
+        yield "KHR_mesh_quantization"
+    indices = [primitive["indices"]] if "indices" in primitive else []
+    for index in (*primitive["attributes"].values(), *indices):
+        accessor = accessors[index]
+        if "sparse" in accessor:
+            yield "sparse accessors"
+        elif "bufferView" not in accessor:
+            # Allowed by glTF with the meaning of zeros, but a mesh with all vertices in one point is never intended.
+            if accessor["count"]:
+                yield from primitive.get("extensions", ()) or ["accessors without data"]
+        else:
+            view = header["bufferViews"][accessor["bufferView"]]
+            if not _has_data(header["buffers"], view["buffer"], rest):
+                yield from view.get("extensions", ()) or ["buffers without data"]
+
+
+def _has_data(buffers: list[dict[str, Any]], index: int, rest: bytes | memoryview) -> bool:
+    buffer = buffers[index]
+    if any(isinstance(said, dict) and said.get("fallback") for said in buffer.get("extensions", {}).values()):
+        return False
+    if "uri" in buffer:
+        return True
+    # The binary chunk follows the description at once, and is the first buffer.
+    return index == 0 and len(rest) >= _CHUNK.size and _CHUNK.unpack_from(rest)[1] == _BINARY_CHUNK

@@ -15,10 +15,9 @@ from aiocopick.concurrency.backoff import pause
 from aiocopick.concurrency.fan_out import gather, gather_results, stream
 from aiocopick.errors import AccessDeniedError, AlreadyExistsError, ConflictError, CopickError, NotFoundError
 from aiocopick.layers.base import Layer, Loaded, Nouns, Payload, Source
-from aiocopick.layers.blocks import Answer, batched, in_blocks
 from aiocopick.layers.codecs import decode, encode
 from aiocopick.layers.copying import copy_up, copying_key, leased_key, without_parts, writing
-from aiocopick.layers.flat import BLOCK, FEW, scan_ranges
+from aiocopick.layers.flat import BLOCK, FEW, Answer, batched, in_blocks, scan_ranges
 from aiocopick.layers.listing import entered, list_readable, list_run
 from aiocopick.layout.listing import Listing, Located, parse_objects, parse_run, parse_runs
 from aiocopick.layout.paths import META, OBJECTS, RUNS, key_of, meta_key
@@ -444,7 +443,7 @@ class FilesystemLayer:
 
     async def _delete_volumes(self, key: str, volumes: Sequence[str]) -> None:
         """Delete a tree. The metadata of its volumes goes first, because deleted chunks would read as zeros."""
-        from aiocopick.volumes.ome_visibility import SHOWN_BY
+        from aiocopick.volumes.ome_writing import SHOWN_BY
 
         # A local disk deletes the tree in one step. The tree may be or contain links; their targets are not changed.
         if not self.storage.capabilities.nested:

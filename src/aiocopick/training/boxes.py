@@ -14,7 +14,7 @@ import numpy as np
 
 from aiocopick.concurrency.fan_out import Flattened, gather, gather_results, stream
 from aiocopick.concurrency.threads import in_thread
-from aiocopick.distributed.roots import async_root
+from aiocopick.distributed.jobs import async_root
 from aiocopick.entities import AsyncRoot
 from aiocopick.errors import CopickError
 from aiocopick.layout.uris import parse_uri

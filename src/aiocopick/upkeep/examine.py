@@ -3,28 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from aiocopick.concurrency.fan_out import gather_results, stream
+from aiocopick.concurrency.fan_out import gather, gather_results, stream
 from aiocopick.entities import AsyncFilaments, AsyncPicks, AsyncTomogram, AsyncVolume, load
 from aiocopick.entities.files import AsyncFile
 from aiocopick.errors import AccessDeniedError, CopickError, FormatError, NotFoundError
-from aiocopick.layout.paths import OBJECTS
-from aiocopick.layout.refs import FeaturesRef
+from aiocopick.layout.paths import OBJECTS, parse_key
+from aiocopick.layout.refs import FeaturesRef, RunRef
 from aiocopick.tables.held import held, is_listed, stored_objects
 from aiocopick.tables.select import select
 from aiocopick.upkeep.finding import Finding
-from aiocopick.upkeep.leftovers import leftovers
 from aiocopick.upkeep.names import unparsable_names, without_tomogram
 from aiocopick.upkeep.points import extent_of, misplaced
 
 if TYPE_CHECKING:
     from aiocopick.entities import AsyncEntity, AsyncRoot, AsyncRun
     from aiocopick.layers import Layer
+    from aiocopick.storage import Entry
+    from aiocopick.tables.scope import Scope
     from aiocopick.tables.select import Selection
+
 
 _RUNS_AT_ONCE = 8
 _VOLUMES_AT_ONCE = 16
+_FOLDERS_AT_ONCE = 4
 
 
 async def examine(
@@ -71,7 +75,7 @@ async def examine(
         findings += await without_tomogram(root, alone)
     if scope.nouns is None:
         findings += [finding for layer in root.layers async for finding in _meta(layer)]
-        findings += [finding for layer in root.layers for finding in await leftovers(layer, scope)]
+        findings += [finding for layer in root.layers for finding in await _leftovers(layer, scope)]
         findings += await _objects(root)
     # Points are compared with the tomograms of their run.
     nouns = scope.nouns | {"tomograms"} if scope.nouns and scope.nouns & {"picks", "filaments"} else scope.nouns
@@ -177,6 +181,33 @@ def _unknown_objects(run: AsyncRun, files: Iterable[AsyncFile]) -> Iterator[Find
 def _finding(problem: str, item: Any, error: CopickError) -> Finding:
     run = getattr(item.ref, "run", None)
     return Finding(problem=problem, run=run, path=error.path or item.path, detail=str(error))
+
+
+async def _leftovers(layer: Layer, scope: Scope) -> list[Finding]:
+    """Return the temporary files of a layer, including those of running writes; none for a layer without storage."""
+    storage = layer.storage
+    if storage is None:
+        return []
+    if scope.runs is None:
+        found: Sequence[Entry] = await storage.leftovers()
+    else:
+        listed = (await layer.list_runs()).located
+        keys = [run.key for run in listed if isinstance(run.ref, RunRef) and scope.holds_run(run.ref.run)]
+        pages = await gather(storage.leftovers, keys, limit=_FOLDERS_AT_ONCE)
+        found = [entry for page in pages for entry in page]
+    return [_leftover(layer, entry) for entry in found]
+
+
+def _leftover(layer: Layer, entry: Entry) -> Finding:
+    ref = parse_key("/".join(entry.key.split("/")[:2]))
+    when = "" if entry.modified is None else f" of {datetime.fromtimestamp(entry.modified, UTC):%Y-%m-%d %H:%M:%S} UTC"
+    return Finding(
+        problem="leftover temporary file",
+        run=ref.run if isinstance(ref, RunRef) else None,
+        path=layer.path_of(entry.key),
+        detail=f"{entry.size or 0:,} bytes{when}, left by a write that was killed; nothing reads it, and it can be "
+        "deleted unless that write is still under way",
+    )
 
 
 __all__ = ["examine"]

@@ -15,7 +15,7 @@ from aiocopick.errors import AlreadyExistsError, ConflictError, NotFoundError, S
 from aiocopick.layers.copying import lease_key
 from aiocopick.storage.leases import NoLease, sole_writer
 from aiocopick.storage.together import Together
-from aiocopick.volumes.ome_visibility import FINEST
+from aiocopick.volumes.ome_writing import FINEST
 
 if TYPE_CHECKING:
     from aiocopick.concurrency.gate import Gate

@@ -8,9 +8,6 @@ from typing import Any, NoReturn
 from aiocopick.errors import FormatError
 from aiocopick.formats.json_bytes import inflated_document, parse_json
 
-"""Zarr metadata is a few hundred bytes; consolidated metadata of a large hierarchy a few megabytes."""
-
-
 _MAX_REASON = 400
 
 

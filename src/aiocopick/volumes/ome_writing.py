@@ -6,7 +6,8 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from aiocopick.volumes.ome import SPATIAL
+from aiocopick.volumes.ome import GROUP_DOCUMENTS, SPATIAL
+from aiocopick.volumes.ome_arrays import ARRAY_DOCUMENT
 from aiocopick.volumes.ome_documents import encode_document
 
 
@@ -136,3 +137,13 @@ def _axis(name: str) -> dict[str, str]:
 def _readable(document: dict[str, Any]) -> bytes:
     # Small, written once, and the file people open when they wonder what a volume is.
     return json.dumps(document, indent=2).encode()
+
+
+FINEST = tuple(f"{level}/{name}" for level in ("0", "s0") for name in ARRAY_DOCUMENT.values())
+"""Metadata of the finest level, by the names that it usually has."""
+
+SHOWN_BY = ((*GROUP_DOCUMENTS, ".zarray"), FINEST)
+"""All these files, relative to the volume, in steps: all of the first step are deleted before any of the second.
+
+Remaining coarse levels are not a volume if the group does not name them; while it does, they are a part of one.
+"""

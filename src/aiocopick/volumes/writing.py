@@ -19,8 +19,7 @@ from aiocopick.volumes.chunk_plan import Slices, blocks, count_pieces, pieces
 from aiocopick.volumes.chunking import chunking
 from aiocopick.volumes.ome import OmeGroup, parse_group
 from aiocopick.volumes.ome_arrays import array_documents, describe_array
-from aiocopick.volumes.ome_visibility import FINEST, SHOWN_BY
-from aiocopick.volumes.ome_writing import empty_group_documents, group_documents, hiding_document
+from aiocopick.volumes.ome_writing import FINEST, SHOWN_BY, empty_group_documents, group_documents, hiding_document
 from aiocopick.volumes.pyramid import Downsample, coarse_block, even_edges, level_shapes
 
 if TYPE_CHECKING:
