@@ -12,6 +12,7 @@
     ├── ClosedError           (RuntimeError)                  a blocking root was used after `close()`
     ├── FormatError           (ValueError)                    a file that cannot be decoded
     ├── ConflictError                                         another writer changed the file
+    ├── MissingPackageError   (ImportError)                   an optional package is not installed
     ├── LayerError                                            a stack of layers cannot do what was asked
     └── StorageError          (OSError)                       the storage failed
         ├── AccessDeniedError   (PermissionError)             credentials are missing, wrong or expired
@@ -92,6 +93,10 @@ class ConflictError(CopickError):
     """The file changed since it was read; load it again and repeat the change."""
 
 
+class MissingPackageError(CopickError, ImportError):
+    """A package that this needs is not installed; the message names the extra that installs it."""
+
+
 class LayerError(CopickError):
     """A stack of layers has an invalid configuration, or cannot do what was requested."""
 
@@ -102,6 +107,10 @@ class LayerSkippedWarning(UserWarning):
 
 class MissingProjectWarning(UserWarning):
     """No runs were found because there is no project at the path; the message says what is there instead."""
+
+
+class PointsOutsideWarning(UserWarning):
+    """Boxes were cut around points that are not in the volume; their axes or their unit may be wrong."""
 
 
 class StorageError(CopickError, OSError):
@@ -126,9 +135,11 @@ __all__ = [
     "InvalidNameError",
     "LayerError",
     "LayerSkippedWarning",
+    "MissingPackageError",
     "MissingProjectWarning",
     "NotFoundError",
     "NotLoadedError",
+    "PointsOutsideWarning",
     "ReadOnlyError",
     "StorageError",
     "StorageTimeoutError",

@@ -5,18 +5,20 @@ The module is not called ``open``: importing it would hide the function of that 
 
 from __future__ import annotations
 
-import os
-from collections.abc import Generator, Iterable, Mapping
+from collections.abc import Collection, Generator, Iterable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from aiocopick.concurrency.misuse import AsyncOnly
 from aiocopick.concurrency.threads import in_thread, in_thread_if_large
 from aiocopick.entities.root import AsyncRoot
 from aiocopick.errors import FormatError, LayerError, NotFoundError
 from aiocopick.formats.json_bytes import parse_json
-from aiocopick.models.config import CopickConfig, CopickConfigFS, parse_config
+from aiocopick.models.config import CopickConfig, CopickConfigFS, config_fields, parse_config
 from aiocopick.models.file_sizes import read_config_bytes
+from aiocopick.models.near import did_you_mean
+from aiocopick.models.place import Place, arguments_of, text_of
 from aiocopick.models.protocols import check_protocols
 from aiocopick.storage import open_storage
 from aiocopick.storage.keys import display_url, parse_root
@@ -30,11 +32,17 @@ if TYPE_CHECKING:
 
     from aiocopick.sync.root import CopickRootFS
 
-    Catalog: TypeAlias = str | os.PathLike[str] | pa.Table | None
-    Source = str | os.PathLike[str] | Mapping[str, Any] | CopickConfig
+    Catalog: TypeAlias = Place | pa.Table | None
+    Source = Place | Mapping[str, Any] | CopickConfig
 
 
-class Opening:
+_OPENED = (
+    "Write `root = await aiocopick.open(...)`, or `async with aiocopick.open(...) as root`; in blocking code, "
+    "`root = aiocopick.open_sync(...)`."
+)
+
+
+class Opening(AsyncOnly):
     """The result of :func:`open`: awaitable, and an async context manager that closes the root."""
 
     __slots__ = ("_allow_protocols", "_catalog", "_must_exist", "_overrides", "_root", "_source", "_verify")
@@ -57,6 +65,14 @@ class Opening:
         self._allow_protocols = allow_protocols
         self._overrides = overrides
         self._root: AsyncRoot | None = None
+
+    def _iterated(self) -> str:
+        return f"it is not a project yet. {_OPENED}"
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        raise AttributeError(f"The project is not open yet, so it has no {name!r}. {_OPENED}")
 
     def __await__(self) -> Generator[Any, None, AsyncRoot]:
         return self._open().__await__()
@@ -103,8 +119,9 @@ def open(
 
     Parameters
     ----------
-    source : str, path, mapping or CopickConfig
-        URL or path of a project root, URL or path of a config JSON, the content of one, or a config object.
+    source : str, path, UPath, mapping or CopickConfig
+        URL or path of a project root, URL or path of a config JSON, the content of one, or a config object. The
+        ``storage_options`` of a UPath (universal_pathlib) are the arguments of its filesystem.
     must_exist : bool
         Raise if there is no project. This costs one request, and one more if there is no project, to say what is there
         instead. Without it, the first listing that finds no runs warns of a missing project (MissingProjectWarning),
@@ -171,12 +188,18 @@ async def read_config(source: Source, allow_protocols: Iterable[str] = (), **ove
     TypeError
         The config does not have a field to replace.
     """
+    _check_options(overrides, config_fields())
     config = await _read_config(source, allow_protocols, overrides)
     # A config may hold unknown keys; but a misspelt ``readonly=True`` must not open a project for writing.
-    unknown = sorted(set(overrides) - set(type(config).model_fields))
-    if unknown:
-        raise TypeError(f"There is no option {unknown[0]!r}; options are fields of {type(config).__name__}.")
+    _check_options(overrides, type(config).model_fields, type(config).__name__)
     return config
+
+
+def _check_options(given: Iterable[str], known: Collection[str], form: str = "the configuration") -> None:
+    unknown = sorted(set(given).difference(known))
+    if unknown:
+        hint = did_you_mean(unknown[0], known)
+        raise TypeError(f"There is no option {unknown[0]!r}; options are fields of {form}.{hint}")
 
 
 async def _read_config(source: Source, allow_protocols: Iterable[str], overrides: dict[str, Any]) -> CopickConfig:
@@ -184,15 +207,15 @@ async def _read_config(source: Source, allow_protocols: Iterable[str], overrides
         return source if not overrides else type(source).model_validate(_given(source) | overrides)
     if isinstance(source, Mapping):
         return parse_config({**source, **overrides})
-    text = os.fspath(source)
+    text, arguments = text_of(source), {"fs_args": arguments_of(source)} if arguments_of(source) else {}
     if _is_local(text):
         content = await in_thread(_read_local, text, overrides.get("max_file_bytes"))
     elif _path_of(text).endswith(".json"):
-        content = await _read_remote(text, overrides)
+        content = await _read_remote(text, arguments | overrides)
     else:
         content = None
     if content is None:
-        return parse_config({"config_type": "filesystem", "root": text, **overrides})
+        return parse_config({"config_type": "filesystem", "root": text, **arguments, **overrides})
     path = display_url(text)
     parse = partial(_parse_config, content, path, overrides, allow_protocols)
     return await in_thread_if_large(len(content), parse)
@@ -237,7 +260,8 @@ def _read_local(text: str, max_file_bytes: Any) -> bytes | None:
 
 async def _read_remote(url: str, overrides: Mapping[str, Any]) -> bytes:
     folder, _, name = _path_of(url).rpartition("/")
-    chosen = {option: overrides[option] for option in ("fs_args", "max_file_bytes") if option in overrides}
+    options = ("fs_args", "endpoint_url", "max_file_bytes")
+    chosen = {option: overrides[option] for option in options if option in overrides}
     storage = open_storage(CopickConfigFS(root=folder, read_only=True, **chosen))
     try:
         return await storage.read(name)

@@ -8,6 +8,7 @@ from typing import Any
 
 import aiocopick
 from aiocopick import entities, models, sync
+from aiocopick.concurrency.misuse import _Listing
 
 SIDES = ("async", "facade", "abstract", "others")
 
@@ -38,6 +39,8 @@ def _lines(name: str, member: Any) -> Iterator[str]:
         found |= {key: _Plain(value) for key, value in inspect.get_annotations(base).items()}
         found |= {key: value for key, value in vars(base).items() if not inspect.isdatadescriptor(value)}
         found |= {key: value for key, value in vars(base).items() if isinstance(value, property)}
+        # Methods behind a descriptor of their own.
+        found |= {key: getattr(base, key) for key, value in vars(base).items() if isinstance(value, _Listing)}
     for key, value in sorted(found.items()):
         if key == "__init__" or not key.startswith(("_", "model_config")):
             yield _line("  ", key, value)

@@ -13,6 +13,7 @@ SOURCE = Path(__file__).resolve().parents[2] / "src" / "aiocopick"
 ROOMS = [
     "_version",
     "errors",
+    "extras",
     "concurrency",
     "models",
     "layout",

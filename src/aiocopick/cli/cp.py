@@ -11,6 +11,7 @@ from aiocopick.cli.options import (
     AllowProtocol,
     AsJson,
     DryRun,
+    EndpointUrl,
     FsArgs,
     Kinds,
     Runs,
@@ -40,9 +41,13 @@ def cp(
     dry_run: DryRun = False,
     as_json: AsJson = False,
     fs_args: FsArgs = None,
+    endpoint_url: EndpointUrl = None,
     allow_protocol: AllowProtocol = None,
     target_fs_args: Annotated[
         str | None, typer.Option("--target-fs-args", metavar="JSON", help="Like --fs-args, for the target.")
+    ] = None,
+    target_endpoint_url: Annotated[
+        str | None, typer.Option("--target-endpoint-url", metavar="URL", help="Like --endpoint-url, for the target.")
     ] = None,
 ) -> None:
     """Copy a project, some runs, kinds or entities into another one, on any two stores.
@@ -52,8 +57,8 @@ def cp(
     """
     wanted = parse_kinds(kinds)
     fields = (
-        overrides(fs_args, allow_protocols=allow_protocol, must_exist=True),
-        overrides(target_fs_args, option="--target-fs-args"),
+        overrides(fs_args, endpoint_url=endpoint_url, allow_protocols=allow_protocol, must_exist=True),
+        overrides(target_fs_args, option="--target-fs-args", endpoint_url=target_endpoint_url),
     )
     choice = {"runs": runs, "kinds": wanted, "overwrite": overwrite, "checksum": checksum, "dry_run": dry_run}
     execute(lambda: _cp(source, target, fields, uri or None, choice, as_json))

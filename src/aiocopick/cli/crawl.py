@@ -11,6 +11,7 @@ from aiocopick.cli.options import (
     NOUNS,
     AllowProtocol,
     AsJson,
+    EndpointUrl,
     FsArgs,
     Kinds,
     Out,
@@ -54,6 +55,7 @@ def crawl(
     ] = False,
     as_json: AsJson = False,
     fs_args: FsArgs = None,
+    endpoint_url: EndpointUrl = None,
     allow_protocol: AllowProtocol = None,
 ) -> None:
     """List every run of a project, and count its entities, or those that URIs name.
@@ -72,7 +74,7 @@ def crawl(
         )
     wanted = parse_kinds(kinds)
     loaded = parse_kinds(load, LOADABLE, "--load") or set()
-    fields = overrides(fs_args, allow_protocols=allow_protocol, must_exist=True)
+    fields = overrides(fs_args, endpoint_url=endpoint_url, allow_protocols=allow_protocol, must_exist=True)
     execute(lambda: _crawl(source, fields, uri or None, runs, wanted, loaded, out, since, stats, as_json))
 
 

@@ -34,8 +34,8 @@ def demo(
     that is removed at the end.
     """
     if output is None:
-        with tempfile.TemporaryDirectory(prefix="aiocopick-demo-") as folder:
-            execute(lambda: _demo(Path(folder), runs, seed, as_json, kept=False))
+        with tempfile.TemporaryDirectory(prefix="aiocopick-demo-") as temporary:
+            execute(lambda: _demo(Path(temporary), runs, seed, as_json, kept=False))
         return
     try:
         taken = output.exists() and (not output.is_dir() or any(output.iterdir()))
@@ -45,7 +45,8 @@ def demo(
         raise typer.BadParameter(f"{output} cannot be used: {error.strerror}", param_hint="--output") from None
     if taken:
         raise typer.BadParameter(f"{output} is not an empty folder", param_hint="--output")
-    execute(lambda: _demo(output.resolve(), runs, seed, as_json, kept=True))
+    folder = output.resolve()
+    execute(lambda: _demo(folder, runs, seed, as_json, kept=True))
 
 
 async def _demo(folder: Path, runs: int, seed: int, as_json: bool, *, kept: bool) -> int:

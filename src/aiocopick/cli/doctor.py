@@ -6,7 +6,18 @@ from typing import Any
 
 import typer
 
-from aiocopick.cli.options import AllowProtocol, AsJson, FsArgs, Kinds, Runs, Source, Uris, overrides, parse_kinds
+from aiocopick.cli.options import (
+    AllowProtocol,
+    AsJson,
+    EndpointUrl,
+    FsArgs,
+    Kinds,
+    Runs,
+    Source,
+    Uris,
+    overrides,
+    parse_kinds,
+)
 from aiocopick.cli.printing import print_json, print_table, progress
 from aiocopick.cli.running import PROBLEMS, execute
 
@@ -18,6 +29,7 @@ def doctor(
     kinds: Kinds = None,
     as_json: AsJson = False,
     fs_args: FsArgs = None,
+    endpoint_url: EndpointUrl = None,
     allow_protocol: AllowProtocol = None,
 ) -> None:
     """Read everything in a project and report problems. Nothing is changed.
@@ -29,7 +41,7 @@ def doctor(
     Exit code 3 if a problem was found.
     """
     wanted = parse_kinds(kinds)
-    fields = overrides(fs_args, allow_protocols=allow_protocol, must_exist=True)
+    fields = overrides(fs_args, endpoint_url=endpoint_url, allow_protocols=allow_protocol, must_exist=True)
     execute(lambda: _doctor(source, fields, uri or None, runs, wanted, as_json))
 
 

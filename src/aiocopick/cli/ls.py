@@ -10,6 +10,7 @@ from aiocopick.cli.options import (
     AllowProtocol,
     AsJson,
     Catalog,
+    EndpointUrl,
     FsArgs,
     Kinds,
     Runs,
@@ -30,6 +31,7 @@ def ls(
     long: Annotated[bool, typer.Option("--long", "-l", help="Also size, time of change and path.")] = False,
     as_json: AsJson = False,
     fs_args: FsArgs = None,
+    endpoint_url: EndpointUrl = None,
     allow_protocol: AllowProtocol = None,
     catalog: Catalog = None,
 ) -> None:
@@ -39,7 +41,9 @@ def ls(
     separated by tabs. Exit code 3 if some runs could not be read.
     """
     wanted = parse_kinds(kinds)
-    fields = overrides(fs_args, allow_protocols=allow_protocol, catalog=catalog, must_exist=True)
+    fields = overrides(
+        fs_args, endpoint_url=endpoint_url, allow_protocols=allow_protocol, catalog=catalog, must_exist=True
+    )
     execute(lambda: _ls(source, fields, uri or None, runs, wanted, long, as_json))
 
 

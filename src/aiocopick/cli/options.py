@@ -49,6 +49,10 @@ FsArgs = Annotated[
         help='Arguments of the file system: {"anon": true}. Put secrets into the environment or a config.',
     ),
 ]
+EndpointUrl = Annotated[
+    str | None,
+    typer.Option("--endpoint-url", metavar="URL", help="Server of S3 or Google Cloud, if it is not their own."),
+]
 AllowProtocol = Annotated[
     list[str] | None,
     typer.Option(

@@ -7,7 +7,19 @@ from typing import Annotated, Any
 
 import typer
 
-from aiocopick.cli.options import AllowProtocol, AsJson, Catalog, FsArgs, Out, Runs, Since, Source, Uris, overrides
+from aiocopick.cli.options import (
+    AllowProtocol,
+    AsJson,
+    Catalog,
+    EndpointUrl,
+    FsArgs,
+    Out,
+    Runs,
+    Since,
+    Source,
+    Uris,
+    overrides,
+)
 from aiocopick.cli.printing import print_json, progress
 from aiocopick.cli.running import execute, report_errors
 
@@ -23,6 +35,7 @@ def points(
     ] = False,
     as_json: AsJson = False,
     fs_args: FsArgs = None,
+    endpoint_url: EndpointUrl = None,
     allow_protocol: AllowProtocol = None,
     catalog: Catalog = None,
 ) -> None:
@@ -32,7 +45,9 @@ def points(
     """
     if since is not None and out is None:
         raise typer.BadParameter("goes with --out", param_hint="--since")
-    fields = overrides(fs_args, allow_protocols=allow_protocol, catalog=catalog, must_exist=True)
+    fields = overrides(
+        fs_args, endpoint_url=endpoint_url, allow_protocols=allow_protocol, catalog=catalog, must_exist=True
+    )
     execute(lambda: _points(source, fields, uri or ["*"], runs, out, since, transforms, as_json))
 
 

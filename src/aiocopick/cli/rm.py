@@ -11,6 +11,7 @@ from aiocopick.cli.options import (
     AllowProtocol,
     AsJson,
     DryRun,
+    EndpointUrl,
     FsArgs,
     Kinds,
     Runs,
@@ -32,6 +33,7 @@ def rm(
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
     as_json: AsJson = False,
     fs_args: FsArgs = None,
+    endpoint_url: EndpointUrl = None,
     allow_protocol: AllowProtocol = None,
 ) -> None:
     """Delete the entities that URIs or --kinds name; with --runs alone, whole runs.
@@ -44,7 +46,7 @@ def rm(
         raise typer.BadParameter("say what to delete: a URI, --kinds or --runs", param_hint="URI")
     if not (yes or dry_run or (sys.stdin.isatty() and not as_json)):
         raise typer.BadParameter("without a terminal to ask on, give --yes or --dry-run", param_hint="--yes")
-    fields = overrides(fs_args, allow_protocols=allow_protocol, must_exist=True)
+    fields = overrides(fs_args, endpoint_url=endpoint_url, allow_protocols=allow_protocol, must_exist=True)
     execute(lambda: _rm(source, fields, uri or None, runs, wanted, dry_run, yes, as_json))
 
 

@@ -9,6 +9,7 @@ from aiocopick.cli.options import (
     AllowProtocol,
     AsJson,
     Catalog,
+    EndpointUrl,
     FsArgs,
     Kinds,
     Runs,
@@ -33,6 +34,7 @@ def tree(
     kinds: Kinds = None,
     as_json: AsJson = False,
     fs_args: FsArgs = None,
+    endpoint_url: EndpointUrl = None,
     allow_protocol: AllowProtocol = None,
     catalog: Catalog = None,
 ) -> None:
@@ -42,7 +44,9 @@ def tree(
     read.
     """
     wanted = parse_kinds(kinds)
-    fields = overrides(fs_args, allow_protocols=allow_protocol, catalog=catalog, must_exist=True)
+    fields = overrides(
+        fs_args, endpoint_url=endpoint_url, allow_protocols=allow_protocol, catalog=catalog, must_exist=True
+    )
     execute(lambda: _tree(source, fields, uri or None, runs, wanted, as_json))
 
 

@@ -15,6 +15,7 @@ from typing import Any, Generic, TypeVar, overload
 import anyio
 from anyio.abc import TaskGroup
 
+from aiocopick.concurrency.misuse import AsyncOnly
 from aiocopick.errors import CopickError
 
 Item = TypeVar("Item")
@@ -313,7 +314,7 @@ class Backlog(AsyncIterator[Item]):
             await self._changed.wait()
 
 
-class Flattened(AsyncIterator[Result], Generic[Item, Result]):
+class Flattened(AsyncOnly, AsyncIterator[Result], Generic[Item, Result]):
     """All results of a function of each item, one by one. Remaining results are kept if a step is cancelled.
 
     A class, because an abandoned generator is finalised later, perhaps on another loop.

@@ -12,6 +12,7 @@ import anyio.to_thread
 
 from aiocopick.entities import AsyncRoot
 from aiocopick.errors import CopickError
+from aiocopick.extras import optional
 
 if TYPE_CHECKING:
     from aiocopick.tables.scope import Scope
@@ -32,23 +33,6 @@ async def run_names(root: AsyncRoot, scope: Scope) -> list[str]:
 def exactly(names: Iterable[str]) -> list[str]:
     """Return names that a crawl takes literally: a name that looks like a glob must not match others."""
     return [glob.escape(name) for name in names]
-
-
-def async_root(root: Any) -> AsyncRoot:
-    """Return the root itself, or the async root of a facade: the same configuration is sent to a worker.
-
-    Raises
-    ------
-    TypeError
-        It is neither an async nor a facade root.
-    """
-    twin = getattr(root, "aio", root)
-    if not isinstance(twin, AsyncRoot):
-        raise TypeError(
-            f"The root of a project is expected, not {type(root).__name__}; open one with aiocopick.open() or "
-            "aiocopick.open_sync()."
-        )
-    return twin
 
 
 Value = TypeVar("Value")
@@ -106,13 +90,12 @@ async def submitted(
     retries : int
         Number of retries of a job that raises.
     """
-    from distributed import as_completed
-
+    as_completed = optional("distributed", "Work on Dask").as_completed
     futures = {
         client.submit(function, job, pure=False, retries=retries, key=f"{name}-{id(jobs):x}-{index}"): job
         for index, job in enumerate(jobs)
     }
-    done: Any = as_completed(list(futures), loop=client.loop)  # type: ignore[no-untyped-call]
+    done: Any = as_completed(list(futures), loop=client.loop)
 
     async def results() -> AsyncIterator[tuple[Any, Value | BaseException]]:
         while True:

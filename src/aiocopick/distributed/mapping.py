@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 import anyio
 
 from aiocopick.concurrency.fan_out import stream
-from aiocopick.distributed.jobs import async_root, batched, described, exactly, run_names, submitted, threads_of
+from aiocopick.distributed.jobs import batched, described, exactly, run_names, submitted, threads_of
+from aiocopick.entities.given import async_root
 from aiocopick.tables.schema import arrow
 from aiocopick.tables.scope import Scope
 

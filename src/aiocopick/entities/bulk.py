@@ -7,6 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from aiocopick.concurrency.fan_out import first_error, gather, gather_results
+from aiocopick.concurrency.misuse import refuse_unawaited
 from aiocopick.entities.files import AsyncFile
 from aiocopick.errors import CopickError
 
@@ -40,7 +41,7 @@ async def load(entities: Iterable[AsyncEntity], on_error: OnError = "raise") -> 
     TypeError
         An entity has nothing to load at once (volumes are read in parts).
     """
-    items = list(entities)
+    items = [async_entity(item) for item in entities]
     results: list[Any] = [None] * len(items)
     # The same entity is loaded once, however often it occurs.
     first = {id(item): index for index, item in reversed(list(enumerate(items)))}
@@ -126,8 +127,20 @@ async def store(entities: Iterable[AsyncEntity], on_error: OnError = "raise") ->
     CopickError
         The first error, with the others in its notes.
     """
-    items = list(entities)
+    items = [async_entity(item) for item in entities]
     return _judged(await _each([_verb(item, "store", "store_meta") for item in items], items), on_error)
+
+
+def async_entity(entity: Any) -> Any:
+    """Return the entity itself, or the async one of a facade entity.
+
+    Raises
+    ------
+    TypeError
+        It was not awaited.
+    """
+    refuse_unawaited(entity, "An entity")
+    return getattr(entity, "aio", entity)
 
 
 def _verb(item: Any, *names: str) -> Callable[[], Awaitable[Any]]:

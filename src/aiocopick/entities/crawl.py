@@ -11,6 +11,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from aiocopick.concurrency.fan_out import Flattened, first_error, gather, stream
+from aiocopick.concurrency.misuse import AsyncOnly
 from aiocopick.entities.bulk import load as load_entities
 from aiocopick.entities.filters import with_parents
 from aiocopick.entities.lists import moment
@@ -40,7 +41,7 @@ _GROUPS_AHEAD = 2
 """Groups of runs that are read, or wait for the consumer."""
 
 
-class Crawl:
+class Crawl(AsyncOnly):
     """The runs of a project in the order of their keys.
 
     ``async for run in crawl`` reads a few runs at a time, each step on its own: between two steps nothing is running,

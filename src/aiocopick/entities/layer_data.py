@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
+from aiocopick.concurrency.misuse import refuse_unawaited
 from aiocopick.entities.filaments import AsyncFilaments
 from aiocopick.entities.mesh import AsyncMesh
 from aiocopick.entities.picks import AsyncPicks
@@ -57,6 +58,7 @@ async def layer_data(
     ValueError
         One level, and all of them lazily, are asked for at once.
     """
+    refuse_unawaited(entity, "An entity")
     twin = getattr(entity, "aio", None)
     if twin is not None:
         raise TypeError(f"{type(entity).__name__} is of the facade; pass its async twin, which is its attribute aio")

@@ -12,6 +12,7 @@ from weakref import WeakValueDictionary
 
 import anyio
 
+from aiocopick.concurrency.misuse import AsyncOnly, lists
 from aiocopick.concurrency.single_flight import single_flight
 from aiocopick.entities.crawl import Crawl, prefetch
 from aiocopick.entities.lists import Children, moment, taken
@@ -38,7 +39,7 @@ if TYPE_CHECKING:
     from aiocopick.storage.stats import StorageStats
 
 
-class AsyncRoot:
+class AsyncRoot(AsyncOnly):
     """A project, over one or more layers. Creating a root sends no request.
 
     Parameters
@@ -102,6 +103,9 @@ class AsyncRoot:
         root = cls.__new__(cls)
         root._begin(config, stack)
         return root
+
+    def _iterated(self) -> str:
+        return "write `for run in await root.runs()`, or `async for run in root.crawl()`"
 
     async def __aenter__(self) -> Self:
         return self
@@ -297,6 +301,7 @@ class AsyncRoot:
         allowed = set(self.config.runs)
         return [item for item in found if isinstance(item.ref, RunRef) and item.ref.run in allowed]
 
+    @lists
     async def runs(self) -> list[AsyncRun]:
         """Return the runs, as last queried."""
         if not self._runs.complete:
@@ -404,6 +409,7 @@ class AsyncRoot:
             self._objects = {}
         return list(self._listed_objects(found))
 
+    @lists
     async def pickable_objects(self) -> list[AsyncObject]:
         """Return the pickable objects, as last queried; objects appended to the config are included at once."""
         if self._maps is None:

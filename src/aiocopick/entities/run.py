@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 import anyio
 
 from aiocopick.concurrency.fan_out import gather
+from aiocopick.concurrency.misuse import lists
 from aiocopick.concurrency.single_flight import single_flight
 from aiocopick.concurrency.threads import in_thread
 from aiocopick.entities.base import AsyncEntity
@@ -280,6 +281,7 @@ class AsyncRun(MetadataMixin):
         """
         return await self._query("voxel_spacings", layers)
 
+    @lists
     async def voxel_spacings(self) -> list[AsyncVoxelSpacing]:
         """Return the voxel spacings, as last queried; the first time, the run is listed as a whole."""
         return await self._cached("voxel_spacings")
@@ -365,6 +367,7 @@ class AsyncRun(MetadataMixin):
         """
         return await self._query("segmentations", layers)
 
+    @lists
     async def segmentations(self) -> list[AsyncSegmentation]:
         """Return the segmentations of every type, as last queried; the first time, the run is listed as a whole."""
         return await self._cached("segmentations")
@@ -521,6 +524,7 @@ class AsyncRun(MetadataMixin):
         """
         return await self._query("picks", layers)
 
+    @lists
     async def picks(self) -> list[AsyncPicks]:
         """Return the picks, as last queried; the first time, the run is listed as a whole."""
         return await self._cached("picks")
@@ -594,6 +598,7 @@ class AsyncRun(MetadataMixin):
         """Ask the storage for the meshes; as :meth:`query_picks`."""
         return await self._query("meshes", layers)
 
+    @lists
     async def meshes(self) -> list[AsyncMesh]:
         """Return the meshes, as last queried; the first time, the run is listed as a whole."""
         return await self._cached("meshes")
@@ -656,6 +661,7 @@ class AsyncRun(MetadataMixin):
         """Ask the storage for the filaments; as :meth:`query_picks`."""
         return await self._query("filaments", layers)
 
+    @lists
     async def filaments(self) -> list[AsyncFilaments]:
         """Return the filaments, as last queried; the first time, the run is listed as a whole."""
         return await self._cached("filaments")

@@ -10,6 +10,7 @@ import anyio
 import numpy as np
 
 from aiocopick.concurrency.fan_out import gather
+from aiocopick.concurrency.misuse import lists
 from aiocopick.entities.features import AsyncFeatures
 from aiocopick.entities.filters import OneOrMany, accepts
 from aiocopick.entities.lists import Children, moment, select
@@ -155,6 +156,7 @@ class AsyncTomogram(AsyncDensity):
         children.take(items, partial(AsyncFeatures._found, self), since, keep=False)
         return list(children)
 
+    @lists
     async def features(self) -> list[AsyncFeatures]:
         """Return the feature maps, as last queried; the first time, the run is listed as a whole."""
         return list(await self._listed_features())

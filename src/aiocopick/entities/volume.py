@@ -207,7 +207,8 @@ class AsyncVolume(AsyncEntity):
         Parameters
         ----------
         positions : array-like, shape (N, 3)
-            x, y, z in angstrom, as picks hold them.
+            x, y, z in angstrom, as picks hold them. A PointsOutsideWarning says if all are outside of the volume, or if
+            their columns seem to be z, y, x.
         box : int or three ints
             Voxels of the level along all axes, or along z, y, x. The voxel nearest to the point is at ``box // 2``.
         zarr_group : str, optional

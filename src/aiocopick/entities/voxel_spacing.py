@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import anyio
 
 from aiocopick.concurrency.fan_out import gather
+from aiocopick.concurrency.misuse import lists
 from aiocopick.concurrency.single_flight import single_flight
 from aiocopick.entities.filters import OneOrMany, accepts
 from aiocopick.entities.lists import Children, moment, select
@@ -76,6 +77,7 @@ class AsyncVoxelSpacing(MetadataMixin):
         attach_features(children, found, since)
         return list(children)
 
+    @lists
     async def tomograms(self) -> list[AsyncTomogram]:
         """Return the tomograms, as last queried; the first time, the run is listed as a whole."""
         return list(await self._listed_tomograms())

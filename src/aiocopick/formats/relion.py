@@ -15,11 +15,13 @@ from __future__ import annotations
 
 import logging
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
+from aiocopick.extras import optional
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -102,8 +104,7 @@ def picks_to_frame(
     ValueError
         A transform is not rigid, no coordinates can be written, or filament ids are missing.
     """
-    import pandas as pd
-
+    make: Callable[..., pd.DataFrame] = optional("pandas", "A data frame").DataFrame
     positions = np.asarray(positions, dtype=float).reshape(-1, 3)
     transforms = _normalized(np.asarray(transforms, dtype=float).reshape(-1, 4, 4))
     located = positions + transforms[:, :3, 3]
@@ -123,7 +124,7 @@ def picks_to_frame(
         columns |= dict(zip(ANGLES, _angles(rotations).T, strict=True))
     if tomogram_center is not None:
         columns |= dict(zip(CENTERED, (located - np.asarray(tomogram_center, dtype=float)).T, strict=True))
-    return pd.DataFrame(columns)
+    return make(columns)
 
 
 def frame_to_picks(
@@ -240,22 +241,24 @@ def _columns(frame: pd.DataFrame, names: list[str]) -> np.ndarray | None:
     return frame[names].to_numpy(dtype=float) if set(names).issubset(frame.columns) else None
 
 
+def _scipy() -> Any:
+    return optional("scipy.spatial.transform", "RELION's Euler angles").Rotation
+
+
 def _rotations(frame: pd.DataFrame, names: list[str]) -> np.ndarray:
     """(N, 3, 3) rotations of Euler angle columns; identities where there are none."""
-    from scipy.spatial.transform import Rotation
-
+    rotation = _scipy()
     angles = _columns(frame, names)
     if angles is None or not len(angles):
         return np.tile(np.eye(3), (len(frame), 1, 1))
-    return np.asarray(Rotation.from_euler("ZYZ", angles, degrees=True).inv().as_matrix()).reshape(-1, 3, 3)
+    return np.asarray(rotation.from_euler("ZYZ", angles, degrees=True).inv().as_matrix()).reshape(-1, 3, 3)
 
 
 def _angles(rotations: np.ndarray) -> np.ndarray:
     """Return (N, 3) Euler angles in degrees; zeros, with a warning, for matrices that are not rotations
     (reflections).
     """
-    from scipy.spatial.transform import Rotation
-
+    rotation = _scipy()
     angles = np.zeros((len(rotations), 3))
     proper = np.linalg.det(rotations) > 0
     # The angles of an identity are zeros; asking for them would only warn of gimbal lock.
@@ -263,7 +266,7 @@ def _angles(rotations: np.ndarray) -> np.ndarray:
     if wanted.any():
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message="Gimbal lock")
-            angles[wanted] = Rotation.from_matrix(rotations[wanted]).inv().as_euler("ZYZ", degrees=True)
+            angles[wanted] = rotation.from_matrix(rotations[wanted]).inv().as_euler("ZYZ", degrees=True)
     if not proper.all():
         warnings.warn(
             f"{np.count_nonzero(~proper)} of {len(rotations)} transforms are not rotations; their RELION angles are 0.",

@@ -22,6 +22,7 @@ from aiocopick.layers.listing import entered, list_readable, list_run
 from aiocopick.layout.listing import Listing, Located, parse_objects, parse_run, parse_runs
 from aiocopick.layout.paths import META, OBJECTS, RUNS, key_of, meta_key
 from aiocopick.layout.refs import RunRef, VoxelSpacingRef
+from aiocopick.models.near import did_you_mean
 from aiocopick.storage import open_storage
 from aiocopick.storage.leases import check_free
 from aiocopick.storage.scan import LAST
@@ -468,7 +469,9 @@ class FilesystemLayer:
         """Return a view of the same storage with other limits."""
         unknown = set(changes) - set(type(self.config).model_fields)
         if unknown:
-            raise TypeError(f"There is no option {sorted(unknown)[0]!r}; options are fields of the config.")
+            name = sorted(unknown)[0]
+            hint = did_you_mean(name, type(self.config).model_fields)
+            raise TypeError(f"There is no option {name!r}; options are fields of the config.{hint}")
         limits = {name: value for name, value in changes.items() if name in _STORAGE_OPTIONS}
         return FilesystemLayer(self.config.model_copy(update=changes), self.storage.options(**limits))
 

@@ -4,10 +4,10 @@ abstract API.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from aiocopick.concurrency.misuse import refuse_unawaited
 from aiocopick.errors import FormatError, LayerError
 from aiocopick.layers.filesystem import FilesystemLayer
 from aiocopick.layers.foreign import ForeignLayer
@@ -21,6 +21,7 @@ from aiocopick.models.config import (
     parse_config,
 )
 from aiocopick.models.objects import PickableObject
+from aiocopick.models.place import is_place
 
 if TYPE_CHECKING:
     from aiocopick.layers.base import Layer
@@ -105,8 +106,8 @@ def _layers_of(member: Any) -> Sequence[Layer]:
         return member
     if hasattr(member, "list_run") and hasattr(member, "zarr_store"):
         return [member]
-    if isinstance(member, str | os.PathLike):
-        return [make_layer(CopickConfigFS(root=os.fspath(member)))]
+    if is_place(member):
+        return [make_layer(CopickConfigFS.model_validate({"root": member}))]
     if isinstance(member, Mapping):
         member = parse_config(member)
     if isinstance(member, CopickConfig):
@@ -114,6 +115,7 @@ def _layers_of(member: Any) -> Sequence[Layer]:
         return [make_layer(part) for part in parts()] if parts is not None else [make_layer(member)]
     if hasattr(member, "query"):
         return [ForeignLayer(member)]
+    refuse_unawaited(member, "A root, a config or a URL")
     raise LayerError(f"A {type(member).__name__} cannot be a layer: give a root, a config, or the URL of a project.")
 
 

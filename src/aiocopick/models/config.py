@@ -18,7 +18,9 @@ from aiocopick.errors import FormatError, LayerError
 from aiocopick.models.base import FIRST_ERROR
 from aiocopick.models.file_sizes import LARGEST, FileSizes, read_config_bytes
 from aiocopick.models.naming import require_clean
-from aiocopick.models.objects import PickableObject
+from aiocopick.models.near import refuse_misspelt
+from aiocopick.models.objects import FilamentSpec, PickableObject
+from aiocopick.models.place import arguments_of, is_place, text_of
 from aiocopick.models.protocols import check_protocols
 from aiocopick.models.redaction import redact
 
@@ -58,7 +60,7 @@ class CopickConfig(BaseModel):
         Index of tomogram types by voxel spacing.
     """
 
-    # Unknown keys are other programs'. Inputs stay out of error messages: fs_args may be among them.
+    # Unknown keys are other programs', unless they look like ours. Inputs stay out of error messages: fs_args may be among them.
     model_config = ConfigDict(extra="allow", hide_input_in_errors=True, ser_json_inf_nan="constants")
 
     name: str | None = "CoPick"
@@ -70,6 +72,19 @@ class CopickConfig(BaseModel):
     runs: Annotated[list[str], FIRST_ERROR] | None = None
     voxel_spacings: Annotated[list[float], FIRST_ERROR] | None = None
     tomograms: dict[float, list[str]] | None = Field(default_factory=dict)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _prepare(cls, data: Any) -> Any:
+        if not isinstance(data, Mapping):
+            return data
+        _refuse_misspelt(data, cls.model_fields)
+        given = dict(data)
+        for name in given.keys() & _PLACES.keys():
+            # A UPath brings the arguments of its filesystem.
+            if (arguments := arguments_of(given[name])) and given.get(_PLACES[name]) is None:
+                given[_PLACES[name]] = arguments
+        return given
 
     @field_validator("user_id", "session_id")
     @classmethod
@@ -184,6 +199,9 @@ class StorageOptions(BaseModel):
         the extra ``fast``. ``"auto"`` uses it if it is installed and ``fs_args`` say nothing that only s3fs can do, and
         s3fs otherwise and in forked processes; ``root.stats.engine`` says which. ``"obstore"`` is an error where it
         cannot be used. Other S3 operations and other storages are not affected.
+    endpoint_url : str, optional
+        Address of the server of S3 or Google Cloud, if it is not their own: ``https://minio.example.org:9000``. An
+        endpoint in ``fs_args`` takes precedence.
     """
 
     max_concurrency: int = Field(default=64, ge=1)
@@ -199,6 +217,14 @@ class StorageOptions(BaseModel):
     read_only: bool = False
     read_ahead: float = Field(default=5.0, ge=0, allow_inf_nan=False)
     engine: Literal["auto", "s3fs", "obstore"] = "auto"
+    endpoint_url: str | None = None
+
+    @field_validator("endpoint_url")
+    @classmethod
+    def _is_address(cls, value: str | None) -> str | None:
+        if value is not None and not value.lower().startswith(("http://", "https://")):
+            raise ValueError("it is not an address that begins with http:// or https://")
+        return value
 
     def chosen_options(self) -> dict[str, Any]:
         """Return the options that were given, without those left at their defaults."""
@@ -236,6 +262,14 @@ class CopickConfigFS(CopickConfig, StorageOptions):
     @classmethod
     def _as_text(cls, value: Any) -> Any:
         return _place(value)
+
+    @model_validator(mode="after")
+    def _has_endpoint(self) -> Self:
+        if self.endpoint_url is not None and not _takes_endpoint(self.root):
+            raise ValueError(
+                "endpoint_url is for projects on S3 and Google Cloud; another root names its server itself"
+            )
+        return self
 
     def fs(self) -> AbstractFileSystem:
         """Return the fsspec filesystem of this configuration, the same each time, usable synchronously.
@@ -287,7 +321,11 @@ class CopickConfigFSSpec(CopickConfig, StorageOptions):
         shared = self.chosen_options()
         layers = [
             CopickConfigFS(
-                root=self.overlay_root, fs_args=self.overlay_fs_args, layer_name="overlay", priority=1, **shared
+                root=self.overlay_root,
+                fs_args=self.overlay_fs_args,
+                layer_name="overlay",
+                priority=1,
+                **_fitting(shared, self.overlay_root),
             )
         ]
         # CoPick allows the same location for both roots.
@@ -297,7 +335,7 @@ class CopickConfigFSSpec(CopickConfig, StorageOptions):
             and self.static_fs_args in ({}, self.overlay_fs_args)
         )
         if self.static_root is not None and not same:
-            static = shared | {"read_only": True}
+            static = _fitting(shared, self.static_root) | {"read_only": True}
             layers.append(
                 CopickConfigFS(root=self.static_root, fs_args=self.static_fs_args, layer_name="static", **static)
             )
@@ -399,7 +437,8 @@ class CopickConfigMultilayer(CopickConfig, StorageOptions):
         layers = []
         for layer in self.layers:
             assert isinstance(layer, CopickConfigFS | CopickConfigForeign)
-            missing = {name: value for name, value in shared.items() if name not in layer.model_fields_set}
+            fitting = _fitting(shared, getattr(layer, "root", ""))
+            missing = {name: value for name, value in fitting.items() if name not in layer.model_fields_set}
             if shared.get("read_only"):
                 missing["read_only"] = True
             layers.append(_share_project(self, layer.model_copy(update=missing)))
@@ -426,6 +465,10 @@ def parse_config(data: Mapping[str, Any]) -> CopickConfig:
     LayerError
         A stack has no layer, or two of one name.
     """
+    try:
+        _refuse_misspelt(data)
+    except ValueError as error:
+        raise FormatError(f"The configuration is invalid: {error}") from None
     kind = data.get("config_type", "multilayer" if "layers" in data else "filesystem")
     model: type[CopickConfig]
     if kind == "filesystem":
@@ -455,12 +498,43 @@ def parse_config(data: Mapping[str, Any]) -> CopickConfig:
 def _place(value: Any) -> Any:
     if isinstance(value, str) and not value.strip():
         raise ValueError("it is empty; give the URL or path of the project, or leave the field out")
-    return os.fspath(value) if isinstance(value, os.PathLike) else value
+    return text_of(value) if is_place(value) else value
+
+
+_PLACES = {"root": "fs_args", "overlay_root": "overlay_fs_args", "static_root": "static_fs_args"}
+"""Fields that name a place, and those of its arguments."""
+
+
+def config_fields() -> frozenset[str]:
+    """Return the names of the fields of all forms of configuration."""
+    forms = (CopickConfigFS, CopickConfigFSSpec, CopickConfigForeign, CopickConfigMultilayer)
+    return frozenset(name for form in forms for name in form.model_fields)
+
+
+def _refuse_misspelt(data: Mapping[str, Any], more: Iterable[str] = ()) -> None:
+    """Refuse keys that look like fields, of the objects too; layers are configurations of their own."""
+    refuse_misspelt(data, config_fields().union(more))
+    objects = data.get("pickable_objects")
+    for index, item in enumerate(objects if isinstance(objects, list | tuple) else ()):
+        if isinstance(item, Mapping):
+            where = f"pickable_objects.{index}."
+            refuse_misspelt(item, (*PickableObject.model_fields, "go_id", "filament"), where)
+            if isinstance(item.get("filament"), Mapping):
+                refuse_misspelt(item["filament"], FilamentSpec.model_fields, f"{where}filament.")
+
+
+def _takes_endpoint(root: str) -> bool:
+    return root.partition("://")[0].lower() in ("s3", "s3a", "gs", "gcs")
+
+
+def _fitting(shared: dict[str, Any], root: str) -> dict[str, Any]:
+    """Return the options of a stack that a layer can take: an endpoint is not for its folders on disk."""
+    return {name: value for name, value in shared.items() if name != "endpoint_url" or _takes_endpoint(root)}
 
 
 def _as_layer(item: Any) -> Any:
-    if isinstance(item, str | os.PathLike):
-        return CopickConfigFS(root=os.fspath(item))
+    if is_place(item):
+        return CopickConfigFS.model_validate({"root": item})
     return parse_config(item) if isinstance(item, Mapping) else item
 
 
@@ -481,5 +555,6 @@ __all__ = [
     "CopickConfigForeign",
     "CopickConfigMultilayer",
     "StorageOptions",
+    "config_fields",
     "parse_config",
 ]

@@ -18,6 +18,7 @@ from aiocopick.errors import (
     StorageError,
     StorageTimeoutError,
 )
+from aiocopick.extras import advice
 
 RETRIED_STATUS = frozenset({408, 425, 429, 500, 502, 503, 504})
 """HTTP statuses that may change after a while."""
@@ -143,7 +144,7 @@ def common_fault(error: BaseException) -> Fault:
     if isinstance(error, OSError):
         return _system_fault(error)
     if isinstance(error, ImportError):
-        return Fault(StorageError, f"a package for this protocol is missing ({error}); install it")
+        return Fault(StorageError, f"this storage needs {advice(error)}")
     return Fault(StorageError, f"{type(error).__name__}: {error}")
 
 

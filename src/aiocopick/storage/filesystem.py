@@ -14,7 +14,8 @@ from collections.abc import Callable
 from typing import Any
 
 from aiocopick.concurrency.forks import Lock
-from aiocopick.errors import ReadOnlyError
+from aiocopick.errors import MissingPackageError, ReadOnlyError
+from aiocopick.extras import advice
 from aiocopick.storage.backends.generic import forget_listings
 from aiocopick.storage.fsspec_config import configured
 from aiocopick.storage.keys import parse_root
@@ -72,7 +73,10 @@ def _make(settings: Settings) -> Any:
     import fsspec
 
     protocol = parse_root(settings.root).protocol
-    kind = fsspec.get_filesystem_class(protocol)
+    try:
+        kind = fsspec.get_filesystem_class(protocol)
+    except ImportError as error:
+        raise MissingPackageError(f"{settings.root.partition('://')[0]}:// needs {advice(error)}.") from error
     arguments = merge(_tuning(protocol, settings), settings.fs_args)
     if settings.read_only:
         kind = _read_only(kind)

@@ -52,7 +52,10 @@ class Settings:
         if isinstance(config, Settings):
             return config
         values = {item.name: getattr(config, item.name) for item in fields(cls) if hasattr(config, item.name)}
-        values["fs_args"] = dict(values.get("fs_args") or {})
+        arguments = values["fs_args"] = dict(values.get("fs_args") or {})
+        endpoint = getattr(config, "endpoint_url", None)
+        if endpoint is not None and "endpoint_url" not in {**(arguments.get("client_kwargs") or {}), **arguments}:
+            arguments["endpoint_url"] = endpoint
         return cls(**values)
 
     @property

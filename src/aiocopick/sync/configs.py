@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable
 from typing import Any
 
@@ -10,6 +9,7 @@ from aiocopick.errors import FormatError, NotFoundError
 from aiocopick.formats.json_bytes import parse_json
 from aiocopick.models.config import CopickConfig, parse_config
 from aiocopick.models.file_sizes import FileSizes, read_config_bytes
+from aiocopick.models.place import Place, text_of
 from aiocopick.models.protocols import check_protocols
 from aiocopick.models.redaction import redact_url
 
@@ -32,7 +32,7 @@ def parse_text(
 
 
 def read_file(
-    path: str | os.PathLike[str], allow_protocols: Iterable[str] = (), max_file_bytes: FileSizes | None = None
+    path: Place, allow_protocols: Iterable[str] = (), max_file_bytes: FileSizes | None = None
 ) -> CopickConfig:
     """The configuration in a JSON file; a limit that is given bounds the file, and replaces the one in it.
 
@@ -43,11 +43,12 @@ def read_file(
     FormatError
         It is not JSON, or does not describe a project.
     """
-    name = os.fspath(path)
+    name = text_of(path)
     try:
         content = read_config_bytes(name, max_file_bytes)
     except FileNotFoundError:
         shown = redact_url(name)
-        raise NotFoundError(f"There is no configuration at {shown}; check the path.", path=shown) from None
+        remote = " A file on disk is expected here; open_sync() takes URLs, too." if "://" in name else ""
+        raise NotFoundError(f"There is no configuration at {shown}; check the path.{remote}", path=shown) from None
     options = {} if max_file_bytes is None else {"max_file_bytes": max_file_bytes}
     return parse_text(content, path=name, allow_protocols=allow_protocols, **options)

@@ -6,7 +6,7 @@ import os
 import threading
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, Self
 
 from aiocopick._version import __version__
 from aiocopick.concurrency.forks import Lock
@@ -18,6 +18,7 @@ from aiocopick.models.entities import CopickRoot
 from aiocopick.models.file_sizes import FileSizes
 from aiocopick.models.metadata import CopickRunMeta
 from aiocopick.models.objects import PickableObject
+from aiocopick.models.place import Place, arguments_of, text_of
 from aiocopick.sync.ahead import ReadAhead
 from aiocopick.sync.base import Blocking
 from aiocopick.sync.cohort import assign_cohorts
@@ -126,6 +127,16 @@ class CopickRootFS(Layered, Blocking[AsyncRoot], CopickRoot):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+    if not TYPE_CHECKING:
+
+        async def __aenter__(self) -> NoReturn:
+            raise TypeError(
+                "This project is open for blocking code: write `with`, or `async with aiocopick.open(...)`."
+            )
+
+        async def __aexit__(self, *error: object) -> None:
+            """Do nothing: `__aenter__` has raised."""
 
     def close(self) -> None:
         """Close the connections of the facade's loop; the root cannot be used afterwards."""
@@ -338,7 +349,7 @@ def from_file(
 
 def new_config(
     config: str | os.PathLike[str],
-    overlay_root: str | os.PathLike[str],
+    overlay_root: Place,
     proj_name: str = "copick project",
     proj_description: str = "",
     pickable_objects: Sequence[PickableObject] | None = None,
@@ -356,14 +367,14 @@ def new_config(
     pickable_objects : sequence of PickableObject, optional
         Its objects.
     """
-    root = os.fspath(overlay_root)
+    root = text_of(overlay_root)
     content = CopickConfigFSSpec(
         name=proj_name,
         description=proj_description,
         version=__version__,
         pickable_objects=[PickableObject.model_validate(item.model_dump()) for item in pickable_objects or ()],
         overlay_root=root if "://" in root else f"local://{root}",
-        overlay_fs_args={} if "://" in root else {"auto_mkdir": True},
+        overlay_fs_args=arguments_of(overlay_root) if "://" in root else {"auto_mkdir": True},
     )
     Path(config).parent.mkdir(parents=True, exist_ok=True)
     Path(config).write_text(content.to_json(), encoding="utf-8")

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from aiocopick.concurrency.fan_out import stream
 from aiocopick.entities.crawl import Crawl
+from aiocopick.entities.given import async_root
 from aiocopick.errors import CopickError
 from aiocopick.tables.held import held, is_listed, stored_objects
 from aiocopick.tables.origin import warn_of_other_project
@@ -69,6 +70,7 @@ async def catalog(
     InvalidNameError
         A kind does not exist.
     """
+    root = async_root(root)
     scope = Scope.of(runs, kinds).whole()
     known: dict[tuple[Any, ...], tuple[Any, dict[str, Any]]] = {}
     if since is not None:

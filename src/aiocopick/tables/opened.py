@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING, Any
 
+from aiocopick.models.place import Place, arguments_of, is_place, text_of
 from aiocopick.storage.keys import parse_root
 from aiocopick.tables.layer import Verify, catalog_layers
 from aiocopick.tables.parquet import load_table
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from aiocopick.entities import AsyncRoot
 
 
-async def with_catalog(root: AsyncRoot, catalog: str | os.PathLike[str] | pa.Table, verify: Verify = None) -> AsyncRoot:
+async def with_catalog(root: AsyncRoot, catalog: Place | pa.Table, verify: Verify = None) -> AsyncRoot:
     """Return the same project, listed from a catalogue.
 
     Parameters
@@ -38,14 +38,14 @@ async def with_catalog(root: AsyncRoot, catalog: str | os.PathLike[str] | pa.Tab
         It is the catalogue of another project.
     """
     table = catalog
-    if isinstance(catalog, str | os.PathLike):
+    if is_place(catalog):
         table = await load_table(catalog, **file_arguments(root, catalog))
     stack = root._stack
     layers = catalog_layers(stack.layers, table, verify=verify)
     return type(root)._over(root.config, stack.over(layers))
 
 
-def file_arguments(root: AsyncRoot, file: str | os.PathLike[str], *, to_write: bool = False) -> dict[str, Any]:
+def file_arguments(root: AsyncRoot, file: Place, *, to_write: bool = False) -> dict[str, Any]:
     """Return the arguments of :func:`~aiocopick.load_table` and :func:`~aiocopick.store_table` for a file near a
     project.
 
@@ -63,19 +63,23 @@ def file_arguments(root: AsyncRoot, file: str | os.PathLike[str], *, to_write: b
     dict
         The ``fs_args`` of a layer on the same kind of storage, preferably in the same bucket; empty if there is none.
     """
-    place = parse_root(os.fspath(file))
-    if place.protocol == "file":
+    place = parse_root(text_of(file))
+    if place.protocol == "file" or arguments_of(file):
+        # A UPath has arguments of its own.
         return {}
     arguments: dict[str, Any] = {}
     for layer in root.layers:
         given = getattr(layer.config, "root", None)
         if not isinstance(given, str) or parse_root(given).protocol != place.protocol:
             continue
-        fs_args = layer.config.fs_args
+        config = layer.config
+        known = {"fs_args": config.fs_args}
+        if config.endpoint_url is not None:
+            known["endpoint_url"] = config.endpoint_url
         if parse_root(given).container == place.container:
-            return {"fs_args": fs_args}
-        if not arguments and not (to_write and fs_args.get("anon")):
-            arguments = {"fs_args": fs_args}
+            return known
+        if not arguments and not (to_write and config.fs_args.get("anon")):
+            arguments = known
     return arguments
 
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import io
-import os
 from typing import TYPE_CHECKING, Any
 
 from aiocopick.concurrency.threads import in_thread
 from aiocopick.errors import FormatError
 from aiocopick.models import CopickConfigFS
+from aiocopick.models.place import Place, arguments_of, text_of
 from aiocopick.storage import open_storage
 from aiocopick.tables.schema import arrow
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from aiocopick.storage import Storage
 
 
-async def load_table(source: str | os.PathLike[str], **fields: Any) -> pa.Table:
+async def load_table(source: Place, **fields: Any) -> pa.Table:
     """Read a table from a Parquet file.
 
     Parameters
@@ -35,6 +35,7 @@ async def load_table(source: str | os.PathLike[str], **fields: Any) -> pa.Table:
     FormatError
         It is not a Parquet file.
     """
+    await in_thread(arrow)
     storage, name = _place_of(source, fields)
     try:
         data = await storage.read(name)
@@ -43,7 +44,7 @@ async def load_table(source: str | os.PathLike[str], **fields: Any) -> pa.Table:
     return await in_thread(_decode, data, storage.path_of(name))
 
 
-async def store_table(table: pa.Table, target: str | os.PathLike[str], **fields: Any) -> None:
+async def store_table(table: pa.Table, target: Place, **fields: Any) -> None:
     """Write a table to a Parquet file, replacing an existing file.
 
     Parameters
@@ -62,8 +63,10 @@ async def store_table(table: pa.Table, target: str | os.PathLike[str], **fields:
         await storage.aclose()
 
 
-def _place_of(file: str | os.PathLike[str], fields: dict[str, Any]) -> tuple[Storage, str]:
-    text = os.fspath(file)
+def _place_of(file: Place, fields: dict[str, Any]) -> tuple[Storage, str]:
+    text = text_of(file)
+    if arguments := arguments_of(file):
+        fields = {"fs_args": arguments} | fields
     folder, _, name = text.rpartition("/")
     if not name:
         raise FormatError(f"{text!r} names a folder; name the Parquet file in it.", path=text)

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
 from aiocopick.concurrency.fan_out import stream
+from aiocopick.entities.given import async_root
 from aiocopick.errors import CopickError
 from aiocopick.tables.origin import warn_of_other_project
 from aiocopick.tables.rows import row_of, version_of
@@ -62,6 +63,7 @@ async def points(
     FormatError
         `since` is not a table of points; or a file cannot be decoded.
     """
+    root = async_root(root)
     # The stored points, not those set in memory since.
     selection = select(root._apart(), uri, runs, kinds="picks", on_error=on_error)
     earlier = _Earlier(since)

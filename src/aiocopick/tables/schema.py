@@ -6,7 +6,8 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from aiocopick.errors import CopickError, FormatError
+from aiocopick.errors import FormatError
+from aiocopick.extras import optional
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -75,16 +76,12 @@ def arrow() -> Any:
 
     Raises
     ------
-    CopickError
+    MissingPackageError
         pyarrow is not installed.
     """
-    try:
-        import pyarrow
-        import pyarrow.compute
-        import pyarrow.parquet
-    except ImportError:
-        raise CopickError("Tables need pyarrow: install aiocopick[table].") from None
-    return pyarrow
+    for part in ("compute", "parquet"):
+        optional(f"pyarrow.{part}", "A table")
+    return optional("pyarrow", "A table")
 
 
 def schema_of(columns: Mapping[str, str], metadata: Mapping[str, Any] | None = None) -> pa.Schema:

@@ -8,7 +8,9 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal
 
 from aiocopick.concurrency.fan_out import stream
+from aiocopick.concurrency.misuse import AsyncOnly
 from aiocopick.entities.crawl import Crawl
+from aiocopick.entities.given import async_root
 from aiocopick.errors import CopickError, InvalidNameError, LayerError
 from aiocopick.layout.refs import NOUNS
 from aiocopick.layout.uris import parse_uri
@@ -68,6 +70,7 @@ def select(
     """
     if on_error not in ("raise", "skip"):
         raise LayerError(f"on_error={on_error!r} is unknown; use 'raise' or 'skip'.")
+    root = async_root(root)
     scope = Scope.of(runs, kinds)
     if uri is None:
         return Selection(root, None, scope, load, on_error)
@@ -98,7 +101,7 @@ def _patterns(text: str, kinds: Sequence[str | None]) -> list[UriPattern]:
     return found
 
 
-class Selection:
+class Selection(AsyncOnly):
     """The selection of :func:`select`. It can be left at any time, and iterated more than once.
 
     Attributes

@@ -14,8 +14,8 @@ import numpy as np
 
 from aiocopick.concurrency.fan_out import Flattened, gather, gather_results, stream
 from aiocopick.concurrency.threads import in_thread
-from aiocopick.distributed.jobs import async_root
 from aiocopick.entities import AsyncRoot
+from aiocopick.entities.given import async_root
 from aiocopick.errors import CopickError
 from aiocopick.layout.uris import parse_uri
 from aiocopick.sync.bridge import call

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from aiocopick.concurrency.fan_out import stream
 from aiocopick.concurrency.gate import Gate
+from aiocopick.entities.given import async_root
 from aiocopick.errors import AlreadyExistsError, CopickError, LayerError, NotFoundError
 from aiocopick.layers import Source
 from aiocopick.layout.paths import meta_key
@@ -100,6 +101,7 @@ async def copy(
     LayerError
         The source has no files (a layer that copick opens).
     """
+    source, target = async_root(source), async_root(target)
     writer = target._stack.writer()
     if not dry_run:
         await target.ensure(create=True)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from aiocopick.concurrency.fan_out import gather, gather_results, stream
 from aiocopick.entities import AsyncFilaments, AsyncPicks, AsyncTomogram, AsyncVolume, load
 from aiocopick.entities.files import AsyncFile
+from aiocopick.entities.given import async_root
 from aiocopick.errors import AccessDeniedError, CopickError, FormatError, NotFoundError
 from aiocopick.layout.paths import OBJECTS, parse_key
 from aiocopick.layout.refs import FeaturesRef, RunRef
@@ -63,6 +64,7 @@ async def examine(
     list of Finding
         Sorted by run; findings of the project come first.
     """
+    root = async_root(root)
     chosen = select(root, uri, runs, kinds=kinds)
     scope = chosen.scope
     findings: list[Finding] = []

@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
 from aiocopick.concurrency.fan_out import gather_results
+from aiocopick.entities.bulk import async_entity
+from aiocopick.entities.given import async_root
 from aiocopick.errors import CopickError
 from aiocopick.tables.select import select
 
@@ -29,6 +31,7 @@ async def matching(
     CopickError
         A run cannot be listed; or no URI, kinds or runs were given.
     """
+    root = async_root(root)
     if uri is None and kinds is None:
         if runs is None:
             raise CopickError("Say what to delete: a URI, kinds, or runs.")
@@ -55,7 +58,7 @@ async def remove(
     dict of str to CopickError
         The errors, by path.
     """
-    items: list[Any] = list(entities)
+    items: list[Any] = [async_entity(item) for item in entities]
 
     async def delete(item: Any) -> None:
         await item.delete()

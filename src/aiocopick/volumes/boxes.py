@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterable, Sequence
 from itertools import product
 from math import isfinite
@@ -11,7 +12,7 @@ import numpy as np
 
 from aiocopick.concurrency.fan_out import gather
 from aiocopick.concurrency.threads import in_thread
-from aiocopick.errors import FormatError
+from aiocopick.errors import FormatError, PointsOutsideWarning
 from aiocopick.volumes.array import LevelArray, Limits
 from aiocopick.volumes.chunk_plan import Piece
 from aiocopick.volumes.regions import check_size
@@ -67,6 +68,7 @@ async def extract_boxes(
         )
     edges = box_edges(box)
     corners = box_corners(positions, edges, voxel_size)
+    _warn_of_outside(level, positions, voxel_size)
     # From here on in the order of the array.
     edges = _arranged(edges, order)
     corners = corners[:, _arranged((0, 1, 2), order)]
@@ -191,6 +193,30 @@ def box_corners(positions: Any, edges: tuple[int, int, int], voxel_size: tuple[f
     # Far beyond any volume, and still exact.
     corners: Array = np.clip(centres, -(2.0**52), 2.0**52).astype(np.int64) - np.asarray(edges, np.int64) // 2
     return corners
+
+
+def _warn_of_outside(level: LevelArray, positions: Any, voxel_size: tuple[float, float, float]) -> None:
+    """Warn if all points are outside of the volume, or if some are and all would be inside as z, y, x."""
+    points = np.asarray(positions, dtype=np.float64).reshape(-1, 3)
+    extent = np.multiply([level.metadata.shape[axis] for axis in level.spatial_axes], voxel_size)[::-1]
+
+    def outside(points: Array) -> int:
+        # With a margin: points on the border are meant to be inside.
+        return int(np.any((points < -voxel_size[0]) | (points > extent), axis=1).sum())
+
+    count = outside(points)
+    swapped = count > 0 and outside(points[:, ::-1]) == 0
+    if not swapped and (count < len(points) or not len(points)):
+        return
+    spans = " x ".join(f"{length:g}" for length in extent)
+    what = f"{count} of {len(points)} points are" if count < len(points) else f"All {count} points are"
+    hint = "they fit if their columns are z, y, x: pass positions[:, ::-1]" if swapped else "check their unit and order"
+    warnings.warn(
+        f"{level.where}/{level.path}: {what} outside of the volume, which spans {spans} angstrom along x, y, z; positions "
+        f"are x, y, z in angstrom: {hint}.",
+        PointsOutsideWarning,
+        stacklevel=2,
+    )
 
 
 def as_type(fill: float, dtype: np.dtype[Any]) -> Any:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from aiocopick.concurrency.fan_out import unwrap
 from aiocopick.errors import CopickError, FormatError
+from aiocopick.extras import optional
 
 if TYPE_CHECKING:
     import zarr
@@ -27,13 +28,14 @@ def dask_array(level: LevelArray) -> Any:
 
     Raises
     ------
-    ImportError
+    MissingPackageError
         dask is not installed.
     FormatError
         The metadata claims more chunks along an axis than dask could list.
     """
-    import dask.array
     import zarr
+
+    from_array = optional("dask.array", "A dask array").from_array
 
     metadata = level.metadata
     longest = max((-(-size // edge) for size, edge in zip(metadata.shape, metadata.chunks, strict=True)), default=0)
@@ -43,8 +45,7 @@ def dask_array(level: LevelArray) -> Any:
 
     # zarr's synchronous array reads on zarr's own event loop, whichever thread or process the task runs in.
     array = _Blocks(zarr.Array(level.array), f"{level.where}/{level.path}")
-    make: Any = dask.array.from_array
-    return make(array, chunks=level.metadata.chunks, meta=_meta(level))
+    return from_array(array, chunks=level.metadata.chunks, meta=_meta(level))
 
 
 class _Blocks:

@@ -7,6 +7,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
+from aiocopick.concurrency.misuse import AsyncOnly
 from aiocopick.volumes.array import LevelArray, Limits
 from aiocopick.volumes.ome import SPATIAL
 from aiocopick.volumes.regions import on_data, read_items
@@ -15,7 +16,7 @@ from aiocopick.volumes.whole_number import whole_number
 Array: TypeAlias = np.ndarray[Any, Any]
 
 
-class Slabs:
+class Slabs(AsyncOnly):
     """An async iterator over consecutive slabs of a volume.
 
     Nothing is read ahead and nothing is left open: it may be left at any time.

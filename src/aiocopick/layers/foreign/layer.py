@@ -33,6 +33,7 @@ from aiocopick.layout.listing import Listing, Located
 from aiocopick.layout.paths import key_of
 from aiocopick.layout.refs import NOUNS, RunRef, VoxelSpacingRef
 from aiocopick.models.config import CopickConfigForeign
+from aiocopick.models.near import did_you_mean
 from aiocopick.storage.stats import StorageStats
 
 if TYPE_CHECKING:
@@ -371,7 +372,9 @@ class ForeignLayer:
         """Return a view of the same project with other limits."""
         unknown = set(changes) - set(type(self.config).model_fields)
         if unknown:
-            raise TypeError(f"There is no option {sorted(unknown)[0]!r}; options are fields of the config.")
+            name = sorted(unknown)[0]
+            hint = did_you_mean(name, type(self.config).model_fields)
+            raise TypeError(f"There is no option {name!r}; options are fields of the config.{hint}")
         view = ForeignLayer(self._opened, self.config.model_copy(update=changes))
         view._calls = Calls(view.config.timeout, self.stats)
         view._changing = self._changing

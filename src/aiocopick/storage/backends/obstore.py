@@ -20,6 +20,7 @@ from aiocopick._version import __version__
 from aiocopick.concurrency.forks import is_forked
 from aiocopick.concurrency.threads import in_thread
 from aiocopick.errors import StorageError, StorageTimeoutError
+from aiocopick.extras import advice
 from aiocopick.storage.backends.base import CONNECT_TIMEOUT, READ_TIMEOUT, Condition, Content
 from aiocopick.storage.backends.bodies import check_encoding
 from aiocopick.storage.backends.s3 import S3Backend
@@ -63,12 +64,11 @@ class ObstoreBackend(S3Backend):
             )
         try:
             return await in_thread(_import)
-        except ImportError:
+        except ImportError as error:
             if automatic:
                 return None
-            raise StorageError(
-                f"{self.root.url}: engine='obstore' needs a package: install aiocopick[fast]", path=self.root.url
-            ) from None
+            reason = advice(error, "obstore")
+            raise StorageError(f"{self.root.url}: engine='obstore' needs {reason}", path=self.root.url) from None
 
     @property
     def engine(self) -> str:
