@@ -72,7 +72,7 @@ WRONG = {
 async def test_a_wrong_path_is_one_warning_and_one_request_more(place: dict[str, Any], wrong: str) -> None:
     options = {"fs_args": place["fs_args"]}
     async with aiocopick.open(place["url"] + wrong, **options) as root:
-        with pytest.warns(MissingProjectWarning, match=f"no folder ExperimentRuns. {WRONG[wrong]}") as caught:
+        with pytest.warns(MissingProjectWarning, match=f"no ExperimentRuns. {WRONG[wrong]}") as caught:
             assert await root.query() == []
         assert len(caught) == 1
         assert root.stats.total == 2
@@ -134,6 +134,6 @@ async def test_a_read_only_layer_without_a_project_is_named(tmp_path: Path) -> N
             await write_run(root, "TS_2", volumes=False)
             assert len(await root.query()) == 2
     async with aiocopick.open(spec) as root:
-        with pytest.warns(MissingProjectWarning, match="statics: it has no folder") as caught:
+        with pytest.warns(MissingProjectWarning, match="statics: it has no ExperimentRuns") as caught:
             assert len(await root.query()) == 1
         assert len(caught) == 1

@@ -10,6 +10,7 @@ from aiocopick.cli.cp import cp
 from aiocopick.cli.crawl import crawl
 from aiocopick.cli.demo import demo
 from aiocopick.cli.doctor import doctor
+from aiocopick.cli.flags import Command, Group
 from aiocopick.cli.gallery import gallery
 from aiocopick.cli.info import info
 from aiocopick.cli.ls import ls
@@ -25,6 +26,7 @@ Exit codes: 0 done; 1 failed, with the reason on standard error; 2 wrong argumen
 
 app = typer.Typer(
     name="aiocopick",
+    cls=Group,
     help="Read, write and crawl CoPick projects, wherever they are stored.",
     epilog=EXIT_CODES,
     no_args_is_help=True,
@@ -32,7 +34,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 for command in (demo, crawl, ls, tree, info, points, show, gallery, doctor, cp, rm):
-    app.command()(command)
+    app.command(cls=Command)(command)
 
 
 def _show_version(value: bool) -> None:

@@ -22,6 +22,7 @@ from aiocopick.cli.options import (
 )
 from aiocopick.cli.printing import print_json, progress
 from aiocopick.cli.running import PROBLEMS, execute, report_errors
+from aiocopick.cli.unmatched import tell_unmatched
 
 
 def cp(
@@ -78,6 +79,8 @@ async def _cp(
     async with aiocopick.open(source, **fields[0]) as origin, aiocopick.open(target, **fields[1]) as copied:
         with progress("copying") as advance:
             report = await copy(origin, copied, uris, progress=advance, **choice)
+        if not report.entities and not report.errors and (uris or choice["runs"] or choice["kinds"]):
+            await tell_unmatched(origin, uris, choice["runs"], choice["kinds"])
     if as_json:
         print_json(asdict(report))
         return PROBLEMS if report.errors else 0

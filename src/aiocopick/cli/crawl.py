@@ -19,12 +19,14 @@ from aiocopick.cli.options import (
     Since,
     Source,
     Uris,
+    check_out,
     complete_loadable,
     overrides,
     parse_kinds,
 )
 from aiocopick.cli.printing import print_json, progress
 from aiocopick.cli.running import PROBLEMS, execute
+from aiocopick.cli.unmatched import tell_unmatched
 
 if TYPE_CHECKING:
     from aiocopick.cli.survey import Survey
@@ -66,6 +68,7 @@ def crawl(
     for option, given in (("--since", since is not None), ("--stats", stats)):
         if given and out is None:
             raise typer.BadParameter("goes with --out", param_hint=option)
+    check_out(out)
     if load and out is not None:
         raise typer.BadParameter("does not go with --out; use --stats", param_hint="--load")
     if uri and out is not None:
@@ -104,6 +107,9 @@ async def _crawl(
         else:
             more = await _write(root, survey, runs, kinds, out, since, stats)
         result = survey.result(root) | more
+        nothing = not (sum(survey.entities.values()) if uris or kinds else survey.runs)
+        if nothing and not survey.errors and (uris or runs or kinds):
+            await tell_unmatched(root, uris, runs, kinds)
     if as_json:
         print_json(result)
     else:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 
@@ -20,6 +20,10 @@ from aiocopick.cli.options import (
 )
 from aiocopick.cli.printing import print_json, print_table, progress
 from aiocopick.cli.running import PROBLEMS, execute
+from aiocopick.cli.unmatched import tell_unmatched
+
+if TYPE_CHECKING:
+    from aiocopick.tables import Selection
 
 
 def doctor(
@@ -54,6 +58,8 @@ async def _doctor(
     async with aiocopick.open(source, **fields) as root:
         with progress("reading") as advance:
             findings = await examine(root, uris, runs=runs, kinds=kinds, progress=advance)
+        if not findings and (uris or runs or kinds) and not await _any(aiocopick.select(root, uris, runs, kinds=kinds)):
+            await tell_unmatched(root, uris, runs, kinds)
     if as_json:
         for finding in findings:
             print_json(finding.to_json())
@@ -63,3 +69,9 @@ async def _doctor(
     else:
         typer.echo("Nothing wrong was found.")
     return PROBLEMS if findings else 0
+
+
+async def _any(selection: Selection) -> bool:
+    async for _ in selection:
+        return True
+    return False

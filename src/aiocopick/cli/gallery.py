@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from aiocopick.cli.options import AllowProtocol, AsJson, FsArgs, Runs, Source, overrides
+from aiocopick.cli.options import AllowProtocol, AsJson, EndpointUrl, FsArgs, Runs, Source, overrides
 from aiocopick.cli.printing import print_json, progress
 from aiocopick.cli.running import execute, report_errors
 
@@ -32,6 +32,7 @@ def gallery(
     ] = None,
     as_json: AsJson = False,
     fs_args: FsArgs = None,
+    endpoint_url: EndpointUrl = None,
     allow_protocol: AllowProtocol = None,
 ) -> None:
     """Write a web page with a picture of every run: a slice, with picks and outlines of segmentations on it.
@@ -39,7 +40,7 @@ def gallery(
     The page is one file that needs no server and no network. Exit code 3 if some runs or files could not be read; their
     cards say why.
     """
-    fields = overrides(fs_args, allow_protocols=allow_protocol, must_exist=True)
+    fields = overrides(fs_args, endpoint_url=endpoint_url, allow_protocols=allow_protocol, must_exist=True)
     execute(lambda: _gallery(source, fields, uri or None, out, runs, tomogram, since, as_json))
 
 

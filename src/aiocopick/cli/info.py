@@ -20,6 +20,7 @@ from aiocopick.cli.options import (
 )
 from aiocopick.cli.printing import print_json, print_table
 from aiocopick.cli.running import execute, report_errors
+from aiocopick.cli.unmatched import tell_unmatched
 
 if TYPE_CHECKING:
     from aiocopick.entities import AsyncEntity, AsyncRoot
@@ -62,16 +63,20 @@ async def _info(
             return 0
         selection = aiocopick.select(root, uris, runs, kinds=kinds, on_error="skip")
         errors: dict[str, Exception] = {}
+        shown = 0
 
         async def look(entity: AsyncEntity) -> dict[str, Any]:
             return as_row(entity) | await stats_of(entity)
 
         async with selection as found, stream(look, found, limit=16, ordered=True) as looked:
             async for entity, row in looked:
+                shown += 1
                 if isinstance(row, aiocopick.CopickError):
                     errors[entity.path] = row
                 else:
                     _show(row, f"{entity.ref.run} {entity.uri}", as_json)
+        if not shown and not selection.errors:
+            await tell_unmatched(root, uris, runs, kinds)
         return report_errors(errors | selection.errors)
 
 

@@ -21,6 +21,7 @@ from aiocopick.cli.options import (
 )
 from aiocopick.cli.printing import print_json
 from aiocopick.cli.running import execute, report_errors
+from aiocopick.cli.unmatched import tell_unmatched
 
 
 def ls(
@@ -60,7 +61,11 @@ async def _ls(
     from aiocopick.cli.describe import as_line, as_row
     from aiocopick.tables.scope import Scope
 
+    shown = 0
+
     def show(entity: Any) -> None:
+        nonlocal shown
+        shown += 1
         if as_json:
             print_json(as_row(entity))
         else:
@@ -72,9 +77,13 @@ async def _ls(
             for run in await root.query():
                 if scope.holds_run(run.name):
                     show(run)
+            if runs is not None and not shown:
+                await tell_unmatched(root, None, runs)
             return 0
         selection = aiocopick.select(root, uris, runs, kinds=kinds, on_error="skip")
         async with selection as found:
             async for entity in found:
                 show(entity)
+        if not shown and not selection.errors:
+            await tell_unmatched(root, uris, runs, kinds)
         return report_errors(selection.errors)

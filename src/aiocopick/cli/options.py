@@ -74,7 +74,10 @@ Catalog = Annotated[
     str | None,
     typer.Option("--catalog", metavar="FILE", help="Take listings from this catalogue (see crawl --out)."),
 ]
-Out = Annotated[str | None, typer.Option("--out", metavar="FILE", help="Write a Parquet file, to a path or URL.")]
+Out = Annotated[
+    str | None,
+    typer.Option("--out", metavar="FILE", help="Write a Parquet file (or .csv), to a path or URL."),
+]
 Since = Annotated[
     str | None,
     typer.Option("--since", metavar="FILE", help="An earlier --out file: unchanged files are not read again."),
@@ -94,6 +97,25 @@ def parse_kinds(values: Iterable[str] | None, known: Iterable[str] = NOUNS, opti
     if unknown:
         raise typer.BadParameter(f"{unknown[0]!r} is not one of {', '.join(known)}", param_hint=option)
     return names or None
+
+
+def check_out(out: str | None) -> None:
+    """Refuse a file of another format before anything is read.
+
+    Raises
+    ------
+    typer.BadParameter
+        Its name ends like that.
+    """
+    if out is None:
+        return
+    from aiocopick.errors import FormatError
+    from aiocopick.tables.parquet import check_suffix
+
+    try:
+        check_suffix(out)
+    except FormatError as error:
+        raise typer.BadParameter(str(error), param_hint="--out") from None
 
 
 def overrides(fs_args: str | None, *, option: str = "--fs-args", **fields: Any) -> dict[str, Any]:

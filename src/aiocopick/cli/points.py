@@ -18,10 +18,12 @@ from aiocopick.cli.options import (
     Since,
     Source,
     Uris,
+    check_out,
     overrides,
 )
 from aiocopick.cli.printing import print_json, progress
 from aiocopick.cli.running import execute, report_errors
+from aiocopick.cli.unmatched import tell_unmatched
 
 
 def points(
@@ -43,6 +45,7 @@ def points(
 
     Exit code 3 if some runs or files could not be read; the others are printed.
     """
+    check_out(out)
     if since is not None and out is None:
         raise typer.BadParameter("goes with --out", param_hint="--since")
     fields = overrides(
@@ -63,6 +66,7 @@ async def _points(
 ) -> int:
     import aiocopick
     from aiocopick.tables.opened import file_arguments
+    from aiocopick.tables.parquet import write_csv
     from aiocopick.tables.rows import rows_of
     from aiocopick.tables.schema import metadata_of
 
@@ -72,7 +76,9 @@ async def _points(
             table = await aiocopick.points(root, uris, runs=runs, since=earlier, on_error="skip", progress=advance)
         if out is not None:
             await aiocopick.store_table(table, out, **file_arguments(root, out, to_write=True))
-    metadata = metadata_of(table)
+        metadata = metadata_of(table)
+        if not metadata["files"] and not metadata["errors"]:
+            await tell_unmatched(root, None if uris == ["*"] else uris, runs, {"picks"})
     if out is not None:
         summary = {"points": table.num_rows, "files": len(metadata["files"]), "out": out}
         if as_json:
@@ -85,18 +91,5 @@ async def _points(
             for row in rows_of(shown):
                 print_json(row)
         else:
-            _print_csv(shown)
+            write_csv(shown, sys.stdout)
     return report_errors(metadata["errors"])
-
-
-def _print_csv(table: Any) -> None:
-    import csv
-
-    from aiocopick.tables.rows import rows_of
-
-    writer = csv.writer(sys.stdout, lineterminator="\n")
-    writer.writerow(table.column_names)
-    for row in rows_of(table):
-        if row.get("transform") is not None:
-            row["transform"] = " ".join(map(str, row["transform"]))
-        writer.writerow(row.values())

@@ -22,6 +22,7 @@ from aiocopick.cli.options import (
 )
 from aiocopick.cli.printing import print_json, progress
 from aiocopick.cli.running import PROBLEMS, confirmed, execute, report_errors
+from aiocopick.cli.unmatched import tell_unmatched
 
 
 def rm(
@@ -66,6 +67,8 @@ async def _rm(
 
     async with aiocopick.open(source, **fields) as root:
         chosen = await matching(root, uris, runs=runs, kinds=kinds)
+        if not chosen:
+            await tell_unmatched(root, uris, runs, kinds)
         rows = [as_row(entity) for entity in chosen]
         if not as_json:
             for entity in chosen:

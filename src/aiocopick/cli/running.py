@@ -13,6 +13,7 @@ from typing import Any, NoReturn
 
 import typer
 
+from aiocopick.cli.advice import for_shell
 from aiocopick.cli.printing import visible
 from aiocopick.errors import CopickError
 
@@ -43,7 +44,7 @@ def execute(work: Callable[[], Awaitable[int]]) -> None:
         if "aiocopick[" not in str(error):
             raise
         # It says which extra is missing.
-        _tell(one_line(error))
+        tell(one_line(error))
         raise typer.Exit(FAILED) from None
     except (TimeoutError, ConnectionError):
         # Storages translate these into errors of ours.
@@ -52,7 +53,7 @@ def execute(work: Callable[[], Awaitable[int]]) -> None:
         # The disk of the standard output is full, or a file of the command itself cannot be written.
         _drop_output()
         where = "" if error.filename is None else f" {error.filename}"
-        _tell(f"Cannot write{where}: {one_line(error.strerror or error)}")
+        tell(f"Cannot write{where}: {one_line(error.strerror or error)}")
         raise typer.Exit(FAILED) from None
     except (KeyboardInterrupt, typer.Abort):
         typer.echo("interrupted", err=True)
@@ -66,7 +67,7 @@ def _warnings_as_lines() -> Iterator[None]:
     """Print log records and warnings of the library without source lines and terminal control characters."""
 
     def show(message: Warning | str, *place: Any, **more: Any) -> None:
-        _tell(one_line(message))
+        tell(one_line(message))
 
     handler = _Lines(logging.WARNING)
     logger = logging.getLogger("aiocopick")
@@ -81,10 +82,11 @@ def _warnings_as_lines() -> Iterator[None]:
 
 class _Lines(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
-        _tell(one_line(record.getMessage()))
+        tell(one_line(record.getMessage()))
 
 
-def _tell(line: str) -> None:
+def tell(line: str) -> None:
+    """Print a line on standard error."""
     typer.echo(f"aiocopick: {line}", err=True)
 
 
@@ -111,14 +113,14 @@ def confirmed(question: str) -> bool:
 
 def fail(error: CopickError) -> NoReturn:
     """Print an error in one line and exit with code 1."""
-    _tell(one_line(error))
+    tell(one_line(error))
     raise typer.Exit(FAILED) from None
 
 
 def report_errors(errors: Mapping[str, Any]) -> int:
     """Print the errors, one per line, on standard error; return the exit code."""
     for what, error in errors.items():
-        _tell(f"{visible(what)}: {one_line(error)}")
+        tell(f"{visible(what)}: {one_line(error)}")
     return PROBLEMS if errors else 0
 
 
@@ -126,4 +128,4 @@ def one_line(error: object) -> str:
     """Return the message of an error without line breaks, and the number of further errors."""
     notes = len(getattr(error, "__notes__", ()))
     more = f" (and {notes} more)" if notes else ""
-    return (visible(" ".join(str(error).split())) or type(error).__name__) + more
+    return (visible(for_shell(" ".join(str(error).split()))) or type(error).__name__) + more

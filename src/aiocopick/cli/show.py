@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from aiocopick.cli.options import AllowProtocol, FsArgs, Runs, Source, overrides
+from aiocopick.cli.options import AllowProtocol, EndpointUrl, FsArgs, Runs, Source, overrides
 from aiocopick.cli.running import execute
 
 if TYPE_CHECKING:
@@ -31,12 +31,13 @@ def show(
     runs: Runs = None,
     size: Annotated[int, typer.Option("--size", min=1, max=4096, help="Pixels along the longer side.")] = 640,
     fs_args: FsArgs = None,
+    endpoint_url: EndpointUrl = None,
     allow_protocol: AllowProtocol = None,
 ) -> None:
     """Draw the middle of a tomogram as PNG, with picks and outlines of segmentations, of the first run that has the URI."""
     if out is None and sys.stdout.isatty():
         raise typer.BadParameter("a picture cannot be printed; name a file, or pipe it", param_hint="--out")
-    fields = overrides(fs_args, allow_protocols=allow_protocol, must_exist=True)
+    fields = overrides(fs_args, endpoint_url=endpoint_url, allow_protocols=allow_protocol, must_exist=True)
     execute(lambda: _show(source, fields, uri, out, runs, size))
 
 

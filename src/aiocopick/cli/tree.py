@@ -20,6 +20,7 @@ from aiocopick.cli.options import (
 )
 from aiocopick.cli.printing import console, print_json, visible
 from aiocopick.cli.running import execute, report_errors
+from aiocopick.cli.unmatched import tell_unmatched
 
 if TYPE_CHECKING:
     from rich.tree import Tree
@@ -57,6 +58,7 @@ async def _tree(
     from aiocopick.tables.held import is_listed
 
     errors: dict[str, Exception] = {}
+    shown = 0
     async with aiocopick.open(source, **fields) as root:
         chosen = aiocopick.select(root, uris, runs, kinds=kinds)
         async with root.crawl(runs=chosen.scope.runs, kinds=chosen.scope.nouns) as found:
@@ -66,10 +68,13 @@ async def _tree(
                     if not is_listed(run):
                         continue
                 entities = await chosen.of_run(run)
+                shown += len(entities) + chosen.is_everything
                 if as_json:
                     print_json(_by_kind(run, entities))
                 elif entities or chosen.is_everything:
                     console().print(_branches(run, entities))
+        if not shown and not errors and (uris or runs or kinds):
+            await tell_unmatched(root, uris, runs, kinds)
     return report_errors(errors)
 
 

@@ -47,7 +47,7 @@ async def _explain(layer: Layer) -> str | None:
         return None
     if any(entry.is_prefix and entry.name == RUNS for entry in entries):
         return None
-    return f"There is no project at {layer.url}: it has no folder {RUNS}. {_instead(layer.url, entries)}"
+    return f"There is no project at {layer.url}: it has no {RUNS}. {_instead(layer.url, entries)}"
 
 
 def _instead(url: str, entries: Sequence[Entry]) -> str:

@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from aiocopick.concurrency.threads import in_thread
+from aiocopick.extras import optional
 from aiocopick.pictures.drawing import Scene, draw, encode_png, encode_thumbnail
 from aiocopick.pictures.reading import DEPTH, Choice, chosen_tomogram, read_scene, read_slice
 
@@ -55,13 +56,10 @@ def require_pillow() -> None:
 
     Raises
     ------
-    ImportError
+    MissingPackageError
         It is not there.
     """
-    try:
-        import PIL  # noqa: F401
-    except ImportError as error:
-        raise ImportError("Pictures need Pillow: pip install 'aiocopick[pictures]'") from error
+    optional("PIL", "A picture")
 
 
 __all__ = [

@@ -1,8 +1,10 @@
-"""Tables in Parquet files, on any storage."""
+"""Tables in Parquet files, on any storage; and written as CSV for other programs."""
 
 from __future__ import annotations
 
+import csv
 import io
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from aiocopick.concurrency.threads import in_thread
@@ -10,6 +12,8 @@ from aiocopick.errors import FormatError
 from aiocopick.models import CopickConfigFS
 from aiocopick.models.place import Place, arguments_of, text_of
 from aiocopick.storage import open_storage
+from aiocopick.storage.keys import display_url
+from aiocopick.tables.rows import rows_of
 from aiocopick.tables.schema import arrow
 
 if TYPE_CHECKING:
@@ -35,6 +39,9 @@ async def load_table(source: Place, **fields: Any) -> pa.Table:
     FormatError
         It is not a Parquet file.
     """
+    if check_suffix(source) == ".csv":
+        path = display_url(text_of(source))
+        raise FormatError(f"{path} is CSV, which has lost the types; name the Parquet file of the table.", path=path)
     await in_thread(arrow)
     storage, name = _place_of(source, fields)
     try:
@@ -45,7 +52,9 @@ async def load_table(source: Place, **fields: Any) -> pa.Table:
 
 
 async def store_table(table: pa.Table, target: Place, **fields: Any) -> None:
-    """Write a table to a Parquet file, replacing an existing file.
+    """Write a table to a Parquet file, replacing an existing file; or as CSV, if the name ends in ``.csv``.
+
+    CSV has neither types nor metadata: it is for other programs, and cannot be loaded again.
 
     Parameters
     ----------
@@ -55,12 +64,44 @@ async def store_table(table: pa.Table, target: Place, **fields: Any) -> None:
         Path or URL of the file.
     **fields
         See :func:`load_table`.
+
+    Raises
+    ------
+    FormatError
+        The name ends like a file of another format.
     """
+    encode = _encode_csv if check_suffix(target) == ".csv" else _encode
     storage, name = _place_of(target, fields)
     try:
-        await storage.write(name, await in_thread(_encode, table))
+        await storage.write(name, await in_thread(encode, table))
     finally:
         await storage.aclose()
+
+
+def check_suffix(file: Place) -> str:
+    """Return the suffix of a file that holds a table: one of Parquet's, ``.csv``, or none.
+
+    Raises
+    ------
+    FormatError
+        It is that of another format.
+    """
+    path = display_url(text_of(file))
+    suffix = PurePosixPath(path).suffix.lower()
+    if suffix in _OTHERS:
+        raise FormatError(
+            f"{path}: tables are written as Parquet (.parquet) or CSV (.csv), not as {suffix}; choose another name.",
+            path=path,
+        )
+    return suffix
+
+
+def write_csv(table: pa.Table, file: Any) -> None:
+    """Write a table as CSV: null is empty, the numbers of a list are separated by spaces."""
+    writer = csv.writer(file, lineterminator="\n")
+    writer.writerow(table.column_names)
+    for row in rows_of(table):
+        writer.writerow([" ".join(map(str, value)) if isinstance(value, list) else value for value in row.values()])
 
 
 def _place_of(file: Place, fields: dict[str, Any]) -> tuple[Storage, str]:
@@ -86,10 +127,23 @@ def _decode(data: bytes, path: str) -> pa.Table:
         raise FormatError(f"{path} cannot be read as Parquet: {error}", path=path) from error
 
 
+def _encode_csv(table: pa.Table) -> bytes:
+    text = io.StringIO(newline="")
+    write_csv(table, text)
+    return text.getvalue().encode()
+
+
 def _encode(table: pa.Table) -> memoryview:
     buffer = io.BytesIO()
     arrow().parquet.write_table(table, buffer, compression="zstd")
     return buffer.getbuffer()
 
 
-__all__ = ["load_table", "store_table"]
+_OTHERS = frozenset(
+    {".arrow", ".feather", ".h5", ".hdf5", ".htm", ".html", ".json", ".jsonl", ".npy", ".npz", ".pickle", ".pkl", ".star",
+     ".tsv", ".txt", ".xls", ".xlsx", ".xml", ".yaml", ".yml", ".zarr", ".zip"}
+)  # fmt: skip
+"""Suffixes of formats that tables are not written in."""
+
+
+__all__ = ["check_suffix", "load_table", "store_table", "write_csv"]

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from aiocopick.errors import CopickError
+from aiocopick.extras import optional
+from aiocopick.volumes.dask import dask_array
 from aiocopick.volumes.ome import SPATIAL
 
 if TYPE_CHECKING:
@@ -43,19 +44,11 @@ def data_array(
 
     Raises
     ------
-    CopickError
+    MissingPackageError
         xarray or dask is not installed.
     """
-    try:
-        import xarray
-
-        from aiocopick.volumes.dask import dask_array
-
-        data = dask_array(level)
-    except ImportError as error:
-        raise CopickError(
-            f"to_xarray() needs {error.name}; install it with pip install 'aiocopick[xarray]'."
-        ) from error
+    xarray = optional("xarray", "to_xarray()")
+    data = dask_array(level)
     spatial = dict(zip(level.spatial_axes, SPATIAL, strict=True))
     others = [axis for axis in range(data.ndim) if axis not in spatial]
     names = {axis: leading if len(others) == 1 else f"{leading}_{axis}" for axis in others} | spatial

@@ -1,0 +1,67 @@
+"""A line for what matched nothing: names that are near, or some of those that there are."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+from typing import TYPE_CHECKING
+
+from aiocopick.cli.running import tell
+
+if TYPE_CHECKING:
+    from aiocopick.entities import AsyncRoot
+
+_SHOWN = 5
+
+
+async def tell_unmatched(
+    root: AsyncRoot, uris: Iterable[str] | None, runs: str | None, kinds: Iterable[str] | None = None
+) -> None:
+    """Say on standard error that nothing matched, and what would.
+
+    The project is listed once more, all kinds of it: what is missing among picks may be a mesh.
+    """
+    from aiocopick.tables.held import NOUN_OF, held, is_listed
+    from aiocopick.tables.scope import Scope
+
+    names = [run.name for run in await root.query()]
+    scope = Scope.of(runs, None)
+    if runs is not None and not any(map(scope.holds_run, names)):
+        tell(f"nothing matched: no run is called {runs}{_there_are([runs], names, 'runs')}")
+        return
+    found: dict[str, set[str]] = {}
+    async with root.crawl(runs=scope.runs) as crawled:
+        async for run in crawled:
+            for entity in await held(run, None) if is_listed(run) else []:
+                for text in (entity.uri, entity.uri.partition(":")[0].partition("@")[0]):
+                    found.setdefault(text, set()).add(NOUN_OF[entity.kind])
+    # Voxel spacings have no name.
+    found.pop("*", None)
+    if uris is None:
+        wanted = ", ".join(sorted(kinds or ()))
+        tell("nothing matched: there are no " + (wanted or "entities"))
+        return
+    for uri in uris:
+        near = get_close_matches(uri, found, n=_SHOWN, cutoff=0.7)
+        # A name is enough: its URIs would only repeat it.
+        near = [text for text in near if not any(text != other and text.startswith(other) for other in near)]
+        if uri in found:
+            nouns = sorted(found[uri])
+            tell(f"nothing matched {uri}: there are {' and '.join(nouns)} of that name; add --kinds {','.join(nouns)}")
+        elif near:
+            shown = ", ".join(f"{text} ({', '.join(sorted(found[text]))})" for text in near)
+            tell(f"nothing matched {uri}; did you mean {shown}?")
+        else:
+            bare = sorted(text for text in found if ":" not in text and "@" not in text)
+            tell(f"nothing matched {uri}{_there_are([], bare, 'names')}")
+
+
+def _there_are(wanted: list[str], names: list[str], what: str) -> str:
+    near = [name for text in wanted for name in get_close_matches(text, names, n=_SHOWN, cutoff=0.7)]
+    if near:
+        return f"; did you mean {', '.join(near)}?"
+    more = ", ..." if len(names) > _SHOWN else ""
+    return f"; there are the {what} {', '.join(names[:_SHOWN])}{more}" if names else f"; there are no {what}"
+
+
+__all__ = ["tell_unmatched"]
