@@ -63,7 +63,8 @@ async def test_what_is_found(layer: FilesystemLayer) -> None:
         assert await layer.find(ref) is None
     for ref in refs:
         created = await layer.create(ref)
-        assert await layer.find(ref) == created
+        # The version that the writer of a new volume needs is not found again.
+        assert await layer.find(ref) == created._replace(etag=None)
     saved = await layer.save(layer.locate(REF), PicksTable.empty())
     found = await layer.find(REF)
     assert found is not None

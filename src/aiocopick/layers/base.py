@@ -8,13 +8,17 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Protocol, TypeAlias
+
+from aiocopick.layout.listing import Located
+from aiocopick.layout.paths import key_of
+from aiocopick.models.near import did_you_mean
 
 if TYPE_CHECKING:
     import zarr.abc.store
 
     from aiocopick.errors import CopickError
-    from aiocopick.layout.listing import Listing, Located
+    from aiocopick.layout.listing import Listing
     from aiocopick.layout.refs import Ref
     from aiocopick.storage.base import FirstPage, Storage
     from aiocopick.storage.stats import StorageStats
@@ -190,6 +194,44 @@ class Layer(Protocol):
 
     async def aclose(self) -> None:
         """Close the connections of the running event loop; the next use connects again."""
+
+
+class ConfiguredLayer:
+    """Members of a layer that follow from its own config."""
+
+    __slots__ = ()
+
+    config: Any
+    from_catalog: ClassVar[bool] = False
+
+    @property
+    def name(self) -> str:
+        """Unique in its stack."""
+        name: str = self.config.layer_name
+        return name
+
+    @property
+    def priority(self) -> int:
+        """Rank of the layer; a higher priority is seen first."""
+        priority: int = self.config.priority
+        return priority
+
+    @property
+    def nouns(self) -> None:
+        """None: the layer can list all kinds."""
+
+    def locate(self, ref: Ref) -> Located:
+        """Return the location of an entity, by copick's layout."""
+        return Located(ref, key_of(ref))
+
+    def _config_with(self, changes: dict[str, Any]) -> Any:
+        """Return the config with other fields."""
+        unknown = set(changes) - set(type(self.config).model_fields)
+        if unknown:
+            name = sorted(unknown)[0]
+            hint = did_you_mean(name, type(self.config).model_fields)
+            raise TypeError(f"There is no option {name!r}; options are fields of the config.{hint}")
+        return self.config.model_copy(update=changes)
 
 
 class Source(NamedTuple):

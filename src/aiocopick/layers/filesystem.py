@@ -7,14 +7,14 @@ from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 import anyio
 
 from aiocopick.concurrency.backoff import pause
 from aiocopick.concurrency.fan_out import gather, gather_results, stream
 from aiocopick.errors import AccessDeniedError, AlreadyExistsError, ConflictError, CopickError, NotFoundError
-from aiocopick.layers.base import Layer, Loaded, Nouns, Payload, Source
+from aiocopick.layers.base import ConfiguredLayer, Layer, Loaded, Nouns, Payload, Source
 from aiocopick.layers.codecs import decode, encode
 from aiocopick.layers.copying import copy_up, copying_key, leased_key, without_parts, writing
 from aiocopick.layers.flat import BLOCK, FEW, Answer, batched, in_blocks, scan_ranges
@@ -22,7 +22,6 @@ from aiocopick.layers.listing import entered, list_readable, list_run
 from aiocopick.layout.listing import Listing, Located, parse_objects, parse_run, parse_runs
 from aiocopick.layout.paths import META, OBJECTS, RUNS, key_of, meta_key
 from aiocopick.layout.refs import RunRef, VoxelSpacingRef
-from aiocopick.models.near import did_you_mean
 from aiocopick.storage import open_storage
 from aiocopick.storage.leases import check_free
 from aiocopick.storage.scan import LAST
@@ -51,7 +50,7 @@ _STORAGE_OPTIONS = frozenset(
 )
 
 
-class FilesystemLayer:
+class FilesystemLayer(ConfiguredLayer):
     """One project root on one storage.
 
     Parameters
@@ -64,7 +63,7 @@ class FilesystemLayer:
 
     __slots__ = ("_parts", "_warned", "config", "storage")
 
-    from_catalog: ClassVar[bool] = False
+    config: CopickConfigFS
 
     def __init__(self, config: CopickConfigFS, storage: Storage | None = None) -> None:
         self.config = config
@@ -90,16 +89,6 @@ class FilesystemLayer:
         return hash(self.url)
 
     @property
-    def name(self) -> str:
-        """Unique in its stack."""
-        return self.config.layer_name
-
-    @property
-    def priority(self) -> int:
-        """Rank of the layer; a higher priority is seen first."""
-        return self.config.priority
-
-    @property
     def read_only(self) -> bool:
         """True if every change is refused."""
         return self.storage.read_only
@@ -114,17 +103,9 @@ class FilesystemLayer:
         """Counters of the storage."""
         return self.storage.stats
 
-    @property
-    def nouns(self) -> None:
-        """None: the layer can list all kinds."""
-
     def path_of(self, key: str) -> str:
         """Return root and key joined, without secrets."""
         return self.storage.path_of(key)
-
-    def locate(self, ref: Ref) -> Located:
-        """Return the location at which an entity is written."""
-        return Located(ref, key_of(ref))
 
     async def list_runs(self, beginning: str = "") -> Listing:
         """List the runs: one request per thousand runs, and one more per run if the config requires ``.meta``."""
@@ -467,13 +448,9 @@ class FilesystemLayer:
 
     def options(self, **changes: Any) -> Layer:
         """Return a view of the same storage with other limits."""
-        unknown = set(changes) - set(type(self.config).model_fields)
-        if unknown:
-            name = sorted(unknown)[0]
-            hint = did_you_mean(name, type(self.config).model_fields)
-            raise TypeError(f"There is no option {name!r}; options are fields of the config.{hint}")
+        config = self._config_with(changes)
         limits = {name: value for name, value in changes.items() if name in _STORAGE_OPTIONS}
-        return FilesystemLayer(self.config.model_copy(update=changes), self.storage.options(**limits))
+        return FilesystemLayer(config, self.storage.options(**limits))
 
     async def aclose(self) -> None:
         """Close the connections of the running event loop."""

@@ -31,8 +31,7 @@ _FEW = 128
 
 _UNREACHABLE = re.compile("[\\\\\\x00\ud800-\udfff]")
 """Characters that cannot be used in a request, though names in a listing may contain them: surrogates stand for bytes
-of
-a local disk that are not UTF-8.
+of a local disk that are not UTF-8.
 """
 
 _ANY = "any"

@@ -1,8 +1,7 @@
 """Connections by event loop: made on first use, shared by equal storages, closed on their own loop.
 
 An aiohttp session belongs to the loop that first awaited it; used from another one it fails or hangs. So there is a
-table
-from running loops to what was made on them. A loop's connections are closed by an async generator that is started on
+table from running loops to what was made on them. A loop's connections are closed by an async generator that is started on
 it: ``loop.shutdown_asyncgens()``, which `asyncio.run`, `anyio.run` and pytest-asyncio all call, finishes that
 generator while the loop can still run. Loops that were closed without it are swept when the next one appears. In a
 forked child nothing is closed at all: the sockets are the parent's.

@@ -21,8 +21,7 @@ if TYPE_CHECKING:
 
 async def unparsable_names(layer: Layer, scope: Scope) -> tuple[list[Finding], list[tuple[FeaturesRef, str]]]:
     """Return findings for unparsable keys at the level of entities, and for leases of volumes; and the feature maps
-    without
-    a tomogram in the same folder.
+    without a tomogram in the same folder.
     """
 
     def skipped(run: str | None, keys: Iterable[str]) -> Iterator[Finding]:

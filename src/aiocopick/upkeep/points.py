@@ -38,8 +38,7 @@ async def _far_corner(tomogram: AsyncTomogram) -> NDArray[np.float64]:
 
 async def misplaced(item: AsyncPicks | AsyncFilaments, extent: NDArray[np.float64] | None) -> list[Finding]:
     """Return the points of a file without a finite position, and those before the near corner of all tomograms or
-    beyond the
-    far corner, which may be unknown.
+    beyond the far corner, which may be unknown.
     """
     if isinstance(item, AsyncPicks):
         positions = await item.full_positions()

@@ -8,12 +8,12 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import AbstractAsyncContextManager
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 from aiocopick.concurrency.fan_out import stream
 from aiocopick.concurrency.forks import Lock
 from aiocopick.errors import CopickError, LayerError, NotFoundError, ReadOnlyError
-from aiocopick.layers.base import Layer, Loaded, Nouns, Payload, Source
+from aiocopick.layers.base import ConfiguredLayer, Layer, Loaded, Nouns, Payload, Source
 from aiocopick.layers.copying import copy_up
 from aiocopick.layers.foreign.calls import THREADS, Calls
 from aiocopick.layers.foreign.files import load, save
@@ -33,7 +33,6 @@ from aiocopick.layout.listing import Listing, Located
 from aiocopick.layout.paths import key_of
 from aiocopick.layout.refs import NOUNS, RunRef, VoxelSpacingRef
 from aiocopick.models.config import CopickConfigForeign
-from aiocopick.models.near import did_you_mean
 from aiocopick.storage.stats import StorageStats
 
 if TYPE_CHECKING:
@@ -45,7 +44,7 @@ if TYPE_CHECKING:
 _NOUN_OF_KIND = {kind: noun for noun, kind in NOUNS.items()}
 
 
-class ForeignLayer:
+class ForeignLayer(ConfiguredLayer):
     """A project that is accessed through the abstract API.
 
     Parameters
@@ -58,7 +57,7 @@ class ForeignLayer:
 
     __slots__ = ("_calls", "_changing", "_held", "_opened", "config")
 
-    from_catalog: ClassVar[bool] = False
+    config: CopickConfigForeign
 
     def __init__(self, root: Any, config: CopickConfigForeign | None = None) -> None:
         # copick creates its volumes as zarr 3 groups; a volume must not mix two formats.
@@ -83,16 +82,6 @@ class ForeignLayer:
         return hash(self._opened)
 
     @property
-    def name(self) -> str:
-        """Unique in its stack."""
-        return self.config.layer_name
-
-    @property
-    def priority(self) -> int:
-        """Rank of the layer; a higher priority is seen first."""
-        return self.config.priority
-
-    @property
     def read_only(self) -> bool:
         """True if every change is refused. Single entities of a writable layer may still refuse changes."""
         return self.config.read_only
@@ -111,17 +100,9 @@ class ForeignLayer:
     def storage(self) -> None:
         """None: the files of a foreign project are not accessible."""
 
-    @property
-    def nouns(self) -> None:
-        """None: the project may hold all kinds."""
-
     def path_of(self, key: str) -> str:
         """Return the key joined to the root, for display."""
         return f"{self.url}/{key}"
-
-    def locate(self, ref: Ref) -> Located:
-        """Return the location of an entity; for display only, because a foreign project has no keys."""
-        return Located(ref, key_of(ref))
 
     # --- listing ------------------------------------------------------------------------------------------------------
 
@@ -370,12 +351,7 @@ class ForeignLayer:
 
     def options(self, **changes: Any) -> Layer:
         """Return a view of the same project with other limits."""
-        unknown = set(changes) - set(type(self.config).model_fields)
-        if unknown:
-            name = sorted(unknown)[0]
-            hint = did_you_mean(name, type(self.config).model_fields)
-            raise TypeError(f"There is no option {name!r}; options are fields of the config.{hint}")
-        view = ForeignLayer(self._opened, self.config.model_copy(update=changes))
+        view = ForeignLayer(self._opened, self._config_with(changes))
         view._calls = Calls(view.config.timeout, self.stats)
         view._changing = self._changing
         return view
