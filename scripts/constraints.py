@@ -15,7 +15,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 CONSTRAINTS = ROOT / "constraints.txt"
 # What contributors and CI install. `copick` is left to copick's own pins.
-EXTRAS = ("dev", "docs", "bench")
+EXTRAS = ("dev", "docs", "bench", "viewer")
 HEADER = """\
 # The versions this project is developed with, on every supported Python and system: pip finds them at once.
 # Written by scripts/constraints.py; users of the library need none of it.

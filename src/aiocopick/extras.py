@@ -13,12 +13,15 @@ EXTRAS = {
     "copick": "copick",
     "dask": "dask",
     "distributed": "dask",
+    "neuroglancer": "viewer",
     "obstore": "fast",
     "pandas": "table",
     "pillow": "pictures",
     "pyarrow": "table",
     "scipy": "table",
     "sshfs": "ssh",
+    "starlette": "serve",
+    "uvicorn": "serve",
     "xarray": "xarray",
 }
 """Extra of a package; a test compares it with the extras of the project."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import socket
 from pathlib import Path
 
 from PIL import Image
@@ -48,3 +49,12 @@ def test_what_cannot_be_shown_is_one_line(sample_folder: Path, tmp_path: Path) -
     aiocopick("show", sample_folder, "wbp@10:gradient", *out).fails_with("picks and segmentations can be drawn")
     aiocopick("show", sample_folder, "virus", *out).fails_with("No run of", "virus")
     assert not (tmp_path / "out.png").exists()
+
+
+def test_a_server_that_cannot_be_started_is_one_line(sample_folder: Path, tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = str(other.getsockname()[1])
+        aiocopick("serve", sample_folder, "--port", port).fails_with(f"port {port} is taken")
+    aiocopick("serve", tmp_path / "nothing").fails_with("There is no project")
+    aiocopick("serve", sample_folder, "--allow-origin", "https://viewer.example").fails_with("viewer on this machine")
+    aiocopick("serve", sample_folder, "wbp@10").fails_with("picks and segmentations can be drawn")

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from aiocopick.entities import AsyncRoot
-from aiocopick.errors import FormatError, InvalidNameError, NotFoundError
+from aiocopick.errors import CopickError, FormatError, InvalidNameError, NotFoundError
 from aiocopick.models import PickableObject
 from aiocopick.pictures import Choice, read_scene
 from tests.entities.projects import Counted
@@ -189,5 +189,5 @@ async def test_a_segmentation_of_another_voxel_size_lies_where_it_should(root: A
 async def test_without_pillow_the_extra_is_named(root: AsyncRoot, monkeypatch: pytest.MonkeyPatch) -> None:
     run = await root.new_run("TS_1")
     monkeypatch.setitem(sys.modules, "PIL", None)
-    with pytest.raises(ImportError, match=r"aiocopick\[pictures\]"):
+    with pytest.raises(CopickError, match=r"aiocopick\[pictures\]"):
         await run.picture()

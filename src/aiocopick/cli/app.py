@@ -16,6 +16,7 @@ from aiocopick.cli.info import info
 from aiocopick.cli.ls import ls
 from aiocopick.cli.points import points
 from aiocopick.cli.rm import rm
+from aiocopick.cli.serve import serve
 from aiocopick.cli.show import show
 from aiocopick.cli.tree import tree
 
@@ -33,7 +34,7 @@ app = typer.Typer(
     # Errors of the library are printed in one line. Others are bugs, for which a plain traceback is best.
     pretty_exceptions_enable=False,
 )
-for command in (demo, crawl, ls, tree, info, points, show, gallery, doctor, cp, rm):
+for command in (demo, crawl, ls, tree, info, points, show, gallery, serve, doctor, cp, rm):
     app.command(cls=Command)(command)
 
 

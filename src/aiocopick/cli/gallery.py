@@ -15,14 +15,15 @@ Tomogram = Annotated[
     str | None,
     typer.Option("--tomogram", metavar="URI", help="The tomogram to show: wbp@10. Default: the largest voxels."),
 ]
+Annotations = Annotated[
+    list[str] | None,
+    typer.Argument(metavar="URI", help="CoPick URIs of the picks and segmentations to draw; all without."),
+]
 
 
 def gallery(
     source: Source,
-    uri: Annotated[
-        list[str] | None,
-        typer.Argument(metavar="URI", help="CoPick URIs of the picks and segmentations to draw; all without."),
-    ] = None,
+    uri: Annotations = None,
     out: Annotated[Path, typer.Option("--out", metavar="FILE", help="The HTML file to write.")] = Path("gallery.html"),
     runs: Runs = None,
     tomogram: Tomogram = None,

@@ -40,12 +40,6 @@ def execute(work: Callable[[], Awaitable[int]]) -> None:
         raise typer.Exit(0) from None
     except CopickError as error:
         fail(error)
-    except ImportError as error:
-        if "aiocopick[" not in str(error):
-            raise
-        # It says which extra is missing.
-        tell(one_line(error))
-        raise typer.Exit(FAILED) from None
     except (TimeoutError, ConnectionError):
         # Storages translate these into errors of ours.
         raise

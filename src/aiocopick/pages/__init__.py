@@ -1,8 +1,9 @@
 """Web pages of a project: a gallery in one file, and a server that only reads.
 
-Needs the extras ``pictures`` and ``serve``.
+Needs the extra ``pictures``, the server also ``serve``.
 """
 
 from aiocopick.pages.gallery import Written, write_gallery
+from aiocopick.pages.server import serving
 
-__all__ = ["Written", "write_gallery"]
+__all__ = ["Written", "serving", "write_gallery"]

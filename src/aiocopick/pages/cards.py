@@ -78,7 +78,7 @@ def card_html(card: Card) -> str:
     facts = "".join(f'<p class="soft">{escaped(fact)}</p>' for fact in card.facts)
     rows = "".join(
         f'<li><span class="dot" style="background:{_css(colour)}"></span><span>{escaped(name)}</span>'
-        f'<span class="count">{"outline" if count is None else f"{count:,}"}</span></li>'
+        f'<span class="count">{"" if count is None else f"{count:,}"}</span></li>'
         for name, (count, colour) in card.objects.items()
     )
     links = "".join(f'<li><a href="{escaped(address)}">{escaped(text)}</a></li>' for text, address in card.links)
@@ -99,7 +99,7 @@ def head_html(title: str, notes: Iterable[str]) -> str:
     return (
         f'<!doctype html>\n{MARK}\n<html lang="en"><head><meta charset="utf-8"><title>{escaped(title)}</title>'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        '<meta name="referrer" content="no-referrer">'
+        '<link rel="icon" href="data:,"><meta name="referrer" content="no-referrer">'
         f'<meta http-equiv="Content-Security-Policy" content="{content_policy()}">'
         f"<style>{_asset('page.css')}</style></head>\n<body><header><h1>{escaped(title)}</h1>{lines}"
         '<form role="search"><label for="search">Filter by run <input id="search" type="search" autocomplete="off">'

@@ -10,7 +10,7 @@ from typing import Any
 
 from aiocopick.concurrency.threads import in_thread
 from aiocopick.extras import optional
-from aiocopick.pictures.drawing import Scene, draw, encode_png, encode_thumbnail
+from aiocopick.pictures.drawing import Scene, draw, draw_message, encode_png, encode_thumbnail
 from aiocopick.pictures.reading import DEPTH, Choice, chosen_tomogram, read_scene, read_slice
 
 MOST_SIZE = 4096
@@ -70,6 +70,7 @@ __all__ = [
     "check_size",
     "chosen_tomogram",
     "draw",
+    "draw_message",
     "encode_png",
     "encode_thumbnail",
     "picture",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import math
+import textwrap
 import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -170,21 +171,28 @@ def draw(scene: Scene, size: int, *, legend: bool = False) -> Image:
     return _with_legend(image, scene, scale) if legend else image
 
 
-def grey(values: Array) -> Array:
-    """Return grey values, 0 to 255, between two percentiles; a constant slice is grey, what is not finite is black."""
-    numbers = values.astype(np.result_type(values.dtype, np.float32), copy=False)
+def contrast(values: Array) -> tuple[float, float]:
+    """Return the values that become black and white: two percentiles, or the extremes if these are equal."""
+    step = max(1, math.isqrt(values.size // _MOST_SAMPLES))
+    sample = values[::step, ::step].astype(np.float64)
+    sample = sample[np.isfinite(sample)]
+    if not sample.size:
+        return 0.0, 0.0
     # Quarters, because the difference of two large numbers may be infinite.
-    numbers = numbers / 4
-    step = max(1, math.isqrt(numbers.size // _MOST_SAMPLES))
-    sample = numbers[::step, ::step]
-    sample = sample[np.isfinite(sample)].astype(np.float64)
-    low, high = np.percentile(sample, _PERCENTILES) if sample.size else (0.0, 0.0)
-    if not high > low and sample.size:
+    low, high = np.percentile(sample / 4, _PERCENTILES) * 4
+    if not high > low:
         # A few voxels differ from all others.
         low, high = sample.min(), sample.max()
+    return float(low), float(high)
+
+
+def grey(values: Array) -> Array:
+    """Return grey values, 0 to 255, between two percentiles; a constant slice is grey, what is not finite is black."""
+    low, high = contrast(values)
+    numbers = values.astype(np.result_type(values.dtype, np.float32), copy=False) / 4
     with np.errstate(all="ignore"):
         if high > low:
-            shades = np.nan_to_num((numbers - low) / (high - low) * 255, nan=0, neginf=0)
+            shades = np.nan_to_num((numbers - low / 4) / (high / 4 - low / 4) * 255, nan=0, neginf=0)
         else:
             shades = np.where(np.isfinite(numbers), 128, 0)
         return np.asarray(np.clip(shades, 0, 255)).astype(np.uint8)
@@ -272,6 +280,17 @@ def _with_legend(image: Image, scene: Scene, scale: float) -> Image:
     return sheet
 
 
+def draw_message(text: str, size: int) -> Image:
+    """Draw a text on an empty square, for a picture that cannot be made."""
+    from PIL import Image, ImageDraw, ImageFont
+
+    image = Image.new("RGB", (size, size), (235, 235, 235))
+    font = ImageFont.load_default(14)
+    lines = textwrap.wrap(_on_a_line(text), max(10, size // 8), break_on_hyphens=False)
+    ImageDraw.Draw(image).multiline_text((12, 12), "\n".join(lines), (120, 0, 20), font)
+    return image
+
+
 def _on_a_line(text: str) -> str:
     return " ".join(text.encode(errors="replace").decode().split())
 
@@ -293,7 +312,7 @@ def _draw_bar(pen: ImageDraw, image: Image, scale: float, font_size: int, font: 
 
 def encode_png(image: Image) -> bytes:
     """Return an image as PNG."""
-    return _encoded(image, "PNG", optimize=True)
+    return _encoded(image, "PNG", compress_level=4)
 
 
 def encode_thumbnail(image: Image, most: int = 15_000) -> tuple[bytes, str]:

@@ -186,7 +186,7 @@ async def _add_picks(scene: Scene, run: Any, choice: Choice, keep_errors: bool) 
             near = positions[inside & (np.abs(z - view.index) <= choice.depth)]
         known = run.root._object_meta(name)
         radius = 0.0 if known is None or not known.radius else float(known.radius)
-        marks = Marks(name=name, colour=_colour(known, name), radius=radius, positions=near, count=len(positions))
+        marks = Marks(name=name, colour=colour_of(run, name), radius=radius, positions=near, count=len(positions))
         scene.marks.append(marks)
 
 
@@ -214,17 +214,16 @@ async def _add_outlines(scene: Scene, run: Any, choice: Choice, keep_errors: boo
 
 def _label_colours(run: Any, segmentation: Any) -> dict[int, Colour]:
     if not (segmentation.is_multilabel or segmentation.is_panoptic):
-        known = run.root._object_meta(segmentation.name)
-        return {0: _colour(known, segmentation.name)}
+        return {0: colour_of(run, segmentation.name)}
     others = {0: default_colour(segmentation.name)}
     objects = run.root.config.pickable_objects
-    return others | {item.label: _colour(item, item.name) for item in objects if item.label}
+    return others | {item.label: colour_of(run, item.name) for item in objects if item.label}
 
 
-def _colour(known: Any, name: str) -> Colour:
+def colour_of(run: Any, name: str) -> Colour:
     """Return the colour of an object, without its transparency, or a default."""
-    colour = None if known is None else known.color
-    if colour is None:
+    known = run.root._object_meta(name)
+    if known is None or known.color is None:
         return default_colour(name)
-    red, green, blue = map(int, colour[:3])
+    red, green, blue = map(int, known.color[:3])
     return red, green, blue

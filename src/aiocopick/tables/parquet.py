@@ -70,7 +70,7 @@ async def store_table(table: pa.Table, target: Place, **fields: Any) -> None:
     FormatError
         The name ends like a file of another format.
     """
-    encode = _encode_csv if check_suffix(target) == ".csv" else _encode
+    encode = _encode_csv if check_suffix(target) == ".csv" else encode_table
     storage, name = _place_of(target, fields)
     try:
         await storage.write(name, await in_thread(encode, table))
@@ -133,7 +133,8 @@ def _encode_csv(table: pa.Table) -> bytes:
     return text.getvalue().encode()
 
 
-def _encode(table: pa.Table) -> memoryview:
+def encode_table(table: pa.Table) -> memoryview:
+    """Return a table as the content of a Parquet file."""
     buffer = io.BytesIO()
     arrow().parquet.write_table(table, buffer, compression="zstd")
     return buffer.getbuffer()
@@ -146,4 +147,4 @@ _OTHERS = frozenset(
 """Suffixes of formats that tables are not written in."""
 
 
-__all__ = ["check_suffix", "load_table", "store_table", "write_csv"]
+__all__ = ["check_suffix", "encode_table", "load_table", "store_table", "write_csv"]

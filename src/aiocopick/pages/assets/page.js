@@ -56,7 +56,12 @@
     if (small) {
       const image = add(content, "img");
       image.alt = small.alt;
-      image.src = card.dataset.large ?? small.src;
+      image.src = small.src;
+      if (card.dataset.large) {
+        const large = new Image();
+        large.addEventListener("load", () => { image.src = large.src; });
+        large.src = card.dataset.large;
+      }
     }
     for (const part of card.querySelectorAll("p, ul")) content.append(part.cloneNode(true));
   };
