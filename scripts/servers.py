@@ -1,11 +1,11 @@
-"""Install the real servers that tests and benchmarks can use, or list what is there.
+"""Install the real servers and the browser that tests and benchmarks can use, or list what is there.
 
     python scripts/servers.py install            every server
     python scripts/servers.py install minio gcs  these servers
     python scripts/servers.py list
 
-Needs Go (minio, toxiproxy, gcs) and npm (azure); Python's standard library is enough. Exit code 1 when a server asked
-for could not be had; the others are installed all the same.
+Needs Go (minio, toxiproxy, gcs), npm (azure, axe) and apt-get (browser); Python's standard library is enough. Exit code
+1 when a server asked for could not be had; the others are installed all the same.
 """
 
 from __future__ import annotations

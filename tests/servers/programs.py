@@ -34,15 +34,21 @@ class Program:
         Go module path or npm package.
     version : str
         Pinned version.
-    tool : {"go", "npm"}
-        What installs it.
+    tool : {"go", "npm", "apt-get"}
+        What installs it; apt-get needs root, and installs what the system has.
+    others : tuple of str
+        Other names of the executable on PATH.
+    inside : str
+        Folder of the npm package that holds it.
     """
 
     name: str
     executable: str
     source: str
     version: str
-    tool: Literal["go", "npm"]
+    tool: Literal["go", "npm", "apt-get"]
+    others: tuple[str, ...] = ()
+    inside: str = ".bin"
 
     @property
     def folder(self) -> Path:
@@ -53,7 +59,7 @@ class Program:
         """Path of the executable, or None when it is not installed."""
         if is_complete(self.folder):
             return self._installed(self.folder)
-        on_path = shutil.which(self.executable)
+        on_path = next(filter(None, map(shutil.which, (self.executable, *self.others))), None)
         return Path(on_path) if on_path else None
 
     def install(self) -> Path:
@@ -66,11 +72,28 @@ class Program:
         """
         if shutil.which(self.tool) is None:
             raise InstallError(f"{self.tool} is not on PATH")
+        if self.tool == "apt-get":
+            return self.find() or self._install_with_apt()
         made_once(self.folder, self._install_with_go if self.tool == "go" else self._install_with_npm)
         return self._installed(self.folder)
 
     def _installed(self, folder: Path) -> Path:
-        return folder / ("node_modules/.bin" if self.tool == "npm" else ".") / self.executable
+        return folder / (f"node_modules/{self.inside}" if self.tool == "npm" else ".") / self.executable
+
+    def _install_with_apt(self) -> Path:
+        if os.geteuid() != 0:
+            raise InstallError(f"apt-get needs root: install the system's package {self.source}")
+        quiet = {"DEBIAN_FRONTEND": "noninteractive"}
+        try:
+            _run(["apt-get", "install", "-y", "-qq", "--no-install-recommends", self.source], quiet)
+        except InstallError:
+            # The lists of packages may be missing or old.
+            _run(["apt-get", "update", "-qq"], quiet)
+            _run(["apt-get", "install", "-y", "-qq", "--no-install-recommends", self.source], quiet)
+        found = self.find()
+        if found is None:
+            raise InstallError(f"the package {self.source} has no {self.executable}")
+        return found
 
     def _install_with_go(self, folder: Path) -> None:
         _run(["go", "install", f"{self.source}@{self.version}"], {"GOBIN": str(folder)})
@@ -109,6 +132,18 @@ PROGRAMS = {
             tool="go",
         ),
         Program(name="azure", executable="azurite-blob", source="azurite", version="3.37.0", tool="npm"),
+        Program(
+            name="browser",
+            executable="chromium",
+            others=("chromium-browser", "google-chrome"),
+            source="chromium",
+            version="of the system",
+            tool="apt-get",
+        ),
+        # Not a program, but a script that pages are examined with.
+        Program(
+            name="axe", executable="axe.min.js", source="axe-core", version="4.14.1", tool="npm", inside="axe-core"
+        ),
     )
 }
 
