@@ -1,13 +1,14 @@
-"""Small projects that tests share."""
+"""Small projects that tests share, written by coroutines or by blocking calls."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
+from aiocopick import CopickRootFS, CopickRunFS
 from aiocopick.entities import AsyncRoot, AsyncRun
 from aiocopick.testing import CountingStorage
 
@@ -15,9 +16,9 @@ POSITIONS = np.array([[1.0, 2.0, 3.0], [4.5, 5.25, 6.125]])
 
 
 class Counted(NamedTuple):
-    """A project, and the storage that notes its requests."""
+    """A project, async or blocking, and the storage that notes its requests."""
 
-    root: AsyncRoot
+    root: Any
     storage: CountingStorage
 
     def fresh(self) -> AsyncRoot:
@@ -25,11 +26,15 @@ class Counted(NamedTuple):
         return AsyncRoot._over(self.root.config, self.root._stack)
 
     @contextmanager
-    def requests(self, **expected: int) -> Iterator[None]:
-        """The block makes exactly these requests, by verb."""
+    def requests(self, count: int | None = None, **expected: int) -> Iterator[None]:
+        """The block makes exactly these requests, by verb, or so many calls."""
         before, noted = self.storage.stats.requests.copy(), len(self.storage.calls)
         yield
-        assert self.storage.stats.requests - before == expected, self.storage.calls[noted:]
+        made = self.storage.calls[noted:]
+        if count is None:
+            assert self.storage.stats.requests - before == expected, made
+        else:
+            assert len(made) == count, made
 
 
 async def write_run(root: AsyncRoot, name: str = "TS_1", *, volumes: bool = True) -> AsyncRun:
@@ -51,3 +56,19 @@ async def write_run(root: AsyncRoot, name: str = "TS_1", *, volumes: bool = True
         await run.new_segmentation(10.0, "ribosome", "1", is_instance=True)
         await run.new_segmentation(10.0, "everything", "1", is_panoptic=True)
     return run
+
+
+def fill(root: CopickRootFS, names: Iterable[str]) -> None:
+    """Runs with something of each kind."""
+    for name in names:
+        fill_run(root.new_run(name))
+
+
+def fill_run(run: CopickRunFS) -> None:
+    tomogram = run.new_voxel_spacing(10.0).new_tomogram("wbp")
+    tomogram.new_features("sobel")
+    run.new_picks("ribosome", "1").from_numpy(POSITIONS)
+    run.new_picks("ribosome", "0", "tool").from_numpy(POSITIONS)
+    run.new_mesh("membrane", "1")
+    run.new_segmentation(10.0, "membrane", "1")
+    run.new_filaments("actin", "1").from_numpy([np.arange(9.0).reshape(3, 3)])

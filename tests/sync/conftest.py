@@ -13,7 +13,7 @@ from aiocopick.layers import Stack
 from aiocopick.layers.filesystem import FilesystemLayer
 from aiocopick.storage import open_storage
 from aiocopick.testing import CountingStorage
-from tests.sync.projects import Counted, fill
+from tests.entities.projects import Counted, fill
 
 
 def objects() -> list[PickableObject]:

@@ -9,8 +9,8 @@ import pytest
 
 from aiocopick import CopickConfigFS, CopickRootFS
 from aiocopick.sync import cohort
+from tests.entities.projects import Counted, fill
 from tests.servers import MotoServer
-from tests.sync.projects import Counted, fill
 
 NOUNS = ("voxel_spacings", "picks", "meshes", "segmentations", "filaments")
 

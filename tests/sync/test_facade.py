@@ -33,7 +33,7 @@ from aiocopick.layers import Stack
 from aiocopick.layers.filesystem import FilesystemLayer
 from aiocopick.storage import open_storage
 from aiocopick.testing import FaultStorage
-from tests.sync.projects import POSITIONS, Counted, fill, fill_run
+from tests.entities.projects import POSITIONS, Counted, fill, fill_run
 
 NOUNS = ("voxel_spacings", "picks", "meshes", "segmentations", "filaments")
 

@@ -11,7 +11,7 @@ import trimesh
 from aiocopick import CopickConfigFS, CopickPicksFS, CopickRootFS, CopickRunFS
 from aiocopick.errors import ConflictError
 from aiocopick.models import CopickLocation, CopickPoint
-from tests.sync.projects import POSITIONS, Counted, fill
+from tests.entities.projects import POSITIONS, Counted, fill
 
 NOUNS = ("voxel_spacings", "picks", "meshes", "segmentations", "filaments")
 
