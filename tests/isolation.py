@@ -27,6 +27,7 @@ SETTINGS = {
     "no_proxy": "127.0.0.1,localhost",
 }
 UNSET = (
+    "AIOCOPICK_CACHE",
     "AWS_PROFILE",
     "AWS_SESSION_TOKEN",
     "AWS_ENDPOINT_URL",

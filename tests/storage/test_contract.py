@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import uuid
 import zipfile
 from collections.abc import AsyncIterator, Iterator
@@ -12,6 +13,7 @@ import pytest
 import pytest_asyncio
 
 from aiocopick.storage import Storage, open_storage
+from aiocopick.storage.cached import CachedStorage, Caching
 from aiocopick.storage.settings import Settings
 from aiocopick.testing import CONTENTS, CountingStorage, ReadContract, StorageContract
 from tests.servers.azure import AzureServer
@@ -68,6 +70,26 @@ class TestObstore(StorageContract):
         storage = open_storage(Settings(root=root, fs_args=s3_server.fs_args(), engine="obstore"))
         yield storage
         await storage.aclose()
+
+
+class TestCached(StorageContract):
+    """A storage with a cache on local disk, for each policy."""
+
+    @pytest_asyncio.fixture(params=["volume", "never"])
+    async def storage(self, tmp_path: Path, request: Any) -> AsyncIterator[Storage]:
+        settings = Settings(root=f"memory://{uuid.uuid4().hex}/project")
+        caching = Caching(folder=str(tmp_path / "cache"), max_bytes=10**9, policy=request.param)
+        storage = CachedStorage.make(open_storage(settings), caching, settings)
+        yield storage
+        await storage.delete_many([entry.key for entry in await _everything(storage)])
+        await storage.aclose()
+
+    @pytest_asyncio.fixture
+    async def filled(self, storage: CachedStorage) -> Storage:
+        """The storage with the contents in it, none of which it has kept."""
+        await storage.write_many(CONTENTS.items())
+        await asyncio.to_thread(storage._core.folder.clear)
+        return storage
 
 
 class TestS3Bucket(ReadContract):

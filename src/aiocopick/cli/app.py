@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from aiocopick.cli.cache import app as cache
 from aiocopick.cli.cp import cp
 from aiocopick.cli.crawl import crawl
 from aiocopick.cli.demo import demo
@@ -36,6 +37,7 @@ app = typer.Typer(
 )
 for command in (demo, crawl, ls, tree, info, points, show, gallery, serve, doctor, cp, rm):
     app.command(cls=Command)(command)
+app.add_typer(cache, name="cache")
 
 
 def _show_version(value: bool) -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 from aiocopick.concurrency.fan_out import first_error, gather, gather_results
 from aiocopick.concurrency.misuse import refuse_unawaited
 from aiocopick.entities.files import AsyncFile
+from aiocopick.entities.metadata import MetadataMixin
 from aiocopick.errors import CopickError
 
 if TYPE_CHECKING:
@@ -41,6 +42,11 @@ async def load(entities: Iterable[AsyncEntity], on_error: OnError = "raise") -> 
     TypeError
         An entity has nothing to load at once (volumes are read in parts).
     """
+    return await read(entities, on_error)
+
+
+async def read(entities: Iterable[AsyncEntity], on_error: OnError = "raise", *, listed: bool = False) -> list[Any]:
+    """Load entities like :func:`load`; with `listed`, versions listed a moment ago may come from the cache on disk."""
     items = [async_entity(item) for item in entities]
     results: list[Any] = [None] * len(items)
     # The same entity is loaded once, however often it occurs.
@@ -60,13 +66,13 @@ async def load(entities: Iterable[AsyncEntity], on_error: OnError = "raise") -> 
             if isinstance(error, CopickError):
                 results[index] = error
     groups = _by_layer({index: item for index, item in files.items() if results[index] is None})
-    read = partial(_load_files, items, results, stop=on_error == "raise")
+    load_group = partial(_load_files, items, results, listed=listed, stop=on_error == "raise")
     if len(groups) == 1:
-        await read(groups[0])
+        await load_group(groups[0])
     else:
-        await gather(read, groups, limit=max(1, len(groups)))
+        await gather(load_group, groups, limit=max(1, len(groups)))
     if others:
-        loaders = [_verb(items[index], "load", "load_meta") for index in others]
+        loaders = [_reader(items[index], listed) for index in others]
         for index, result in zip(others, await _each(loaders, items), strict=True):
             results[index] = result
     for index, item in enumerate(items):
@@ -86,11 +92,16 @@ def _by_layer(files: dict[int, AsyncFile]) -> list[tuple[Layer, dict[Located, li
 
 
 async def _load_files(
-    items: Sequence[Any], results: list[Any], group: tuple[Layer, dict[Located, list[int]]], *, stop: bool
+    items: Sequence[Any],
+    results: list[Any],
+    group: tuple[Layer, dict[Located, list[int]]],
+    *,
+    listed: bool,
+    stop: bool,
 ) -> None:
     """Load the files of one layer; their results or errors are set by index, with `stop` up to the first error."""
     layer, located = group
-    async with layer.load_many(list(located)) as arriving:
+    async with layer.load_many(list(located), listed=listed) as arriving:
         async for place, loaded in arriving:
             first, *others = located[place]
             try:
@@ -99,7 +110,8 @@ async def _load_files(
                 items[first]._take(loaded)
                 results[first] = items[first]._content()
                 for other in others:
-                    results[other] = await items[other].load()
+                    await items[other]._read(listed=listed)
+                    results[other] = items[other]._content()
             except CopickError as error:
                 for index in located[place]:
                     results[index] = error
@@ -141,6 +153,12 @@ def async_entity(entity: Any) -> Any:
     """
     refuse_unawaited(entity, "An entity")
     return getattr(entity, "aio", entity)
+
+
+def _reader(item: Any, listed: bool) -> Callable[[], Awaitable[Any]]:
+    if listed and isinstance(item, MetadataMixin):
+        return partial(item._read_meta, listed=True)
+    return _verb(item, "load", "load_meta")
 
 
 def _verb(item: Any, *names: str) -> Callable[[], Awaitable[Any]]:

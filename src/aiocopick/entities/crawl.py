@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from aiocopick.concurrency.fan_out import Flattened, first_error, gather, stream
 from aiocopick.concurrency.misuse import AsyncOnly
-from aiocopick.entities.bulk import load as load_entities
+from aiocopick.entities.bulk import read as read_entities
 from aiocopick.entities.filters import with_parents
 from aiocopick.entities.lists import moment
 from aiocopick.errors import CopickError, NotFoundError
@@ -319,7 +319,7 @@ async def _load_all(runs: list[AsyncRun], kinds: frozenset[str]) -> None:
             files += with_meta
             owners += [run] * len(with_meta)
     failures: dict[int, list[CopickError]] = {}
-    for run, result in zip(owners, await load_entities(files, on_error="return"), strict=True):
+    for run, result in zip(owners, await read_entities(files, on_error="return", listed=True), strict=True):
         if isinstance(result, CopickError):
             failures.setdefault(id(run), []).append(result)
     for run in sound:

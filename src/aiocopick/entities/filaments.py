@@ -182,8 +182,11 @@ class AsyncFilaments(AsyncFile):
             The file cannot be decoded; the message names the path.
         """
         file: CopickFilamentsFile = await super().load()
-        self._print = self._fingerprint()
         return file
+
+    async def _read(self, *, listed: bool = False) -> None:
+        await super()._read(listed=listed)
+        self._print = self._fingerprint()
 
     async def _load(self) -> list[CopickFilament]:
         """Return the filaments, [] if there is no file."""

@@ -123,10 +123,10 @@ class AsyncFile(Authored):
     async def _look(self) -> None:
         """Load data that is not in memory, or that is older than the file according to a listing."""
         if not self.loaded:
-            await self.load()
+            await self._read(listed=True)
         elif self._outdated and not await self._is_edited():
             source = (await self._resolve())[0]
-            loaded = await source.layer.load(source.located)
+            loaded = await source.layer.load(source.located, listed=True)
             # A listing need not tell versions. Of the same version, what was assigned or handed out stays as it is.
             if loaded.etag is None or loaded.etag != self._etag:
                 self._take(loaded)
@@ -193,9 +193,13 @@ class AsyncFile(Authored):
         FormatError
             The file cannot be decoded; the message names the path.
         """
-        source = (self._sources or await self._resolve())[0]
-        self._take(await source.layer.load(source.located))
+        await self._read()
         return self._content()
+
+    async def _read(self, *, listed: bool = False) -> None:
+        """Load the file; with `listed`, the version that was listed a moment ago may come from the cache on disk."""
+        source = (self._sources or await self._resolve())[0]
+        self._take(await source.layer.load(source.located, listed=listed))
 
     def _take(self, loaded: Loaded) -> None:
         self._accept(loaded.payload)

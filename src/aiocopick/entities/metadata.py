@@ -37,7 +37,11 @@ class MetadataMixin(AsyncEntity):
         FormatError
             The file is broken JSON, or a value is of the wrong type.
         """
-        content = await self._stack.load_meta(self._places())
+        return await self._read_meta()
+
+    async def _read_meta(self, *, listed: bool = False) -> Any:
+        """Load the file; with `listed`, the version that was listed a moment ago may come from the cache on disk."""
+        content = await self._stack.load_meta(self._places(), listed=listed)
         self._meta = self._understood(content)
         self._known_meta = self._meta.model_dump(mode="json")
         return self._meta

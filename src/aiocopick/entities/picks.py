@@ -152,9 +152,7 @@ class AsyncPicks(AsyncFile):
 
     async def _columns(self) -> PicksTable:
         """The data as columns, loaded if necessary."""
-        if not self.loaded:
-            await self.load()
-        elif self._outdated:
+        if not self.loaded or self._outdated:
             await self._look()
         table, points = self._held()
         if points is not None:

@@ -334,11 +334,12 @@ class AsyncVolume(AsyncEntity):
                 raise ValueError("update_pyramid=True needs a region of the finest level; leave zarr_group out")
             factors = await state.factors()
         # All that can be refused is, and all coarser levels are computed, before anything is written.
+        arrays = [array.fresh() for array in arrays]
         changes = await plan_changes(arrays, factors, selection, region, downsample, cast_coarser, self._limits())
         await self._writable_twin()
         state, limits = self._state_of_volume(), self._limits()
         for array, part, values in changes:
-            await write_region(await state.array(array.path), part, values, limits)
+            await write_region((await state.array(array.path)).fresh(), part, values, limits)
 
     async def _write(
         self,

@@ -138,11 +138,14 @@ class Layer(Protocol):
     async def ensure(self, *, create: bool = False) -> bool:
         """Return True if the layer holds a project (a possibly empty list of runs)."""
 
-    async def load(self, located: Located) -> Loaded:
-        """Read and decode one file; NotFoundError if it does not exist."""
+    async def load(self, located: Located, *, listed: bool = False) -> Loaded:
+        """Read and decode one file; NotFoundError if it does not exist.
+
+        With `listed`, a version of it that the layer has listed a moment ago is enough, if a copy of it is kept.
+        """
 
     def load_many(
-        self, located: Sequence[Located]
+        self, located: Sequence[Located], *, listed: bool = False
     ) -> AbstractAsyncContextManager[AsyncIterator[tuple[Located, Loaded | CopickError]]]:
         """Read and decode many files, in the order of arrival; a file that fails is yielded with its error."""
 
@@ -151,7 +154,7 @@ class Layer(Protocol):
     ) -> Located:
         """Encode and write one file; return its location with the new etag."""
 
-    async def load_meta(self, located: Located | None) -> dict[str, Any]:
+    async def load_meta(self, located: Located | None, *, listed: bool = False) -> dict[str, Any]:
         """Return the ``.meta`` file of a run, a voxel spacing or (None) the root; empty if it does not exist."""
 
     async def update_meta(self, located: Located | None, change: Callable[[dict[str, Any]], dict[str, Any]]) -> None:

@@ -260,20 +260,20 @@ class FilesystemLayer(ConfiguredLayer):
         # Some web servers do not tell a folder from a file before it is listed; others give every URL the same answer.
         return entry.is_prefix or bool(await self.storage.list(RUNS))
 
-    async def load(self, located: Located) -> Loaded:
+    async def load(self, located: Located, *, listed: bool = False) -> Loaded:
         """Read and decode one file: one request."""
-        data, etag = await self.storage.read_versioned(located.key)
+        data, etag = await self.storage.read_versioned(located.key, listed=listed)
         return Loaded(await decode(located.ref.kind, data, path=self.path_of(located.key)), etag, len(data))
 
     def load_many(
-        self, located: Sequence[Located]
+        self, located: Sequence[Located], *, listed: bool = False
     ) -> AbstractAsyncContextManager[AsyncIterator[tuple[Located, Loaded | CopickError]]]:
         """Read and decode many files, each with the version that was read."""
-        return self._load_many(located)
+        return self._load_many(located, listed)
 
     @asynccontextmanager
     async def _load_many(
-        self, located: Sequence[Located]
+        self, located: Sequence[Located], listed: bool
     ) -> AsyncIterator[AsyncIterator[tuple[Located, Loaded | CopickError]]]:
         by_key = {item.key: item for item in located}
 
@@ -285,7 +285,7 @@ class FilesystemLayer(ConfiguredLayer):
             return Loaded(await decode(by_key[key].ref.kind, data, path=self.path_of(key)), etag, len(data))
 
         async with (
-            self.storage.read_many_versioned(list(by_key)) as contents,
+            self.storage.read_many_versioned(list(by_key), listed=listed) as contents,
             stream(
                 understand, contents, limit=_DECODERS, form=lambda pair, loaded: (by_key[pair[0]], loaded)
             ) as decoded,
@@ -319,15 +319,15 @@ class FilesystemLayer(ConfiguredLayer):
         if entry.etag is not None and entry.etag != if_match:
             raise ConflictError(f"{path} was changed since it was read; load it and repeat the change.", path=path)
 
-    async def load_meta(self, located: Located | None) -> dict[str, Any]:
+    async def load_meta(self, located: Located | None, *, listed: bool = False) -> dict[str, Any]:
         """Return the ``.meta`` file of a run, a voxel spacing or (None) the root; empty if there is none."""
-        return (await self._read_meta(_meta_of(located)))[0]
+        return (await self._read_meta(_meta_of(located), listed=listed))[0]
 
-    async def _read_meta(self, key: str) -> tuple[dict[str, Any], str | None, bool]:
+    async def _read_meta(self, key: str, *, listed: bool = False) -> tuple[dict[str, Any], str | None, bool]:
         """Return the content of a ``.meta`` file, its etag, and True if the file exists."""
         data: bytes | None
         try:
-            data, etag = await self.storage.read_versioned(key)
+            data, etag = await self.storage.read_versioned(key, listed=listed)
         except NotFoundError:
             data = etag = None
         except AccessDeniedError:

@@ -366,7 +366,7 @@ class Stack:
         """Return the same layers with other limits."""
         return self.over(layer.options(**changes) for layer in self.layers)
 
-    async def load_meta(self, sources: Sequence[Source] | None) -> dict[str, Any]:
+    async def load_meta(self, sources: Sequence[Source] | None, *, listed: bool = False) -> dict[str, Any]:
         """Return the ``.meta`` content of a run, voxel spacing or (None) the root, from the highest layer that has
         one.
         """
@@ -374,7 +374,7 @@ class Stack:
             [(layer, None) for layer in self.layers] if sources is None else [(s.layer, s.located) for s in sources]
         )
         for layer, located in places:
-            content = await layer.load_meta(located)
+            content = await layer.load_meta(located, listed=listed)
             if content:
                 return content
         return {}

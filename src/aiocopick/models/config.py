@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, SerializeAsAny, ValidationErr
 from aiocopick.concurrency.forks import Lock
 from aiocopick.errors import FormatError, LayerError
 from aiocopick.models.base import FIRST_ERROR
-from aiocopick.models.file_sizes import LARGEST, FileSizes, read_config_bytes
+from aiocopick.models.file_sizes import LARGEST, FileSizes, parse_bytes, read_config_bytes
 from aiocopick.models.naming import require_clean
 from aiocopick.models.near import refuse_misspelt
 from aiocopick.models.objects import FilamentSpec, PickableObject
@@ -31,6 +31,8 @@ LayerT = TypeVar("LayerT", bound="CopickConfig")
 
 MIB = 1024 * 1024
 GIB = 1024 * MIB
+CACHE_BYTES = 50_000_000_000
+"""Bytes that a cache keeps unless told otherwise."""
 
 # One filesystem per config, stored outside of it: the config is compared, copied and pickled without it.
 _filesystems: dict[int, AbstractFileSystem] = {}
@@ -191,6 +193,14 @@ class StorageOptions(BaseModel):
         answer this way. A chunk that is absent reads as the fill value, so a chunk that is denied then does, too.
     read_only : bool
         If true, every change is refused.
+    cache : str, path or False, optional
+        Folder on local disk in which contents of other storages are kept (``"~/.cache/aiocopick"``). None is what the
+        environment variable ``AIOCOPICK_CACHE`` names; False is no cache. Local disk is not cached.
+    cache_bytes : int or str
+        Bytes to keep in it, ``"50 GB"`` for example; the least recently used contents are removed.
+    cache_policy : {"volume", "always", "never"}
+        When the server is asked if a kept chunk is current: by one listing for each opened volume, by one request
+        for each chunk, or not at all, for data that never changes.
     read_ahead : float
         Seconds for which a file that the facade read ahead may be used (``docs/coming-from-copick.md``); 0 switches it
         off.
@@ -215,6 +225,9 @@ class StorageOptions(BaseModel):
     follow_symlinks: bool = True
     forbidden_is_absent: bool = False
     read_only: bool = False
+    cache: str | Literal[False] | None = None
+    cache_bytes: Annotated[int, Field(ge=1)] = CACHE_BYTES
+    cache_policy: Literal["volume", "always", "never"] = "volume"
     read_ahead: float = Field(default=5.0, ge=0, allow_inf_nan=False)
     engine: Literal["auto", "s3fs", "obstore"] = "auto"
     endpoint_url: str | None = None
@@ -225,6 +238,16 @@ class StorageOptions(BaseModel):
         if value is not None and not value.lower().startswith(("http://", "https://")):
             raise ValueError("it is not an address that begins with http:// or https://")
         return value
+
+    @field_validator("cache", mode="before")
+    @classmethod
+    def _folder(cls, value: Any) -> Any:
+        return os.fspath(value) if isinstance(value, os.PathLike) else value
+
+    @field_validator("cache_bytes", mode="before")
+    @classmethod
+    def _bytes(cls, value: Any) -> Any:
+        return parse_bytes(value) if isinstance(value, str) else value
 
     def chosen_options(self) -> dict[str, Any]:
         """Return the options that were given, without those left at their defaults."""

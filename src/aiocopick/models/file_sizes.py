@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from typing import Annotated, Literal, TypeAlias
 
@@ -50,6 +51,24 @@ def largest(kind: FileKind, chosen: int | Mapping[FileKind, int] | None) -> int:
     return (chosen or LARGEST).get(kind, LARGEST[kind])
 
 
+_BYTES = re.compile(r"\s*(\d+(?:\.\d+)?)\s*(?:([kmgt])(i?)b?|b)?\s*", re.IGNORECASE)
+
+
+def parse_bytes(text: str) -> int:
+    """Return the number of bytes that a text names: ``"50 GB"`` (powers of 1000), ``"2 GiB"`` (of 1024), ``"4096"``.
+
+    Raises
+    ------
+    ValueError
+        It names none.
+    """
+    found = _BYTES.fullmatch(text)
+    if found is None:
+        raise ValueError(f"{text!r} is not a number of bytes, such as '50 GB'")
+    unit = (found[2] or "").lower()
+    return int(float(found[1]) * (1024 if found[3] else 1000) ** ("kmgt".index(unit) + 1 if unit else 0))
+
+
 def check_archive(data: bytes, *, path: str) -> None:
     """Refuse a ZIP archive, recognised by its first bytes.
 
@@ -95,4 +114,4 @@ def read_config_bytes(path: str | os.PathLike[str], chosen: int | Mapping[FileKi
     return content
 
 
-__all__ = ["LARGEST", "FileKind", "FileSizes", "check_archive", "largest", "read_config_bytes"]
+__all__ = ["LARGEST", "FileKind", "FileSizes", "check_archive", "largest", "parse_bytes", "read_config_bytes"]

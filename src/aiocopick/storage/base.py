@@ -164,6 +164,18 @@ class Storage(Protocol):
         chunk larger than ``max_chunk_bytes`` is not read, nor is any object larger than ``max_listed_bytes``.
         """
 
+    def opened(self, prefix: str) -> Storage:
+        """Return a view for the reader of one volume that is opened now.
+
+        A storage that keeps contents asks once for the versions in the volume. Others return themselves.
+        """
+
+    def fresh(self) -> Storage:
+        """Return a view that reads what the server has now, for changes of it; others than caches return themselves."""
+
+    def renew(self) -> None:
+        """Forget what is known of the versions in an opened volume."""
+
     async def list(self, prefix: str) -> Sequence[Entry]:
         """List the immediate children of a directory, sorted by key; empty if it does not exist.
 
@@ -214,11 +226,21 @@ class Storage(Protocol):
     async def read(self, key: str, range: Range | None = None) -> bytes:
         """Return the content of one object, or a part of it. One request."""
 
-    async def read_versioned(self, key: str) -> tuple[bytes, str | None]:
+    async def read_versioned(self, key: str, *, listed: bool = False) -> tuple[bytes, str | None]:
         """Return the content of one object and the etag of exactly that content, for a later ``write(if_match=)``.
+
+        With `listed`, a storage that keeps contents may return the version that its own last listing gave.
 
         One request if the backend returns the etag with a read. Otherwise the etag is requested *before* the content,
         so that a change in between looks like a conflict and is never lost. None if there are no etags.
+        """
+
+    async def read_unless(
+        self, key: str, etag: str | None, range: Range | None = None
+    ) -> tuple[bytes, str | None] | None:
+        """Return the content of one object, or a part of it, and its etag; None if it still has the given etag.
+
+        One request; of an object that has the etag, the server sends no body.
         """
 
     async def read_aged(self, key: str) -> Aged:
@@ -233,7 +255,7 @@ class Storage(Protocol):
         """
 
     def read_many_versioned(
-        self, keys: Iterable[str]
+        self, keys: Iterable[str], *, listed: bool = False
     ) -> AbstractAsyncContextManager[AsyncIterator[tuple[str, tuple[bytes, str | None] | CopickError]]]:
         """Read like :meth:`read_many`, each content with its etag as from :meth:`read_versioned`."""
 

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import replace
 from importlib import import_module
 from types import MappingProxyType
 from typing import Any
 
+from aiocopick.models.config import CACHE_BYTES
 from aiocopick.storage.backends.base import Backend
 from aiocopick.storage.base import Storage
+from aiocopick.storage.cached import CachedStorage, Caching
 from aiocopick.storage.fsspec_config import configured
 from aiocopick.storage.keys import parse_root
 from aiocopick.storage.managed import ManagedStorage
 from aiocopick.storage.settings import Settings
+
+CACHE_VARIABLE = "AIOCOPICK_CACHE"
+"""Variable of the environment that names the cache of projects whose config names none."""
 
 _BACKENDS = {
     "file": ("local", "LocalBackend"),
@@ -28,7 +34,7 @@ _BACKENDS = {
 
 
 def open_storage(config: Any) -> Storage:
-    """Return the storage of a config, or of any object with its attributes.
+    """Return the storage of a config, or of any object with its attributes; with a cache if one is named.
 
     Parameters
     ----------
@@ -44,7 +50,25 @@ def open_storage(config: Any) -> Storage:
     settings = Settings.of(config)
     protocol = parse_root(settings.root).protocol
     settings = replace(settings, fs_args=configured(protocol, settings.fs_args))
-    return ManagedStorage.make(settings, backend_of(protocol, settings.engine, settings.fs_args))
+    storage = ManagedStorage.make(settings, backend_of(protocol, settings.engine, settings.fs_args))
+    caching = _caching(config)
+    if caching is None or storage.capabilities.near:
+        return storage
+    return CachedStorage.make(storage, caching, settings)
+
+
+def _caching(config: Any) -> Caching | None:
+    folder = getattr(config, "cache", None)
+    if folder is None:
+        folder = os.environ.get(CACHE_VARIABLE)
+    if not folder:
+        return None
+    limit = getattr(config, "cache_bytes", None)
+    return Caching(
+        folder=folder,
+        max_bytes=CACHE_BYTES if limit is None else limit,
+        policy=getattr(config, "cache_policy", "volume"),
+    )
 
 
 def backend_of(protocol: str, engine: str = "s3fs", fs_args: Mapping[str, Any] = MappingProxyType({})) -> type[Backend]:

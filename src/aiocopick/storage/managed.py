@@ -153,6 +153,17 @@ class ManagedStorage:
             raise ReadOnlyError(f"{self.url} is read-only; a view cannot make it writable", path=self.url)
         return ManagedStorage(self._core, dataclasses.replace(self._settings, **changes))
 
+    def opened(self, prefix: str) -> Storage:
+        """The storage itself: it keeps nothing."""
+        return self
+
+    def fresh(self) -> Storage:
+        """The storage itself: it keeps nothing."""
+        return self
+
+    def renew(self) -> None:
+        """Nothing to forget."""
+
     def __reduce__(self) -> tuple[object, ...]:
         # As its recipe: whoever unpickles it connects anew.
         return (_rebuild, (self._core.settings, self._core.backend, self._settings))
@@ -409,9 +420,23 @@ class ManagedStorage:
         """The content of one object, or a part of it."""
         return (await self._read(check_key(key), range)).data
 
-    async def read_versioned(self, key: str) -> tuple[bytes, str | None]:
+    async def read_versioned(self, key: str, *, listed: bool = False) -> tuple[bytes, str | None]:
         """The content of one object and the etag of exactly that content."""
         return await self._read(check_key(key), None)
+
+    async def read_unless(
+        self, key: str, etag: str | None, range: Range | None = None
+    ) -> tuple[bytes, str | None] | None:
+        """The content of one object, or a part of it, and its etag; None if it still has the given etag."""
+        check_key(key)
+        if etag is None:
+            return await self._read(key, range)
+        most, weight = self._most(key), self._weight(range)
+        content = await self._run(
+            "read", key, lambda backend: backend.read_unless(key, etag, range, most), weight=weight
+        )
+        self.stats.moved(read=0 if content is None else len(content.data))
+        return content
 
     async def read_aged(self, key: str) -> Aged:
         """The content of one object, its etag, and its age by the clock of the server."""
@@ -422,15 +447,15 @@ class ManagedStorage:
     async def _read(self, key: str, span: Range | None) -> Content:
         if span is not None and span[1] is not None and 0 <= span[1] <= span[0]:
             return Content(b"")
-        connection = self._connection()
-        expected = connection.expected(self._settings.max_bytes_in_flight)
-        weight = expected if span is None or span[1] is None or span[0] < 0 else span[1] - span[0]
-        most = self._most(key)
+        connection, weight, most = self._connection(), self._weight(span), self._most(key)
         content = await self._run("read", key, lambda backend: backend.read(key, span, most), weight=weight)
         if span is None:
             connection.learn(len(content.data), self._settings.max_bytes_in_flight)
         self.stats.moved(read=len(content.data))
         return content
+
+    def _weight(self, span: Range | None) -> int:
+        return self._expected() if span is None or span[1] is None or span[0] < 0 else span[1] - span[0]
 
     def read_many(
         self, items: Iterable[ReadItem]
@@ -439,7 +464,7 @@ class ManagedStorage:
         return self._read_each(items, _data)
 
     def read_many_versioned(
-        self, keys: Iterable[str]
+        self, keys: Iterable[str], *, listed: bool = False
     ) -> AbstractAsyncContextManager[AsyncIterator[tuple[str, tuple[bytes, str | None] | CopickError]]]:
         """Contents of many objects with their etags, as they arrive, an error in place of what could not be read."""
         return self._read_each(keys, _as_pair)

@@ -50,8 +50,8 @@ class StorageStore(Store):
 
     def __init__(self, storage: Storage, prefix: str, *, read_only: bool = False) -> None:
         super().__init__(read_only=read_only or storage.read_only)
-        self.storage = storage
         self.prefix = prefix.strip("/")
+        self.storage = storage.opened(self.prefix)
 
     @property
     def url(self) -> str:
@@ -98,6 +98,15 @@ class StorageStore(Store):
     def with_chunk_limit(self, size: int) -> StorageStore:
         """Return a store of the same hierarchy that refuses to read larger chunks, before they are in memory."""
         return StorageStore(self.storage.options(max_chunk_bytes=size), self.prefix, read_only=self.read_only)
+
+    def fresh(self) -> StorageStore:
+        """Return a store of the same hierarchy that reads what is stored now, not what is kept on local disk."""
+        storage = self.storage.fresh()
+        return self if storage is self.storage else StorageStore(storage, self.prefix, read_only=self.read_only)
+
+    def renew(self) -> None:
+        """Forget the versions of what is kept on local disk: they are asked for again."""
+        self.storage.renew()
 
     def _check_writable(self) -> None:
         if self.read_only:

@@ -249,8 +249,8 @@ class CatalogLayer:
         """Return True if there is a project: the catalogue says so."""
         return await self._layer.ensure(create=True) if create else True
 
-    async def load(self, located: Located) -> Loaded:
-        """Read and decode one file.
+    async def load(self, located: Located, *, listed: bool = False) -> Loaded:
+        """Read and decode one file. Its version in the catalogue says nothing of its version now.
 
         Raises
         ------
@@ -277,7 +277,7 @@ class CatalogLayer:
             raise ConflictError(f"{path} changed since the catalogue was made: make it again.", path=path)
 
     def load_many(
-        self, located: Sequence[Located]
+        self, located: Sequence[Located], *, listed: bool = False
     ) -> AbstractAsyncContextManager[AsyncIterator[tuple[Located, Loaded | CopickError]]]:
         """Read and decode many files."""
         # Verification may need one more request per file, so the files are read one by one.
@@ -293,7 +293,7 @@ class CatalogLayer:
         self._made[saved.ref] = saved
         return saved
 
-    async def load_meta(self, located: Located | None) -> dict[str, Any]:
+    async def load_meta(self, located: Located | None, *, listed: bool = False) -> dict[str, Any]:
         """Return the ``.meta`` file of a run, a voxel spacing or the root."""
         return await self._layer.load_meta(located)
 

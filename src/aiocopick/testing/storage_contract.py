@@ -115,6 +115,24 @@ class ReadContract:
         assert etag is not None or not filled.capabilities.etags
 
     @pytest.mark.asyncio
+    async def test_reads_what_has_another_version(self, filled: Storage) -> None:
+        content, etag = await filled.read_versioned(PICKS)
+        assert await filled.read_unless(PICKS, None) == (content, etag)
+        part = await filled.read_unless(PICKS, None, (1, 3))
+        assert part is not None
+        assert part[0] == content[1:3]
+        if etag is not None:
+            before = filled.stats.as_dict()
+            assert await filled.read_unless(PICKS, etag) is None
+            assert await filled.read_unless(PICKS, etag, (1, 3)) is None
+            after = filled.stats.as_dict()
+            assert after["bytes_read"] == before["bytes_read"]
+            assert after["requests"]["read"] == before["requests"]["read"] + 2
+        assert await filled.read_unless(PICKS, "1") == (content, etag)
+        with pytest.raises(NotFoundError):
+            await filled.read_unless("missing", "1")
+
+    @pytest.mark.asyncio
     async def test_reads_many_with_their_versions(self, filled: Storage) -> None:
         async with filled.read_many_versioned([*CONTENTS, "missing"]) as results:
             found = {key: result async for key, result in results}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import builtins
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from contextlib import AbstractAsyncContextManager
+from functools import partial
 from typing import Any, TypeVar
 
 import anyio
@@ -66,9 +67,26 @@ class WrappedStorage:
 
     def options(self, **changes: Any) -> Storage:
         """The same wrapper, its state shared, around a view of the storage below."""
+        return self._around(self.inner.options(**changes))
+
+    def _around(self, inner: Storage) -> Storage:
         view = object.__new__(type(self))
-        view.__dict__ = {**self.__dict__, "inner": self.inner.options(**changes)}
+        view.__dict__ = {**self.__dict__, "inner": inner}
         return view
+
+    def opened(self, prefix: str) -> Storage:
+        """The same wrapper around the opened volume of a storage that keeps contents."""
+        inner = self.inner.opened(prefix)
+        return self if inner is self.inner else self._around(inner)
+
+    def fresh(self) -> Storage:
+        """The same wrapper around a view that reads what the server has now."""
+        inner = self.inner.fresh()
+        return self if inner is self.inner else self._around(inner)
+
+    def renew(self) -> None:
+        """Same as of the wrapped storage."""
+        self.inner.renew()
 
     async def list(self, prefix: str) -> Sequence[Entry]:
         """One request for a directory."""
@@ -126,9 +144,15 @@ class WrappedStorage:
         """One request."""
         return await self.around("read", key, lambda: self.inner.read(key, range))
 
-    async def read_versioned(self, key: str) -> tuple[bytes, str | None]:
+    async def read_versioned(self, key: str, *, listed: bool = False) -> tuple[bytes, str | None]:
         """One request."""
-        return await self.around("read", key, lambda: self.inner.read_versioned(key))
+        return await self.around("read", key, lambda: self.inner.read_versioned(key, listed=listed))
+
+    async def read_unless(
+        self, key: str, etag: str | None, range: Range | None = None
+    ) -> tuple[bytes, str | None] | None:
+        """One request."""
+        return await self.around("read", key, lambda: self.inner.read_unless(key, etag, range))
 
     async def read_aged(self, key: str) -> Aged:
         """One request."""
@@ -145,10 +169,10 @@ class WrappedStorage:
         return stream(read, items, limit=16)
 
     def read_many_versioned(
-        self, keys: Iterable[str]
+        self, keys: Iterable[str], *, listed: bool = False
     ) -> AbstractAsyncContextManager[AsyncIterator[tuple[str, tuple[bytes, str | None] | CopickError]]]:
         """One request for each item."""
-        return stream(self.read_versioned, keys, limit=16)
+        return stream(partial(self.read_versioned, listed=listed), keys, limit=16)
 
     def read_through(
         self, keys: Iterable[str], use: Callable[[str, bytes], Value], *, limit: int | None = None

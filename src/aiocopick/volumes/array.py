@@ -147,6 +147,12 @@ class LevelArray:
         """True if the store reads in threads of this machine, where chunks can also be decoded."""
         return isinstance(self.store, ReadsInThreads) and self.store.reads_in_threads
 
+    def fresh(self) -> LevelArray:
+        """Return the same level, read as it is stored now: what is changed must not come from a cache."""
+        fresh = getattr(self.store, "fresh", None)
+        store = self.store if fresh is None else fresh()
+        return self if store is self.store else LevelArray(store, self.path, self.metadata, self.where, self.axes)
+
     def decoder(self) -> ChunkDecoder | None:
         """Return a decoder of chunks off the event loop; None if only zarr's pipeline can decode them."""
         # Stores of other layers have nothing but zarr's own methods.

@@ -92,12 +92,18 @@ class VolumeState:
         self._forget()
 
     def _forget(self) -> None:
+        self._renew()
         self._group: OmeGroup | None = None
         self._documents: dict[str, bytes | None] = {}
         # Documents that the storage denied. Some storages deny missing objects: if another document exists, it is missing.
         self._denied: dict[str, AccessDeniedError] = {}
         self._arrays: dict[str, LevelArray] = {}
         self._finest: str | None = None
+
+    def _renew(self) -> None:
+        renew = getattr(self.store, "renew", None)
+        if renew is not None:
+            renew()
 
     def remember(self, group: OmeGroup, arrays: Iterable[LevelArray]) -> None:
         """Store the metadata that was just written."""
@@ -254,6 +260,7 @@ class VolumeState:
         found = await gather(partial(self._find, group=group), paths, limit=self.limits.max_concurrency)
         arrays = [array for array in found if array is not None]
         if found[0] is None and self._finest is None:
+            self._renew()
             if await self._group_documents() != self._documents:
                 # It is being replaced.
                 self._forget()

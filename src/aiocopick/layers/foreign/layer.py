@@ -197,14 +197,14 @@ class ForeignLayer(ConfiguredLayer):
 
     # --- files --------------------------------------------------------------------------------------------------------
 
-    async def load(self, located: Located) -> Loaded:
+    async def load(self, located: Located, *, listed: bool = False) -> Loaded:
         """Read one file: one call. The result has no version."""
         ref = located.ref
         path = self.path_of(located.key)
         return Loaded(await self._calls.read("read", path, lambda: load(ref.kind, self._get(ref))))
 
     def load_many(
-        self, located: Sequence[Located]
+        self, located: Sequence[Located], *, listed: bool = False
     ) -> AbstractAsyncContextManager[AsyncIterator[tuple[Located, Loaded | CopickError]]]:
         """Read many files."""
         return stream(self.load, located, limit=THREADS)
@@ -222,7 +222,7 @@ class ForeignLayer(ConfiguredLayer):
         await self._change("write", located.key, write)
         return located
 
-    async def load_meta(self, located: Located | None) -> dict[str, Any]:
+    async def load_meta(self, located: Located | None, *, listed: bool = False) -> dict[str, Any]:
         """Return an empty dict: the abstract API has no ``.meta`` files."""
         return {}
 

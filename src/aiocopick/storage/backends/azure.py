@@ -212,8 +212,21 @@ class AzureBackend(Backend):
         Through the client's pipeline, but not by its download, which repeats requests on its own, asks twice for an
         empty blob, and stumbles over a server that ignores ranges.
         """
+        return await self._read(key, span, most, {})
+
+    async def read_unless(self, key: str, etag: str, span: Range | None, most: int | None = None) -> Content | None:
+        """One GET, answered without a body if the blob has this etag."""
+        try:
+            content = await self._read(key, span, most, {"If-None-Match": f'"{etag}"'})
+        except StatusError as error:
+            if error.status == 304:
+                return None
+            raise
+        return None if content.etag == etag else content
+
+    async def _read(self, key: str, span: Range | None, most: int | None, condition: Mapping[str, str]) -> Content:
         blob = self._container.get_blob_client(self.absolute(key))
-        headers: dict[str, str] = {}
+        headers = dict(condition)
         start, stop = span or (0, None)
         if start < 0:
             properties = await blob.get_blob_properties()

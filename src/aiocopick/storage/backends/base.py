@@ -160,6 +160,11 @@ class Backend(ABC):
             The object has more than `most` bytes; if the backend can see that early, it is not read into memory.
         """
 
+    async def read_unless(self, key: str, etag: str, span: Range | None, most: int | None = None) -> Content | None:
+        """Read like :meth:`read`; None if the object still has this etag, without its body where the server can do so."""
+        content = await self.read(key, span, most)
+        return None if content.etag == etag else content
+
     async def read_aged(self, key: str, most: int) -> Aged:
         """Return the content of an object, of at most `most` bytes, and its age; only for backends with conditional
         writes.

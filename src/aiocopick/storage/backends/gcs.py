@@ -208,10 +208,23 @@ class GCSBackend(Backend):
 
     async def read(self, key: str, span: Range | None, most: int | None = None) -> Content:
         """One GET, checked for completeness."""
+        return await self._read(key, span, most, {})
+
+    async def read_unless(self, key: str, etag: str, span: Range | None, most: int | None = None) -> Content | None:
+        """One GET, answered without a body if the object is of this generation."""
+        try:
+            content = await self._read(key, span, most, {"ifGenerationNotMatch": etag})
+        except StatusError as error:
+            if error.status == 304:
+                return None
+            raise
+        return None if content.etag == etag else content
+
+    async def _read(self, key: str, span: Range | None, most: int | None, condition: Mapping[str, str]) -> Content:
         headers = {} if span is None else {"Range": range_header(span)}
         try:
             status, found, body = await self._ask(
-                "GET", self._object(key), {"alt": "media"}, headers=headers, most=most
+                "GET", self._object(key), {"alt": "media", **condition}, headers=headers, most=most
             )
         except StatusError as error:
             if error.status == 416 and span is not None:

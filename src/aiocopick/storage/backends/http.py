@@ -185,9 +185,23 @@ class HTTPBackend(Backend):
 
     async def read(self, key: str, span: Range | None, most: int | None = None) -> Content:
         """One GET, checked for completeness."""
-        headers = {} if span is None else {"Range": range_header(span)}
+        content = await self._get(key, span, most, {})
+        if content is None:
+            raise AnswerError("the server answered 304 to a request without a condition")
+        return content
+
+    async def read_unless(self, key: str, etag: str, span: Range | None, most: int | None = None) -> Content | None:
+        """One GET, answered without a body if the file has this etag."""
+        # Weak or strong is not remembered, and not every server compares them as one.
+        content = await self._get(key, span, most, {"If-None-Match": f'"{etag}", W/"{etag}"'})
+        return None if content is None or content.etag == etag else content
+
+    async def _get(self, key: str, span: Range | None, most: int | None, headers: dict[str, str]) -> Content | None:
+        headers = headers if span is None else {"Range": range_header(span), **headers}
         try:
             async with self._ask("GET", self._url(key), headers) as answer:
+                if answer.status == 304:
+                    return None
                 if urlsplit(str(answer.url)).path.endswith("/"):
                     raise IsADirectoryError(key)
                 found = header_map(answer.headers)
@@ -201,7 +215,7 @@ class HTTPBackend(Backend):
             raise
 
 
-_HARMLESS = frozenset({"User-Agent", "Accept-Encoding", "Range"})
+_HARMLESS = frozenset({"User-Agent", "Accept-Encoding", "Range", "If-None-Match"})
 
 
 def _origin(url: str) -> tuple[str, str]:

@@ -100,7 +100,7 @@ class MemoryBackend(Backend):
         if span is None:
             return Content(bytes(content), self._entry(key, file).etag)
         start, stop = span
-        return Content(bytes(content[start:stop]))
+        return Content(bytes(content[start:stop]), self._entry(key, file).etag)
 
     async def read_aged(self, key: str, most: int) -> Aged:
         """A copy of the content, and its age."""

@@ -90,9 +90,29 @@ class ObstoreBackend(S3Backend):
         if obstore is None or self._extra["get_object"]:
             # What s3fs was told to add to each request (a payer, a customer's key), obstore cannot.
             return await super().read(key, span, most)
+        return await self._fetch(obstore, key, span, most)
+
+    async def read_unless(self, key: str, etag: str, span: Range | None, most: int | None = None) -> Content | None:
+        """One GetObject, answered without a body if the object has this etag."""
+        obstore = self._obstore
+        if obstore is None or self._extra["get_object"]:
+            return await super().read_unless(key, etag, span, most)
+        try:
+            content = await self._fetch(obstore, key, span, most, etag)
+        except Exception as error:
+            if type(error).__name__ == "NotModifiedError" or _status(str(error)) == 304:
+                return None
+            raise
+        return None if content.etag == etag else content
+
+    async def _fetch(
+        self, obstore: Any, key: str, span: Range | None, most: int | None, unless: str | None = None
+    ) -> Content:
         store = await self._reach(obstore)
         # A range for the whole as well: only then does obstore look at which part it was sent.
-        options = {"range": _asked(span or (0, None))}
+        options: dict[str, Any] = {"range": _asked(span or (0, None))}
+        if unless is not None:
+            options["if_none_match"] = f'"{unless}"'
         try:
             answer = await obstore.get_async(store, self.absolute(key), options=options)
             first, last = answer.range

@@ -178,9 +178,24 @@ class S3Backend(Backend):
 
     async def read(self, key: str, span: Range | None, most: int | None = None) -> Content:
         """One GetObject, checked for completeness."""
+        return await self._read(key, span, most)
+
+    async def read_unless(self, key: str, etag: str, span: Range | None, most: int | None = None) -> Content | None:
+        """One GetObject, answered without a body if the object has this etag."""
+        try:
+            content = await self._read(key, span, most, etag)
+        except Exception as error:
+            if _code(error) in ("304", "NotModified"):
+                return None
+            raise
+        return None if content.etag == etag else content
+
+    async def _read(self, key: str, span: Range | None, most: int | None, unless: str | None = None) -> Content:
         name, part = self.absolute(key), None if span is None else range_header(span)
         try:
-            data, status, headers = await self._direct.get(name, part, most) or await self._get(name, part, most)
+            data, status, headers = await self._direct.get(name, part, most, unless) or await self._get(
+                name, part, most, unless
+            )
         except Exception as error:
             if span is not None and _code(error) == "InvalidRange":
                 return Content(beyond(_headers(error), span))
@@ -190,8 +205,12 @@ class S3Backend(Backend):
         self._check_version(headers.get("etag"))
         return Content(data, _bare(headers.get("etag")))
 
-    async def _get(self, name: str, part: str | None, most: int | None) -> tuple[bytes, int, Mapping[str, str]]:
+    async def _get(
+        self, name: str, part: str | None, most: int | None, unless: str | None = None
+    ) -> tuple[bytes, int, Mapping[str, str]]:
         arguments = self._extra["get_object"] | ({} if part is None else {"Range": part})
+        if unless is not None:
+            arguments["IfNoneMatch"] = f'"{unless}"'
         answer = await self._client.get_object(Bucket=self.root.container, Key=name, **arguments)
         metadata = answer["ResponseMetadata"]
         body = answer["Body"]

@@ -29,9 +29,11 @@ _AUTHORIZATION = re.compile(
 )
 _OF_ONE_REQUEST = frozenset(
     {
-        "authorization", "range", "x-amz-date", "x-amz-security-token", "amz-sdk-invocation-id", "amz-sdk-request",
+        "authorization", "range", "if-none-match", "x-amz-date", "x-amz-security-token", "amz-sdk-invocation-id",
+        "amz-sdk-request",
     }
 )  # fmt: skip
+_SIGNED_OF_ONE_REQUEST = frozenset({"range", "if-none-match", "x-amz-date", "x-amz-security-token"})
 _REDIRECTED = frozenset({301, 302, 303, 307, 308, 400})
 """Statuses after which botocore may find the right server; 400 is the answer to a request for another region."""
 
@@ -101,9 +103,9 @@ class DirectRequests:
         return None if self._credentials is None else await self._credentials.get_frozen_credentials()
 
     async def get(
-        self, key: str, range_: str | None, most: int | None = None
+        self, key: str, range_: str | None, most: int | None = None, unless: str | None = None
     ) -> tuple[bytes, int, Mapping[str, str]] | None:
-        """Body, status and headers of the answer for one key.
+        """Body, status and headers of the answer for one key, whose body is wanted unless it has that etag.
 
         None if botocore has to send this request, or all requests from now on.
 
@@ -112,21 +114,27 @@ class DirectRequests:
         Exception
             The same exceptions as from botocore.
         """
-        return await self._send("GetObject", most, key, range_)
+        return await self._send("GetObject", most, key, range_, unless=unless)
 
     async def list(self, arguments: Mapping[str, Any], most: int) -> tuple[bytes, int, Mapping[str, str]] | None:
         """Body, status and headers of a LIST, as :meth:`get` returns them."""
         return await self._send("ListObjectsV2", most, query=_query(arguments))
 
     async def _send(
-        self, operation: str, most: int | None, key: str = "", range_: str | None = None, query: str = ""
+        self,
+        operation: str,
+        most: int | None,
+        key: str = "",
+        range_: str | None = None,
+        query: str = "",
+        unless: str | None = None,
     ) -> tuple[bytes, int, Mapping[str, str]] | None:
         form = self._forms.get(operation)
         if form is None:
             return None
         from botocore.awsrequest import AWSPreparedRequest
 
-        url, headers = form.request(key, range_, await self._frozen(), time.time(), query)
+        url, headers = form.request(key, range_, await self._frozen(), time.time(), query, unless)
         answer = await self._http.send(AWSPreparedRequest("GET", url, headers, None, True))
         if answer.status_code < 300:
             return await _body(answer, most), answer.status_code, answer.headers
@@ -231,18 +239,20 @@ class SignedTemplate:
         return form if same else None
 
     def request(
-        self, key: str, range_: str | None, credentials: Any, now: float, query: str = ""
+        self, key: str, range_: str | None, credentials: Any, now: float, query: str = "", unless: str | None = None
     ) -> tuple[str, dict[str, str]]:
         """URL and headers of a GET or LIST; the query in the order in which it is signed."""
         quoted = _quoted(key)
         headers = dict(self._headers)
         if range_ is not None:
             headers["range"] = range_
+        if unless is not None:
+            headers["if-none-match"] = f'"{unless}"'
         if self._signed is not None:
             headers["x-amz-date"] = date = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(now))
             if credentials.token:
                 headers["x-amz-security-token"] = credentials.token
-            names = sorted(self._signed | (headers.keys() & {"range", "x-amz-date", "x-amz-security-token"}))
+            names = sorted(self._signed | (headers.keys() & _SIGNED_OF_ONE_REQUEST))
             signature = self._signature(quoted, query, headers, names, date, credentials.secret_key)
             headers["authorization"] = (
                 f"AWS4-HMAC-SHA256 Credential={credentials.access_key}/{self._scope(date)}, "
