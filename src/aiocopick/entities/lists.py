@@ -99,6 +99,9 @@ class Children(Generic[Entity]):
         keep : bool
             Whether known children stay the same objects.
         """
+        if not found and not self.items and not self._changes:
+            self.complete = True
+            return
         later = {ref for ref, at in self._changes.items() if at > since} if self._changes else set()
         if later or (keep and self.items):
             known = {item.ref: item for item in self.items if keep or item.ref in later}

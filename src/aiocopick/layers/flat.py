@@ -7,6 +7,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import TYPE_CHECKING, TypeAlias
 
 from aiocopick.concurrency.fan_out import Flattened, gather_results, stream
+from aiocopick.concurrency.pace import Pace, Turn
 from aiocopick.errors import CopickError, StorageTimeoutError
 from aiocopick.layers.listing import MANY, is_ours
 from aiocopick.layout.listing import Listing, Located
@@ -91,18 +92,22 @@ def scan_ranges(
     understood : callable
         Turns the entries of a run into its listing.
     limit : int
-        Single runs listed at once.
+        Single runs listed at once; and ranges, if the storage answers so many side by side.
     first_page : FirstPage, optional
         A page that was already received.
     """
     known = _Sorted(() if first_page is None else _wholly_within(runs, first_page.reached))
     if first_page is not None:
         known.take(first_page.entries)
+    # A first page is that of all runs: their ranges hold nothing else.
+    few = FEW if first_page is None else 2
+    pace = Pace(_SIDE_BY_SIDE, limit)
 
     async def ask(block: Sequence[Located]) -> Sequence[Answer]:
         flat = [run.key for run in block if _shows_what_it_holds(run)]
         try:
-            entries = await _entries(storage, sorted(flat, key=_position)) if len(flat) >= FEW else None
+            async with pace.turn() as turn:
+                entries = await _entries(storage, sorted(flat, key=_position), turn) if len(flat) >= few else None
         except StorageTimeoutError as error:
             # A consumer that has waited long for one result must not wait for hundreds.
             return [error] * len(block)
@@ -119,8 +124,16 @@ def scan_ranges(
 
     begun = next((index for index, run in enumerate(runs) if run.key not in known.entries), len(runs))
     rest = runs[begun:]
-    size = min(BLOCK, max(_SHORTEST, -(-len(rest) // _SIDE_BY_SIDE)))
-    return in_blocks([*batched(runs[:begun], BLOCK), *batched(rest, size)], answer, ahead=_SIDE_BY_SIDE)
+    if first_page is None or first_page.sparse:
+        # Ranges of unknown length may be long: only a few of them wait for the consumer.
+        most, ahead = max(_SHORTEST, -(-len(rest) // _SIDE_BY_SIDE)), _SIDE_BY_SIDE
+    else:
+        # As many runs as that page held.
+        most, ahead = max(FEW, len(known.entries)), max(_SIDE_BY_SIDE, limit)
+    # Ranges of one length, so that none is a few runs that were left.
+    count = -(-len(rest) // min(BLOCK, most))
+    size = max(1, -(-len(rest) // max(1, count)))
+    return in_blocks([*batched(runs[:begun], BLOCK), *batched(rest, size)], answer, ahead=ahead)
 
 
 def _position(key: str) -> str:
@@ -169,12 +182,13 @@ class _Sorted:
         return others, reached
 
 
-async def _entries(storage: Storage, keys: Sequence[str]) -> dict[str, list[Entry]] | None:
+async def _entries(storage: Storage, keys: Sequence[str], turn: Turn) -> dict[str, list[Entry]] | None:
     """Return the entries of each run, or None if a range is inefficient because it holds too many other entries."""
     found = _Sorted(keys)
     try:
         async with storage.scan(RUNS, start_after=f"{keys[0]}/", stop_before=f"{keys[-1]}/{LAST}") as pages:
             async for page in pages:
+                turn.requests += 1
                 others, reached = found.take(page)
                 # Regardless of other entries, a page that reaches several runs is cheaper than one request per run.
                 if others > MANY and 2 * others > len(page) and reached < _WORTH:

@@ -167,8 +167,10 @@ def beginning(page: Page, prefix: str, delimiter: str, *, start_after: str, coun
 
 
 def _behind(entries: list[Entry], reached: str) -> list[Entry]:
-    entries.sort(key=position)
-    return _once([entry for entry in entries if position(entry) > reached])
+    # The first one of a position is kept.
+    found = {entry.key + "/" if entry.is_prefix else entry.key: entry for entry in reversed(entries)}
+    positions = sorted(found)
+    return [found[at] for at in positions[bisect_right(positions, reached) :]]
 
 
 def _once(entries: Sequence[Entry]) -> list[Entry]:
@@ -183,6 +185,9 @@ def _collapsed(entries: list[Entry], prefix: str, delimiter: str | None) -> list
     if delimiter is None:
         return entries
     start = len(prefix) + 1 if prefix else 0
+    # Almost always: the server has collapsed them.
+    if max([entry.key.find(delimiter, start) for entry in entries], default=-1) < 0:
+        return entries
     result = []
     for entry in entries:
         at = position(entry).find(delimiter, start)

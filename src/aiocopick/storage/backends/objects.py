@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable
+from functools import partial
+from typing import Any
 
 from aiocopick.storage.backends.base import MOST_IDLE_PAGES, Page
 from aiocopick.storage.base import Entry
 from aiocopick.storage.faults import AnswerError
+
+_entry: Callable[[tuple[Any, ...]], Entry] = partial(tuple.__new__, Entry)
+"""Make an entry like ``Entry._make``, in half the time."""
 
 Listed = tuple[str, int | None, str | None, float | None]
 """Name, size, etag, time of change of one object."""
@@ -43,21 +48,21 @@ def children_page(
     entries: list[Entry] = []
     marked = cut = False
     objects, prefixes = list(objects), list(prefixes)
-    strange = next((name for name in [*(item[0] for item in objects), *prefixes] if not name.startswith(prefix)), None)
-    if strange is not None:
-        raise AnswerError(f"the server listed {strange[:200]!r} when it was asked for what begins with {prefix!r}")
+    names = [*[item[0] for item in objects], *prefixes]
+    strange = [name for name in names if not name.startswith(prefix)]
+    if strange:
+        raise AnswerError(f"the server listed {strange[0][:200]!r} when it was asked for what begins with {prefix!r}")
     for name, size, etag, modified in objects:
-        if name.endswith("/"):
-            if name == prefix:
-                marked = True
-            else:
-                entries.append(Entry(name[skipped:-1], is_prefix=True))
+        if name[-1:] != "/":
+            entries.append(_entry((name[skipped:], False, size, etag, modified)))
+        elif name == prefix:
+            marked = True
         else:
-            entries.append(Entry(name[skipped:], False, size, etag, modified))
+            entries.append(Entry(name[skipped:-1], is_prefix=True))
     for name in prefixes:
         if delimiter is not None and not name.endswith(delimiter):
             cut = True
-        entries.append(Entry(name[skipped:].removesuffix("/"), is_prefix=True))
+        entries.append(_entry((name[skipped:].removesuffix("/"), True, None, None, None)))
     return Page(entries, token, cut, marked)
 
 
