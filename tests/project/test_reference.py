@@ -101,3 +101,11 @@ def test_the_command_line_page_is_what_the_program_says(monkeypatch: pytest.Monk
     if os.environ.get("AIOCOPICK_RECORD"):
         COMMAND_LINE.write_text(found, encoding="utf-8")
     assert COMMAND_LINE.read_text(encoding="utf-8") == found, f"if that is meant, record it: {RECORD}"
+
+
+def test_guides_read_picks_in_one_way() -> None:
+    """``numpy()``, which ``from_numpy`` takes; the page of picks explains the other one."""
+    pages = [*REFERENCE.parent.rglob("*.md"), REFERENCE.parents[1] / "README.md"]
+    others = [page.name for page in pages if re.search(r"await \w+\.to_numpy\(", page.read_text(encoding="utf-8"))]
+    assert others == []
+    assert "## `numpy()` or `to_numpy()`" in (REFERENCE / "picks.md").read_text(encoding="utf-8")

@@ -14,6 +14,7 @@ ROOMS = [
     "_version",
     "errors",
     "extras",
+    "progress",
     "concurrency",
     "models",
     "layout",

@@ -119,10 +119,9 @@ async def _crawl(
 
 async def _count(root: AsyncRoot, survey: Survey, runs: str | None, kinds: set[str] | None, load: set[str]) -> None:
     with progress("crawling") as advance:
-        async with root.crawl(runs=runs, kinds=kinds, load=load) as found:
+        async with root.crawl(runs=runs, kinds=kinds, load=load, progress=advance) as found:
             async for run in found:
                 await survey.add(run, frozenset(load))
-                advance(run.name)
 
 
 async def _count_chosen(root: AsyncRoot, survey: Survey, chosen: Selection, load: frozenset[str]) -> None:
@@ -142,14 +141,14 @@ async def _count_chosen(root: AsyncRoot, survey: Survey, chosen: Selection, load
             run.error = run.error or error
         return entities
 
-    crawl = root.crawl(runs=chosen.scope.runs, kinds=chosen.scope.nouns, load=load & {"meta"})
+    scope = chosen.scope
     with progress("crawling") as advance:
+        crawl = root.crawl(runs=scope.runs, kinds=scope.nouns, load=load & {"meta"}, progress=advance)
         async with crawl as found, stream(read, found, limit=_RUNS_AT_ONCE, ordered=True) as results:
             async for run, entities in results:
                 if isinstance(entities, CopickError):
                     run.error, entities = entities, []
                 await survey.add(run, load, entities)
-                advance(run.name)
 
 
 async def _write(

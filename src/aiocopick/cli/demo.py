@@ -64,12 +64,11 @@ async def _demo(folder: Path, runs: int, seed: int, as_json: bool, *, kept: bool
         picked: list[dict[str, Any]] = []
         volumes: list[dict[str, Any]] = []
         with progress("crawling", runs) as advance:
-            async with root.crawl(load={"picks"}) as found:
+            async with root.crawl(load={"picks"}, progress=advance) as found:
                 async for run in found:
                     await survey.add(run, frozenset({"picks"}))
                     picked += await _picks_of(run)
                     volumes += await _volumes_of(run)
-                    advance(run.name)
         result = survey.result(root)
     if kept:
         (folder / CONFIG_NAME).write_text(config.to_json(), encoding="utf-8")

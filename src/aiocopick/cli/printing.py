@@ -5,33 +5,19 @@ from __future__ import annotations
 import json
 import math
 import re
-import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import typer
+
+from aiocopick.progress import Bar, visible
 
 if TYPE_CHECKING:
     from rich.console import Console
 
 
-class Advance(Protocol):
-    """A function that is called with the name of each finished item, and with the number of all if that is known."""
-
-    def __call__(self, name: str, total: int | None = None, /) -> None:
-        """Count an item."""
-
-
-# Control characters, line separators, characters that change the direction of text, and single surrogates.
-_INVISIBLE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
-
 _HALVES = re.compile("[\ud800-\udfff]")
-
-
-def visible(text: str) -> str:
-    """Return text on one line, without characters that control a terminal: names come from storage."""
-    return _INVISIBLE.sub(lambda found: ascii(found[0])[1:-1], text)
 
 
 def print_json(value: Any) -> None:
@@ -95,29 +81,10 @@ def _cell(value: Any) -> tuple[str, bool]:
 
 
 @contextmanager
-def progress(what: str, total: int | None = None) -> Iterator[Advance]:
-    """Show a progress bar on standard error while the block runs; none if that is not a terminal.
-
-    The remaining time is shown when the number of all items is known, from the beginning or later.
-    """
-    if not sys.stderr.isatty():
-        yield lambda name, total=None: None
-        return
-    from rich.console import Console
-    from rich.progress import (
-        BarColumn,
-        MofNCompleteColumn,
-        Progress,
-        TextColumn,
-        TimeElapsedColumn,
-        TimeRemainingColumn,
-    )
-
-    columns = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, TimeRemainingColumn(), console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task(what, total=total)
-
-        def advance(name: str, total: int | None = None, /) -> None:
-            bar.update(task, advance=1, total=total, description=f"{what} {visible(name)}")
-
-        yield advance
+def progress(what: str, total: int | None = None) -> Iterator[Bar]:
+    """Show a progress bar on standard error while the block runs; none if that is not a terminal."""
+    bar = Bar(what, total).start()
+    try:
+        yield bar
+    finally:
+        bar.stop()

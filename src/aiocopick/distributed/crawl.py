@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +13,7 @@ from aiocopick.entities.given import async_root
 from aiocopick.layout.listing import Located
 from aiocopick.layout.paths import run_key
 from aiocopick.layout.refs import RunRef
+from aiocopick.progress import Progress, expect, shown
 from aiocopick.tables.catalog import catalog
 from aiocopick.tables.rows import TableBuilder, row_of
 from aiocopick.tables.schema import arrow, catalog_columns, encode_metadata, metadata_of
@@ -43,7 +44,7 @@ async def crawl(
     stats: bool = False,
     since: pa.Table | None = None,
     retries: int = 2,
-    progress: Callable[[str], None] | None = None,
+    progress: Progress = None,
 ) -> pa.Table:
     """Crawl a project with the workers of a Dask cluster.
 
@@ -78,13 +79,15 @@ async def crawl(
         _Job(root, part, scope.nouns, stats, _part_of(since, part)) for part in batched(names, await threads_of(client))
     ]
     tables: dict[tuple[str, ...], pa.Table] = {}
-    async with submitted(client, _crawl_part, jobs, name="aiocopick-crawl", retries=retries) as results:
-        async for job, result in results:
-            failed = isinstance(result, BaseException)
-            tables[job.names] = _failed(root, job, result) if failed else result
-            for name in job.names:
-                if progress is not None:
-                    progress(name)
+    with shown(progress, "crawling") as done:
+        async with submitted(client, _crawl_part, jobs, name="aiocopick-crawl", retries=retries) as results:
+            expect(done, len(names))
+            async for job, result in results:
+                failed = isinstance(result, BaseException)
+                tables[job.names] = _failed(root, job, result) if failed else result
+                for name in job.names:
+                    if done is not None:
+                        done(name)
     ordered = [tables[job.names] for job in jobs]
     # Objects belong to no run, and a project without runs has no parts.
     objects = await catalog(root, kinds, runs=(), stats=stats, since=since)

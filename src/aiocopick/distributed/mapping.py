@@ -11,6 +11,7 @@ import anyio
 from aiocopick.concurrency.fan_out import stream
 from aiocopick.distributed.jobs import batched, described, exactly, run_names, submitted, threads_of
 from aiocopick.entities.given import async_root
+from aiocopick.progress import Progress, expect, shown
 from aiocopick.tables.schema import arrow
 from aiocopick.tables.scope import Scope
 
@@ -57,7 +58,7 @@ async def map_runs(
     kinds: Iterable[str] | None = None,
     load: Iterable[str] = (),
     retries: int = 2,
-    progress: Callable[[str], None] | None = None,
+    progress: Progress = None,
 ) -> MappedRuns:
     """Await a function of each run on the workers of a Dask cluster.
 
@@ -103,16 +104,18 @@ async def map_runs(
     jobs = [_Job(root, part, function, scope.nouns, loaded) for part in parts]
     tables: dict[tuple[str, ...], pa.Table] = {}
     errors: dict[str, str] = {}
-    async with submitted(client, _map_part, jobs, name="aiocopick-map", retries=retries) as results:
-        async for job, result in results:
-            if isinstance(result, BaseException):
-                errors.update(dict.fromkeys(job.names, described(result)))
-            else:
-                tables[job.names], failed = result
-                errors.update(failed)
-            for name in job.names:
-                if progress is not None:
-                    progress(name)
+    with shown(progress, "working") as done:
+        async with submitted(client, _map_part, jobs, name="aiocopick-map", retries=retries) as results:
+            expect(done, len(names))
+            async for job, result in results:
+                if isinstance(result, BaseException):
+                    errors.update(dict.fromkeys(job.names, described(result)))
+                else:
+                    tables[job.names], failed = result
+                    errors.update(failed)
+                for name in job.names:
+                    if done is not None:
+                        done(name)
     ordered = [tables[job.names] for job in jobs if job.names in tables]
     return MappedRuns(_merged(ordered), dict(sorted(errors.items())))
 

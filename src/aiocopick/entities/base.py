@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from base64 import b64encode
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from html import escape
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from aiocopick.errors import NotFoundError, ReadOnlyError
@@ -278,6 +279,16 @@ class AsyncEntity:
         shown = ", ".join(f"{name}={value!r}" for name, value in names.items())
         return f"{type(self).__name__}({shown})"
 
+    def _repr_html_(self) -> str:
+        names = {name: value for name, value in self.ref.to_json().items() if name != "kind"}
+        # The run comes first, where there is one.
+        rows = {name: names[name] for name in ("run", *names) if name in names}
+        rows |= {"uri": self.uri, "path": self.path, "read-only": self.read_only}
+        size = self._located.size
+        rows |= {} if size is None else {"bytes": f"{size:,}"}
+        rows |= {noun: known_count(self, noun) for noun in NOUNS if self._known(noun) is not None}
+        return html_of(type(self).__name__, rows, self._repr_png_())
+
     def _repr_png_(self) -> bytes | None:
         """Return the last picture that was drawn of it; None if there is none. No I/O."""
         return getattr(self, "_picture", None)
@@ -340,8 +351,21 @@ class Authored(AsyncEntity):
         return not self.from_tool
 
 
-def picture_tag(png: bytes | None) -> str:
-    """Return a picture as HTML for a notebook, with its content; empty if there is none."""
-    if png is None:
-        return ""
-    return f'<img src="data:image/png;base64,{b64encode(png).decode()}" alt="slice of the tomogram">'
+def known_count(owner: Any, noun: str) -> int | None:
+    """Return the number of children, if they were listed. No I/O."""
+    items = owner._cached_items(noun)
+    return None if items is None else len(items)
+
+
+def html_of(title: str, rows: Mapping[str, Any], png: bytes | None = None) -> str:
+    """Return names and values as a table for a notebook, with a picture if there is one. Everything is escaped."""
+    cells = "".join(
+        f"<tr><th>{escape(name.replace('_', ' '))}</th>"
+        f"<td>{escape('not listed yet' if value is None else str(value))}</td></tr>"
+        for name, value in rows.items()
+        if value is not False
+    )
+    picture = ""
+    if png is not None:
+        picture = f'<img src="data:image/png;base64,{b64encode(png).decode()}" alt="slice of the tomogram">'
+    return f"<table><caption>{escape(title)}</caption>{cells}</table>{picture}"

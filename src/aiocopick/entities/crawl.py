@@ -9,6 +9,7 @@ from contextlib import AsyncExitStack
 from fnmatch import fnmatchcase
 from functools import partial
 from typing import TYPE_CHECKING, Any
+from weakref import finalize
 
 from aiocopick.concurrency.fan_out import Flattened, first_error, gather, stream
 from aiocopick.concurrency.misuse import AsyncOnly
@@ -18,6 +19,7 @@ from aiocopick.entities.lists import moment
 from aiocopick.errors import CopickError, NotFoundError
 from aiocopick.layers import Found, Merged
 from aiocopick.layout.refs import RunRef
+from aiocopick.progress import Bar, Progress, expect
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -59,6 +61,8 @@ class Crawl(AsyncOnly):
         Plural nouns to list; all without.
     load : iterable of str
         Files to read as well, of ``picks meshes filaments meta``.
+    progress : callable or bool
+        Called with the name of each run that is yielded; True shows a bar.
     details : bool
         Request size, etag and time of files even if they cost more than the names (on disk).
 
@@ -82,9 +86,13 @@ class Crawl(AsyncOnly):
         kinds: Iterable[str] | None = None,
         load: Iterable[str] = (),
         *,
+        progress: Progress = None,
         details: bool = False,
     ) -> None:
         self._root = root
+        self._wanted_progress = progress
+        self._progress: Any = None
+        self._stop: Callable[[], Any] = _nothing
         self._details = details
         self._names = None if runs is None else [runs] if isinstance(runs, str) else list(runs)
         self._load = frozenset((load,) if isinstance(load, str) else load)
@@ -109,15 +117,32 @@ class Crawl(AsyncOnly):
     async def __anext__(self) -> AsyncRun:
         if self._pending is None:
             self._pending = deque(await self._find_runs())
+            self._expect(len(self._pending))
             self.total = len(self._pending)
         if not self._ready:
             if not self._pending and not self._listed_runs:
+                self._stop()
                 raise StopAsyncIteration
             # Small steps first, so that the first run comes soon, and small ones again after one that was interrupted.
             size, self._step = self._step, 1
             await self._take_step(self._pending, size)
             self._step = min(2 * size, self._root._fan_out)
-        return self._ready.popleft()
+        return self._passed(self._ready.popleft())
+
+    def _expect(self, total: int) -> None:
+        """Begin to report progress."""
+        progress = self._wanted_progress
+        if progress is True:
+            bar = progress = Bar("crawling").start()
+            # A crawl may be left at any time.
+            self._stop = finalize(self, bar.stop)
+        self._progress = progress or None
+        expect(self._progress, total)
+
+    def _passed(self, run: AsyncRun) -> AsyncRun:
+        if self._progress is not None:
+            self._progress(run.name)
+        return run
 
     async def _take_step(self, pending: deque[Merged], size: int) -> None:
         """List and read some more runs. After a cancellation, finished listings are not repeated."""
@@ -151,6 +176,7 @@ class Crawl(AsyncOnly):
             questions: list[Callable[[], Awaitable[Any]]] = [self._find_runs, partial(stack.first_pages, beginning)]
             runs, pages = await gather(lambda ask: ask(), questions, limit=len(questions))
         self.total = len(runs)
+        self._expect(len(runs))
         async with AsyncExitStack() as exits:
             scan = stack.scan(runs, self._nouns, details=self._details, first_pages=pages)
             answers = await exits.enter_async_context(scan)
@@ -158,12 +184,13 @@ class Crawl(AsyncOnly):
             read = stream(self._read, groups, limit=_GROUPS_AHEAD, ordered=True)
             found = Flattened(_runs_read, await exits.enter_async_context(read))
             self._exits = exits.pop_all()
-        return found
+        return found if self._progress is None else _Passed(self._passed, found)
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> bool | None:
         exits, self._exits = self._exits, None
+        self._stop()
         return None if exits is None else await exits.__aexit__(kind, error, trace)
 
     async def _read(self, answers: list[tuple[Merged, Found[Placed] | CopickError]]) -> list[AsyncRun]:
@@ -252,6 +279,21 @@ async def prefetch(runs: Sequence[AsyncRun], kinds: Iterable[str] | None = None,
                     listed.append(run)
     if plan._load:
         await _load_all(listed, plan._load)
+
+
+def _nothing() -> None:
+    """Stand for the end of a bar that is not shown."""
+
+
+class _Passed(AsyncOnly, AsyncIterator[Any]):
+    """Runs that are reported as they are passed on."""
+
+    def __init__(self, report: Callable[[AsyncRun], AsyncRun], runs: AsyncIterator[AsyncRun]) -> None:
+        self._report = report
+        self._runs = runs
+
+    async def __anext__(self) -> AsyncRun:
+        return self._report(await anext(self._runs))
 
 
 class _Groups:

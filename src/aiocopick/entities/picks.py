@@ -266,7 +266,7 @@ class AsyncPicks(AsyncFile):
     # --- as arrays and data frames --------------------------------------------------------------------------------------
 
     async def numpy(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Positions and orientations, loaded if necessary.
+        """Positions and orientations, loaded if necessary; :meth:`scores` and :meth:`instance_ids` go with them.
 
         Returns
         -------
@@ -278,7 +278,9 @@ class AsyncPicks(AsyncFile):
         return (await self._columns()).poses()
 
     async def to_numpy(self) -> tuple[NDArray[np.float64], NDArray[np.float64] | None]:
-        """Positions and scores, loaded if necessary (the specification's form of :meth:`numpy`).
+        """Positions and scores, loaded if necessary: the specification's form. Prefer :meth:`numpy`.
+
+        The second value is not that of :meth:`numpy`, which gives transforms.
 
         Returns
         -------

@@ -14,6 +14,7 @@ import anyio
 
 from aiocopick.concurrency.misuse import AsyncOnly, lists
 from aiocopick.concurrency.single_flight import single_flight
+from aiocopick.entities.base import html_of, known_count
 from aiocopick.entities.crawl import Crawl, prefetch
 from aiocopick.entities.lists import Children, moment, taken
 from aiocopick.entities.object import AsyncObject
@@ -26,6 +27,7 @@ from aiocopick.layout.refs import NOUNS, ObjectRef, RunRef
 from aiocopick.layout.uris import parse_uri
 from aiocopick.models.metadata import CopickRunMeta
 from aiocopick.models.objects import FilamentSpec, PickableObject
+from aiocopick.progress import Progress
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -117,6 +119,12 @@ class AsyncRoot(AsyncOnly):
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({', '.join(repr(layer.url) for layer in self.layers)})"
+
+    def _repr_html_(self) -> str:
+        single = len(self.layers) == 1
+        rows: dict[str, Any] = {"url" if single else f"layer {layer.name}": layer.url for layer in self.layers}
+        rows |= {"name": self.config.name or "", "read-only": self.read_only}
+        return html_of(type(self).__name__, rows | {noun: known_count(self, noun) for noun in ("runs", "objects")})
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, AsyncRoot):
@@ -537,7 +545,12 @@ class AsyncRoot(AsyncOnly):
         await writer.update_meta(None, lambda known: known | changes)
 
     def crawl(
-        self, runs: str | Iterable[str] | None = None, kinds: Iterable[str] | None = None, load: Iterable[str] = ()
+        self,
+        runs: str | Iterable[str] | None = None,
+        kinds: Iterable[str] | None = None,
+        load: Iterable[str] = (),
+        *,
+        progress: Progress = None,
     ) -> Crawl:
         """Go through the runs in the order of their keys, each with its lists filled.
 
@@ -552,6 +565,9 @@ class AsyncRoot(AsyncOnly):
             Of ``voxel_spacings tomograms features picks meshes segmentations filaments``; all without.
         load : iterable of str
             Of ``picks meshes filaments meta``: files to read as well.
+        progress : callable or bool
+            Called with the name of each run. A method ``expect`` of it is called first, with their number. True shows a
+            bar, on a terminal or in a notebook.
 
         Returns
         -------
@@ -560,7 +576,7 @@ class AsyncRoot(AsyncOnly):
             known children are the same objects, their lists are updated; points, meshes and filaments
             that were set and not stored stay.
         """
-        return Crawl(self, runs, kinds, load)
+        return Crawl(self, runs, kinds, load, progress=progress)
 
     async def prefetch(self, kinds: Iterable[str] | None = None, load: Iterable[str] = ()) -> None:
         """List what all runs hold, at once, so that asking each of them costs nothing.

@@ -6,7 +6,7 @@ import weakref
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Iterator
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, ParamSpec, Self, TypeVar
 
-from aiocopick.entities.base import AsyncEntity, picture_tag
+from aiocopick.entities.base import AsyncEntity, html_of, known_count
 from aiocopick.models.filaments import CopickFilamentsFile
 from aiocopick.models.metadata import (
     CopickFeaturesMeta,
@@ -265,20 +265,21 @@ class Blocking(Generic[Twin]):
 
     def _shown(self) -> dict[str, Any]:
         """Return the shown text: its names, and the number of known children. No I/O."""
-        counts = {noun: getattr(self, f"_{noun}") for noun in self.lists}
-        return {noun: None if known is None else len(known) for noun, known in counts.items()}
+        counts: dict[str, int | None] = {}
+        for noun in self.lists:
+            own = getattr(self, f"_{noun}")
+            # A crawl fills the lists of the twin.
+            counts[noun] = known_count(self.aio, noun) if own is None else len(own)
+        return counts
 
     def __repr__(self) -> str:
-        return f"{type(self).__name__}({', '.join(f'{name}={value!r}' for name, value in self._shown().items())})"
+        known = (
+            f"{name}={value!r}" for name, value in self._shown().items() if value is not None and value is not False
+        )
+        return f"{type(self).__name__}({', '.join(known)})"
 
     def _repr_html_(self) -> str:
-        from html import escape
-
-        rows = "".join(
-            f"<tr><th>{escape(name)}</th><td>{escape('not listed yet' if value is None else str(value))}</td></tr>"
-            for name, value in self._shown().items()
-        )
-        return f"<table><caption>{escape(type(self).__name__)}</caption>{rows}</table>{picture_tag(self._repr_png_())}"
+        return html_of(type(self).__name__, self._shown(), self._repr_png_())
 
     def _repr_png_(self) -> bytes | None:
         """Return the last picture that was drawn of it; None if there is none. No I/O."""

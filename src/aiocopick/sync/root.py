@@ -19,6 +19,7 @@ from aiocopick.models.file_sizes import FileSizes
 from aiocopick.models.metadata import CopickRunMeta
 from aiocopick.models.objects import PickableObject
 from aiocopick.models.place import Place, arguments_of, text_of
+from aiocopick.progress import Progress
 from aiocopick.sync.ahead import ReadAhead
 from aiocopick.sync.base import Blocking
 from aiocopick.sync.cohort import assign_cohorts
@@ -254,13 +255,18 @@ class CopickRootFS(Layered, Blocking[AsyncRoot], CopickRoot):
     # --- everything ---------------------------------------------------------------------------------------------------
 
     def crawl(
-        self, runs: str | Iterable[str] | None = None, kinds: Iterable[str] | None = None, load: Iterable[str] = ()
+        self,
+        runs: str | Iterable[str] | None = None,
+        kinds: Iterable[str] | None = None,
+        load: Iterable[str] = (),
+        *,
+        progress: Progress = None,
     ) -> Iterator[CopickRunFS]:
         """Go through the runs in the order of their keys, each with its lists filled.
 
         See :meth:`aiocopick.AsyncRoot.crawl`.
         """
-        for run in self._iterate(self.aio.crawl(runs, kinds, load)):
+        for run in self._iterate(self.aio.crawl(runs, kinds, load, progress=progress)):
             yield self._wrap(run)
 
     @calls(AsyncRoot.prefetch)

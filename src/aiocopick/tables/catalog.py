@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Iterable
 from typing import TYPE_CHECKING, Any
 
 from aiocopick.concurrency.fan_out import stream
 from aiocopick.entities.crawl import Crawl
 from aiocopick.entities.given import async_root
 from aiocopick.errors import CopickError
+from aiocopick.progress import Progress
 from aiocopick.tables.held import held, is_listed, stored_objects
 from aiocopick.tables.origin import warn_of_other_project
 from aiocopick.tables.rows import TableBuilder, row_of, rows_of, version_of
@@ -33,7 +34,7 @@ async def catalog(
     stats: bool = False,
     since: pa.Table | None = None,
     objects: bool | None = None,
-    progress: Callable[[str], None] | None = None,
+    progress: Progress = None,
 ) -> pa.Table:
     """Crawl a project into a table with a row per entity.
 
@@ -55,8 +56,8 @@ async def catalog(
         again. Volumes have no version in a listing, so they are read again. A catalogue of another URL gives a warning.
     objects : bool, optional
         List the objects of the project; by default only if `kinds` is None.
-    progress : callable, optional
-        Called with the name of each run.
+    progress : callable or bool
+        Called with the name of each run, as for ``root.crawl()``; True shows a bar.
 
     Returns
     -------
@@ -88,8 +89,8 @@ async def catalog(
     # The crawl is entered here and not in `_rows`: the readers below take turns on that generator, and a task group has
     # to be
     # left by the task that entered it.
-    async with Crawl(root._apart(), scope.runs, scope.nouns, details=True) as found:
-        rows = _rows(root if with_objects else None, found, scope, progress)
+    async with Crawl(root._apart(), scope.runs, scope.nouns, progress=progress, details=True) as found:
+        rows = _rows(root if with_objects else None, found, scope)
         if stats:
             async with stream(fill, rows, limit=_READS_AT_ONCE, ordered=True) as filled:
                 async for _, row in filled:
@@ -103,7 +104,7 @@ async def catalog(
 
 
 async def _rows(
-    root: AsyncRoot | None, found: AsyncIterator[AsyncRun], scope: Scope, progress: Callable[[str], None] | None
+    root: AsyncRoot | None, found: AsyncIterator[AsyncRun], scope: Scope
 ) -> AsyncIterator[tuple[dict[str, Any], AsyncEntity | None]]:
     """Yield rows without statistics, and their entities."""
     if root is not None:
@@ -115,8 +116,6 @@ async def _rows(
         if run.error is None or is_listed(run):
             for entity in await held(run, scope.nouns):
                 yield _row(entity), entity
-        if progress is not None:
-            progress(run.name)
 
 
 def _row(entity: AsyncEntity) -> dict[str, Any]:

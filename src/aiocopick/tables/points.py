@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Iterable
 from typing import TYPE_CHECKING, Any
 
 from aiocopick.concurrency.fan_out import stream
 from aiocopick.entities.given import async_root
 from aiocopick.errors import CopickError
+from aiocopick.progress import Progress, by_item, shown
 from aiocopick.tables.origin import warn_of_other_project
 from aiocopick.tables.rows import row_of, version_of
 from aiocopick.tables.schema import POINT_COLUMNS, arrow, encode_metadata, metadata_of, require_columns, schema_of
@@ -28,7 +29,7 @@ async def points(
     runs: str | Iterable[str] | None = None,
     since: pa.Table | None = None,
     on_error: OnError = "raise",
-    progress: Callable[[str], None] | None = None,
+    progress: Progress = None,
 ) -> pa.Table:
     """Return the points of picks across runs, one row each.
 
@@ -45,8 +46,8 @@ async def points(
         from it, and the files are not read again. A table of another URL gives a warning.
     on_error : "raise" or "skip"
         Handling of a run or file that cannot be read; skipped ones are listed under ``errors`` in the metadata.
-    progress : callable, optional
-        Called with the key of each picks file.
+    progress : callable or bool
+        Called with the key of each picks file; True shows a bar, which counts runs.
 
     Returns
     -------
@@ -78,18 +79,20 @@ async def points(
     tables: list[pa.Table] = []
     files: dict[str, Any] = {}
     errors: dict[str, str] = {}
-    async with selection as found, stream(read, _each(found), limit=_READS_AT_ONCE, ordered=True) as results:
-        async for picks, result in results:
-            key, version = _version(picks)
-            if isinstance(result, CopickError):
-                if on_error == "raise":
-                    raise result
-                errors[key] = str(result)
-                continue
-            tables.append(result)
-            files[key] = [version, result.num_rows]
-            if progress is not None:
-                progress(key)
+    with shown(progress, "reading") as given:
+        selection._progress, report = by_item(given)
+        async with selection as found, stream(read, _each(found), limit=_READS_AT_ONCE, ordered=True) as results:
+            async for picks, result in results:
+                key, version = _version(picks)
+                if isinstance(result, CopickError):
+                    if on_error == "raise":
+                        raise result
+                    errors[key] = str(result)
+                    continue
+                tables.append(result)
+                files[key] = [version, result.num_rows]
+                if report is not None:
+                    report(key)
     errors |= {run: str(error) for run, error in selection.errors.items()}
     merged = arrow().concat_tables([schema_of(POINT_COLUMNS).empty_table(), *tables]).combine_chunks()
     return merged.replace_schema_metadata(encode_metadata({"url": root.url, "files": files, "errors": errors}))

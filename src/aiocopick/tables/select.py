@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from aiocopick.concurrency.fan_out import stream
 from aiocopick.concurrency.misuse import AsyncOnly
+from aiocopick.entities.base import html_of
 from aiocopick.entities.crawl import Crawl
 from aiocopick.entities.given import async_root
 from aiocopick.errors import CopickError, InvalidNameError, LayerError
 from aiocopick.layout.refs import NOUNS
 from aiocopick.layout.uris import parse_uri
+from aiocopick.progress import Progress
 from aiocopick.tables.held import NOUN_OF, held, is_listed
 from aiocopick.tables.scope import Scope
 
@@ -78,7 +80,9 @@ def select(
     wanted = [None] if scope.nouns is None else sorted(NOUNS[noun] for noun in scope.nouns)
     patterns = tuple(pattern for text in uris for pattern in _patterns(text, wanted))
     nouns = frozenset(NOUN_OF[pattern.kind] for pattern in patterns)
-    return Selection(root, patterns, Scope(runs=scope.runs, nouns=nouns), load, on_error)
+    selection = Selection(root, patterns, Scope(runs=scope.runs, nouns=nouns), load, on_error)
+    selection._uris = uris
+    return selection
 
 
 def _patterns(text: str, kinds: Sequence[str | None]) -> list[UriPattern]:
@@ -112,7 +116,7 @@ class Selection(AsyncOnly):
         With ``on_error="skip"``: the errors, by the name of the run or the path of the file.
     """
 
-    __slots__ = ("_exits", "_load", "_on_error", "_patterns", "_root", "errors", "scope")
+    __slots__ = ("_exits", "_load", "_on_error", "_patterns", "_progress", "_root", "_uris", "errors", "scope")
 
     def __init__(
         self, root: AsyncRoot, patterns: tuple[UriPattern, ...] | None, scope: Scope, load: bool, on_error: OnError
@@ -123,11 +127,25 @@ class Selection(AsyncOnly):
         self._load = load
         self._on_error = on_error
         self._exits: AsyncExitStack | None = None
+        self._progress: Progress = None
+        self._uris: list[str] = []
         self.errors: dict[str, CopickError] = {}
+
+    def _words(self) -> dict[str, Any]:
+        scope = self.scope.to_metadata()
+        chosen = {"uris": self._uris, "runs": scope.get("runs"), "kinds": scope.get("kinds")}
+        shown = {name: value if isinstance(value, str) else ", ".join(value) for name, value in chosen.items() if value}
+        return {"project": self._root.url} | shown
+
+    def __repr__(self) -> str:
+        return f"Selection({', '.join(f'{name}={value!r}' for name, value in self._words().items())})"
+
+    def _repr_html_(self) -> str:
+        return html_of("Selection", self._words() | ({"errors": len(self.errors)} if self.errors else {}))
 
     def _crawl(self) -> Crawl:
         # Selected entities may be shown with sizes and times.
-        return Crawl(self._root, self.scope.runs, self.scope.nouns, details=True)
+        return Crawl(self._root, self.scope.runs, self.scope.nouns, progress=self._progress, details=True)
 
     async def __aiter__(self) -> AsyncIterator[Any]:
         self.errors = {}

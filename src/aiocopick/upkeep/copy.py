@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -13,6 +13,7 @@ from aiocopick.entities.given import async_root
 from aiocopick.errors import AlreadyExistsError, CopickError, LayerError, NotFoundError
 from aiocopick.layers import Source
 from aiocopick.layout.paths import meta_key
+from aiocopick.progress import Progress, by_item, shown
 from aiocopick.tables.held import is_listed, stored_objects
 from aiocopick.tables.select import Selection, select
 from aiocopick.upkeep.transfer import Transfer
@@ -62,7 +63,7 @@ async def copy(
     overwrite: bool = False,
     checksum: bool = True,
     dry_run: bool = False,
-    progress: Callable[[str], None] | None = None,
+    progress: Progress = None,
 ) -> CopyReport:
     """Copy entities with the ``.meta`` files of their runs and voxel spacings.
 
@@ -87,8 +88,8 @@ async def copy(
         set.
     dry_run : bool
         List both sides, count, and write nothing.
-    progress : callable, optional
-        Called with the path of each entity that is done.
+    progress : callable or bool
+        Called with the path of each entity that is done; True shows a bar, which counts runs.
 
     Returns
     -------
@@ -123,19 +124,22 @@ async def copy(
 
     chosen = select(source, uri, runs, kinds=kinds)
     with_objects = uri is None and runs is None and kinds is None
-    async with source._apart().crawl(runs=chosen.scope.runs, kinds=chosen.scope.nouns) as found:
-        entities = _entities(source if with_objects else None, found, chosen, report)
-        async with stream(copy_one, entities, limit=_ENTITIES_AT_ONCE, ordered=True) as copied:
-            async for entity, result in copied:
-                if isinstance(result, CopickError):
-                    report.errors[entity.path] = str(result)
-                    continue
-                report.entities += 1
-                report.files += result.files
-                report.bytes += result.bytes
-                report.skipped += result.skipped
-                if progress is not None:
-                    progress(entity.path)
+    with shown(progress, "copying") as given:
+        run_done, entity_done = by_item(given)
+        crawl = source._apart().crawl(runs=chosen.scope.runs, kinds=chosen.scope.nouns, progress=run_done)
+        async with crawl as found:
+            entities = _entities(source if with_objects else None, found, chosen, report)
+            async with stream(copy_one, entities, limit=_ENTITIES_AT_ONCE, ordered=True) as copied:
+                async for entity, result in copied:
+                    if isinstance(result, CopickError):
+                        report.errors[entity.path] = str(result)
+                        continue
+                    report.entities += 1
+                    report.files += result.files
+                    report.bytes += result.bytes
+                    report.skipped += result.skipped
+                    if entity_done is not None:
+                        entity_done(entity.path)
     return report
 
 

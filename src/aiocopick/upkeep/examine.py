@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +13,7 @@ from aiocopick.entities.given import async_root
 from aiocopick.errors import AccessDeniedError, CopickError, FormatError, NotFoundError
 from aiocopick.layout.paths import OBJECTS, parse_key
 from aiocopick.layout.refs import FeaturesRef, RunRef
+from aiocopick.progress import Progress
 from aiocopick.tables.held import held, is_listed, stored_objects
 from aiocopick.tables.select import select
 from aiocopick.upkeep.finding import Finding
@@ -38,7 +39,7 @@ async def examine(
     *,
     runs: str | Iterable[str] | None = None,
     kinds: str | Iterable[str] | None = None,
-    progress: Callable[[str], None] | None = None,
+    progress: Progress = None,
 ) -> list[Finding]:
     """Read everything in a project and report problems.
 
@@ -56,8 +57,8 @@ async def examine(
     uri, runs, kinds
         The entities to examine, as for :func:`aiocopick.select`; by default all, including density maps. With URIs only the
         entities that they name are examined, and neither other names nor the metadata of runs.
-    progress : callable, optional
-        Called with the name of each run.
+    progress : callable or bool
+        Called with the name of each run; True shows a bar.
 
     Returns
     -------
@@ -86,15 +87,13 @@ async def examine(
         return await _run(run, nouns, chosen)
 
     async with (
-        root._apart().crawl(runs=scope.runs, kinds=nouns) as found,
+        root._apart().crawl(runs=scope.runs, kinds=nouns, progress=progress) as found,
         stream(check, found, limit=_RUNS_AT_ONCE, ordered=True) as results,
     ):
         async for run, result in results:
             if isinstance(result, CopickError):
                 result = [_finding("unreadable run", run, result)]
             findings += result
-            if progress is not None:
-                progress(run.name)
     return sorted(findings, key=lambda finding: (finding.run or "", finding.path))
 
 

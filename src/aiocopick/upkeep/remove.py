@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from aiocopick.concurrency.fan_out import gather_results
 from aiocopick.entities.bulk import async_entity
 from aiocopick.entities.given import async_root
 from aiocopick.errors import CopickError
+from aiocopick.progress import Progress, expect, shown
 from aiocopick.tables.select import select
 
 if TYPE_CHECKING:
@@ -41,17 +42,15 @@ async def matching(
         return [entity async for entity in found]
 
 
-async def remove(
-    entities: Iterable[AsyncEntity], *, progress: Callable[[str], None] | None = None
-) -> dict[str, CopickError]:
+async def remove(entities: Iterable[AsyncEntity], *, progress: Progress = None) -> dict[str, CopickError]:
     """Delete entities with everything below them.
 
     Parameters
     ----------
     entities : iterable of AsyncEntity
         From :func:`matching`.
-    progress : callable, optional
-        Called with the path of each that is done.
+    progress : callable or bool
+        Called with the path of each that is done; True shows a bar.
 
     Returns
     -------
@@ -62,16 +61,18 @@ async def remove(
 
     async def delete(item: Any) -> None:
         await item.delete()
-        if progress is not None:
-            progress(item.path)
+        if done is not None:
+            done(item.path)
 
     failed: dict[str, CopickError] = {}
-    # Entities inside others are deleted first: at the same time, each deletion would see the other's changes.
-    for depth in range(_DEEPEST, -1, -1):
-        level = [item for item in items if _depth(item) == depth]
-        results = await gather_results(delete, level, limit=_AT_ONCE)
-        pairs = zip(level, results, strict=True)
-        failed |= {item.path: result for item, result in pairs if isinstance(result, CopickError)}
+    with shown(progress, "deleting") as done:
+        expect(done, len(items))
+        # Entities inside others are deleted first: at the same time, each deletion would see the other's changes.
+        for depth in range(_DEEPEST, -1, -1):
+            level = [item for item in items if _depth(item) == depth]
+            results = await gather_results(delete, level, limit=_AT_ONCE)
+            pairs = zip(level, results, strict=True)
+            failed |= {item.path: result for item, result in pairs if isinstance(result, CopickError)}
     return failed
 
 
