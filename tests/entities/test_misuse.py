@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import copy
+import gc
 import inspect
 import pickle
+import pkgutil
 from collections.abc import AsyncIterator, Callable
+from importlib import import_module
 from typing import Any
 
 import pandas  # noqa: F401 - imported on first use by pyarrow, which blocks
@@ -14,6 +17,7 @@ import pytest_asyncio
 
 import aiocopick
 from aiocopick import upkeep
+from aiocopick.concurrency.misuse import AsyncOnly
 from aiocopick.entities import AsyncRoot
 from aiocopick.sync.base import Blocking
 from aiocopick.sync.root import facade
@@ -87,6 +91,17 @@ async def test_blocking_loops_and_blocks(root: AsyncRoot) -> None:
         list(root)
     with pytest.raises(TypeError, match=r"write `async with`, not `with`.*open_sync"), root:
         pass
+
+
+def test_everything_that_is_iterated_asynchronously_says_so() -> None:
+    for room in ("concurrency", "entities", "tables", "training", "upkeep", "volumes"):
+        for module in pkgutil.walk_packages(import_module(f"aiocopick.{room}").__path__, f"aiocopick.{room}."):
+            import_module(module.name)
+    known = [cls for cls in gc.get_objects() if isinstance(cls, type) and str(cls.__module__).startswith("aiocopick.")]
+    found = {cls for cls in known if hasattr(cls, "__aiter__") and not cls.__name__.startswith("_")}
+    inner = {"Backlog", "Plan"}
+    assert {cls.__name__ for cls in found if not issubclass(cls, AsyncOnly)} <= inner
+    assert {"Boxes", "Crawl", "Flattened", "Selection", "Slabs"} <= {cls.__name__ for cls in found}
 
 
 @pytest.mark.asyncio

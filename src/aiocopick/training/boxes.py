@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Concatenate, Literal, ParamSpec, TypeAlia
 import numpy as np
 
 from aiocopick.concurrency.fan_out import Flattened, gather, gather_results, stream
+from aiocopick.concurrency.misuse import AsyncOnly
 from aiocopick.concurrency.threads import in_thread
 from aiocopick.entities import AsyncRoot
 from aiocopick.entities.given import async_root
@@ -209,7 +210,7 @@ def _checked_shard(shard: Any) -> tuple[int, int]:
     return index, count
 
 
-class Boxes:
+class Boxes(AsyncOnly):
     """The batches of :func:`boxes`. It can be left at any time, and iterated more than once.
 
     Runs are listed, and picks read, once for all epochs; a new one sees what has changed since.
@@ -334,7 +335,7 @@ class _Steps(AsyncIterator[_Row]):
         return self._rows.popleft()
 
 
-class _Batches(AsyncIterator[Batch]):
+class _Batches(AsyncOnly, AsyncIterator[Batch]):
     """Batches of single boxes, chosen at random out of a buffer if they are to be shuffled."""
 
     def __init__(self, rows: AsyncIterator[_Row], settings: Settings, epoch: int) -> None:
