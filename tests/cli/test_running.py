@@ -12,9 +12,10 @@ from pathlib import Path
 import pytest
 import typer
 
-from aiocopick.cli.printing import print_json, visible
+from aiocopick.cli.printing import print_json
 from aiocopick.cli.running import execute, one_line, report_errors
 from aiocopick.errors import NotFoundError
+from aiocopick.progress import visible
 from tests.cli.running import TIMEOUT, aiocopick
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from aiocopick.cli.printing import visible
+from aiocopick.progress import visible
 
 if TYPE_CHECKING:
     from aiocopick.entities import AsyncEntity

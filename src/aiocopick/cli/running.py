@@ -14,8 +14,8 @@ from typing import Any, NoReturn
 import typer
 
 from aiocopick.cli.advice import for_shell
-from aiocopick.cli.printing import visible
 from aiocopick.errors import CopickError
+from aiocopick.progress import visible
 
 FAILED = 1
 PROBLEMS = 3

@@ -18,9 +18,10 @@ from aiocopick.cli.options import (
     overrides,
     parse_kinds,
 )
-from aiocopick.cli.printing import console, print_json, visible
+from aiocopick.cli.printing import console, print_json
 from aiocopick.cli.running import execute, report_errors
 from aiocopick.cli.unmatched import tell_unmatched
+from aiocopick.progress import visible
 
 if TYPE_CHECKING:
     from rich.tree import Tree
