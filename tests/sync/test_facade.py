@@ -507,7 +507,8 @@ def test_nothing_is_asked_for_what_is_shown(counted: Counted) -> None:
         assert repr(kept).startswith("CopickObjectFS(name=")
         assert "=None" not in repr(spacing)
         assert "<th>picks</th><td>2</td>" in run._repr_html_()
-        assert "not listed yet" in run._repr_html_()
+        # What was listed with the picks is known, too.
+        assert "<th>meshes</th><td>1</td>" in run._repr_html_()
         assert "runs=3" in repr(counted.root)
         for entity in (counted.root, run, picks, spacing):
             assert entity._repr_html_()
