@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import functools
 import uuid
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
+from pathlib import Path
 from typing import Any
 
 import anyio
@@ -58,13 +59,44 @@ async def storage(config: CopickConfigFS) -> AsyncIterator[Storage]:
     await storage.aclose()
 
 
-async def restore(storage: Storage, contents: Mapping[str, bytes]) -> None:
+State = dict[str, Any]
+
+
+async def state(storage: Storage) -> State:
+    """What is stored, by key, in versions that differ when it was written again; folders too, where there are any."""
+    if storage.capabilities.directories:
+        return await asyncio.to_thread(_walk, Path(storage.url))
     async with storage.scan("", None) as pages:
-        await storage.delete_many([entry.key async for page in pages for entry in page])
+        return {entry.key: entry.etag async for page in pages for entry in page}
+
+
+def _walk(root: Path) -> State:
+    status = {path: path.stat() for path in root.rglob("*")}
+    return {
+        path.relative_to(root).as_posix(): None if path.is_dir() else (info.st_ino, info.st_mtime_ns, info.st_size)
+        for path, info in status.items()
+    }
+
+
+def _remove(root: Path, names: Iterable[str]) -> None:
+    for path in sorted((root / name for name in names), reverse=True):
+        path.rmdir() if path.is_dir() else path.unlink()
+
+
+async def restore(storage: Storage, contents: Mapping[str, bytes], known: State) -> State:
+    """Undo what happened since a state was the known one: to write everything each time takes longer than all else."""
+    now = await state(storage)
+    others = now.keys() - known.keys()
     # On a disk an empty folder is a run, too.
-    for folder in [entry.key for entry in await storage.list("") if entry.is_prefix]:
-        await storage.delete_tree(folder)
-    await storage.write_many(contents.items())
+    if storage.capabilities.directories:
+        await asyncio.to_thread(_remove, Path(storage.url), others)
+    else:
+        await storage.delete_many(others)
+    changed = {key: data for key, data in contents.items() if key not in known or now.get(key) != known[key]}
+    if not (others or changed):
+        return now
+    await storage.options(durable=False).write_many(changed.items())
+    return await state(storage)
 
 
 async def seen(root: AsyncRoot) -> Seen:
@@ -150,18 +182,27 @@ async def stop_at_every_request(
             await MUTATORS[verb](root, parts)
         return faulty.made - before
 
-    await restore(storage, full)
-    whole = await seen(over(config, storage))
+    looks: dict[frozenset[tuple[str, Any]], Seen] = {}
+
+    async def look() -> Seen:
+        # What was not changed looks as it did.
+        version = frozenset((await state(storage)).items())
+        if version not in looks:
+            looks[version] = await seen(over(config, storage))
+        return looks[version]
+
+    known = await restore(storage, full, {})
+    whole = await look()
     await attempt(0)
-    changed = await seen(over(config, storage))
+    changed = await look()
     for at in range(1, 100):
-        await restore(storage, full)
+        known = await restore(storage, full, known)
         try:
             if await attempt(at) < at:
                 return at - 1
         except StorageError:
             assert how != "is cancelled"
-        now = await seen(over(config, storage))
+        now = await look()
         assert torn(now, whole, changed) == [], f"request {at}"
         unfinished = {name.partition(" ")[2] for name, content in now.items() if content == EMPTY}
         findings = await examine(over(config, storage)) if unfinished else []
