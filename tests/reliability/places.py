@@ -33,7 +33,7 @@ def some(*kinds: str, of: Sequence[Any] = ALL) -> list[Any]:
     """All of some kinds; those that are not named take part in the full profile only."""
     return [
         kind
-        if kind in kinds
+        if (kind if isinstance(kind, str) else kind.values[0]) in kinds
         else pytest.param(kind, marks=[*getattr(kind, "marks", ()), pytest.mark.reliability_full])
         if isinstance(kind, str)
         else pytest.param(*kind.values, marks=[*kind.marks, pytest.mark.reliability_full])

@@ -29,7 +29,15 @@ def test_it_is_an_error_that_names_the_path(place: Place, side: str, measured: A
             picks = (await (await root.query())[0].query_picks())[0]
             place.server.requests.clear()  # type: ignore[union-attr]
             place.server.always("503")  # type: ignore[union-attr]
-            await picks.load()
+            try:
+                await picks.load()
+            finally:
+                assert len(place.server.requests) == 5  # type: ignore[union-attr]
+                for retries in (0, 1):
+                    place.server.requests.clear()  # type: ignore[union-attr]
+                    with pytest.raises(StorageError):
+                        await root.layer.storage.options(retries=retries).read(picks.key)  # type: ignore[attr-defined]
+                    assert len(place.server.requests) == retries + 1  # type: ignore[union-attr]
 
     def load_blocking() -> None:
         with place.open_sync() as root:
@@ -42,5 +50,7 @@ def test_it_is_an_error_that_names_the_path(place: Place, side: str, measured: A
     with pytest.raises(StorageError, match=r"1_ribosome\.json.*503") as caught:
         asyncio.run(load()) if side == "async" else load_blocking()
     assert not isinstance(caught.value, (NotFoundError, StorageTimeoutError, AccessDeniedError))
+    assert caught.value.path is not None
+    assert caught.value.path.endswith("1_ribosome.json")
     assert len(place.server.requests) <= 6
     measured(f"{side}: StorageError after {len(place.server.requests)} requests")

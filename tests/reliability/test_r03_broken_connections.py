@@ -25,10 +25,14 @@ async def test_every_plan_gives_the_same_bytes(place: Place, measured: Any) -> N
     storage = open_storage(place.config(timeout=20))
     chance = random.Random(20240607)
     repeated = 0
+    kinds = ["503", "reset", "truncate", "short", "no-length", "ok", "500 0", "lost"]
+    if place.kind != "minio":
+        # It checks the signature of a range, which cannot be dropped on its way.
+        kinds.append("whole")
     for _ in range(PLANS):
-        faults = chance.choices(["503", "reset", "truncate", "ok", "500 0", "lost"], k=chance.randint(0, 3))
+        faults = chance.choices(kinds, k=chance.randint(0, 3))
         place.server.plan("object", faults)
-        span = chance.choice([None, (0, 10), (17, 4000), (5000, None)])
+        span = chance.choice([None, (0, 10), (17, 4000), (-100, None), (5000, None)])
         assert await storage.read("object", span) == (CONTENT if span is None else CONTENT[slice(*span)])
         repeated += sum(fault != "ok" for fault in faults)
     await storage.aclose()

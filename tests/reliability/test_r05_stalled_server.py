@@ -38,8 +38,9 @@ async def test_the_caller_gets_an_error_in_time(place: Place, action: str, measu
         longest = 0.0
         for operation in operations:
             started = time.monotonic()
-            with pytest.raises(StorageTimeoutError):
+            with pytest.raises(StorageTimeoutError) as caught:
                 await operation()
+            assert isinstance(caught.value, TimeoutError)
             longest = max(longest, time.monotonic() - started)
         left = asyncio.all_tasks() - before
         if left:

@@ -39,6 +39,11 @@ async def test_each_is_an_error_of_its_own(place: Place, measured: Any) -> None:
             with pytest.raises(AccessDeniedError):
                 await denied.ensure()
             with pytest.raises(AccessDeniedError):
+                await denied.layer.storage.exists("object")  # type: ignore[attr-defined]
+            with pytest.raises(AccessDeniedError):
+                async with denied.layer.storage.scan("") as pages:  # type: ignore[attr-defined]
+                    [page async for page in pages]
+            with pytest.raises(AccessDeniedError):
                 async with denied.crawl() as runs:
                     [run async for run in runs]
         place.server.always(None)

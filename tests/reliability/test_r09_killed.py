@@ -15,7 +15,7 @@ import pytest
 import aiocopick
 from aiocopick.errors import FormatError
 from tests.entities.projects import write_run
-from tests.reliability.places import DISK, Place
+from tests.reliability.places import DISK, OTHERS, Place, some
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="this system has no SIGKILL")
 
@@ -56,7 +56,8 @@ for line in sys.stdin:
 """
 
 
-@pytest.mark.parametrize("place", [DISK, pytest.param("minio", marks=pytest.mark.minio)], indirect=True)
+# obstore does not work in the forked children.
+@pytest.mark.parametrize("place", some(DISK, "minio", of=[DISK, "s3", *OTHERS]), indirect=True)
 @pytest.mark.parametrize("kills", [10, pytest.param(100, marks=pytest.mark.reliability_full)])
 @pytest.mark.timeout(900)
 def test_nothing_is_torn_or_lost(place: Place, kills: int, measured: Any) -> None:

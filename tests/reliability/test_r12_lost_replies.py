@@ -19,20 +19,25 @@ TIMES = 100
 async def test_what_happened_is_found_out(place: Place, measured: Any) -> None:
     assert place.server is not None
     storage, other = open_storage(place.config()), open_storage(place.writing)
+    # Google Cloud is told the name in the body.
+    of_upload = "/o" if place.kind == "gs" else ""
     etag = await storage.write("object", b"start")
     for number in range(TIMES):
-        place.server.plan("object", ["lost"])
+        place.server.plan(of_upload or "object", ["lost"])
         etag = await storage.write("object", b"mine %d" % number, if_match=etag)
-        assert await other.read("object") == b"mine %d" % number
+        assert await other.read_versioned("object") == (b"mine %d" % number, etag)
+        place.server.plan(of_upload or f"new{number}", ["lost"])
+        await storage.write(f"new{number}", b"created", create=True)
+    assert storage.stats.retries >= 2 * TIMES
     for number in range(TIMES // 5):
         await other.write("object", b"theirs %d" % number)
-        place.server.plan("object", ["lost"])
+        place.server.plan(of_upload or "object", ["lost"])
         with pytest.raises(ConflictError):
             await storage.write("object", b"mine", if_match=etag)
-        place.server.plan("object", ["lost"])
+        place.server.plan(of_upload or "object", ["lost"])
         with pytest.raises(AlreadyExistsError):
             await storage.write("object", b"mine", create=True)
         assert await other.read("object") == b"theirs %d" % number
     await storage.aclose()
     await other.aclose()
-    measured(f"{TIMES} lost replies: 0 false conflicts; {2 * (TIMES // 5)} real conflicts: 0 false successes")
+    measured(f"{2 * TIMES} lost replies: 0 false conflicts; {2 * (TIMES // 5)} real conflicts: 0 false successes")

@@ -13,7 +13,7 @@ import pytest
 import aiocopick
 from aiocopick.errors import ClosedError, StorageTimeoutError
 from tests.entities.projects import write_run
-from tests.reliability.places import DISK, MEMORY, NETWORK, Place
+from tests.reliability.places import ALL, DISK, MEMORY, NETWORK, WRITABLE, Place, some
 
 CHILD = """
 import json, multiprocessing, os, signal, sys, threading, time, warnings
@@ -42,16 +42,18 @@ if __name__ == "__main__":
 """
 
 
-@pytest.mark.parametrize(
-    "place", [DISK, "s3", "obstore", pytest.param("minio", marks=pytest.mark.minio)], indirect=True
-)
+@pytest.mark.parametrize("place", some(DISK, "s3", "obstore", "minio", of=[DISK, *NETWORK]), indirect=True)
 def test_children_of_both_kinds_read_on_their_own(place: Place, tmp_path: Any, measured: Any) -> None:
     with aiocopick.CopickRootFS(place.writing) as root:
         root._call(write_run, root.aio, volumes=False)
     script = tmp_path / "script.py"
     script.write_text(CHILD)
     done = subprocess.run(
-        [sys.executable, str(script), place.writing.to_json()], capture_output=True, text=True, timeout=120, check=False
+        [sys.executable, str(script), place.config().to_json()],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines() == ["fork [2, 1]", "spawn [2, 1]"]
@@ -132,7 +134,7 @@ print("stored", root.stats.in_flight)
 """
 
 
-@pytest.mark.parametrize("place", [MEMORY, DISK, "s3", "obstore"], indirect=True)
+@pytest.mark.parametrize("place", some(MEMORY, DISK, "s3", "obstore", of=WRITABLE), indirect=True)
 @pytest.mark.parametrize("times", [10, pytest.param(100, marks=pytest.mark.reliability_full)])
 def test_after_ctrl_c_in_a_store_the_next_one_is_no_conflict(place: Place, times: int, measured: Any) -> None:
     script = INTERRUPTED
@@ -148,10 +150,11 @@ def test_after_ctrl_c_in_a_store_the_next_one_is_no_conflict(place: Place, times
     measured(f"{times} times Ctrl-C in store(): the next one is stored")
 
 
-@pytest.mark.parametrize("place", [DISK, "s3"], indirect=True)
+@pytest.mark.parametrize("place", ALL, indirect=True)
 def test_a_call_inside_a_loop_works_and_its_own_loop_refuses_it(place: Place, measured: Any) -> None:
     with aiocopick.CopickRootFS(place.writing) as root:
         root._call(write_run, root.aio, volumes=False)
+    with place.open_sync() as root:
 
         async def inside() -> int:
             return len(root.query())

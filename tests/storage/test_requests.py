@@ -144,6 +144,28 @@ async def test_no_redirect_takes_anything_to_another_host(kind: str, status: str
 
 
 @pytest.mark.asyncio
+async def test_obstore_follows_a_redirect_to_another_port_and_no_other_host() -> None:
+    """It sends the session token there as well, which the documentation says."""
+    async with FaultServer() as other, FaultServer() as server:
+        server.always(honest)
+        other.always(honest)
+        config = fields("obstore", server.url)
+        config["fs_args"]["token"] = "canary"
+        storage = open_storage(Settings(**config, retries=0))
+        content = await storage.read("object")
+        server.always(f"redirect {other.url}/elsewhere 307")
+        assert await storage.read("object") == content
+        assert {request.path for request in other.requests} == {"/elsewhere"}
+        other.requests.clear()
+        for host in ("localhost", "127.0.0.2", "[::1]"):
+            server.always(f"redirect {other.url.replace('127.0.0.1', host)}/elsewhere 307")
+            with pytest.raises(StorageError, match="redirects to another host"):
+                await storage.read("object")
+        assert other.requests == []
+        await storage.aclose()
+
+
+@pytest.mark.asyncio
 async def test_http_follows_a_redirect_with_nothing_secret() -> None:
     async with FaultServer(contents={"/elsewhere": b"content"}) as other, FaultServer() as server:
         server.always(f"redirect {other.url}/elsewhere 307")
