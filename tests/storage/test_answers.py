@@ -13,12 +13,18 @@ from botocore.parsers import BaseXMLResponseParser
 
 from aiocopick.errors import AccessDeniedError, NotFoundError, StorageError, StorageTimeoutError
 from aiocopick.opening import open as open_project
-from aiocopick.storage import Storage, open_storage
+from aiocopick.storage import Storage, open_storage, retries
 from aiocopick.storage.backends.base import MOST_IDLE_PAGES
 from aiocopick.storage.settings import Settings
 from aiocopick.testing import Answer, FaultServer, Request
 
 KINDS = ["s3", "obstore", "gs", "az", "http"]
+
+
+@pytest.fixture(autouse=True)
+def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Repeat at once: how long the pauses are is another test's business."""
+    monkeypatch.setattr(retries, "pause", lambda attempt: 0.0)
 
 
 def fields(kind: str, address: str) -> dict[str, Any]:

@@ -166,6 +166,16 @@ class TestSFTP(StorageContract):
         yield storage
         await storage.aclose()
 
+    @pytest_asyncio.fixture
+    async def filled(self, storage: Storage, sftp_server: SftpServer) -> Storage:
+        # On the disk of the server: the tests of writing write through the protocol.
+        folder = sftp_server.folder / storage.url.partition(f"{HOST}/")[2]
+        for key, content in CONTENTS.items():
+            path = folder / key
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(content)
+        return storage
+
 
 class TestZip(ReadContract):
     """An archive: one file with one position in it, read by one thread."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import uuid
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -93,10 +94,22 @@ def test_it_sees_what_others_write(place: tuple[str, dict[str, Any]]) -> None:
     assert len(other.ls(root)) == 2
 
 
-@pytest.mark.parametrize("number", range(len(CHANGES)))
-def test_read_only_refuses_every_change(place: tuple[str, dict[str, Any]], number: int) -> None:
-    root, arguments = place
+@pytest.fixture(scope="module", params=["file", "memory", "s3"])
+def kept_place(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[str, dict[str, Any]]:
+    """A root with one object, which nothing may change: the filesystems of a root are made once."""
+    root, arguments = str(tmp_path_factory.mktemp("kept")), {}
+    if request.param == "memory":
+        root = f"memory://{uuid.uuid4().hex}"
+    elif request.param == "s3":
+        server: MotoServer = request.getfixturevalue("moto_server")
+        root, arguments = f"s3://{server.new_bucket()}", server.fs_args()
     make_filesystem(Settings(root=root, fs_args=arguments)).pipe_file(f"{root}/a", b"content")
+    return root, arguments
+
+
+@pytest.mark.parametrize("number", range(len(CHANGES)))
+def test_read_only_refuses_every_change(kept_place: tuple[str, dict[str, Any]], number: int) -> None:
+    root, arguments = kept_place
     fs = make_filesystem(Settings(root=root, fs_args=arguments, read_only=True))
     with pytest.raises(ReadOnlyError):
         CHANGES[number](fs, f"{root}/a")
