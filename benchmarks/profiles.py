@@ -278,6 +278,15 @@ FULL = (
         repeats=3,
     ),
     Experiment(
+        name="train-cached",
+        work="train_boxes",
+        subjects=("aiocopick", "aiocopick-first-epoch", "aiocopick-second-epoch"),
+        sizes_of={"layout": ("64",), "runs": (10,), "boxes": (10,)},
+        targets=("disk", "minio", "url"),
+        latencies=(20,),
+        repeats=5,
+    ),
+    Experiment(
         name="volume-read-again",
         work="volume_read",
         subjects=(*ENGINES, *COPICKS, *ZARRS),

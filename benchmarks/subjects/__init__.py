@@ -140,6 +140,22 @@ SUBJECTS: dict[str, Subject] = {
             options={"extract": True},
         ),
         Subject(
+            name="aiocopick-first-epoch",
+            about="this library, async, with an empty cache on disk",
+            module="benchmarks.subjects.async_api",
+            works=frozenset({"train_boxes"}),
+            servers=OBJECT_STORES,
+            options={"epoch": 1},
+        ),
+        Subject(
+            name="aiocopick-second-epoch",
+            about="this library, async, in a new root whose cache on disk an epoch has filled",
+            module="benchmarks.subjects.async_api",
+            works=frozenset({"train_boxes"}),
+            servers=OBJECT_STORES,
+            options={"epoch": 2},
+        ),
+        Subject(
             name="aiocopick-walk",
             about="this library, async, made to list directory by directory",
             module="benchmarks.subjects.async_api",

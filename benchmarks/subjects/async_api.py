@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import tempfile
+from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -176,10 +178,20 @@ async def volume_read(bench: Bench) -> dict[str, Any]:
 
 
 async def train_boxes(bench: Bench) -> dict[str, Any]:
+    epoch = bench.options.get("epoch")
+    if epoch is None:
+        return await _epoch(bench, bench.meter)
+    with tempfile.TemporaryDirectory(prefix="cache-") as folder:
+        if epoch == 2:
+            await _epoch(bench, nullcontext(), cache=folder)
+        return await _epoch(bench, bench.meter, cache=folder)
+
+
+async def _epoch(bench: Bench, meter: AbstractContextManager[Any], **fields: Any) -> dict[str, Any]:
     _, edge = layouts.boxes_of(layouts.layout_of(bench.parameters), bench.parameters)
     count, total = 0, 0.0
-    with bench.meter:
-        async with aiocopick.open(bench.url, **options(bench)) as root:
+    with meter:
+        async with aiocopick.open(bench.url, **options(bench), **fields) as root:
             if bench.options.get("extract"):
                 for run in await root.runs():
                     [spacing] = await run.voxel_spacings()

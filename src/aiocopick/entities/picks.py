@@ -152,7 +152,9 @@ class AsyncPicks(AsyncFile):
 
     async def _columns(self) -> PicksTable:
         """The data as columns, loaded if necessary."""
-        if not self.loaded or self._outdated:
+        if not self.loaded:
+            await self._read(listed=True)
+        elif self._outdated:
             await self._look()
         table, points = self._held()
         if points is not None:
