@@ -13,6 +13,7 @@ EXTRAS = {
     "copick": "copick",
     "dask": "dask",
     "distributed": "dask",
+    "mrcfile": "convert",
     "neuroglancer": "viewer",
     "obstore": "fast",
     "pandas": "table",
@@ -20,7 +21,9 @@ EXTRAS = {
     "pyarrow": "table",
     "scipy": "table",
     "sshfs": "ssh",
+    "starfile": "convert",
     "starlette": "serve",
+    "tifffile": "convert",
     "uvicorn": "serve",
     "xarray": "xarray",
 }

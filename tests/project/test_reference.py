@@ -22,6 +22,7 @@ COMMAND_LINE = REFERENCE / "command-line.md"
 RECORD = "AIOCOPICK_RECORD=1 python -m pytest -n0 tests/project/test_reference.py"
 MODULES = (
     "aiocopick",
+    "aiocopick.convert",
     "aiocopick.distributed",
     "aiocopick.entities",
     "aiocopick.layers",

@@ -31,6 +31,7 @@ ROOMS = [
     "upkeep",
     "distributed",
     "training",
+    "convert",
     "pages",
     "sample",
     "cli",

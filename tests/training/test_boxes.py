@@ -279,7 +279,7 @@ async def test_boxes_outside_of_the_tomogram_are_filled_or_left_out() -> None:
         assert batch.indices.tolist() == [1]
         assert boxes.skipped == {"TS_0": 2}
         await picks.from_numpy([[9000.0, 160.0, 160.0]])
-        with pytest.warns(UserWarning, match=r"TS_0: all 1 picks are outside of .*wbp\.zarr"):
+        with pytest.warns(aiocopick.PointsOutsideWarning, match=r"TS_0: all 1 picks are outside of .*wbp\.zarr"):
             assert await batches(of(root)) == []
 
 

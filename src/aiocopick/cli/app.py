@@ -6,11 +6,13 @@ from typing import Annotated
 
 import typer
 
+from aiocopick.cli.add import add
 from aiocopick.cli.cache import app as cache
 from aiocopick.cli.cp import cp
 from aiocopick.cli.crawl import crawl
 from aiocopick.cli.demo import demo
 from aiocopick.cli.doctor import doctor
+from aiocopick.cli.export import export
 from aiocopick.cli.flags import Command, Group
 from aiocopick.cli.gallery import gallery
 from aiocopick.cli.info import info
@@ -35,7 +37,7 @@ app = typer.Typer(
     # Errors of the library are printed in one line. Others are bugs, for which a plain traceback is best.
     pretty_exceptions_enable=False,
 )
-for command in (demo, crawl, ls, tree, info, points, show, gallery, serve, doctor, cp, rm):
+for command in (demo, crawl, ls, tree, info, points, show, gallery, serve, doctor, cp, rm, add, export):
     app.command(cls=Command)(command)
 app.add_typer(cache, name="cache")
 

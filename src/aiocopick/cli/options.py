@@ -70,6 +70,12 @@ Uris = Annotated[
         "They name picks unless --kinds is given.",
     ),
 ]
+PixelSize = Annotated[
+    float | None,
+    typer.Option(
+        "--pixel-size", metavar="ANGSTROM", help="Pixel size of the tilt series: the unit of rlnCoordinateX/Y/Z."
+    ),
+]
 Catalog = Annotated[
     str | None,
     typer.Option("--catalog", metavar="FILE", help="Take listings from this catalogue (see crawl --out)."),

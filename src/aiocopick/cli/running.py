@@ -9,13 +9,17 @@ import sys
 import warnings
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import typer
 
 from aiocopick.cli.advice import for_shell
+from aiocopick.cli.printing import print_json
 from aiocopick.errors import CopickError
 from aiocopick.progress import visible
+
+if TYPE_CHECKING:
+    from aiocopick.convert import ConvertReport
 
 FAILED = 1
 PROBLEMS = 3
@@ -116,6 +120,16 @@ def report_errors(errors: Mapping[str, Any]) -> int:
     for what, error in errors.items():
         tell(f"{visible(what)}: {one_line(error)}")
     return PROBLEMS if errors else 0
+
+
+def print_report(report: ConvertReport, as_json: bool) -> int:
+    """Print what was converted, a line per file, and the errors; return the exit code."""
+    if as_json:
+        print_json({"done": report.done, "errors": {name: str(error) for name, error in report.errors.items()}})
+        return PROBLEMS if report.errors else 0
+    for path, entities in sorted(report.done.items()):
+        typer.echo(visible(f"{path}: {', '.join(entities)}"))
+    return report_errors(report.errors)
 
 
 def one_line(error: object) -> str:

@@ -77,10 +77,31 @@ async def from_frame(
 ) -> None:
     """Replace picks by those of a RELION particle table, and store them; parameters as for ``AsyncPicks.from_df``."""
     picks._stack.writer()
+    particles = await read_frame(
+        picks.run,
+        frame,
+        optics=optics,
+        tilt_series_pixel_size=tilt_series_pixel_size,
+        tomogram_center=tomogram_center,
+        relion_version=relion_version,
+    )
+    await picks.from_numpy(particles.positions, particles.transforms, particles.instance_ids)
+
+
+async def read_frame(
+    run: AsyncRun,
+    frame: pd.DataFrame,
+    *,
+    optics: pd.DataFrame | None = None,
+    tilt_series_pixel_size: float | None = None,
+    tomogram_center: Sequence[float] | None = None,
+    relion_version: str | None = None,
+) -> relion.Particles:
+    """Return the picks of a RELION particle table whose rows all belong to a run; nothing is written."""
     if tomogram_center is None and relion_version != "relion4" and relion.needs_center(frame):
-        tomogram_center = await find_center(picks.run)
-    size = await smallest_size(picks.run)
-    particles = await in_thread(
+        tomogram_center = await find_center(run)
+    size = await smallest_size(run)
+    return await in_thread(
         lambda: relion.frame_to_picks(
             frame,
             voxel_size=size,
@@ -90,7 +111,6 @@ async def from_frame(
             relion_version=relion_version,
         )
     )
-    await picks.from_numpy(particles.positions, particles.transforms, particles.instance_ids)
 
 
 async def smallest_size(run: AsyncRun) -> float | None:

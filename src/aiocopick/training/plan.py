@@ -16,7 +16,7 @@ import numpy as np
 from aiocopick.concurrency.fan_out import gather_results
 from aiocopick.entities.bulk import load
 from aiocopick.entities.crawl import prefetch
-from aiocopick.errors import CopickError, NotFoundError
+from aiocopick.errors import CopickError, NotFoundError, PointsOutsideWarning
 from aiocopick.training.places import Place, Sampler
 from aiocopick.training.volumes import at_voxel_size, is_size, not_there, segmentations_of, tomograms_of
 from aiocopick.volumes.boxes import box_corners
@@ -283,6 +283,7 @@ class Plan(AsyncIterator[list[Piece]]):
                 warnings.warn(
                     f"{run.path}: all {left_out} picks are outside of {tomogram.path}; positions are x, y, z in "
                     "angstrom. They are left out.",
+                    PointsOutsideWarning,
                     stacklevel=2,
                 )
         return replace(site, points=kept)
