@@ -22,8 +22,6 @@ from aiocopick.models.place import Place, arguments_of, text_of
 from aiocopick.models.protocols import check_protocols
 from aiocopick.storage import open_storage
 from aiocopick.storage.keys import display_url, parse_root
-from aiocopick.tables.layer import Verify
-from aiocopick.tables.opened import with_catalog
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -31,6 +29,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from aiocopick.sync.root import CopickRootFS
+    from aiocopick.tables.layer import Verify
 
     Catalog: TypeAlias = Place | pa.Table | None
     Source = Place | Mapping[str, Any] | CopickConfig
@@ -91,6 +90,8 @@ class Opening(AsyncOnly):
     async def _open(self) -> AsyncRoot:
         root = AsyncRoot(await read_config(self._source, self._allow_protocols, **self._overrides))
         if self._catalog is not None:
+            from aiocopick.tables.opened import with_catalog
+
             root = await with_catalog(root, self._catalog, self._verify)
         if self._must_exist and not await root.ensure():
             reason = await root._stack.explain_missing()

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
+from textwrap import dedent
 
 HEAVY = [
+    "numpy",
     "zarr",
     "trimesh",
     "s3fs",
@@ -31,3 +34,48 @@ def test_importing_the_package_imports_nothing_heavy() -> None:
 def test_every_public_name_is_there() -> None:
     code = "import aiocopick; [getattr(aiocopick, name) for name in aiocopick.__all__]"
     subprocess.run([sys.executable, "-W", "error", "-c", code], check=True)
+
+
+def test_listing_runs_imports_only_what_it_needs(tmp_path: Path) -> None:
+    (tmp_path / "ExperimentRuns" / "TS_1").mkdir(parents=True)
+    needless = [
+        *(name for name in HEAVY if name not in ("typer", "rich")),
+        "aiocopick.formats.relion",
+        "aiocopick.layers.foreign",
+        "aiocopick.sync",
+        "aiocopick.tables",
+        "aiocopick.upkeep",
+    ]
+    code = f"""
+        import sys
+        from aiocopick.cli.app import app
+        app(["ls", {str(tmp_path)!r}], standalone_mode=False)
+        print([name for name in {needless!r} if name in sys.modules])
+    """
+    done = subprocess.run([sys.executable, "-c", dedent(code)], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines() == ["TS_1", "[]"]
+
+
+def test_numpy_is_imported_by_the_first_use_in_a_thread(tmp_path: Path) -> None:
+    code = f"""
+        import asyncio, sys, threading
+        import aiocopick
+
+        class Finder:
+            def find_spec(self, name, path=None, target=None):
+                if name in ("numpy", "zarr"):
+                    print(name, threading.current_thread() is threading.main_thread())
+
+        async def main():
+            async with aiocopick.open({str(tmp_path)!r}, user_id="me") as root:
+                run = await root.new_run("TS_1")
+                assert "numpy" not in sys.modules
+                sys.meta_path.insert(0, Finder())
+                picks = await run.new_picks("ribosome", "1")
+                await picks.from_numpy([[1.0, 2.0, 3.0]])
+                assert len((await picks.load()).points) == 1
+
+        asyncio.run(main())
+    """
+    done = subprocess.run([sys.executable, "-c", dedent(code)], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines() == ["numpy False"]

@@ -59,7 +59,6 @@ async def _ls(
 ) -> int:
     import aiocopick
     from aiocopick.cli.describe import as_line, as_row
-    from aiocopick.tables.scope import Scope
 
     shown = 0
 
@@ -73,10 +72,14 @@ async def _ls(
 
     async with aiocopick.open(source, **fields) as root:
         if uris is None and kinds is None:
-            scope = Scope.of(runs, None)
-            for run in await root.query():
-                if scope.holds_run(run.name):
-                    show(run)
+            found_runs = await root.query()
+            if runs is not None:
+                from aiocopick.tables.scope import Scope
+
+                scope = Scope.of(runs, None)
+                found_runs = [run for run in found_runs if scope.holds_run(run.name)]
+            for run in found_runs:
+                show(run)
             if runs is not None and not shown:
                 await tell_unmatched(root, None, runs)
             return 0

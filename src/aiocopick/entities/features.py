@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
-import numpy as np
-
+from aiocopick.concurrency.lazy import numpy as np
 from aiocopick.entities.volume import AsyncVolume
 from aiocopick.errors import AlreadyExistsError, NotFoundError
 from aiocopick.layout.refs import FeaturesRef

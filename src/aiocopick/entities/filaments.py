@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
-import numpy as np
-
+from aiocopick.concurrency.lazy import imported, numpy as np
 from aiocopick.entities.files import AsyncFile, edited
 from aiocopick.errors import NotFoundError, NotLoadedError
 from aiocopick.layout.refs import FilamentsRef
@@ -252,6 +251,7 @@ class AsyncFilaments(AsyncFile):
         """
         if store:
             self._stack.writer()
+        await imported("numpy")
         columns = {
             "instance_ids": instance_ids,
             "polarity_known": polarity_known,

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import anyio
 
 from aiocopick.concurrency.backoff import pause
+from aiocopick.concurrency.lazy import imported
 from aiocopick.entities.base import Authored
 from aiocopick.errors import (
     AlreadyExistsError,
@@ -328,6 +329,7 @@ class AsyncFile(Authored):
                 await self.load()
             except NotFoundError:
                 self._reset()
+                await imported("numpy")
                 self._blank()
                 missing = True
             await edit()

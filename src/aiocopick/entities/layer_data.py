@@ -9,8 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-import numpy as np
-
+from aiocopick.concurrency.lazy import numpy as np
 from aiocopick.concurrency.misuse import refuse_unawaited
 from aiocopick.entities.filaments import AsyncFilaments
 from aiocopick.entities.mesh import AsyncMesh

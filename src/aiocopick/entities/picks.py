@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, ClassVar
 
-import numpy as np
 from pydantic import ValidationError
 
+from aiocopick.concurrency.lazy import imported, numpy as np
 from aiocopick.concurrency.threads import in_thread
 from aiocopick.entities.files import AsyncFile, edited
 from aiocopick.entities.picks_file import LoadedPicksFile
@@ -343,6 +343,7 @@ class AsyncPicks(AsyncFile):
         """
         if store:
             self._stack.writer()
+        await imported("numpy")
         table = PicksTable.from_arrays(positions, transforms, instance_ids, scores)
         finite = np.isfinite(table.positions).all(axis=1)
         if not finite.all():
@@ -410,6 +411,7 @@ class AsyncPicks(AsyncFile):
 
 
 async def _as_columns(points: list[CopickPoint], header: dict[str, Any]) -> PicksTable:
+    await imported("numpy")
     if len(points) > _MANY:
         return await in_thread(PicksTable.from_points, points, header)
     return PicksTable.from_points(points, header)

@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
-import numpy as np
-
+from aiocopick.concurrency.lazy import numpy as np
 from aiocopick.concurrency.threads import in_thread
-from aiocopick.formats import relion
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -42,6 +40,8 @@ async def to_frame(
     polarity_known: bool | Sequence[bool] | np.ndarray = False,
 ) -> pd.DataFrame:
     """Picks as a RELION particle table; parameters as for :meth:`AsyncPicks.df`."""
+    from aiocopick.formats import relion
+
     positions, transforms = await picks.numpy()
     ids = await picks.instance_ids()
     if tomogram_center is None:
@@ -76,6 +76,8 @@ async def from_frame(
     relion_version: str | None = None,
 ) -> None:
     """Replace picks by those of a RELION particle table, and store them; parameters as for ``AsyncPicks.from_df``."""
+    from aiocopick.formats import relion
+
     picks._stack.writer()
     particles = await read_frame(
         picks.run,

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 import anyio
 
 from aiocopick.concurrency.fan_out import gather
+from aiocopick.concurrency.lazy import imported
 from aiocopick.concurrency.misuse import lists
 from aiocopick.concurrency.single_flight import single_flight
 from aiocopick.concurrency.threads import in_thread
@@ -705,6 +706,7 @@ class AsyncRun(MetadataMixin):
         if existing is None:
             payload = await entity._payload()
             if payload is None:
+                await imported("numpy")
                 entity._blank()
                 payload = await entity._payload()
             entity._sources = (place,)

@@ -6,9 +6,8 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
-import numpy as np
-
 from aiocopick.concurrency.fan_out import gather
+from aiocopick.concurrency.lazy import numpy as np
 from aiocopick.concurrency.threads import in_thread
 from aiocopick.entities.base import Authored
 from aiocopick.entities.volume import AsyncVolume
@@ -37,7 +36,7 @@ from aiocopick.volumes.writing import Progress
 if TYPE_CHECKING:
     from aiocopick.entities.run import AsyncRun
 
-Array: TypeAlias = np.ndarray[Any, Any]
+Array: TypeAlias = "np.ndarray[Any, Any]"
 
 NO_COLOR = [128, 128, 128, 0]
 """RGBA of what has no object of its own, as CoPick has it."""

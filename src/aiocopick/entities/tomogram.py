@@ -7,7 +7,6 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import anyio
-import numpy as np
 
 from aiocopick.concurrency.fan_out import gather
 from aiocopick.concurrency.misuse import lists
@@ -73,7 +72,7 @@ class AsyncTomogram(AsyncDensity):
         self,
         data: Any,
         levels: int = 3,
-        dtype: Any = np.float32,
+        dtype: Any = "float32",
         *,
         chunks: Sequence[int] | None = None,
         shards: Sequence[int] | None = None,

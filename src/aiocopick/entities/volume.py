@@ -10,8 +10,7 @@ from functools import partial
 from math import isfinite
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
-import numpy as np
-
+from aiocopick.concurrency.lazy import numpy as np
 from aiocopick.entities.base import AsyncEntity
 from aiocopick.entities.lists import taken
 from aiocopick.errors import AlreadyExistsError

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from typing import Any
+from functools import cache
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
-from numpy.typing import NDArray
 from pydantic_core import from_json
 
+from aiocopick.concurrency.lazy import numpy as np
 from aiocopick.models.filaments import CheckedNumbers
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 # Small beside the files that need it: the objects of a block take about ten times its size.
 _BLOCK = 1 << 15
@@ -102,7 +105,11 @@ _END_OF_ROW = re.compile(rb"(?<=\])[ \t\r\n]*,")
 _END_OF_NUMBER = re.compile(rb",")
 # A number takes 24 bytes in memory, so that those of one or two digits are shared. By value, the negative ones last.
 _SMALL = 1000
-_SHARED = np.array([float(i) for i in (*range(_SMALL), *range(-_SMALL, 0))], dtype=object)
+
+
+@cache
+def _shared() -> NDArray[Any]:
+    return np.array([float(i) for i in (*range(_SMALL), *range(-_SMALL, 0))], dtype=object)
 
 
 def parse_numbers(text: bytes, *, triples: bool) -> CheckedNumbers | None:
@@ -133,7 +140,7 @@ def parse_numbers(text: bytes, *, triples: bool) -> CheckedNumbers | None:
 def _as_floats(numbers: NDArray[np.float64]) -> list[Any]:
     values = numbers.astype(object)
     whole = (np.abs(numbers) < _SMALL) & (numbers == np.rint(numbers)) & ((numbers != 0) | ~np.signbit(numbers))
-    values[whole] = _SHARED[numbers[whole].astype(int)]
+    values[whole] = _shared()[numbers[whole].astype(int)]
     return values.tolist() if values.ndim == 1 else list(map(tuple, values.tolist()))
 
 

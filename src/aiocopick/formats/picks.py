@@ -10,19 +10,21 @@ import itertools
 from bisect import bisect_left
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
-from numpy.typing import NDArray
 from pydantic import TypeAdapter
 from pydantic_core import from_json
 
+from aiocopick.concurrency.lazy import numpy as np
 from aiocopick.errors import FormatError
 from aiocopick.formats.json_blocks import parse_in_blocks
 from aiocopick.formats.json_bytes import check_brackets, dump_json, inflated, parse_json
 from aiocopick.formats.picks_regular import read_regular
 from aiocopick.formats.picks_table import ABSENT, NULL, OPTIONAL, POINT_KEYS, SET, PicksTable, bad_transform
 from aiocopick.models.points import IDENTITY
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 _POINTS = b'"points"'
 # The envelope before the points is short. If it is long, for example because of notes, the general parser reads it.

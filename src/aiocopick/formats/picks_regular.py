@@ -9,10 +9,14 @@ parser. The result is always the same as that of the general parser.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-import numpy as np
-from numpy.typing import NDArray
 from pydantic_core import from_json
+
+from aiocopick.concurrency.lazy import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 _NUMBER = b"0123456789.-+eE"
 _SPACE = b" \n\r\t"

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
-from numpy.typing import ArrayLike, NDArray
-
+from aiocopick.concurrency.lazy import numpy as np
 from aiocopick.models.points import FROM_FILE, IDENTITY, CopickLocation, CopickPicksFile, CopickPoint
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike, NDArray
 
 POINT_KEYS = frozenset({"location", "transformation_", "instance_id", "score"})
 """The keys of a point that have a column."""

@@ -19,8 +19,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
+from aiocopick.concurrency.lazy import numpy as np
 from aiocopick.extras import optional
 
 if TYPE_CHECKING:
@@ -37,7 +36,7 @@ TUBE = "rlnHelicalTubeID"
 TRACK_LENGTH = "rlnHelicalTrackLengthAngst"
 
 # A quarter turn about Y: RELION's filament poses are the filament's frame times this.
-_QUARTER_TURN = np.array([[0.0, 0.0, 1.0], [0.0, 1.0, 0.0], [-1.0, 0.0, 0.0]])
+_QUARTER_TURN = ((0.0, 0.0, 1.0), (0.0, 1.0, 0.0), (-1.0, 0.0, 0.0))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -309,7 +308,7 @@ def _filament_columns(
     for tube in np.unique(ids):
         index = np.flatnonzero(ids == tube)
         lengths[index[1:]] = np.cumsum(np.linalg.norm(np.diff(located[index], axis=0), axis=1))
-    columns = dict(zip(SUBTOMOGRAM_ANGLES, _angles(rotations @ _QUARTER_TURN).T, strict=True))
+    columns = dict(zip(SUBTOMOGRAM_ANGLES, _angles(rotations @ np.array(_QUARTER_TURN)).T, strict=True))
     columns |= dict(zip(ANGLES, (np.zeros(count), np.full(count, 90.0), np.zeros(count)), strict=True))
     columns |= {"rlnAngleTiltPrior": np.full(count, 90.0), "rlnAnglePsiPrior": np.zeros(count)}
     return columns | {

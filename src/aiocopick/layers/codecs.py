@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from aiocopick.concurrency.lazy import imported
 from aiocopick.concurrency.threads import in_thread
 
 if TYPE_CHECKING:
@@ -73,6 +74,8 @@ def encode_here(kind: str, payload: Payload) -> bytes:
 
 async def decode(kind: str, data: bytes, *, path: str) -> Payload:
     """Decode like :func:`decode_here`, but large files in a thread, so that the event loop is not blocked."""
+    if kind != "meta":
+        await imported("numpy")
     # trimesh alone takes a third of a second to import.
     if kind == "mesh" or len(data) > THREAD_BYTES:
         return await in_thread(lambda: decode_here(kind, data, path=path))
@@ -81,6 +84,8 @@ async def decode(kind: str, data: bytes, *, path: str) -> Payload:
 
 async def encode(kind: str, payload: Payload) -> bytes:
     """Encode like :func:`encode_here`, but large files in a thread, so that the event loop is not blocked."""
+    if kind != "meta":
+        await imported("numpy")
     work: Callable[[], bytes] = lambda: encode_here(kind, payload)
     if kind == "mesh" or kind == "filaments" or (kind == "picks" and _points_of(payload) > THREAD_POINTS):
         return await in_thread(work)

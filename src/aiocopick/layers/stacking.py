@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 from aiocopick.concurrency.misuse import refuse_unawaited
 from aiocopick.errors import FormatError, LayerError
 from aiocopick.layers.filesystem import FilesystemLayer
-from aiocopick.layers.foreign import ForeignLayer
 from aiocopick.layers.stack import OnLayerError, Stack
 from aiocopick.models.config import (
     CopickConfig,
@@ -114,6 +113,8 @@ def _layers_of(member: Any) -> Sequence[Layer]:
         parts = getattr(member, "layer_configs", None)
         return [make_layer(part) for part in parts()] if parts is not None else [make_layer(member)]
     if hasattr(member, "query"):
+        from aiocopick.layers.foreign import ForeignLayer
+
         return [ForeignLayer(member)]
     refuse_unawaited(member, "A root, a config or a URL")
     raise LayerError(f"A {type(member).__name__} cannot be a layer: give a root, a config, or the URL of a project.")

@@ -7,10 +7,12 @@ within a hundredth of its step from the points.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from aiocopick.concurrency.lazy import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike, NDArray
 
 KNOWN_CURVES = ("catmull-rom", "linear", "bspline")
 """The kinds of curve whose anchors are known."""

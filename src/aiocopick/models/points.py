@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-import numpy as np
-from numpy.typing import NDArray
 from pydantic import ConfigDict, Field, field_validator
 
+from aiocopick.concurrency.lazy import numpy as np
 from aiocopick.models.base import FIRST_ERROR, Model
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 IDENTITY: tuple[tuple[float, ...], ...] = (
     (1.0, 0.0, 0.0, 0.0),

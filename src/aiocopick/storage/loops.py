@@ -28,11 +28,12 @@ _LEARNING = 0.1
 class Connection:
     """One storage on one event loop: its backend, and the gates in front of it."""
 
-    __slots__ = ("_connecting", "backend", "connected", "estimate", "gates", "users")
+    __slots__ = ("_all_gates", "_connecting", "backend", "connected", "estimate", "gates", "users")
 
     def __init__(self, backend: Backend) -> None:
         self.backend = backend
         self.gates: dict[tuple[int, int], Gate] = {}
+        self._all_gates: list[Gate] = []
         self.users: weakref.WeakSet[Any] = weakref.WeakSet()
         self.estimate: float | None = None
         self._connecting = anyio.Lock()
@@ -46,11 +47,12 @@ class Connection:
                 self.connected = True
 
     def gate(self, requests: int, bytes_: int) -> Gate:
-        """The gate for these limits: views with equal limits share one."""
+        """The gate for these limits: views with equal limits share one, others the largest limit in use."""
         key = (requests, bytes_)
         gate = self.gates.get(key)
         if gate is None:
-            gate = self.gates[key] = Gate(min(requests, self.backend.parallel), bytes_)
+            most = min(requests, self.backend.parallel)
+            gate = self.gates[key] = Gate(most, bytes_, self._all_gates)
         return gate
 
     def expected(self, max_bytes: int) -> int:

@@ -10,10 +10,10 @@ from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, 
 from contextlib import aclosing, asynccontextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
 
-import numpy as np
 from zarr.abc.store import ByteRequest, OffsetByteRequest, RangeByteRequest, Store, SuffixByteRequest
 
 from aiocopick.concurrency.fan_out import gather, stream
+from aiocopick.concurrency.lazy import numpy as np
 from aiocopick.errors import AlreadyExistsError, NotFoundError, ReadOnlyError
 from aiocopick.formats.json_bytes import inflated_document
 from aiocopick.layout.paths import file_kind

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from aiocopick.concurrency.fan_out import gather_results
+from aiocopick.concurrency.lazy import numpy as np
 from aiocopick.entities import AsyncPicks, AsyncTomogram
 from aiocopick.errors import CopickError
 from aiocopick.upkeep.finding import Finding

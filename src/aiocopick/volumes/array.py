@@ -8,9 +8,8 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
-import numpy as np
-
 from aiocopick.concurrency.fan_out import unwrap
+from aiocopick.concurrency.lazy import numpy as np
 from aiocopick.concurrency.threads import in_thread, processors
 from aiocopick.errors import CopickError, FormatError
 from aiocopick.volumes.abilities import LimitsChunks, Put, ReadsInThreads, ReadsThrough

@@ -8,9 +8,8 @@ from itertools import product
 from math import isfinite
 from typing import Any, TypeAlias
 
-import numpy as np
-
 from aiocopick.concurrency.fan_out import gather
+from aiocopick.concurrency.lazy import numpy as np
 from aiocopick.concurrency.threads import in_thread
 from aiocopick.errors import FormatError, PointsOutsideWarning
 from aiocopick.volumes.array import LevelArray, Limits
@@ -19,7 +18,7 @@ from aiocopick.volumes.regions import check_size
 from aiocopick.volumes.shards import Shards, chunks_held
 from aiocopick.volumes.whole_number import whole_number
 
-Array: TypeAlias = np.ndarray[Any, Any]
+Array: TypeAlias = "np.ndarray[Any, Any]"
 
 
 async def extract_boxes(

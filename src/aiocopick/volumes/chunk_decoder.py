@@ -9,8 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
-
+from aiocopick.concurrency.lazy import numpy as np
 from aiocopick.volumes.codec_guard import GuardedNumcodec
 from aiocopick.volumes.ome_arrays import ArrayMetadata
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
+from aiocopick.concurrency.lazy import numpy as np
 from aiocopick.concurrency.threads import in_thread
 
 _NUMBERS = "biufc"

@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, TypeAlias
 
-import numpy as np
+from aiocopick.concurrency.lazy import numpy as np
 
-Array: TypeAlias = np.ndarray[Any, Any]
+Array: TypeAlias = "np.ndarray[Any, Any]"
 
 PANOPTIC_CHANNELS = ("label", "instance")
 """Channel 0 holds the label of the object at a voxel, channel 1 the instance within that object."""
@@ -19,7 +19,7 @@ PANOPTIC_METADATA = {"copick": {"segmentation_type": "panoptic", "channels": lis
 """The multiscale metadata that marks a panoptic segmentation."""
 
 _IN_PIECES: Any = ("external_loop", "buffered", "zerosize_ok")
-_UNSIGNED = tuple(np.dtype(name) for name in ("uint8", "uint16", "uint32", "uint64"))
+_UNSIGNED = ("uint8", "uint16", "uint32", "uint64")
 
 
 def value_range(data: Array) -> tuple[int, int]:
@@ -48,7 +48,7 @@ def _is_whole(data: Array) -> bool:
     return all(bool(np.all(part == np.floor(part))) for part in np.nditer(data, _IN_PIECES, buffersize=2**18))
 
 
-def label_dtype(low: int, high: int, *, least: np.dtype[Any] | type = np.uint8) -> np.dtype[Any]:
+def label_dtype(low: int, high: int, *, least: np.dtype[Any] | type | str = "uint8") -> np.dtype[Any]:
     """The smallest unsigned integer type for labels in a range.
 
     Parameters
@@ -67,7 +67,7 @@ def label_dtype(low: int, high: int, *, least: np.dtype[Any] | type = np.uint8) 
         raise ValueError(
             f"Segmentation values must be non-negative, found {low}; pass a signed dtype to store negative labels"
         )
-    for candidate in _UNSIGNED:
+    for candidate in map(np.dtype, _UNSIGNED):
         if candidate.itemsize >= np.dtype(least).itemsize and high <= np.iinfo(candidate).max:
             return candidate
     raise ValueError(f"Segmentation value {high} does not fit any unsigned integer type")

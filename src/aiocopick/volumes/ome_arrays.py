@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from math import prod
 from typing import Any
 
-import numpy as np
-
+from aiocopick.concurrency.lazy import numpy as np
 from aiocopick.errors import FormatError
 from aiocopick.volumes.codec_rules import check_codecs_v2, check_codecs_v3, named, widens
 from aiocopick.volumes.ome_documents import encode_document, parse_document, refuse

@@ -9,9 +9,9 @@ from __future__ import annotations
 from math import prod
 from typing import Any, Protocol, TypeAlias
 
-import numpy as np
+from aiocopick.concurrency.lazy import numpy as np
 
-Array: TypeAlias = np.ndarray[Any, Any]
+Array: TypeAlias = "np.ndarray[Any, Any]"
 Factors: TypeAlias = tuple[int, ...]
 """Voxels that become one voxel of the coarser level, along each axis of an array."""
 

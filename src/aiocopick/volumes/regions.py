@@ -7,9 +7,8 @@ from functools import partial
 from math import prod
 from typing import Any, Protocol, TypeAlias
 
-import numpy as np
-
 from aiocopick.concurrency.fan_out import gather
+from aiocopick.concurrency.lazy import numpy as np
 from aiocopick.concurrency.threads import in_thread
 from aiocopick.errors import FormatError
 from aiocopick.volumes.array import INLINE_BYTES, LevelArray, Limits
@@ -17,7 +16,7 @@ from aiocopick.volumes.chunk_plan import Piece, Selection, pieces, select, shape
 from aiocopick.volumes.pyramid import Downsample, Factors
 from aiocopick.volumes.shards import Shards, needs_parts, parts_of_shards
 
-Array: TypeAlias = np.ndarray[Any, Any]
+Array: TypeAlias = "np.ndarray[Any, Any]"
 
 
 class Cast(Protocol):

@@ -5,15 +5,14 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeAlias
 
-import numpy as np
-
+from aiocopick.concurrency.lazy import numpy as np
 from aiocopick.concurrency.misuse import AsyncOnly
 from aiocopick.volumes.array import LevelArray, Limits
 from aiocopick.volumes.ome import SPATIAL
 from aiocopick.volumes.regions import on_data, read_items
 from aiocopick.volumes.whole_number import whole_number
 
-Array: TypeAlias = np.ndarray[Any, Any]
+Array: TypeAlias = "np.ndarray[Any, Any]"
 
 
 class Slabs(AsyncOnly):

@@ -9,9 +9,8 @@ from itertools import pairwise
 from math import prod
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from aiocopick.concurrency.fan_out import gather
+from aiocopick.concurrency.lazy import imported, numpy as np
 from aiocopick.concurrency.threads import in_thread_if_large
 from aiocopick.errors import AccessDeniedError, FormatError, NotFoundError
 from aiocopick.volumes.array import LevelArray, Limits
@@ -122,6 +121,7 @@ class VolumeState:
         FormatError
             Its metadata cannot be understood.
         """
+        await imported("zarr")
         documents = await self._group_documents()
         size = sum(len(content or b"") for content in documents.values())
         group = await in_thread_if_large(size, partial(parse_group, documents, path=self.where))

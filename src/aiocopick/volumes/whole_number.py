@@ -5,7 +5,7 @@ from __future__ import annotations
 from operator import index
 from typing import Any
 
-import numpy as np
+from aiocopick.concurrency.lazy import numpy as np
 
 
 def whole_number(value: Any, what: str, *, most: int = 2**31) -> int:

@@ -8,9 +8,8 @@ from dataclasses import dataclass
 from math import prod
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-import numpy as np
-
 from aiocopick.concurrency.fan_out import gather
+from aiocopick.concurrency.lazy import numpy as np
 from aiocopick.concurrency.threads import in_thread
 from aiocopick.errors import ConflictError
 from aiocopick.volumes.abilities import DeletesMany, HasLinks, Put, WritesTogether
@@ -25,7 +24,7 @@ from aiocopick.volumes.pyramid import Downsample, coarse_block, even_edges, leve
 if TYPE_CHECKING:
     from zarr.abc.store import Store
 
-Array: TypeAlias = np.ndarray[Any, Any]
+Array: TypeAlias = "np.ndarray[Any, Any]"
 Progress: TypeAlias = Callable[[int, int], object]
 """Called with the number of chunks written, and of all that will be."""
 

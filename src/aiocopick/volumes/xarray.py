@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
+from aiocopick.concurrency.lazy import numpy as np
 from aiocopick.extras import optional
 from aiocopick.volumes.dask import dask_array
 from aiocopick.volumes.ome import SPATIAL

@@ -1,0 +1,38 @@
+"""Modules that are imported when they are first used: listing a project needs no numpy, which takes as long as ours.
+
+Modules write ``from aiocopick.concurrency.lazy import numpy as np``. Coroutines await :func:`imported` before they use
+it, so that the import does not block the event loop.
+"""
+
+from __future__ import annotations
+
+import sys
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from aiocopick.concurrency.threads import in_thread
+
+
+async def imported(name: str) -> None:
+    """Import a module in a thread, unless that was done."""
+    if name not in sys.modules:
+        await in_thread(import_module, name)
+
+
+class _Lazy:
+    """A module that is imported by the first look at one of its names."""
+
+    def __init__(self, name: str) -> None:
+        self.__name__ = name
+
+    def __getattr__(self, name: str) -> Any:
+        value = getattr(import_module(self.__name__), name)
+        # The next look finds it here.
+        setattr(self, name, value)
+        return value
+
+
+if TYPE_CHECKING:
+    import numpy as numpy
+else:
+    numpy = _Lazy("numpy")
