@@ -131,8 +131,8 @@ def test_pauses_grow_are_spread_and_have_an_end() -> None:
     ("error", "told"),
     [
         (
-            ModuleNotFoundError("No module named 'x'"),
-            "a package for this protocol is missing (No module named 'x'); install it",
+            ModuleNotFoundError("No module named 'x'", name="x"),
+            "this storage needs x, which is not installed: pip install x",
         ),
         (ZeroDivisionError("x"), "ZeroDivisionError: x"),
         (OSError(errno.EIO, "Input/output error"), "Input/output error"),
