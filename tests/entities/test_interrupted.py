@@ -151,9 +151,9 @@ def _same(one: Any, other: Any) -> bool:
 @pytest.mark.parametrize(
     ("how", "zarr_format"),
     [
-        ("fails", 3),
         ("is cancelled", 2),
         # Each one stops every verb at each of its requests once more.
+        pytest.param("fails", 3, marks=pytest.mark.slow),
         pytest.param("fails", 2, marks=pytest.mark.slow),
         pytest.param("fails after", 2, marks=pytest.mark.slow),
     ],
