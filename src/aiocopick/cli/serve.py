@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from aiocopick.cli.gallery import Annotations, Tomogram
-from aiocopick.cli.options import AllowProtocol, FsArgs, Source, overrides
+from aiocopick.cli.options import AllowProtocol, EndpointUrl, FsArgs, Source, overrides
 from aiocopick.cli.running import execute
 
 
@@ -28,6 +28,7 @@ def serve(
         list[str] | None,
         typer.Option("--allow-origin", metavar="URL", help="A viewer on this machine that may read. Repeatable."),
     ] = None,
+    endpoint_url: EndpointUrl = None,
     fs_args: FsArgs = None,
     allow_protocol: AllowProtocol = None,
 ) -> None:
@@ -36,7 +37,7 @@ def serve(
     The address that is printed holds a random token. Whoever knows it can read the project. It shows the runs with their
     pictures; below it are the files (keys/), which aiocopick and other zarr clients can read, and the catalogue.
     """
-    fields = overrides(fs_args, allow_protocols=allow_protocol, must_exist=True)
+    fields = overrides(fs_args, endpoint_url=endpoint_url, allow_protocols=allow_protocol, must_exist=True)
     execute(lambda: _serve(source, fields, uri or None, tomogram, host, port, allow_origin or []))
 
 
