@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from aiocopick.entities.picks import AsyncPicks
     from aiocopick.entities.run import AsyncRun
+    from aiocopick.formats import relion
 
 FORMATS = ("relion",)
 
@@ -76,8 +77,6 @@ async def from_frame(
     relion_version: str | None = None,
 ) -> None:
     """Replace picks by those of a RELION particle table, and store them; parameters as for ``AsyncPicks.from_df``."""
-    from aiocopick.formats import relion
-
     picks._stack.writer()
     particles = await read_frame(
         picks.run,
@@ -100,6 +99,8 @@ async def read_frame(
     relion_version: str | None = None,
 ) -> relion.Particles:
     """Return the picks of a RELION particle table whose rows all belong to a run; nothing is written."""
+    from aiocopick.formats import relion
+
     if tomogram_center is None and relion_version != "relion4" and relion.needs_center(frame):
         tomogram_center = await find_center(run)
     size = await smallest_size(run)
