@@ -56,6 +56,7 @@ async def test_boxes_are_those_of_the_picks_of_all_runs_in_order(root: AsyncRoot
     ]
     assert names(found) == expected
     assert {label for batch in found for label in batch.labels.tolist()} == {3}
+    assert repr(found[0]) == "Batch(shape=(5, 8, 8, 8), dtype=float32, runs=['TS_0'])"
     for batch in found:
         assert batch.boxes.dtype == np.float32
         assert batch.segmentation is None

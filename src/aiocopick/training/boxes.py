@@ -74,6 +74,10 @@ class Batch:
     def __len__(self) -> int:
         return len(self.boxes)
 
+    def __repr__(self) -> str:
+        """The shape and where the boxes come from, without the voxels."""
+        return f"Batch(shape={self.boxes.shape}, dtype={self.boxes.dtype}, runs={sorted(set(self.runs))})"
+
 
 @dataclass(frozen=True, slots=True)
 class _Row:
