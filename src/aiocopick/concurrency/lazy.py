@@ -13,9 +13,14 @@ from typing import TYPE_CHECKING, Any
 from aiocopick.concurrency.threads import in_thread
 
 
+def is_imported(name: str) -> bool:
+    """Return True if a module may be used on an event loop; else it is imported in a thread first."""
+    return name in sys.modules
+
+
 async def imported(name: str) -> None:
     """Import a module in a thread, unless that was done."""
-    if name not in sys.modules:
+    if not is_imported(name):
         await in_thread(import_module, name)
 
 

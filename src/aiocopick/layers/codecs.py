@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from aiocopick.concurrency.lazy import imported
+from aiocopick.concurrency.lazy import is_imported
 from aiocopick.concurrency.threads import in_thread
 
 if TYPE_CHECKING:
@@ -74,20 +74,17 @@ def encode_here(kind: str, payload: Payload) -> bytes:
 
 async def decode(kind: str, data: bytes, *, path: str) -> Payload:
     """Decode like :func:`decode_here`, but large files in a thread, so that the event loop is not blocked."""
-    if kind != "meta":
-        await imported("numpy")
     # trimesh alone takes a third of a second to import.
-    if kind == "mesh" or len(data) > THREAD_BYTES:
+    if kind == "mesh" or len(data) > THREAD_BYTES or not (kind == "meta" or is_imported("numpy")):
         return await in_thread(lambda: decode_here(kind, data, path=path))
     return decode_here(kind, data, path=path)
 
 
 async def encode(kind: str, payload: Payload) -> bytes:
     """Encode like :func:`encode_here`, but large files in a thread, so that the event loop is not blocked."""
-    if kind != "meta":
-        await imported("numpy")
     work: Callable[[], bytes] = lambda: encode_here(kind, payload)
-    if kind == "mesh" or kind == "filaments" or (kind == "picks" and _points_of(payload) > THREAD_POINTS):
+    is_large = kind in ("mesh", "filaments") or (kind == "picks" and _points_of(payload) > THREAD_POINTS)
+    if is_large or not (kind == "meta" or is_imported("numpy")):
         return await in_thread(work)
     return work()
 
