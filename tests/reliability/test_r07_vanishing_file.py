@@ -8,11 +8,11 @@ import pytest
 
 from aiocopick.errors import NotFoundError
 from tests.reliability.crawls import crawl_a_thousand
-from tests.reliability.places import DISK, HTTP, MEMORY, Place, some
+from tests.reliability.places import DISK, MEMORY, Place, some
 
 
 @pytest.mark.asyncio
-@pytest.mark.parametrize("place", some(MEMORY, DISK, "s3", HTTP), indirect=True)
+@pytest.mark.parametrize("place", some(MEMORY, DISK, "s3"), indirect=True)
 async def test_the_crawl_goes_on(place: Place, measured: Any) -> None:
     vanishing = "TS_0417"
     found, keys = await crawl_a_thousand(place, vanishing=vanishing)
