@@ -122,5 +122,5 @@ def test_the_command_line_has_a_switch(tmp_path: Path) -> None:
     path = a_file(tmp_path, a_zipped_project(tmp_path))
     refused = run("ls", path)
     assert refused.code == 1
-    assert "allow_protocols" in refused.err
+    assert "--allow-protocol" in refused.err
     assert run("ls", path, "--allow-protocol", "zip").out.split() == ["TS_1"]

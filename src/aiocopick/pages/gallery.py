@@ -6,7 +6,6 @@ import hashlib
 import json
 import logging
 import os
-import threading
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from io import BytesIO
@@ -15,6 +14,7 @@ from secrets import token_hex
 from typing import IO, TYPE_CHECKING, Any
 
 from aiocopick.concurrency.fan_out import stream
+from aiocopick.concurrency.forks import Lock
 from aiocopick.concurrency.threads import in_thread, in_thread_shielded
 from aiocopick.entities.crawl import Crawl
 from aiocopick.errors import AlreadyExistsError, CopickError, FormatError, NotFoundError
@@ -206,7 +206,7 @@ class Earlier:
 
     def __init__(self, path: str | os.PathLike[str] | None) -> None:
         self._places: dict[str, tuple[str, int, int]] = {}
-        self._lock = threading.Lock()
+        self._lock = Lock()
         self._file: IO[bytes] = BytesIO() if path is None else _opened(path)
         at = 0
         while line := self._file.readline(_LONGEST):
