@@ -48,9 +48,12 @@ def open_storage(config: Any) -> Storage:
         The root is empty or chains protocols.
     """
     settings = Settings.of(config)
-    protocol = parse_root(settings.root).protocol
-    settings = replace(settings, fs_args=configured(protocol, settings.fs_args))
-    storage = ManagedStorage.make(settings, backend_of(protocol, settings.engine, settings.fs_args))
+    root = parse_root(settings.root)
+    if root.protocol == "file":
+        # A relative path means the folder that it is opened in, also for connections that are made or shared later.
+        settings = replace(settings, root=root.location)
+    settings = replace(settings, fs_args=configured(root.protocol, settings.fs_args))
+    storage = ManagedStorage.make(settings, backend_of(root.protocol, settings.engine, settings.fs_args))
     caching = _caching(config)
     if caching is None or storage.capabilities.near:
         return storage
