@@ -41,3 +41,26 @@ if TYPE_CHECKING:
     import numpy as numpy
 else:
     numpy = _Lazy("numpy")
+
+
+class _Float32:
+    """``numpy.float32`` as the default of a parameter, as copick has it: equal to it, and made a dtype by numpy."""
+
+    __name__ = "float32"
+
+    @property
+    def dtype(self) -> Any:
+        """The data type."""
+        return numpy.dtype("float32")
+
+    def __eq__(self, other: object) -> bool:
+        return other is self or other is numpy.float32
+
+    def __hash__(self) -> int:
+        return hash(numpy.float32)
+
+    def __repr__(self) -> str:
+        return "<class 'numpy.float32'>"
+
+
+FLOAT32: Any = _Float32()

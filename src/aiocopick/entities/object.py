@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from aiocopick.concurrency.lazy import numpy as np
+from aiocopick.concurrency.lazy import FLOAT32, numpy as np
 from aiocopick.entities.volume import AsyncDensity
 from aiocopick.errors import AlreadyExistsError, NotFoundError
 from aiocopick.layout.refs import ObjectRef
@@ -202,7 +202,7 @@ class AsyncObject(AsyncDensity):
         self,
         data: Any,
         voxel_size: float,
-        dtype: Any = "float32",
+        dtype: Any = FLOAT32,
         *,
         chunks: Sequence[int] | None = None,
         shards: Sequence[int] | None = None,

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import anyio
 
 from aiocopick.concurrency.fan_out import gather
+from aiocopick.concurrency.lazy import FLOAT32
 from aiocopick.concurrency.misuse import lists
 from aiocopick.entities.features import AsyncFeatures
 from aiocopick.entities.filters import OneOrMany, accepts
@@ -72,7 +73,7 @@ class AsyncTomogram(AsyncDensity):
         self,
         data: Any,
         levels: int = 3,
-        dtype: Any = "float32",
+        dtype: Any = FLOAT32,
         *,
         chunks: Sequence[int] | None = None,
         shards: Sequence[int] | None = None,

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Literal
 
-from aiocopick.concurrency.lazy import numpy as np
+from aiocopick.concurrency.lazy import FLOAT32, numpy as np
 from aiocopick.models.contract import contract
 
 if TYPE_CHECKING:
@@ -295,7 +295,7 @@ class CopickTomogram:
         self,
         data: NDArray[Any],
         levels: int = 3,
-        dtype: DTypeLike | None = "float32",
+        dtype: DTypeLike | None = FLOAT32,
         *,
         chunks: tuple[int, ...] | None = None,
         shards: tuple[int, ...] | None = None,
@@ -463,7 +463,7 @@ class CopickObject:
         self,
         data: NDArray[Any],
         voxel_size: float,
-        dtype: DTypeLike | None = "float32",
+        dtype: DTypeLike | None = FLOAT32,
         *,
         chunks: tuple[int, ...] | None = None,
         shards: tuple[int, ...] | None = None,
