@@ -1,6 +1,6 @@
 """The folder that keeps what is slow to make: servers, environments of other copicks, their projects.
 
-`.cache/` in the checkout, or `$AIOCOPICK_TEST_CACHE`, so that several checkouts can share one. Standard library only:
+`.test-cache/` in the checkout, or `$AIOCOPICK_TEST_CACHE`, so that several checkouts can share one. Standard library only:
 the scripts use this before anything is installed.
 """
 
@@ -17,7 +17,7 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 
 def cache_folder(kind: str) -> Path:
     """Folder of the cache for one kind of thing, made when missing."""
-    root = Path(os.environ.get("AIOCOPICK_TEST_CACHE") or REPOSITORY / ".cache").resolve()
+    root = Path(os.environ.get("AIOCOPICK_TEST_CACHE") or REPOSITORY / ".test-cache").resolve()
     folder = root / kind
     folder.mkdir(parents=True, exist_ok=True)
     ignore = root / ".gitignore"
