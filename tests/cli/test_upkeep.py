@@ -52,7 +52,7 @@ def test_doctor_looks_at_what_uris_name(own_sample: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(sys.platform != "linux", reason="file names are text here")
+@pytest.mark.skipif(sys.platform != "linux", reason="this system has no file names that are not text")
 def test_names_that_are_no_utf_8_are_told_by_every_command(own_sample: Path, tmp_path: Path) -> None:
     runs = os.fsencode(own_sample / "ExperimentRuns")
     shutil.copytree(runs + b"/TS_001", runs + b"/bad\xffname")

@@ -9,6 +9,7 @@ from typing import Any
 import anyio
 import pandas  # noqa: F401 - imported on first use by pyarrow, which blocks
 import pytest
+import upath
 
 import aiocopick
 from aiocopick.entities import AsyncRoot
@@ -32,8 +33,6 @@ def bucket(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> t
 @pytest.mark.asyncio
 @pytest.mark.parametrize("engine", ["s3fs", "obstore"])
 async def test_the_endpoint_is_a_field(bucket: tuple[str, str], engine: str, tmp_path: Path) -> None:
-    if engine == "obstore":
-        pytest.importorskip("obstore")
     url, endpoint = bucket
     shared: dict[str, Any] = {"endpoint_url": endpoint, "user_id": "me"}
     async with aiocopick.open(f"{url}/p", engine=engine, **shared) as root:
@@ -77,7 +76,6 @@ def test_arguments_win_over_the_field() -> None:
 
 @pytest.mark.asyncio
 async def test_a_path_with_its_arguments_is_a_source(request: pytest.FixtureRequest, tmp_path: Path) -> None:
-    upath = pytest.importorskip("upath")
     server = request.getfixturevalue("moto_server")
     place = upath.UPath(f"s3://{server.new_bucket()}/p", **server.fs_args())
     async with aiocopick.open(place, user_id="me") as root:

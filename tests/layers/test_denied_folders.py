@@ -193,7 +193,7 @@ async def test_a_layer_of_a_stack(config: CopickConfigFS, tmp_path: Path, rule: 
     assert list(run.skipped_layers) == ["below"]
 
 
-@pytest.mark.skipif(os.name == "nt", reason="has no such rights")
+@pytest.mark.skipif(os.name == "nt", reason="this system has no rights of POSIX on folders")
 async def test_on_a_local_disk() -> None:
     program = """
         import asyncio, os, sys

@@ -241,7 +241,7 @@ async def test_a_copy_reads_no_more_of_a_chunk_than_was_listed(place: Place, way
     measured(f"refused; {peak / MEBIBYTE:.1f} MiB")
 
 
-@pytest.mark.skipif(not hasattr(os, "truncate"), reason="sparse files are made by truncate")
+@pytest.mark.skipif(not hasattr(os, "truncate"), reason="this system cannot make sparse files")
 @pytest.mark.asyncio
 async def test_two_gigabytes_of_meta_are_not_read(tmp_path: Path) -> None:
     path = tmp_path / META
