@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import asyncio
-import tracemalloc
 from fnmatch import fnmatch
 
 import anyio
@@ -18,6 +17,7 @@ from aiocopick.models import CopickConfigFS
 from aiocopick.storage.base import FirstPage
 from aiocopick.testing import FaultStorage, WrappedStorage
 from tests.entities.projects import Counted, write_run
+from tests.memory import traced
 from tests.servers.s3 import S3Server
 
 
@@ -350,11 +350,8 @@ async def test_ten_times_the_runs_take_little_more_memory(config: CopickConfigFS
                 (f"ExperimentRuns/TS_{number:05}/Picks/someone_1_ribosome.json", b'{"points": []}')
                 for number in range(count)
             )
-            tracemalloc.start()
-            try:
+            with traced() as memory:
                 async with root.options(max_concurrency=16).crawl(load=("picks",)) as runs:
                     assert sum([len(await run.picks()) async for run in runs]) == count
-                peaks.append(tracemalloc.get_traced_memory()[1])
-            finally:
-                tracemalloc.stop()
+            peaks.append(memory.peak)
     assert peaks[1] - peaks[0] <= 15 * 2**20

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ import pytest
 import aiocopick
 from aiocopick.models import CopickConfigFS
 from aiocopick.testing import FaultServer
+from tests.memory import Memory, resident, traced
 from tests.servers.web import WebServer
 
 MEMORY, DISK, HTTP = "memory", "disk", "http"
@@ -73,6 +74,10 @@ class Place:
     def config(self, **changes: Any) -> CopickConfigFS:
         names = {"user_id": "someone", "session_id": "1"}
         return CopickConfigFS(root=self.root, **{**names, **self.fields, **changes})
+
+    def memory(self) -> AbstractContextManager[Memory]:
+        """Measure the memory of the work inside."""
+        return resident() if self.kind == "obstore" else traced()
 
     def open(self, **changes: Any) -> aiocopick.AsyncRoot:
         return aiocopick.AsyncRoot(self.config(**changes))

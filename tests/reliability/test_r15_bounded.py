@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tracemalloc
 from typing import Any
 
 import pytest
@@ -48,13 +47,10 @@ async def test_memory_is_bounded(place: Place, runs: tuple[int, int], measured: 
         await write_runs(place, written, count)
         written = count
         async with AsyncRoot(place.config(max_concurrency=16)) as root:
-            tracemalloc.start()
-            try:
+            with place.memory() as memory:
                 async with root.crawl(load=("picks",)) as found:
                     assert sum([len(await run.picks()) async for run in found]) == count
-                peaks.append(tracemalloc.get_traced_memory()[1])
-            finally:
-                tracemalloc.stop()
+            peaks.append(memory.peak)
     more = (peaks[1] - peaks[0]) / MEBIBYTE
     assert more <= 50
     measured(f"{runs[1]} runs over {runs[0]}: {more:.0f} MiB more")

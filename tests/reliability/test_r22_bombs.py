@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gzip
 import json
-import tracemalloc
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -76,16 +75,13 @@ async def test_they_take_little_memory(place: Place, measured: Any) -> None:
         await writing.aclose()
         async with place.open(timeout=60) as root:
             await root.query()
-            tracemalloc.start()
-            try:
+            with place.memory() as memory:
                 try:
                     await work(root)
                     end = "read"
                 except CopickError as error:
                     end = type(error).__name__
-                peak = tracemalloc.get_traced_memory()[1] - size
-            finally:
-                tracemalloc.stop()
+        peak = memory.peak - size
         assert peak <= 64 * MEBIBYTE, (name, peak / MEBIBYTE)
         said.append(f"{name}: {end}, {max(0, peak) // MEBIBYTE} MiB")
     measured("; ".join(said))

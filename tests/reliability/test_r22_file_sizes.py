@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import tracemalloc
 import uuid
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -22,6 +21,7 @@ from aiocopick.models.file_sizes import LARGEST
 from aiocopick.storage import open_storage
 from aiocopick.sync import CopickRootFS
 from aiocopick.upkeep import copy
+from tests.memory import traced
 from tests.reliability.places import ALL, DISK, HTTP, MEMORY, NETWORK, Place
 
 MEBIBYTE = 2**20
@@ -108,8 +108,7 @@ async def test_an_answer_without_an_end_is_refused(place: Place, way: str, measu
     await writing.write(META, b"{}")
     await writing.aclose()
     place.server.always(way)
-    tracemalloc.start()
-    try:
+    with place.memory() as memory:
         await _refused(lambda: storage.read(PICKS), storage.path_of(PICKS), MEBIBYTE, "picks")
         place.server.always(None)
         assert await storage.read(META) == b"{}"
@@ -117,12 +116,9 @@ async def test_an_answer_without_an_end_is_refused(place: Place, way: str, measu
         await _refused(lambda: storage.read(PICKS), storage.path_of(PICKS), MEBIBYTE, "picks")
         await _refused(lambda: _first(storage, MESH), storage.path_of(MESH), MEBIBYTE, "meshes")
         await _refused(lambda: storage.read(META), storage.path_of(META), 16 * MEBIBYTE, "metadata")
-        peak = tracemalloc.get_traced_memory()[1]
-    finally:
-        tracemalloc.stop()
     await storage.aclose()
-    assert peak < 64 * MEBIBYTE
-    measured(f"refused; {peak // MEBIBYTE} MiB")
+    assert memory.peak < 64 * MEBIBYTE
+    measured(f"refused; {memory.peak // MEBIBYTE} MiB")
 
 
 @pytest.mark.asyncio
@@ -177,8 +173,7 @@ async def test_a_chunk_is_no_larger_than_its_array_says(
                 assert chunk in str(caught.value)
 
         await storage.write(chunk, whole + bytes(4 * MEBIBYTE))
-        tracemalloc.start()
-        try:
+        with place.memory() as memory:
             if not options:
                 await refused()
             if place.server is not None:
@@ -186,15 +181,12 @@ async def test_a_chunk_is_no_larger_than_its_array_says(
                     place.server.always(way)
                     await refused()
                 place.server.always(None)
-            peak = tracemalloc.get_traced_memory()[1]
-        finally:
-            tracemalloc.stop()
         await storage.write(chunk, whole)
         assert np.array_equal(await tomogram.numpy(), data)
     await storage.aclose()
     # The server of faults is in this process, too.
-    assert peak < 64 * MEBIBYTE
-    measured(f"refused at {figure} bytes; {peak / MEBIBYTE:.1f} MiB")
+    assert memory.peak < 64 * MEBIBYTE
+    measured(f"refused at {figure} bytes; {memory.peak / MEBIBYTE:.1f} MiB")
 
 
 @pytest.mark.asyncio
@@ -226,19 +218,15 @@ async def test_a_copy_reads_no_more_of_a_chunk_than_was_listed(place: Place, way
         for action in ("endless", "endless no-length"):
             place.server.plan("0/0/0/0", [action] * 9)
             place.server.plan("0%2F0%2F0%2F0", [action] * 9)
-            tracemalloc.start()
-            try:
+            with place.memory() as memory:
                 text = await work()
-                peak = tracemalloc.get_traced_memory()[1]
-            finally:
-                tracemalloc.stop()
-            assert peak < 16 * MEBIBYTE
+            assert memory.peak < 16 * MEBIBYTE
             # A checksum of the store is compared without reading the source.
             if way != "compare" or text != "{}":
                 assert f"{TOMOGRAM}/0/0/0/0" in text
                 why = rf"larger than the ({MEBIBYTE} bytes that max_file_bytes|\d+ bytes that were listed)"
                 assert re.search(why, text) or way == "compare"
-    measured(f"refused; {peak / MEBIBYTE:.1f} MiB")
+    measured(f"refused; {memory.peak / MEBIBYTE:.1f} MiB")
 
 
 @pytest.mark.skipif(not hasattr(os, "truncate"), reason="this system cannot make sparse files")
@@ -249,13 +237,10 @@ async def test_two_gigabytes_of_meta_are_not_read(tmp_path: Path) -> None:
     path.touch()
     os.truncate(path, 2 * 2**30)
     storage = open_storage(CopickConfigFS(root=str(tmp_path)))
-    tracemalloc.start()
-    try:
+    with traced() as memory:
         for way in (storage.read, lambda key: _first(storage, key)):
             await _refused(lambda way=way: way(META), str(path), 16 * MEBIBYTE, "metadata")  # type: ignore[misc]
-        assert tracemalloc.get_traced_memory()[1] < MEBIBYTE
-    finally:
-        tracemalloc.stop()
+    assert memory.peak < MEBIBYTE
 
 
 @pytest.mark.asyncio
@@ -267,13 +252,10 @@ async def test_other_filesystems_read_no_more_than_they_may(tmp_path: Path) -> N
         file.writestr(META, b"{}" + b" " * 200 * MEBIBYTE)
         file.writestr(PICKS, b'{"points": []}')
     storage = open_storage(CopickConfigFS(root="zip://", fs_args={"fo": str(archive)}))
-    tracemalloc.start()
-    try:
+    with traced() as memory:
         await _refused(lambda: storage.read(META), META, 16 * MEBIBYTE, "metadata")
         await _refused(lambda: _first(storage, META), META, 16 * MEBIBYTE, "metadata")
-        assert tracemalloc.get_traced_memory()[1] < 64 * MEBIBYTE
-    finally:
-        tracemalloc.stop()
+    assert memory.peak < 64 * MEBIBYTE
     assert await storage.read(PICKS) == b'{"points": []}'
     await storage.aclose()
 
