@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import os
 import shutil
 import sys
 from collections.abc import AsyncIterator
@@ -19,7 +20,7 @@ import tifffile
 
 import aiocopick
 from aiocopick import AlreadyExistsError, AsyncRoot, AsyncTomogram, FormatError, InvalidNameError, NotFoundError
-from aiocopick.convert import add, export
+from aiocopick.convert import add, export, mrc
 from tests.training.projects import config
 from tests.volumes.projects import name_axes
 
@@ -242,6 +243,44 @@ async def test_what_mrc_cannot_hold_is_refused(root: AsyncRoot, tmp_path: Path) 
         assert report.done == {}
         assert words in str(next(iter(report.errors.values())))
     assert not out.exists() or list(out.iterdir()) == []
+
+
+@pytest.mark.parametrize("suffix", ["mrc", "mrc.gz", "tif", "star"])
+async def test_a_pipe_is_not_waited_for(root: AsyncRoot, tmp_path: Path, suffix: str) -> None:
+    pipe = tmp_path / f"TS_1.{suffix}"
+    os.mkfifo(pipe)
+    report = await add(root, "ribosome:relion/0" if suffix == "star" else "wbp@10", [pipe])
+    [error] = report.errors.values()
+    assert "is not a file" in str(error)
+
+
+async def test_a_file_that_appears_during_an_export_is_kept(
+    root: AsyncRoot, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await add(root, "wbp@", [write_mrc(tmp_path / "TS_1.mrc", voxels())])
+    out, finish = tmp_path / "out" / "TS_1_wbp_12.5.mrc", mrc.give_name
+
+    def appears(*args: Any, **options: Any) -> None:
+        out.write_text("of another program")
+        finish(*args, **options)
+
+    monkeypatch.setattr(mrc, "give_name", appears)
+    report = await export(root, "wbp@*", out.parent)
+    assert isinstance(report.errors.popitem()[1], AlreadyExistsError)
+    assert out.read_text() == "of another program"
+    assert [item.name for item in out.parent.iterdir()] == [out.name]
+
+
+async def test_two_volumes_with_one_file_name_do_not_replace_each_other(root: AsyncRoot, tmp_path: Path) -> None:
+    run = await root.new_run("TS_1")
+    for size in (1000.121, 1000.122):
+        tomogram = await (await run.new_voxel_spacing(size)).new_tomogram("wbp")
+        await tomogram.from_numpy(voxels())
+    report = await export(root, "wbp@*", tmp_path / "out", overwrite=True)
+    assert len(report.done) == 1
+    [error] = report.errors.values()
+    assert isinstance(error, AlreadyExistsError)
+    assert "is that of" in str(error)
 
 
 async def test_files_that_are_no_volumes_are_errors_of_their_own(root: AsyncRoot, tmp_path: Path) -> None:

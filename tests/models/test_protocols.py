@@ -32,6 +32,29 @@ REFUSED: dict[str, dict[str, Any]] = {
     "layer by URL": {"config_type": "multilayer", "layers": ["/data/a", "libarchive://a"]},
     "croissant": {"config_type": "mlcroissant", "croissant_url": "zip://a::/etc/x.zip"},
     "portal": {"config_type": "cryoet_data_portal", "overlay_root": "tar://a", "overlay_fs_args": {"fo": "/etc/x"}},
+    "target in a list": {"root": "s3://bucket", "fs_args": {"a": [{"fo": "/etc/x"}]}},
+}
+# Each would run a program, load a library, or hand over what is on this machine.
+POWERS: dict[str, dict[str, Any]] = {
+    "command": {"root": "ssh://host/a", "fs_args": {"proxy_command": "touch /tmp/a"}},
+    "command as a list": {"root": "sftp://host/a", "fs_args": {"proxy_command": ["touch", "/tmp/a"]}},
+    "options that run one": {"root": "ssh://host/a", "fs_args": {"config": ["/data/project/ssh_config"]}},
+    "library": {"root": "ssh://host/a", "fs_args": {"pkcs11_provider": "/data/project/lib.so"}},
+    "key program": {"root": "ssh://host/a", "fs_args": {"client_host_keysign": "/data/project/program"}},
+    "agent": {"root": "ssh://host/a", "fs_args": {"agent_forwarding": True}},
+    "environment": {"root": "ssh://host/a", "fs_args": {"send_env": ["AWS_SECRET_ACCESS_KEY"]}},
+    "environment, inside": {"root": "ssh://host/a", "fs_args": {"sftp_client_kwargs": {"send_env": ["AWS_PROFILE"]}}},
+    "tickets": {"overlay_root": "ssh://host/a", "overlay_fs_args": {"gss_delegate_creds": True}},
+    "static": {
+        "overlay_root": "/a",
+        "static_root": "ssh://host/a",
+        "static_fs_args": {"proxy_command": "touch /tmp/a"},
+    },
+    "layer": {"layers": [{"root": "ssh://host/a", "fs_args": {"proxy_command": "touch /tmp/a"}}]},
+    "configuration of AWS": {
+        "root": "s3://bucket",
+        "fs_args": {"session_vars": {"config_file": [None, "AWS_CONFIG_FILE", "/data/project/aws", None]}},
+    },
 }
 PLAIN: list[dict[str, Any]] = [
     {"root": "/data/project"},
@@ -63,6 +86,20 @@ def test_a_file_may_not_reach_into_other_files(tmp_path: Path, document: dict[st
     ):
         with pytest.raises(FormatError, match="allow_protocols"):
             opened(path)
+
+
+@pytest.mark.parametrize("document", POWERS.values(), ids=POWERS)
+def test_a_file_may_not_run_programs(tmp_path: Path, document: dict[str, Any]) -> None:
+    path = a_file(tmp_path, document)
+    for allowed in ((), ("zip",)):
+        for opened in (aiocopick.open_sync, aiocopick.from_file, aiocopick.CopickRootFS.from_file):
+            with pytest.raises(FormatError, match=r"runs programs.*allow_protocols"):
+                opened(path, allow_protocols=allowed)
+
+
+@pytest.mark.parametrize("document", POWERS.values(), ids=POWERS)
+def test_the_caller_may_trust_the_options_of_a_file(document: dict[str, Any]) -> None:
+    check_protocols(document, ("ssh", "s3"), path="config.json")
 
 
 @pytest.mark.parametrize("document", PLAIN)

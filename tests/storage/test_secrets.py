@@ -12,7 +12,15 @@ from urllib.parse import unquote
 import pytest
 
 from aiocopick.errors import CopickError
-from aiocopick.models.redaction import redact_text, redact_url, scrub, secrets_in_url, secrets_of, shows_secret
+from aiocopick.models.redaction import (
+    redact_logs,
+    redact_text,
+    redact_url,
+    scrub,
+    secrets_in_url,
+    secrets_of,
+    shows_secret,
+)
 from aiocopick.storage import open_storage
 from aiocopick.storage.keys import display_url
 from aiocopick.storage.settings import Settings
@@ -141,6 +149,23 @@ async def test_keys_of_customers_and_tokens_are_not_logged(caplog: pytest.LogCap
     assert "botocore" in {record.name.partition(".")[0] for record in caplog.records}
     for secret in ("CANARY", base64.b64encode(key.encode()).decode(), digest):
         assert secret not in logged
+
+
+def test_what_a_server_sends_back_is_not_logged(caplog: pytest.LogCaptureFixture) -> None:
+    redact_logs("botocore.parsers")
+    caplog.set_level(logging.DEBUG)
+    logger = logging.getLogger("botocore.parsers")
+    answer = (
+        f"<Error><Code>InvalidToken</Code><Token-0>{CANARY}</Token-0></Error>X-Amz-Security-Token: {CANARY}".encode()
+    )
+    logger.debug("Response body:\n%s", answer)
+    try:
+        raise ValueError(answer)
+    except ValueError:
+        logger.debug("Exception caught when parsing error response body:", exc_info=True)
+    assert "InvalidToken" in caplog.text
+    assert "ValueError" in caplog.text
+    assert CANARY not in caplog.text
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,8 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 import aiocopick
@@ -172,6 +174,17 @@ async def test_a_file_that_is_no_parquet_is_a_format_error(tmp_path: object) -> 
         await load_table(path)
     with pytest.raises(aiocopick.NotFoundError):
         await load_table(f"{tmp_path}/missing.parquet")
+
+
+@pytest.mark.asyncio
+async def test_a_small_file_of_many_equal_rows_is_refused_before_it_is_decoded(tmp_path: Path) -> None:
+    path, rows = tmp_path / "bomb.parquet", 1_000_000
+    keys = pa.DictionaryArray.from_arrays(pa.repeat(0, rows).cast("int32"), ["k" * 99])
+    pq.write_table(pa.table({"key": keys}), path)
+    assert path.stat().st_size < 1_000_000
+    with pytest.raises(FormatError, match=r"bomb\.parquet holds more than the 1000000 bytes.*tables"):
+        await load_table(path, max_file_bytes={"tables": 1_000_000})
+    assert (await load_table(path, max_file_bytes={"tables": 1_000_000_000})).num_rows == rows
 
 
 @pytest.mark.asyncio

@@ -266,3 +266,21 @@ async def test_a_table_is_reached_with_the_arguments_of_the_layer_beside_it() ->
         assert file_arguments(root, "s3://other/catalog.parquet", to_write=True) == {"fs_args": {"key": "k"}}
         for elsewhere in ("gs://mine/catalog.parquet", "/data/catalog.parquet", "catalog.parquet"):
             assert file_arguments(root, elsewhere) == {}
+
+
+@pytest.mark.parametrize(
+    ("root", "file"),
+    [
+        ("https://data.example.org/project", "https://elsewhere.example.org/catalog.parquet"),
+        ("https://data.example.org/project", "https://data.example.org:8443/catalog.parquet"),
+        ("sftp://host/project", "sftp://other/catalog.parquet"),
+        ("smb://host/project", "smb://other/catalog.parquet"),
+        ("abfss://data@one.dfs.core.windows.net/project", "abfss://data@other.dfs.core.windows.net/catalog.parquet"),
+        ("az://data/project", "az://data@other.blob.core.windows.net/catalog.parquet"),
+    ],
+)
+def test_another_host_does_not_get_the_arguments_of_a_layer(root: str, file: str) -> None:
+    project = aiocopick.AsyncRoot(aiocopick.CopickConfigFS(root=root, fs_args={"password": "secret"}))
+    assert file_arguments(project, file) == {}
+    beside = f"{root.rpartition('/')[0]}/catalog.parquet"
+    assert file_arguments(project, beside) == {"fs_args": {"password": "secret"}}

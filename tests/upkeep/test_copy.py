@@ -23,7 +23,7 @@ from aiocopick.layers.copying import lease_key
 from aiocopick.sample import sample_config, write_sample
 from aiocopick.storage import Storage, leases
 from aiocopick.testing import WrappedStorage
-from aiocopick.upkeep import copy
+from aiocopick.upkeep import copy, transfer
 from tests.servers.s3 import MotoServer
 
 PICKS = "ExperimentRuns/TS_001/Picks/curator_1_ribosome.json"
@@ -247,7 +247,7 @@ async def test_a_part_of_a_volume_reads_as_empty(sample: AsyncRoot, monkeypatch:
 
 CHILD = """
 import sys, anyio, aiocopick
-from aiocopick.upkeep import copy
+from aiocopick.upkeep import copy, transfer
 
 async def main():
     async with aiocopick.open(sys.argv[1]) as source, aiocopick.open(sys.argv[2]) as target:
@@ -383,3 +383,28 @@ async def test_a_dry_run_makes_no_meta_where_the_source_has_none(tmp_path: Path)
         assert await contents(target) == {}
         await copy(source, target)
         assert await storage_of(target).read("ExperimentRuns/bare/.meta") == b"{}"
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("left", ["nothing", "chunks"])
+async def test_a_volume_that_vanishes_from_the_source_stays_in_the_target(
+    sample: AsyncRoot, monkeypatch: pytest.MonkeyPatch, left: str
+) -> None:
+    target = await empty_project()
+    await copy(sample, target)
+    before = await contents(target)
+    volumes = {key.partition(".zarr/")[0] for key in before if ".zarr/" in key}
+    assert {name.split("/")[0] for name in volumes} == {"ExperimentRuns", "Objects"}
+    listed = transfer._files
+
+    async def deleted_meanwhile(storage: Storage, prefix: str) -> dict[str, Any]:
+        found = await listed(storage, prefix)
+        if storage is not storage_of(sample):
+            return found
+        return {key: entry for key, entry in found.items() if left == "chunks" and not transfer._is_document(key)}
+
+    monkeypatch.setattr(transfer, "_files", deleted_meanwhile)
+    report = await copy(sample, target, overwrite=True)
+    assert len(report.errors) == len(volumes)
+    assert all("was kept" in error for error in report.errors.values())
+    assert await contents(target) == before

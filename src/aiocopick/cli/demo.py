@@ -52,7 +52,9 @@ def demo(
 async def _demo(folder: Path, runs: int, seed: int, as_json: bool, *, kept: bool) -> int:
     import aiocopick
     from aiocopick.cli.survey import Survey, print_result
+    from aiocopick.concurrency.threads import in_thread
     from aiocopick.sample import sample_config, write_sample
+    from aiocopick.storage.single_files import replace_file
 
     config = sample_config(folder)
     async with aiocopick.open(config) as root:
@@ -71,7 +73,7 @@ async def _demo(folder: Path, runs: int, seed: int, as_json: bool, *, kept: bool
                     volumes += await _volumes_of(run)
         result = survey.result(root)
     if kept:
-        (folder / CONFIG_NAME).write_text(config.to_json(), encoding="utf-8")
+        await in_thread(replace_file, folder / CONFIG_NAME, config.to_json().encode())
     if as_json:
         print_json(result | {"picks": picked, "volumes": volumes})
         return 0

@@ -46,6 +46,7 @@ async def _show(source: str, fields: dict[str, Any], uri: str, out: Path | None,
     from aiocopick.concurrency.threads import in_thread
     from aiocopick.layout.uris import parse_uri
     from aiocopick.pictures import Choice
+    from aiocopick.storage.single_files import replace_file
 
     shows_tomogram = parse_uri(uri).kind == "tomogram"
     tomogram, annotations = (uri, None) if shows_tomogram else (None, uri)
@@ -56,7 +57,7 @@ async def _show(source: str, fields: dict[str, Any], uri: str, out: Path | None,
     if out is None:
         await in_thread(sys.stdout.buffer.write, picture)
     else:
-        await in_thread(out.write_bytes, picture)
+        await in_thread(replace_file, out, picture)
         typer.echo(f"{run.name} is in {out}")
     return 0
 

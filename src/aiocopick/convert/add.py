@@ -11,11 +11,9 @@ from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import anyio
-
 from aiocopick.concurrency.threads import in_thread, in_thread_shielded
 from aiocopick.convert import mrc, star, tiff
-from aiocopick.convert.mrc import StoredVolume
+from aiocopick.convert.mrc import StoredVolume, refuse_special
 from aiocopick.convert.report import ConvertReport, each
 from aiocopick.entities.picks_frames import read_frame
 from aiocopick.errors import AlreadyExistsError, CopickError, FormatError, InvalidNameError, NotFoundError
@@ -190,6 +188,7 @@ async def _opened(exits: AsyncExitStack, path: Path) -> StoredVolume:
     else:
         known = ", ".join((*mrc.SUFFIXES, *tiff.SUFFIXES))
         raise FormatError(f"{path}: a volume is read from files ending in {known}", path=str(path))
+    await in_thread(refuse_special, path)
     try:
         stored = await in_thread(context.__enter__)
     except FileNotFoundError:
@@ -274,7 +273,7 @@ async def _add_picks(
     async def read(path: Path) -> None:
         if path.suffix.lower() not in star.SUFFIXES:
             raise FormatError(f"{path}: picks are read from STAR files", path=str(path))
-        await anyio.lowlevel.checkpoint()
+        await in_thread(refuse_special, path)
         try:
             tables = await in_thread(star.read, path)
         except FileNotFoundError:

@@ -13,7 +13,7 @@ from aiocopick.concurrency.fan_out import gather
 from aiocopick.concurrency.threads import in_thread
 from aiocopick.convert import mrc, star
 from aiocopick.convert.report import ConvertReport, each
-from aiocopick.errors import CopickError, FormatError, InvalidNameError, NotFoundError
+from aiocopick.errors import AlreadyExistsError, CopickError, FormatError, InvalidNameError, NotFoundError
 from aiocopick.formats.relion import CENTERED
 from aiocopick.layout.uris import parse_uri
 from aiocopick.tables.select import Selection, select
@@ -104,11 +104,19 @@ async def _export_volumes(
         async for entity in entities:
             found.append(entity)
 
+    taken: dict[str, str] = {}
+
     async def work(volume: AsyncTomogram | AsyncSegmentation) -> None:
         array, record = await volume._level(level)
         if len(record.shape) != 3:
             raise FormatError(f"{volume.path}: an MRC file holds one volume, not {record.shape}", path=volume.path)
         path = folder / _file_name(volume, record.voxel_size[0])
+        other = taken.setdefault(path.name, volume.path)
+        if other != volume.path:
+            raise AlreadyExistsError(
+                f"{volume.path}: its file {path} is that of {other}; export them into different folders.",
+                path=volume.path,
+            )
         axes = array.spatial_axes
         shape = tuple(record.shape[axis] for axis in axes)
         slabs = _turned(volume.slabs("z", zarr_group=level), axes)

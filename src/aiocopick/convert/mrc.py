@@ -15,6 +15,7 @@ import numpy as np
 from aiocopick.concurrency.threads import in_thread, in_thread_shielded
 from aiocopick.errors import AlreadyExistsError, FormatError
 from aiocopick.extras import optional
+from aiocopick.storage.single_files import give_name
 
 SUFFIXES = (".mrc", ".rec", ".map", ".st", ".ali")
 PACKED = (".gz", ".bz2")
@@ -167,6 +168,18 @@ def refuse_existing(path: Path, overwrite: bool) -> None:
         raise AlreadyExistsError(f"{path} exists already; choose another name.", path=str(path))
 
 
+def refuse_special(path: Path) -> None:
+    """Refuse to read a pipe or device, which could wait for ever, or have no end.
+
+    Raises
+    ------
+    FormatError
+        There is something that is not a file.
+    """
+    if path.exists() and not path.is_file():
+        raise FormatError(f"{path} is not a file", path=str(path))
+
+
 def _put(file: Any, start: int, slab: np.ndarray[Any, Any], statistics: np.ndarray[Any, Any], path: Path) -> None:
     low, high = float(slab.min()), float(slab.max())
     if file.data.dtype.kind == "f" and slab.dtype.kind in "iu" and max(-low, high) > _EXACT:
@@ -196,5 +209,4 @@ def _finish(
     file.header.rms = np.sqrt(max(0.0, squares / file.data.size - mean**2))
     file.flush()
     file.close()
-    refuse_existing(path, overwrite)
-    Path(folder.name, "volume.mrc").replace(path)
+    give_name(Path(folder.name, "volume.mrc"), path, overwrite=overwrite)

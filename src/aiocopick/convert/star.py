@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +11,7 @@ from aiocopick.convert.mrc import refuse_existing
 from aiocopick.errors import FormatError
 from aiocopick.extras import optional
 from aiocopick.formats.relion import CENTERED, PIXELS
+from aiocopick.storage.single_files import give_name
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -101,5 +101,4 @@ def write(path: Path, frames: list[pd.DataFrame], pixel_size: float | None, over
     with tempfile.TemporaryDirectory(prefix=f".{path.name}-", dir=path.parent) as folder:
         partial = Path(folder, path.name)
         starfile.write(blocks, partial)
-        refuse_existing(path, overwrite)
-        os.replace(partial, path)
+        give_name(partial, path, overwrite=overwrite)

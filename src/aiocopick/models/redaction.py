@@ -154,16 +154,27 @@ _NAMED = re.compile(
     re.IGNORECASE,
 )
 _IN_SIGNATURES = re.compile(r"""(Credential=|Signature=|X-Amz-\w++=)[^'"\s,;&/]++""", re.IGNORECASE)
+# S3 sends a refused token back.
+_IN_ANSWERS = re.compile(r"(<Token-\d+>)[^<]*+", re.IGNORECASE)
 
 
 class _Redacting(logging.Filter):
     def filter(self, record: logging.LogRecord) -> bool:
         """Let the record pass, without its secrets."""
         text = record.getMessage()
-        redacted = _IN_SIGNATURES.sub(rf"\1{HIDDEN}", _NAMED.sub(rf"\1{HIDDEN}", text))
-        if redacted != text:
+        if (redacted := _redact_log(text)) != text:
             record.msg, record.args = redacted, ()
+        if record.exc_info and record.exc_info[0] is not None:
+            text = logging.Formatter().formatException(record.exc_info)
+            if (redacted := _redact_log(text)) != text:
+                record.exc_info, record.exc_text = None, redacted
         return True
+
+
+def _redact_log(text: str) -> str:
+    for pattern in (_NAMED, _IN_SIGNATURES, _IN_ANSWERS):
+        text = pattern.sub(rf"\1{HIDDEN}", text)
+    return text
 
 
 @functools.cache

@@ -8,6 +8,7 @@ import logging
 import os
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from functools import partial
 from io import BytesIO
 from pathlib import Path
 from secrets import token_hex
@@ -20,6 +21,7 @@ from aiocopick.entities.crawl import Crawl
 from aiocopick.errors import AlreadyExistsError, CopickError, FormatError, NotFoundError
 from aiocopick.pages.cards import MARK, Card, card_html, data_url, end_html, escaped, head_html, run_and_mark
 from aiocopick.pictures import Choice, Scene, draw, encode_thumbnail, read_scene, require_pillow
+from aiocopick.storage.single_files import give_name
 from aiocopick.tables.held import held, is_listed
 
 if TYPE_CHECKING:
@@ -104,10 +106,10 @@ async def write_gallery(
     choice = Choice.of(tomogram, annotations, depth)
     require_pillow()
     target = Path(out)
-    await in_thread(_check_target, target)
+    replaces = await in_thread(_check_target, target)
     earlier = await in_thread(Earlier, since)
     try:
-        return await _write(root, target, choice, runs, earlier, progress)
+        return await _write(root, target, choice, runs, earlier, progress, replaces=replaces)
     finally:
         await in_thread_shielded(earlier.close)
 
@@ -119,6 +121,8 @@ async def _write(
     runs: str | Iterable[str] | None,
     earlier: Earlier,
     progress: Callable[[str, int | None], None] | None,
+    *,
+    replaces: bool,
 ) -> Written:
     written = Written()
     objects = [item.model_dump(mode="json") for item in root.config.pickable_objects]
@@ -154,7 +158,7 @@ async def _write(
         finally:
             # Closing writes what is buffered.
             await in_thread_shielded(file.close)
-        await in_thread(part.replace, target)
+        await in_thread(partial(give_name, part, target, overwrite=replaces))
     except BaseException:
         if written.runs:
             logger.warning(
@@ -171,17 +175,22 @@ def title_of(root: AsyncRoot) -> str:
     return getattr(root.config, "name", None) or root.url
 
 
-def _check_target(target: Path) -> None:
+def _check_target(target: Path) -> bool:
+    """Return True if an earlier gallery is replaced."""
     if not target.parent.is_dir():
         raise NotFoundError(f"There is no folder {target.parent} to write {target.name} into.", path=str(target))
     if target.is_dir():
         raise AlreadyExistsError(f"{target} is a folder; name a file in it.", path=str(target))
+    if target.exists() and not target.is_file():
+        raise AlreadyExistsError(f"{target} is not a file; choose another name.", path=str(target))
     if target.exists():
         with target.open("rb") as file:
             if MARK.encode() not in file.read(_BEGINNING):
                 raise AlreadyExistsError(
                     f"{target} exists and is not a gallery; choose another name.", path=str(target)
                 )
+        return True
+    return False
 
 
 def _create(part: Path) -> IO[str]:
@@ -231,6 +240,8 @@ class Earlier:
 
 def _opened(path: str | os.PathLike[str]) -> IO[bytes]:
     name = os.fspath(path)
+    if os.path.exists(name) and not os.path.isfile(name):
+        raise FormatError(f"{name} is not a file, so it is not a gallery.", path=name)
     try:
         file = Path(path).open("rb")  # noqa: SIM115
     except FileNotFoundError:

@@ -118,8 +118,13 @@ class CopickRootFS(Layered, Blocking[AsyncRoot], CopickRoot):
         return cls(read_file(path, allow_protocols, max_file_bytes))
 
     def save_config(self, config_path: str | os.PathLike[str]) -> None:
-        """Write the configuration to a JSON file that opens this project again, secrets included."""
-        Path(config_path).write_text(self.config.to_json(), encoding="utf-8")
+        """Write the configuration to a JSON file that opens this project again, secrets included.
+
+        An existing file is replaced when the new one is complete and on the disk, and keeps its permissions.
+        """
+        from aiocopick.storage.single_files import replace_file
+
+        replace_file(config_path, self.config.to_json().encode())
 
     def __enter__(self) -> Self:
         return self
@@ -382,6 +387,8 @@ def new_config(
         overlay_root=root if "://" in root else f"local://{root}",
         overlay_fs_args=arguments_of(overlay_root) if "://" in root else {"auto_mkdir": True},
     )
+    from aiocopick.storage.single_files import replace_file
+
     Path(config).parent.mkdir(parents=True, exist_ok=True)
-    Path(config).write_text(content.to_json(), encoding="utf-8")
+    replace_file(config, content.to_json().encode())
     return from_file(config)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from aiocopick.models.place import Place, arguments_of, is_place, text_of
-from aiocopick.storage.keys import parse_root
+from aiocopick.storage.keys import Root, parse_root
 from aiocopick.tables.layer import Verify, catalog_layers
 from aiocopick.tables.parquet import load_table
 
@@ -61,7 +61,8 @@ def file_arguments(root: AsyncRoot, file: Place, *, to_write: bool = False) -> d
     Returns
     -------
     dict
-        The ``fs_args`` of a layer on the same kind of storage, preferably in the same bucket; empty if there is none.
+        The ``fs_args`` of a layer on the same kind of storage, preferably in the same bucket, and never those of
+        another host; empty if there is none.
     """
     place = parse_root(text_of(file))
     if place.protocol == "file" or arguments_of(file):
@@ -70,7 +71,7 @@ def file_arguments(root: AsyncRoot, file: Place, *, to_write: bool = False) -> d
     arguments: dict[str, Any] = {}
     for layer in root.layers:
         given = getattr(layer.config, "root", None)
-        if not isinstance(given, str) or parse_root(given).protocol != place.protocol:
+        if not isinstance(given, str) or not _takes_the_same(parse_root(given), place):
             continue
         config = layer.config
         known = {"fs_args": config.fs_args}
@@ -81,6 +82,16 @@ def file_arguments(root: AsyncRoot, file: Place, *, to_write: bool = False) -> d
         if not arguments and not (to_write and config.fs_args.get("anon")):
             arguments = known
     return arguments
+
+
+def _takes_the_same(layer: Root, file: Root) -> bool:
+    """Return True if the arguments of a layer may be sent where a file is: a password is for one host only."""
+    if layer.protocol != file.protocol:
+        return False
+    if layer.protocol == "az":
+        return layer.container.partition("@")[2] == file.container.partition("@")[2]
+    # The buckets of S3 and Google Cloud are on the server that the arguments name; elsewhere the host stands there.
+    return layer.protocol in ("s3", "gs", "memory") or layer.container == file.container
 
 
 __all__ = ["file_arguments", "with_catalog"]

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from aiocopick.concurrency.threads import in_thread
 from aiocopick.errors import FormatError
 from aiocopick.models import CopickConfigFS
+from aiocopick.models.file_sizes import largest
 from aiocopick.models.place import Place, arguments_of, text_of
 from aiocopick.storage import open_storage
 from aiocopick.storage.keys import display_url
@@ -37,7 +38,7 @@ async def load_table(source: Place, **fields: Any) -> pa.Table:
     NotFoundError
         The file does not exist.
     FormatError
-        It is not a Parquet file.
+        It is not a Parquet file, or holds more than the limit for tables (``max_file_bytes``).
     """
     if check_suffix(source) == ".csv":
         path = display_url(text_of(source))
@@ -48,7 +49,7 @@ async def load_table(source: Place, **fields: Any) -> pa.Table:
         data = await storage.read(name)
     finally:
         await storage.aclose()
-    return await in_thread(_decode, data, storage.path_of(name))
+    return await in_thread(_decode, data, storage.path_of(name), largest("tables", fields.get("max_file_bytes")))
 
 
 async def store_table(table: pa.Table, target: Place, **fields: Any) -> None:
@@ -119,10 +120,22 @@ def _place_of(file: Place, fields: dict[str, Any]) -> tuple[Storage, str]:
     return open_storage(CopickConfigFS(root=folder, **fields)), name
 
 
-def _decode(data: bytes, path: str) -> pa.Table:
+def _decode(data: bytes, path: str, most: int) -> pa.Table:
     pa = arrow()
+    batches, held = [], 0
     try:
-        return pa.parquet.read_table(io.BytesIO(data))
+        file = pa.parquet.ParquetFile(io.BytesIO(data))
+        # Equal values take no room in the file: it is decoded piece by piece, and no further than the limit.
+        for batch in file.iter_batches(_ROWS_AT_ONCE):
+            held += batch.nbytes
+            if held > most:
+                raise FormatError(
+                    f"{path} holds more than the {most} bytes that max_file_bytes allows for tables; if that is what it "
+                    "should be, raise max_file_bytes={'tables': ...}.",
+                    path=path,
+                )
+            batches.append(batch)
+        return pa.Table.from_batches(batches, schema=file.schema_arrow)
     except (pa.ArrowException, OSError) as error:
         raise FormatError(f"{path} cannot be read as Parquet: {error}", path=path) from error
 
@@ -139,6 +152,8 @@ def encode_table(table: pa.Table) -> memoryview:
     arrow().parquet.write_table(table, buffer, compression="zstd")
     return buffer.getbuffer()
 
+
+_ROWS_AT_ONCE = 4096
 
 _OTHERS = frozenset(
     {".arrow", ".feather", ".h5", ".hdf5", ".htm", ".html", ".json", ".jsonl", ".npy", ".npz", ".pickle", ".pkl", ".star",

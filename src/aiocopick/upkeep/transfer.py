@@ -81,9 +81,18 @@ class Transfer:
             The target has files there that are different or not in the source, and is not to be overwritten.
         ConflictError
             Another writer holds the volume.
+        NotFoundError
+            The source has no metadata of it (it is being deleted, or was never complete), and the target has files.
         """
         entries = await _files(self._source, prefix)
         there = await _files(self._target, prefix)
+        if there and not any(map(_is_document, entries)):
+            # A volume that vanished is not a wish to delete its copy.
+            path = self._source.path_of(prefix)
+            raise NotFoundError(
+                f"{path} has no metadata: it was deleted meanwhile, or never complete; what is in the target was kept.",
+                path=path,
+            )
         others, wanted = await self._different(entries, there)
         if not (others or wanted):
             self.skipped += len(entries)

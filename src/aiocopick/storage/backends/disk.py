@@ -111,7 +111,7 @@ class Disk(DiskTree):
             try:
                 with self._temporary(path, data, durable) as (temporary, etag):
                     raise_if_left()
-                    _put(temporary, path, condition)
+                    put(temporary, path, condition)
                     if durable:
                         durability.sync_names(os.path.dirname(path))
                 return etag
@@ -159,7 +159,7 @@ class Disk(DiskTree):
                     writer.flush()
                     durability.sync(writer.fileno())
                 raise_if_left()
-                _put(temporary, path, None)
+                put(temporary, path, None)
                 durability.sync_names(os.path.dirname(path))
 
     def sync(self, keys: list[str]) -> None:
@@ -408,7 +408,14 @@ def _unlink(parent: int | None, name: str) -> bool:
     return True
 
 
-def _put(temporary: str, path: str, condition: Condition | None) -> None:
+def put(temporary: str, path: str, condition: Condition | None) -> None:
+    """Give a complete file its name.
+
+    Raises
+    ------
+    ConditionError
+        Another file of that name is there, or it is not the expected one.
+    """
     if condition is None:
         os.replace(temporary, path)
     elif condition.if_match is None:
