@@ -8,6 +8,7 @@ import threading
 import pytest
 
 from aiocopick.entities import AsyncRoot
+from aiocopick.errors import FormatError
 from tests.entities.projects import POSITIONS, write_run
 
 
@@ -135,6 +136,12 @@ async def test_options_are_a_view_of_the_same_project(root: AsyncRoot) -> None:
         assert await view.query() == [run]
         with pytest.raises(TypeError, match="speed"):
             root.options(speed=11)
+        for shared in ({"cache": "folder"}, {"cache_bytes": 1}, {"engine": "s3fs"}, {"root": "elsewhere"}):
+            with pytest.raises(TypeError, match=f"cannot change '{next(iter(shared))}'.*open the project with"):
+                root.options(timeout=5, **shared)
+        for wrong in ({"timeout": "soon"}, {"max_concurrency": 0}, {"max_file_bytes": {"picks": -1}}):
+            with pytest.raises(FormatError, match=f"wrong value: {next(iter(wrong))}"):
+                root.options(**wrong)
 
 
 def test_data_of_one_loop_is_stored_in_another(root: AsyncRoot) -> None:

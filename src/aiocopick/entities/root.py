@@ -25,6 +25,7 @@ from aiocopick.layers.stacking import make_stack, stack_of
 from aiocopick.layout.names import check_run_name
 from aiocopick.layout.refs import NOUNS, ObjectRef, RunRef
 from aiocopick.layout.uris import parse_uri
+from aiocopick.models.config import viewed_config
 from aiocopick.models.metadata import CopickRunMeta
 from aiocopick.models.objects import FilamentSpec, PickableObject
 from aiocopick.progress import Progress
@@ -223,10 +224,20 @@ class AsyncRoot(AsyncOnly):
         Connections and :attr:`stats` are shared, lists are not: a view has its own entities, which are
         equal to those of this root but not the same objects. Each root sees the changes of the other when it lists
         or loads again, and refuses to replace a file that it knows in an older version.
+
+        Raises
+        ------
+        TypeError
+            There is no such option, or all views share it: places, arguments, ``engine`` and ``cache`` belong to
+            ``open``.
+        FormatError
+            A value is wrong.
         """
         config = self.config
+        # First: its layers refuse what they do not have, and a stack has less.
+        stack = self._stack.options(**changes)
         known = {name: value for name, value in changes.items() if name in type(config).model_fields}
-        return type(self)._over(config.model_copy(update=known), self._stack.options(**changes))
+        return type(self)._over(viewed_config(config, known), stack)
 
     def _apart(self) -> Self:
         """Return a root of the same project and connections with its own entities, for iterating without changing

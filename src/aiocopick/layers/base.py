@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Protocol, TypeAlias
 
 from aiocopick.layout.listing import Located
 from aiocopick.layout.paths import key_of
-from aiocopick.models.near import did_you_mean
+from aiocopick.models.config import viewed_config
 
 if TYPE_CHECKING:
     import zarr.abc.store
@@ -229,12 +229,7 @@ class ConfiguredLayer:
 
     def _config_with(self, changes: dict[str, Any]) -> Any:
         """Return the config with other fields."""
-        unknown = set(changes) - set(type(self.config).model_fields)
-        if unknown:
-            name = sorted(unknown)[0]
-            hint = did_you_mean(name, type(self.config).model_fields)
-            raise TypeError(f"There is no option {name!r}; options are fields of the config.{hint}")
-        return self.config.model_copy(update=changes)
+        return viewed_config(self.config, changes)
 
 
 class Source(NamedTuple):

@@ -449,7 +449,7 @@ class FilesystemLayer(ConfiguredLayer):
     def options(self, **changes: Any) -> Layer:
         """Return a view of the same storage with other limits."""
         config = self._config_with(changes)
-        limits = {name: value for name, value in changes.items() if name in _STORAGE_OPTIONS}
+        limits = {name: getattr(config, name) for name in changes if name in _STORAGE_OPTIONS}
         return FilesystemLayer(config, self.storage.options(**limits))
 
     async def aclose(self) -> None:

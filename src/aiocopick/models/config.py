@@ -19,7 +19,7 @@ from aiocopick.errors import FormatError, LayerError
 from aiocopick.models.base import FIRST_ERROR
 from aiocopick.models.file_sizes import LARGEST, FileSizes, parse_bytes, read_config_bytes
 from aiocopick.models.naming import require_clean
-from aiocopick.models.near import refuse_misspelt
+from aiocopick.models.near import did_you_mean, refuse_misspelt
 from aiocopick.models.objects import FilamentSpec, PickableObject
 from aiocopick.models.place import arguments_of, is_place, text_of
 from aiocopick.models.protocols import check_protocols
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from fsspec import AbstractFileSystem
 
 LayerT = TypeVar("LayerT", bound="CopickConfig")
+ConfigT = TypeVar("ConfigT", bound="CopickConfig")
 
 MIB = 1024 * 1024
 GIB = 1024 * MIB
@@ -512,11 +513,53 @@ def parse_config(data: Mapping[str, Any]) -> CopickConfig:
     try:
         return model.model_validate({**data, "config_type": kind})
     except ValidationError as error:
-        problems = "; ".join(
-            f"{'.'.join(map(str, problem['loc'])) or 'configuration'}: {problem['msg']}"
-            for problem in error.errors(include_input=False, include_url=False, include_context=False)
-        )
-        raise FormatError(f"The configuration is invalid: {problems}.") from error
+        raise FormatError(f"The configuration is invalid: {_problems(error)}.") from error
+
+
+def _problems(error: ValidationError) -> str:
+    return "; ".join(
+        f"{'.'.join(map(str, problem['loc'])) or 'configuration'}: {problem['msg']}"
+        for problem in error.errors(include_input=False, include_url=False, include_context=False)
+    )
+
+
+_SHARED = frozenset(
+    {
+        "config_type", "root", "fs_args", "overlay_root", "overlay_fs_args", "static_root", "static_fs_args", "layers",
+        "default_write_layer", "on_layer_error", "follow_symlinks", "forbidden_is_absent", "engine", "endpoint_url",
+        "cache", "cache_bytes", "cache_policy",
+    }
+)  # fmt: skip
+"""Fields of a project and its connections, which all views of it share."""
+
+
+def viewed_config(config: ConfigT, changes: Mapping[str, Any]) -> ConfigT:
+    """Return the configuration of a view that has other limits.
+
+    Raises
+    ------
+    TypeError
+        It has no such field, or views share it.
+    FormatError
+        A value is wrong.
+    """
+    fields = type(config).model_fields
+    for name in sorted(changes):
+        if name in _SHARED:
+            raise TypeError(
+                f"options() cannot change {name!r}, which all views of a project share; open the project with {name}=..."
+            )
+        if name not in fields:
+            raise TypeError(
+                f"There is no option {name!r}; options are fields of the config.{did_you_mean(name, fields)}"
+            )
+    view = config.model_copy()
+    for name, value in changes.items():
+        try:
+            type(config).__pydantic_validator__.validate_assignment(view, name, value)
+        except ValidationError as error:
+            raise FormatError(f"options() has a wrong value: {_problems(error)}.") from error
+    return view
 
 
 def _place(value: Any) -> Any:
