@@ -380,6 +380,36 @@ async def test_a_change_that_is_noticed_makes_all_versions_doubtful(
 
 
 @pytest.mark.asyncio
+async def test_what_is_not_kept_is_looked_for_only_now_and_then(
+    counted: tuple[CountingStorage, CachedStorage], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    inner, storage = counted
+    keys = [f"run/wbp.zarr/0/{number:03}" for number in range(300)]
+    for key in keys:
+        await inner.write(key, key.encode())
+    looked: list[str] = []
+    load = CacheFolder.load
+    monkeypatch.setattr(CacheFolder, "load", lambda self, name, *args: looked.append(name) or load(self, name, *args))
+    volume = storage.opened("run/wbp.zarr")
+    inner.calls.clear()
+    for key in keys[:100]:
+        assert await volume.read(key) == key.encode()
+    # Cold: nothing is listed, and nothing is looked for.
+    assert inner.calls == [("read", key) for key in keys[:100]]
+    assert not looked
+    # Another process keeps more of it meanwhile, which is noticed some reads later.
+    other = CachedStorage.make(inner, storage._core.caching, storage._core.settings)
+    for key in keys:
+        await other.read(key)
+    inner.calls.clear()
+    looked.clear()
+    for key in keys[100:]:
+        assert await volume.read(key) == key.encode()
+    assert inner.count("read") <= 64
+    assert len(looked) >= 200 - 64
+
+
+@pytest.mark.asyncio
 async def test_a_volume_of_many_chunks_is_listed_as_far_as_it_is_read(
     minio_server: MinioServer, tmp_path: Path
 ) -> None:

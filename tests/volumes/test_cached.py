@@ -65,6 +65,7 @@ async def test_a_known_volume_is_one_listing(
             assert np.array_equal(await tomogram.numpy(), data)
         # As without a cache: nothing is listed for what is not kept.
         assert first == {"GetObject": 3 + 8}
+        assert not root.stats.cache_hits
         with moto_server.counting() as second:
             assert np.array_equal(await tomogram.numpy(), data)
         assert not second
@@ -76,6 +77,10 @@ async def test_a_known_volume_is_one_listing(
             boxes = await tomogram.extract([[100.0, 100.0, 100.0]], 8)
         assert again == {"ListObjectsV2": 1}
         assert boxes.shape == (1, 8, 8, 8)
+        hits, size = root.stats.cache_hits, root.stats.as_dict()["cache_bytes"]
+        assert np.array_equal(await tomogram.numpy(), data)
+        assert root.stats.cache_hits == hits + 8
+        assert root.stats.cache_bytes > size + data.nbytes / 2
 
 
 @pytest.mark.asyncio

@@ -103,6 +103,7 @@ class Stack:
             stats = layer.stats
             total.requests.update(stats.requests)
             total.moved(read=stats.bytes_read, written=stats.bytes_written)
+            total.kept(stats.cache_bytes, stats.cache_hits)
             total.retries += stats.retries
             total.in_flight += stats.in_flight
             total.peak_in_flight += stats.peak_in_flight

@@ -50,6 +50,8 @@ Policy: TypeAlias = Literal["volume", "always", "never"]
 logger = logging.getLogger(__name__)
 
 _VOLUME = ".zarr"
+_MISSES = 64
+"""Entries that are not there after which a volume is looked at again: another process may have made some."""
 _HALF = 30.0
 """Seconds of listings that are forgotten together, when as many again are over."""
 _PLAIN = re.compile(r"[A-Za-z0-9_+@=,][A-Za-z0-9_+@=,.-]{0,99}")
@@ -137,7 +139,19 @@ class Listed:
 class Opened:
     """The versions in one volume, as they were when it was opened: as it was listed, or as its parts were first read."""
 
-    __slots__ = ("__weakref__", "_lock", "known", "lists", "prefix", "spans", "unsure", "warm")
+    __slots__ = (
+        "__weakref__",
+        "_lock",
+        "_misses",
+        "kept",
+        "known",
+        "lists",
+        "prefix",
+        "searched",
+        "spans",
+        "unsure",
+        "warm",
+    )
 
     _lock: tuple[object, anyio.Lock] | None
 
@@ -148,8 +162,12 @@ class Opened:
         self.spans: list[tuple[str, str]] = []
         # Keys that were written with an unknown result since.
         self.unsure: set[str] = set()
-        # None: it was not looked yet if the cache holds anything of it.
-        self.warm: bool | None = None
+        # Names of entries in the cache: it is not searched for others. Some may have been removed since.
+        self.kept: set[str] = set()
+        self.searched = False
+        # True if there are entries whose versions have to be asked for.
+        self.warm = False
+        self._misses = 0
         self.lists = True
         self._lock = None
 
@@ -172,7 +190,24 @@ class Opened:
 
     def forget(self) -> None:
         """Forget all versions, so that the server is asked again."""
-        self.known, self.spans, self.unsure, self.warm = {}, [], set(), None
+        self.known, self.spans, self.unsure = {}, [], set()
+        self.searched, self.warm = False, bool(self.kept)
+
+    def found(self, names: Iterable[str]) -> None:
+        """Take the names of the entries in the cache."""
+        found = set(names)
+        self.warm = self.warm or not found <= self.kept
+        # What is made at this moment is not among them yet.
+        self.kept |= found
+        self.searched = True
+
+    def misses(self, name: str) -> bool:
+        """Return True if there is no such entry; now and then it has to be searched for, as other processes make some."""
+        if name in self.kept:
+            return False
+        self._misses = (self._misses + 1) % _MISSES
+        self.searched = self.searched and self._misses != 0
+        return self.searched
 
     def start_for(self, key: str) -> str:
         """Return the key to list after, in order to get to a key: one page comes after another within a level."""
@@ -240,9 +275,11 @@ class CacheCore:
         """Return the path of an entry in the cache, and what it says that it is of."""
         at = key.find(f"{_VOLUME}/")
         parent = key.rpartition("/")[0] if at < 0 else key[: at + len(_VOLUME)]
-        name = key if span is None else f"{key}\0{span[0]}-{span[1]}"
-        digest = hashlib.blake2b(name.encode(errors="surrogatepass"), digest_size=16).hexdigest()
-        return f"{self.directory(parent)}/{digest}", name
+        return f"{self.directory(parent)}/{self.name(key, span)}", _part(key, span)
+
+    def name(self, key: str, span: Range | None) -> str:
+        """Return the name of an entry in its directory."""
+        return hashlib.blake2b(_part(key, span).encode(errors="surrogatepass"), digest_size=16).hexdigest()
 
     def load(self, key: str, span: Range | None, wanted: Version, most: int | None) -> Content | None:
         """Return what is kept of a key, if it is of the wanted version and not too large to be read. Blocking."""
@@ -288,9 +325,9 @@ class CacheCore:
             at = f"{prefix}/".find(f"{_VOLUME}/")
             self.folder.drop(self.directory(prefix if at < 0 else prefix[: at + len(_VOLUME)]))
 
-    def holds(self, prefix: str) -> bool:
-        """Return True if something of a volume may be kept. Blocking."""
-        return self._space is not None and self.folder.holds(self.directory(prefix))
+    def names(self, prefix: str) -> Sequence[str]:
+        """Return the names of the entries of a volume. Blocking."""
+        return [] if self._space is None else self.folder.names(self.place(f"{prefix}/", None)[0].rpartition("/")[0])
 
     def open(self, prefix: str) -> Opened:
         """Return the versions of a volume that is opened now."""
@@ -307,6 +344,7 @@ class CacheCore:
         for opened in self._all():
             if key.startswith(f"{opened.prefix}/"):
                 opened.changed(key, version)
+                opened.kept.add(self.name(key, None))
 
     def deleted_below(self, prefix: str) -> None:
         """Note that this storage has deleted a directory, or may have deleted a part of it."""
@@ -314,6 +352,7 @@ class CacheCore:
         self.listed.forget_below(prefix)
         for opened in self._all():
             if f"{opened.prefix}/".startswith(f"{prefix}/") or prefix.startswith(f"{opened.prefix}/"):
+                opened.kept.clear()
                 opened.forget()
 
     def _all(self) -> list[Opened]:
@@ -453,13 +492,30 @@ class CachedStorage:
         if policy == "volume" and opened is not None and key.startswith(f"{opened.prefix}/"):
             known = opened.version(key)
             if known is Said.UNKNOWN and self._lists(opened):
-                if opened.warm is None:
-                    opened.warm = await in_thread(self._core.holds, opened.prefix)
+                await self._search(opened)
                 if opened.warm:
                     await self._look(opened, key)
                     known = opened.version(key)
             return known
         return self._core.listed.version(key) if listed else Said.UNKNOWN
+
+    async def _search(self, opened: Opened) -> None:
+        """Find the entries of the volume in the cache, unless they are known."""
+        if not opened.searched:
+            async with single_flight(opened):
+                if not opened.searched:
+                    opened.found(await in_thread(self._core.names, opened.prefix))
+
+    async def _may_hold(self, key: str, span: Range | None) -> bool:
+        """Return False if there is nothing of a key in the cache, which saves a thread call."""
+        opened = self._opened
+        if opened is None or not key.startswith(f"{opened.prefix}/") or f"{_VOLUME}/" not in key:
+            return True
+        name = self._core.name(key, span)
+        if opened.misses(name):
+            return False
+        await self._search(opened)
+        return name in opened.kept
 
     def _lists(self, opened: Opened) -> bool:
         return opened.lists and self.capabilities.etags
@@ -524,18 +580,13 @@ class CachedStorage:
         if wanted is Said.ABSENT:
             raise NotFoundError(f"Cannot read {self.path_of(key)}: {MISSING}", path=self.path_of(key))
         current = wanted is not Said.UNKNOWN
-        most = self._most(key) if span is None else None
-        kept, value = await in_thread(_load, core, key, span, wanted, most, use if current else None)
-        opened = self._opened
-        if kept is not None and not current and not self._fresh and opened is not None and opened.warm is False:
-            # Another process keeps what this one did not find when it opened the volume.
-            opened.warm = True
-            wanted = await self._version(key, listed)
-            current = kept.etag == wanted
-            kept = kept if current or wanted is Said.UNKNOWN else None
-            value = await in_thread(use, kept.data) if current and kept is not None and use is not None else None
-        if kept is not None and current:
-            return kept, value
+        kept: Content | None = None
+        if await self._may_hold(key, span):
+            most = self._most(key) if span is None else None
+            kept, value = await in_thread(_load, core, key, span, wanted, most, use if current else None)
+            if kept is not None and current:
+                self.stats.kept(len(kept.data))
+                return kept, value
         changes = core.changes
         try:
             answer = await self.inner.read_unless(key, None if kept is None else kept.etag, span)
@@ -547,11 +598,14 @@ class CachedStorage:
             raise
         if answer is None:
             assert kept is not None
+            self.stats.kept(len(kept.data))
             self._learn(key, kept.etag or Said.UNKNOWN)
             return kept, None if use is None else await in_thread(use, kept.data)
         found = Content(*answer)
         self._learn(key, found.etag or Said.UNKNOWN)
         core.expected = max(len(found.data), core.expected + (len(found.data) - core.expected) // 8)
+        if self._opened is not None:
+            self._opened.kept.add(core.name(key, span))
         return found, await in_thread(_save, core, key, span, found, changes, use)
 
     def _most(self, key: str) -> int | None:
@@ -744,6 +798,10 @@ class CachedStorage:
             self._core.changed(target, None)
             with anyio.CancelScope(shield=True):
                 await in_thread(self._core.drop, [target])
+
+
+def _part(key: str, span: Range | None) -> str:
+    return key if span is None else f"{key}\0{span[0]}-{span[1]}"
 
 
 def _data(content: Content) -> bytes:

@@ -25,12 +25,17 @@ class StorageStats:
         Requests that were repeated after a failure.
     in_flight, peak_in_flight : int
         Running requests (on disk: thread calls), and the largest number so far.
+    cache_hits, cache_bytes : int
+        Contents that came from the cache on disk, revalidated ones included, and their bytes.
     engine : str, optional
         Library that transfers the contents of objects in S3, as of the last connection; None before the first one, and
         for other storages.
     """
 
-    __slots__ = ("_lock", "bytes_read", "bytes_written", "engine", "in_flight", "peak_in_flight", "requests", "retries")
+    __slots__ = (
+        "_lock", "bytes_read", "bytes_written", "cache_bytes", "cache_hits", "engine", "in_flight", "peak_in_flight",
+        "requests", "retries",
+    )  # fmt: skip
 
     def __init__(self) -> None:
         # Loops run in threads of their own, and `+=` is not atomic between threads.
@@ -38,6 +43,8 @@ class StorageStats:
         self.requests: Counter[str] = Counter()
         self.bytes_read = 0
         self.bytes_written = 0
+        self.cache_hits = 0
+        self.cache_bytes = 0
         self.retries = 0
         self.in_flight = 0
         self.peak_in_flight = 0
@@ -72,6 +79,12 @@ class StorageStats:
             self.bytes_read += read
             self.bytes_written += written
 
+    def kept(self, size: int, count: int = 1) -> None:
+        """Count contents that came from the cache."""
+        with self._lock:
+            self.cache_hits += count
+            self.cache_bytes += size
+
     def repeated(self) -> None:
         """Count a retry."""
         with self._lock:
@@ -80,14 +93,20 @@ class StorageStats:
     def as_dict(self) -> dict[str, Any]:
         """The counters as plain data, for JSON and for display."""
         with self._lock:
-            return {
-                "requests": dict(self.requests),
-                "bytes_read": self.bytes_read,
-                "bytes_written": self.bytes_written,
-                "retries": self.retries,
-                "in_flight": self.in_flight,
-                "peak_in_flight": self.peak_in_flight,
-            } | ({} if self.engine is None else {"engine": self.engine})
+            kept = {"cache_hits": self.cache_hits, "cache_bytes": self.cache_bytes} if self.cache_hits else {}
+            engine = {} if self.engine is None else {"engine": self.engine}
+            return (
+                {
+                    "requests": dict(self.requests),
+                    "bytes_read": self.bytes_read,
+                    "bytes_written": self.bytes_written,
+                    "retries": self.retries,
+                    "in_flight": self.in_flight,
+                    "peak_in_flight": self.peak_in_flight,
+                }
+                | kept
+                | engine
+            )
 
     def __repr__(self) -> str:
         counters = ", ".join(f"{name}={value}" for name, value in self.as_dict().items())
