@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import base64
+import gc
 import io
 import json
 import re
+import weakref
 from collections import Counter
 from html.parser import HTMLParser
 from pathlib import Path
@@ -19,7 +21,7 @@ from PIL import Image
 from aiocopick.entities import AsyncRoot
 from aiocopick.errors import AlreadyExistsError, FormatError, InvalidNameError, NotFoundError
 from aiocopick.models import CopickConfigFS
-from aiocopick.pages import write_gallery
+from aiocopick.pages import gallery, write_gallery
 from tests.entities.projects import Counted
 from tests.pictures.scenes import OBJECTS, tomogram_of, write_scene
 
@@ -90,6 +92,35 @@ async def test_requests_are_the_listing_and_what_each_picture_needs(counted: Cou
     written = await write_gallery(root, tmp_path / "out.html", since=tmp_path / "out.html")
     assert written.reused == 10
     assert len(counted.storage.calls) == len(listing)
+
+
+async def test_few_runs_are_in_memory_at_a_time(
+    root: AsyncRoot, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(20):
+        await write_scene(root, f"TS_{number:02}")
+    held: weakref.WeakSet[Any] = weakref.WeakSet()
+    made, most = 0, 0
+    card = gallery._card
+
+    async def counted(run: Any, *rest: Any) -> Any:
+        nonlocal made
+        held.add(run)
+        made += 1
+        return await card(run, *rest)
+
+    def advance(run: str, total: int | None) -> None:
+        nonlocal made, most
+        # Each run that is done makes room for another one.
+        made -= 1
+        most = max(most, made)
+        if run == "TS_19":
+            gc.collect()
+            assert len(held) <= gallery._RUNS_AT_ONCE + 1
+
+    monkeypatch.setattr(gallery, "_card", counted)
+    await write_gallery(root, tmp_path / "out.html", progress=advance)
+    assert 1 <= most <= gallery._RUNS_AT_ONCE
 
 
 async def test_runs_and_annotations_are_chosen(root: AsyncRoot, tmp_path: Path) -> None:

@@ -41,11 +41,19 @@ def places(number: int, count: int = PICKS) -> Any:
     return np.random.default_rng(number).integers(4, 28, (count, 3)) * SIZE
 
 
-async def add_run(root: AsyncRoot, number: int, *, count: int = PICKS, levels: int = 1) -> AsyncRun:
+async def add_run(
+    root: AsyncRoot,
+    number: int,
+    *,
+    count: int = PICKS,
+    levels: int = 1,
+    chunks: tuple[int, int, int] = CHUNKS,
+    shards: tuple[int, int, int] | None = None,
+) -> AsyncRun:
     run = await root.new_run(f"TS_{number}")
     spacing = await run.new_voxel_spacing(SIZE)
     tomogram = await spacing.new_tomogram("wbp")
-    await tomogram.from_numpy(voxels(number), chunks=CHUNKS, levels=levels)
+    await tomogram.from_numpy(voxels(number), chunks=chunks, shards=shards, levels=levels)
     if count:
         picks = await run.new_picks("ribosome")
         await picks.from_numpy(places(number, count))
