@@ -280,7 +280,7 @@ FULL = (
     Experiment(
         name="train-cached",
         work="train_boxes",
-        subjects=("aiocopick", "aiocopick-first-epoch", "aiocopick-second-epoch"),
+        subjects=("aiocopick", "aiocopick-first-epoch", "aiocopick-second-epoch", "aiocopick-next-epoch"),
         sizes_of={"layout": ("64",), "runs": (10,), "boxes": (10,)},
         targets=("disk", "minio", "url"),
         latencies=(20,),

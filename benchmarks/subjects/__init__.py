@@ -156,6 +156,13 @@ SUBJECTS: dict[str, Subject] = {
             options={"epoch": 2},
         ),
         Subject(
+            name="aiocopick-next-epoch",
+            about="this library, async, the second epoch of the same boxes; its cache on disk was filled by the first",
+            module="benchmarks.subjects.async_api",
+            works=frozenset({"train_boxes"}),
+            options={"epoch": "next"},
+        ),
+        Subject(
             name="aiocopick-walk",
             about="this library, async, made to list directory by directory",
             module="benchmarks.subjects.async_api",

@@ -182,9 +182,28 @@ async def train_boxes(bench: Bench) -> dict[str, Any]:
     if epoch is None:
         return await _epoch(bench, bench.meter)
     with tempfile.TemporaryDirectory(prefix="cache-") as folder:
+        if epoch == "next":
+            async with aiocopick.open(bench.url, **options(bench), cache=folder) as root:
+                found = _boxes(bench, root)
+                await _sums(found)
+                with bench.meter:
+                    return await _sums(found.epoch(1))
         if epoch == 2:
             await _epoch(bench, nullcontext(), cache=folder)
         return await _epoch(bench, bench.meter, cache=folder)
+
+
+def _boxes(bench: Bench, root: aiocopick.AsyncRoot) -> aiocopick.Boxes:
+    _, edge = layouts.boxes_of(layouts.layout_of(bench.parameters), bench.parameters)
+    return aiocopick.boxes(root, poses.OBJECT_NAME, edge, layouts.VOXEL_SIZE, "wbp")
+
+
+async def _sums(boxes: aiocopick.Boxes) -> dict[str, Any]:
+    count, total = 0, 0.0
+    async with boxes as batches:
+        async for batch in batches:
+            count, total = count + len(batch), total + layouts.total(batch.boxes)
+    return {"boxes": count, "sum": total}
 
 
 async def _epoch(bench: Bench, meter: AbstractContextManager[Any], **fields: Any) -> dict[str, Any]:
@@ -200,12 +219,8 @@ async def _epoch(bench: Bench, meter: AbstractContextManager[Any], **fields: Any
                     positions, _ = await picks.numpy()
                     data = await tomogram.extract(positions, edge)
                     count, total = count + len(data), total + layouts.total(data)
-            else:
-                found = aiocopick.boxes(root, poses.OBJECT_NAME, edge, layouts.VOXEL_SIZE, "wbp")
-                async with found as batches:
-                    async for batch in batches:
-                        count, total = count + len(batch), total + layouts.total(batch.boxes)
-    return {"boxes": count, "sum": total}
+                return {"boxes": count, "sum": total}
+            return await _sums(_boxes(bench, root))
 
 
 async def volume_write(bench: Bench) -> dict[str, Any]:
