@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -56,6 +57,7 @@ MARKS = {
 }
 # The first test that asks for one of copick's environments waits until it is installed.
 INTEROP_TIMEOUT = 900
+SCOREBOARD = Path(__file__).parent / "reliability"
 
 isolate_environment()
 
@@ -87,6 +89,13 @@ def close_connections(open_connections: list[str]) -> Iterator[None]:
     assert not found, f"the test left {len(found)} connections open: {', '.join(found)}"
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """Run the rows of the scoreboard where they are what was asked for: by default they are left out."""
+    by_default = f"-m={config.option.markexpr}" in config.getini("addopts")
+    if by_default and all(SCOREBOARD.name in Path(argument.partition("::")[0]).parts for argument in config.args):
+        config.option.markexpr = config.option.markexpr.replace("reliability or ", "")
+
+
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int | None:
     """Use all cores for whole rooms; single files and tests run in this process, where a debugger can stop them."""
     if any(".py" in argument for argument in config.args):
@@ -107,13 +116,16 @@ def _asked_for_by_name(item: pytest.Item) -> set[str]:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark tests by the fixtures they use, so that `-m "not minio"` means what it says."""
+    """Mark tests by the fixtures they use, so that `-m "not minio"` means what it says, and rows of the scoreboard."""
     for item in items:
         names = set(getattr(item, "fixturenames", ())) | _asked_for_by_name(item)
         for mark in {MARKS[name] for name in names & MARKS.keys()}:
             item.add_marker(mark)
             if mark == "interop" and item.get_closest_marker("timeout") is None:
                 item.add_marker(pytest.mark.timeout(INTEROP_TIMEOUT))
+        profiles = ("reliability_full", "interop")
+        if item.path.is_relative_to(SCOREBOARD) and not any(map(item.get_closest_marker, profiles)):
+            item.add_marker("reliability")
 
 
 @pytest.hookimpl(wrapper=True)

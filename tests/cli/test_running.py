@@ -77,6 +77,7 @@ def test_a_bug_is_not_hidden() -> None:
         execute(broken)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", ["ls", "crawl", "points"])
 def test_a_full_disk_below_the_output_is_one_line(sample_folder: Path, command: str) -> None:
     full = Path("/dev/full")

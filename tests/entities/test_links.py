@@ -62,7 +62,9 @@ def linked(project: Path, archive: Path, key: str) -> Path:
     return path
 
 
-@pytest.fixture(autouse=True, params=[True, False], ids=["by descriptor", "by path"])
+@pytest.fixture(
+    autouse=True, params=[True, pytest.param(False, marks=pytest.mark.slow)], ids=["by descriptor", "by path"]
+)
 def relative(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """As on systems that have operations relative to a directory, and as on others."""
     monkeypatch.setattr(disk, "_RELATIVE", request.param)

@@ -22,7 +22,14 @@ MANY = 10
 
 
 @pytest.fixture(
-    params=["memory", "local", "moto", pytest.param("minio", marks=pytest.mark.minio), "gcs", "azure"],
+    params=[
+        "memory",
+        "local",
+        "moto",
+        pytest.param("minio", marks=pytest.mark.minio),
+        "gcs",
+        pytest.param("azure", marks=pytest.mark.slow),
+    ],
 )
 def config(request: pytest.FixtureRequest, tmp_path: Path) -> CopickConfigFS:
     """A new project on each backend that has conditional writes."""

@@ -84,8 +84,10 @@ META = {
     "letters": b'{"a":[%b]}' % many('"Ā"'.encode()),
     "keys": b"{%b}" % b",".join(b'"%x":0' % i for i in range(SIZE // 9)),
 }  # fmt: skip
+# One of each kind for every run; the others show the same of other contents, and each is decoded under tracemalloc.
+QUICK = ("nested points", "many of two points", "objects of other keys")
 CASES: list[Any] = [
-    pytest.param(decode, data, id=f"{kind}: {name}")
+    pytest.param(decode, data, id=f"{kind}: {name}", marks=() if name in QUICK else pytest.mark.slow)
     for kind, decode, cases in (
         ("picks", decode_picks, PICKS),
         ("filaments", decode_filaments, FILAMENTS),

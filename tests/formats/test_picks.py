@@ -307,6 +307,7 @@ DENSE = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("unit", DENSE.values(), ids=DENSE.keys())
 def test_memory_is_bounded_by_the_size_of_the_file(unit: bytes) -> None:
     data = b"[" + unit * (SIZE // len(unit)) + unit[:-1] + b"]"

@@ -91,6 +91,7 @@ async def _shown(page: Page) -> list[str | None]:
     return [await card.get_attribute("data-run") for card in cards]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["gallery", "server"])
 async def test_a_page_in_a_browser(config: CopickConfigFS, tools: tuple[Path, str], tmp_path: Path, kind: str) -> None:
     browser, axe = tools

@@ -198,6 +198,7 @@ def test_gcs_cuts_a_long_delimiter(gcs_server: GcsServer) -> None:
     assert page["prefixes"] == ["run/a.", "run/b.", "run/c.", "run/d."]
 
 
+@pytest.mark.slow
 def test_azure_cuts_a_long_delimiter(azure_server: AzureServer) -> None:
     bucket = azure_server.new_bucket()
     azure_server.seed(bucket, VOLUMES)

@@ -7,7 +7,7 @@ import uuid
 import zipfile
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 import pytest_asyncio
@@ -54,22 +54,30 @@ class TestMemory(StorageContract):
 
 
 class TestS3(StorageContract):
+    engine = "s3fs"
+
+    @pytest.fixture
+    def bucket(self, s3_server: S3Server) -> str:
+        return s3_server.new_bucket()
+
     @pytest_asyncio.fixture
-    async def storage(self, s3_server: S3Server) -> AsyncIterator[Storage]:
-        storage = open_storage(Settings(root=f"s3://{s3_server.new_bucket()}/a/project", fs_args=s3_server.fs_args()))
+    async def storage(self, s3_server: S3Server, bucket: str) -> AsyncIterator[Storage]:
+        root = f"s3://{bucket}/a/project"
+        storage = open_storage(Settings(root=root, fs_args=s3_server.fs_args(), engine=self.engine))
         yield storage
         await storage.aclose()
 
+    @pytest_asyncio.fixture
+    async def filled(self, storage: Storage, s3_server: S3Server, bucket: str) -> Storage:
+        # In one request: the tests of writing write through the storage.
+        s3_server.seed(bucket, {f"a/project/{key}": content for key, content in CONTENTS.items()})
+        return storage
 
-class TestObstore(StorageContract):
+
+class TestObstore(TestS3):
     """S3 with its contents moved by the other engine."""
 
-    @pytest_asyncio.fixture
-    async def storage(self, s3_server: S3Server) -> AsyncIterator[Storage]:
-        root = f"s3://{s3_server.new_bucket()}/a/project"
-        storage = open_storage(Settings(root=root, fs_args=s3_server.fs_args(), engine="obstore"))
-        yield storage
-        await storage.aclose()
+    engine = "obstore"
 
 
 class TestCached(StorageContract):
@@ -95,11 +103,15 @@ class TestCached(StorageContract):
 class TestS3Bucket(ReadContract):
     """A whole bucket as the root, filled by others."""
 
+    buckets: ClassVar[dict[str, str]] = {}
+
     @pytest_asyncio.fixture
     async def filled(self, s3_server: S3Server) -> AsyncIterator[Storage]:
-        bucket = s3_server.new_bucket()
-        s3_server.seed(bucket, CONTENTS)
-        storage = open_storage(Settings(root=f"s3://{bucket}", fs_args=s3_server.fs_args()))
+        # Tests of reading change nothing, so that one bucket on each server is enough.
+        if s3_server.url not in self.buckets:
+            self.buckets[s3_server.url] = s3_server.new_bucket()
+            s3_server.seed(self.buckets[s3_server.url], CONTENTS)
+        storage = open_storage(Settings(root=f"s3://{self.buckets[s3_server.url]}", fs_args=s3_server.fs_args()))
         yield storage
         await storage.aclose()
 
@@ -112,6 +124,7 @@ class TestGCS(StorageContract):
         await storage.aclose()
 
 
+@pytest.mark.slow
 class TestAzure(StorageContract):
     @pytest_asyncio.fixture
     async def storage(self, azure_server: AzureServer) -> AsyncIterator[Storage]:
@@ -155,6 +168,7 @@ def sftp_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SftpServer
         yield server
 
 
+@pytest.mark.slow
 class TestSFTP(StorageContract):
     """A filesystem that lives on a loop of its own."""
 
@@ -196,6 +210,7 @@ class TestZip(ReadContract):
         await storage.aclose()
 
 
+@pytest.mark.slow
 class TestWrapped(StorageContract):
     """What wrappers do to a storage is part of the contract as well."""
 

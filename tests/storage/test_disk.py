@@ -212,6 +212,7 @@ def test_no_crash_tears_a_file_or_loses_what_was_acknowledged(root: Path) -> Non
     assert run_child(program, str(root)) == "True\n"
 
 
+@pytest.mark.slow
 def test_64_file_descriptors_are_enough(root: Path) -> None:
     program = """
         import asyncio, resource, sys

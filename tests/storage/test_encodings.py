@@ -19,7 +19,7 @@ from aiocopick.sample import sample_config
 from aiocopick.storage import open_storage
 from aiocopick.testing import Answer
 from aiocopick.upkeep import copy
-from tests.reliability.places import HTTP, NETWORK, Place, make_place
+from tests.reliability.places import HTTP, MOTO, OTHERS, Place, make_place
 
 RUN = "ExperimentRuns/TS_1"
 PICKS = f"{RUN}/Picks/u_1_o.json"
@@ -29,7 +29,7 @@ TOMOGRAM = f"{RUN}/VoxelSpacing10.000/wbp.zarr"
 NAMES = {"pickable_object_name": "o", "user_id": "u", "session_id": "1", "run_name": "TS_1"}
 
 
-@pytest.fixture(params=NETWORK)
+@pytest.fixture(params=[*MOTO, *OTHERS[1:], HTTP, pytest.param("minio", marks=[pytest.mark.minio, pytest.mark.slow])])
 def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Place]:
     with make_place(request.param, request, tmp_path) as made:
         yield made
@@ -110,7 +110,7 @@ async def test_a_project_of_packed_objects(place: Place) -> None:
 
 
 @pytest.mark.asyncio
-@pytest.mark.parametrize("zarr_format", [2, 3])
+@pytest.mark.parametrize("zarr_format", [2, pytest.param(3, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("is_gzip", [True, False], ids=["gzip", "not gzip"])
 async def test_a_volume_of_packed_chunks_is_right_or_refused(
     place: Place, zarr_format: int, is_gzip: bool, tmp_path: Path

@@ -24,7 +24,7 @@ from tests.volumes.projects import noise, project, tomogram_of
 pytestmark = pytest.mark.asyncio
 
 
-@pytest.fixture(params=["local", "moto"])
+@pytest.fixture(params=["local", pytest.param("moto", marks=pytest.mark.slow)])
 def shared(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
     """A place that other processes reach."""
     if request.param == "local":
@@ -75,6 +75,7 @@ async def tomogram_of_existing(root: Any) -> Any:
     return tomogram
 
 
+@pytest.mark.slow
 async def test_dask_tasks_run_in_threads_and_in_processes(shared: Place, tmp_path: Path) -> None:
     pytest.importorskip("dask", reason="dask is not installed")
     data, _ = await prepare(shared, tmp_path)

@@ -91,6 +91,7 @@ def root(tmp_path: Path) -> Path:
     return tmp_path / "project"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("before", "after", "options"),
     [(None, 2, {}), (None, 3, {}), (2, 2, {}), (2, 3, {"shards": (8, 8, 8)}), (3, 2, {}), (3, 3, {})],

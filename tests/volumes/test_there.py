@@ -299,6 +299,7 @@ async def test_zeros_alone_are_written_to_the_end_or_not_seen(memory: Place, zar
     pytest.fail("the write never came through")
 
 
+@pytest.mark.slow
 @FORMATS
 @LAYOUTS
 async def test_replacing_one_shows_it_whole_or_not_at_all(
