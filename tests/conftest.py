@@ -58,6 +58,8 @@ MARKS = {
 # The first test that asks for one of copick's environments waits until it is installed.
 INTEROP_TIMEOUT = 900
 SCOREBOARD = Path(__file__).parent / "reliability"
+# What is repeated on these servers, by a parameter, is run on others by the README's command.
+FURTHER = {"minio_server", "azure_server"}
 
 isolate_environment()
 
@@ -116,15 +118,18 @@ def _asked_for_by_name(item: pytest.Item) -> set[str]:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark tests by the fixtures they use, so that `-m "not minio"` means what it says, and rows of the scoreboard."""
+    """Mark tests by the fixtures they use, so that `-m "not minio"` means what it says, and by profile."""
     for item in items:
-        names = set(getattr(item, "fixturenames", ())) | _asked_for_by_name(item)
+        by_name = _asked_for_by_name(item)
+        names = set(getattr(item, "fixturenames", ())) | by_name
         for mark in {MARKS[name] for name in names & MARKS.keys()}:
             item.add_marker(mark)
             if mark == "interop" and item.get_closest_marker("timeout") is None:
                 item.add_marker(pytest.mark.timeout(INTEROP_TIMEOUT))
-        profiles = ("reliability_full", "interop")
-        if item.path.is_relative_to(SCOREBOARD) and not any(map(item.get_closest_marker, profiles)):
+        if not item.path.is_relative_to(SCOREBOARD):
+            if by_name & FURTHER:
+                item.add_marker("slow")
+        elif not any(map(item.get_closest_marker, ("reliability_full", "interop"))):
             item.add_marker("reliability")
 
 

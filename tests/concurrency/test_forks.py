@@ -41,7 +41,7 @@ def in_child(function):
 """
 
 
-@pytest.mark.parametrize("where", ["disk", "memory"])
+@pytest.mark.parametrize("where", ["disk", pytest.param("memory", marks=pytest.mark.slow)])
 def test_children_store_while_threads_of_the_parent_store(tmp_path: Path, where: str) -> None:
     url = str(tmp_path) if where == "disk" else "memory://forked"
     script = (
@@ -87,6 +87,7 @@ print(results == [0] * 12, results if results != [0] * 12 else "")
     assert run_child(script, url).split()[0] == "True"
 
 
+@pytest.mark.slow
 def test_every_lock_is_free_in_a_child() -> None:
     script = (
         HELPERS

@@ -28,7 +28,7 @@ MANY = 10
         "moto",
         pytest.param("minio", marks=pytest.mark.minio),
         "gcs",
-        pytest.param("azure", marks=pytest.mark.slow),
+        "azure",
     ],
 )
 def config(request: pytest.FixtureRequest, tmp_path: Path) -> CopickConfigFS:

@@ -19,7 +19,7 @@ from aiocopick.sample import sample_config
 from aiocopick.storage import open_storage
 from aiocopick.testing import Answer
 from aiocopick.upkeep import copy
-from tests.reliability.places import HTTP, MOTO, OTHERS, Place, make_place
+from tests.reliability.places import HTTP, NETWORK, Place, make_place
 
 RUN = "ExperimentRuns/TS_1"
 PICKS = f"{RUN}/Picks/u_1_o.json"
@@ -29,7 +29,7 @@ TOMOGRAM = f"{RUN}/VoxelSpacing10.000/wbp.zarr"
 NAMES = {"pickable_object_name": "o", "user_id": "u", "session_id": "1", "run_name": "TS_1"}
 
 
-@pytest.fixture(params=[*MOTO, *OTHERS[1:], HTTP, pytest.param("minio", marks=[pytest.mark.minio, pytest.mark.slow])])
+@pytest.fixture(params=NETWORK)
 def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Place]:
     with make_place(request.param, request, tmp_path) as made:
         yield made

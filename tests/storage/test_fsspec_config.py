@@ -109,7 +109,9 @@ print(sorted(storage._core.settings.fs_args["client_kwargs"].items()), storage._
 """
 
 
-@pytest.mark.parametrize("way", ["variable", "variable of one", "file"])
+@pytest.mark.parametrize(
+    "way", ["variable", *(pytest.param(way, marks=pytest.mark.slow) for way in ("variable of one", "file"))]
+)
 def test_variables_and_files_are_read(way: str, tmp_path: Path) -> None:
     kwargs = {"client_kwargs": {"endpoint_url": "http://theirs"}}
     environment = {name: value for name, value in os.environ.items() if not name.startswith("FSSPEC")}

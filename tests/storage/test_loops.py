@@ -186,6 +186,7 @@ def test_a_forked_child_connects_anew() -> None:
     assert run_child(program) == "done\n"
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system cannot fork")
 def test_a_forked_child_is_refused_the_engine_whose_threads_it_lacks(moto_server: MotoServer) -> None:
     bucket = moto_server.new_bucket()
@@ -215,6 +216,7 @@ def test_a_forked_child_is_refused_the_engine_whose_threads_it_lacks(moto_server
     assert run_child(program) == "done\n"
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system cannot fork")
 def test_a_forked_child_uses_the_other_engine(moto_server: MotoServer) -> None:
     bucket = moto_server.new_bucket()
