@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import pytest
 from hypothesis import settings
 
+from aiocopick import sample
 from tests.interop.fixtures import (
     copick1_odd_project,
     copick1_project,
@@ -72,6 +74,14 @@ settings.load_profile("no-deadline")
 def stay_on_this_machine() -> Iterator[None]:
     """Refuse connections to other machines."""
     with loopback_only():
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def imagine_samples_once() -> Iterator[None]:
+    """Imagine a scene of the sample project once: it is the same each time, and takes longer than writing it."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sample, "_imagine", functools.cache(sample._imagine))
         yield
 
 

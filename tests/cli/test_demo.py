@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import inspect
 from pathlib import Path
 
+import pytest
+
+from aiocopick import sample
 from tests.cli.running import aiocopick, aiocopick_child
 
 ENTITIES = {
@@ -41,7 +45,9 @@ def test_the_demo_keeps_its_project_where_it_is_told(tmp_path: Path) -> None:
     assert again["points"] == found["points"]
 
 
-def test_the_same_seed_gives_the_same_project(tmp_path: Path) -> None:
+def test_the_same_seed_gives_the_same_project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # Other tests imagine a scene once.
+    monkeypatch.setattr(sample, "_imagine", inspect.unwrap(sample._imagine))
     for name in ("a", "b"):
         assert aiocopick("demo", "--output", tmp_path / name, "--runs", "1", "--seed", "5", "--json").code == 0
     key = "ExperimentRuns/TS_001/Picks/curator_1_ribosome.json"
