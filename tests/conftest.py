@@ -103,9 +103,18 @@ def close_connections(open_connections: list[str]) -> Iterator[None]:
 
 def pytest_configure(config: pytest.Config) -> None:
     """Run the rows of the scoreboard where they are what was asked for: by default they are left out."""
-    by_default = f"-m={config.option.markexpr}" in config.getini("addopts")
-    if by_default and all(SCOREBOARD.name in Path(argument.partition("::")[0]).parts for argument in config.args):
+    asked_for = all(SCOREBOARD.name in Path(argument.partition("::")[0]).parts for argument in config.args)
+    if asked_for and _by_default(config):
         config.option.markexpr = config.option.markexpr.replace("reliability or ", "")
+
+
+def _by_default(config: pytest.Config) -> bool:
+    return f"-m={config.option.markexpr}" in config.getini("addopts")
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Do not even collect the scoreboard where all of it is left out: its rows are a fifth of all tests."""
+    return True if collection_path == SCOREBOARD and _by_default(config) else None
 
 
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int | None:

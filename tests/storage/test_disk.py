@@ -287,6 +287,7 @@ async def listed(storage: Storage, prefix: str = "") -> list[str]:
         return [entry.key async for page in pages for entry in page]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("web", ["all to all", "each to the later ones", "two to the next"])
 @pytest.mark.asyncio
 async def test_a_web_of_links_is_listed_in_proportion_to_its_folders(storage: Storage, root: Path, web: str) -> None:

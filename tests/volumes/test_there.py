@@ -279,6 +279,7 @@ async def test_a_level_left_behind_is_no_data(local: Place, zarr_format: int) ->
         np.testing.assert_array_equal(await tomogram.numpy(), MIDDLE)
 
 
+@pytest.mark.slow
 @FORMATS
 async def test_zeros_alone_are_written_to_the_end_or_not_seen(memory: Place, zarr_format: int) -> None:
     data = np.zeros((16, 16, 16), np.float32)

@@ -77,6 +77,7 @@ async def test_whoever_opens_in_between_sees_empty_never_a_mixture(memory: Place
     assert "empty" in history
 
 
+@pytest.mark.slow
 @CHANGES
 @pytest.mark.parametrize("how", ["fails", "fails after", "is cancelled"])
 async def test_an_overwrite_that_stops_at_any_request_tears_nothing(
@@ -161,6 +162,7 @@ def reader(local: Place) -> Iterator[Callable[[], str]]:
     assert child.wait(10) == 0
 
 
+@pytest.mark.slow
 @CHANGES
 async def test_another_process_reads_while_every_request_of_an_overwrite_fails(
     local: Place, reader: Callable[[], str], before: int, after: int

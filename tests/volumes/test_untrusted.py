@@ -53,7 +53,9 @@ BOMBS = {
 
 
 @pytest.mark.asyncio
-@pytest.mark.parametrize("codec", BOMBS)
+@pytest.mark.parametrize(
+    "codec", [pytest.param(name, marks=pytest.mark.slow) if name in ("bz2", "lzma") else name for name in BOMBS]
+)
 @pytest.mark.parametrize("zarr_format", [2, 3])
 async def test_a_chunk_that_decodes_to_too_much_is_refused(memory: Place, codec: str, zarr_format: int) -> None:
     bomb = BOMBS[codec]()
@@ -138,6 +140,7 @@ async def test_dask_tasks_name_the_volume_of_a_broken_chunk(memory: Place, shard
         assert pickle.loads(pickle.dumps(caught.value)).args == caught.value.args
 
 
+@pytest.mark.slow
 @pytest.mark.asyncio
 @pytest.mark.parametrize("zarr_format", [2, 3])
 async def test_mutated_metadata_gives_our_errors_only(memory: Place, zarr_format: int) -> None:
