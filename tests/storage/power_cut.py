@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from aiocopick.storage.backends.temporary import is_temporary
+from aiocopick.storage.backends.durability import is_temporary
 
 needs_proc = pytest.mark.skipif(
     not Path("/proc/self/fd").exists(), reason="tells directories from descriptors by /proc"

@@ -21,7 +21,7 @@ from aiocopick.errors import AccessDeniedError, ConflictError, InvalidNameError,
 from aiocopick.storage import Storage, open_storage
 from aiocopick.storage.backends.base import Some, Use
 from aiocopick.storage.backends.disk import Disk
-from aiocopick.storage.backends.temporary import is_temporary, temporary_name
+from aiocopick.storage.backends.durability import is_temporary, temporary_name
 from aiocopick.storage.settings import Settings
 from tests.storage.children import run_child
 

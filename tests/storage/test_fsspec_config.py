@@ -17,8 +17,7 @@ from aiocopick.models import CopickConfigFS
 from aiocopick.storage import open_storage
 from aiocopick.storage.factory import backend_of
 from aiocopick.storage.filesystem import make_filesystem
-from aiocopick.storage.fsspec_config import configured
-from aiocopick.storage.settings import Settings
+from aiocopick.storage.settings import Settings, configured
 from aiocopick.testing import Answer, FaultServer
 from tests.storage.test_answers import KINDS, fields, listing
 

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from aiocopick import CopickConfigFS, CopickRootFS
-from aiocopick.sync import cohort
+from aiocopick.sync import ahead
 from tests.entities.projects import Counted, fill
 from tests.servers import MotoServer
 
@@ -58,7 +58,7 @@ def test_another_listing_of_the_runs_makes_another_cohort(counted: Counted) -> N
 
 
 def test_a_large_project_is_listed_in_parts(counted: Counted, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cohort, "COHORT", 2)
+    monkeypatch.setattr(ahead, "COHORT", 2)
     first, second, third = counted.root.runs
     noted = len(counted.storage.calls)
     assert first.picks

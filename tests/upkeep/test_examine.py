@@ -13,7 +13,7 @@ import pytest
 import aiocopick
 from aiocopick.entities import AsyncRoot
 from aiocopick.sample import sample_config, write_sample
-from aiocopick.storage.backends.temporary import temporary_name
+from aiocopick.storage.backends.durability import temporary_name
 from aiocopick.upkeep import examine
 
 RUN = "ExperimentRuns/TS_001"

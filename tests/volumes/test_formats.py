@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 
 from aiocopick.errors import FormatError
-from aiocopick.volumes.chunking import chunking
 from aiocopick.volumes.ome import OmeGroup, parse_group, spatial_axes
 from aiocopick.volumes.ome_arrays import array_documents, describe_array, parse_array
 from aiocopick.volumes.ome_writing import axis_names, empty_group_documents, group_documents
 from aiocopick.volumes.voxel_sizes import ANGSTROM_PER_UNIT, angstrom_per, voxel_sizes
+from aiocopick.volumes.writing import chunking
 
 AXES = [{"name": name, "type": "space", "unit": "angstrom"} for name in "zyx"]
 

@@ -6,17 +6,16 @@ from typing import Annotated
 
 import typer
 
-from aiocopick.cli.add import add
 from aiocopick.cli.cache import app as cache
+from aiocopick.cli.convert import add, export
 from aiocopick.cli.cp import cp
 from aiocopick.cli.crawl import crawl
 from aiocopick.cli.demo import demo
 from aiocopick.cli.doctor import doctor
-from aiocopick.cli.export import export
-from aiocopick.cli.flags import Command, Group
 from aiocopick.cli.gallery import gallery
 from aiocopick.cli.info import info
 from aiocopick.cli.ls import ls
+from aiocopick.cli.options import Command, Group
 from aiocopick.cli.points import points
 from aiocopick.cli.rm import rm
 from aiocopick.cli.serve import serve

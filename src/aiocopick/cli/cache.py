@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from aiocopick.cli.flags import Command, Group
-from aiocopick.cli.options import AsJson
+from aiocopick.cli.options import AsJson, Command, Group
 from aiocopick.cli.printing import print_json, print_table
 from aiocopick.cli.running import PROBLEMS, execute
 

@@ -53,7 +53,7 @@ async def _info(
     source: str, fields: dict[str, Any], uris: list[str] | None, runs: str | None, kinds: set[str] | None, as_json: bool
 ) -> int:
     import aiocopick
-    from aiocopick.cli.describe import as_row
+    from aiocopick.cli.printing import as_row
     from aiocopick.concurrency.fan_out import stream
     from aiocopick.tables.stats import stats_of
 

@@ -58,7 +58,7 @@ async def _ls(
     as_json: bool,
 ) -> int:
     import aiocopick
-    from aiocopick.cli.describe import as_line, as_row
+    from aiocopick.cli.printing import as_line, as_row
 
     shown = 0
 

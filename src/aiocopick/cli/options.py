@@ -1,4 +1,4 @@
-"""Arguments and options that several commands share, and the parsing of their text."""
+"""Arguments and options that several commands share, the parsing of their text, and their help."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from typing import Annotated, Any
 
 import typer
+from typer.core import TyperCommand, TyperGroup
 
 # A copy of `aiocopick.layout.refs.NOUNS` (a test compares them): importing it would make `--help` four times slower.
 NOUNS = ("voxel_spacings", "tomograms", "features", "picks", "meshes", "segmentations", "filaments")
@@ -142,3 +143,29 @@ def overrides(fs_args: str | None, *, option: str = "--fs-args", **fields: Any) 
     if not isinstance(parsed, dict):
         raise typer.BadParameter("must be a JSON object", param_hint=option)
     return {"fs_args": parsed, **given}
+
+
+# --- help -------------------------------------------------------------------------------------------------------------
+
+
+def _without_types(params: list[Any]) -> list[Any]:
+    for param in params:
+        if getattr(param, "is_flag", False) and param.metavar is None:
+            param.metavar = ""
+    return params
+
+
+class Command(TyperCommand):
+    """One command."""
+
+    def get_params(self, ctx: Any) -> list[Any]:
+        """Return arguments and options, ``--help`` included."""
+        return _without_types(super().get_params(ctx))
+
+
+class Group(TyperGroup):
+    """The program with its commands."""
+
+    def get_params(self, ctx: Any) -> list[Any]:
+        """Return the options, ``--help`` included."""
+        return _without_types(super().get_params(ctx))

@@ -62,7 +62,7 @@ async def _rm(
     as_json: bool,
 ) -> int:
     import aiocopick
-    from aiocopick.cli.describe import as_line, as_row
+    from aiocopick.cli.printing import as_line, as_row
     from aiocopick.upkeep import matching, remove
 
     async with aiocopick.open(source, **fields) as root:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import anyio
 
 from aiocopick.distributed.jobs import batched, described, exactly, run_names, submitted, threads_of
-from aiocopick.entities.given import async_root
+from aiocopick.entities.root import async_root
 from aiocopick.layout.listing import Located
 from aiocopick.layout.paths import run_key
 from aiocopick.layout.refs import RunRef

@@ -10,7 +10,7 @@ import anyio
 
 from aiocopick.concurrency.fan_out import stream
 from aiocopick.distributed.jobs import batched, described, exactly, run_names, submitted, threads_of
-from aiocopick.entities.given import async_root
+from aiocopick.entities.root import async_root
 from aiocopick.progress import Progress, expect, shown
 from aiocopick.tables.schema import arrow
 from aiocopick.tables.scope import Scope

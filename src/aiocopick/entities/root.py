@@ -12,13 +12,13 @@ from weakref import WeakValueDictionary
 
 import anyio
 
-from aiocopick.concurrency.misuse import AsyncOnly, lists
+from aiocopick.concurrency.misuse import AsyncOnly, lists, refuse_unawaited
 from aiocopick.concurrency.single_flight import single_flight
 from aiocopick.entities.base import html_of, known_count
 from aiocopick.entities.crawl import Crawl, prefetch
+from aiocopick.entities.creation import new_definition
 from aiocopick.entities.lists import Children, moment, taken
 from aiocopick.entities.object import AsyncObject
-from aiocopick.entities.objects import new_definition
 from aiocopick.entities.run import AsyncRun
 from aiocopick.errors import AlreadyExistsError
 from aiocopick.layers.stacking import make_stack, stack_of
@@ -693,3 +693,24 @@ class _Layers(tuple[Any, ...]):
         layers = super().__new__(cls, root.layers)
         layers.config = root.config
         return layers
+
+
+# --- roots as callers pass them ---------------------------------------------------------------------------------------
+
+
+def async_root(root: Any) -> AsyncRoot:
+    """Return the root itself, or the async root of a facade.
+
+    Raises
+    ------
+    TypeError
+        It is neither an async nor a facade root, or it was not awaited.
+    """
+    refuse_unawaited(root, "The root of a project")
+    twin = getattr(root, "aio", root)
+    if not isinstance(twin, AsyncRoot):
+        raise TypeError(
+            f"The root of a project is expected, not {type(root).__name__}; open one with aiocopick.open() or "
+            "aiocopick.open_sync()."
+        )
+    return twin

@@ -287,7 +287,7 @@ class AsyncVolume(AsyncEntity):
         CopickError
             xarray or dask is not installed.
         """
-        from aiocopick.volumes.xarray import data_array
+        from aiocopick.volumes.dask import data_array
 
         array, level = await self._level(zarr_group)
         return data_array(

@@ -13,10 +13,9 @@ from aiocopick.models.config import CACHE_BYTES
 from aiocopick.storage.backends.base import Backend
 from aiocopick.storage.base import Storage
 from aiocopick.storage.cached import CachedStorage, Caching
-from aiocopick.storage.fsspec_config import configured
 from aiocopick.storage.keys import parse_root
 from aiocopick.storage.managed import ManagedStorage
-from aiocopick.storage.settings import Settings
+from aiocopick.storage.settings import Settings, configured
 
 CACHE_VARIABLE = "AIOCOPICK_CACHE"
 """Variable of the environment that names the cache of projects whose config names none."""

@@ -17,9 +17,8 @@ from aiocopick.concurrency.forks import Lock
 from aiocopick.errors import MissingPackageError, ReadOnlyError
 from aiocopick.extras import advice
 from aiocopick.storage.backends.generic import forget_listings
-from aiocopick.storage.fsspec_config import configured
 from aiocopick.storage.keys import parse_root
-from aiocopick.storage.settings import Settings, merge
+from aiocopick.storage.settings import Settings, configured, merge
 
 _lock = Lock()
 _kept: dict[object, Any] = {}

@@ -1,7 +1,8 @@
 """Read-ahead: files that blocking code looks at one after the other are read before it asks, as by operating systems.
 
 Two steps along a listing are enough: all files, or those that share an object, a user or a session, across runs. Then
-files are read ahead in growing windows. All of it happens on the facade's loop, so that nothing here is locked.
+files are read ahead in growing windows. All of it happens on the facade's loop, so that nothing there is locked. Runs
+that came from one listing are listed together (:class:`Cohort`): the answer to a loop that asks each of them in turn.
 """
 
 from __future__ import annotations
@@ -14,12 +15,16 @@ from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
+from aiocopick.concurrency.forks import Lock
+from aiocopick.entities.crawl import prefetch
 from aiocopick.errors import CopickError
 from aiocopick.storage.written import changes_of
 
 if TYPE_CHECKING:
     from aiocopick.entities.files import AsyncFile
     from aiocopick.layers import Layer, Loaded
+    from aiocopick.sync.base import Blocking
+
 
 _STEPS = 2
 """Steps along a listing after which files are read ahead: the third file begins it."""
@@ -307,3 +312,39 @@ def _following(file: AsyncFile) -> Iterator[AsyncFile | None]:
         if not run._children[noun].complete:
             return
         yield from run._children[noun].items
+
+
+# --- runs that are listed together ------------------------------------------------------------------------------------
+
+
+COHORT = 1000
+"""Runs listed together at most, so that the first run of a large project does not wait for the last."""
+
+
+class Cohort:
+    """Runs side by side in a listing. What is listed ahead is held by their twins until it is looked at."""
+
+    __slots__ = ("_asked", "_lock", "_runs")
+
+    def __init__(self, runs: Sequence[Any]) -> None:
+        self._runs = runs
+        self._asked = False
+        self._lock = Lock()
+
+    def list_once(self, run: Blocking[Any]) -> None:
+        """List all runs of the cohort, if that was not done yet; a run that cannot be listed is left as it is."""
+        if self._asked:
+            return
+        with self._lock:
+            if not self._asked:
+                run._call(prefetch, self._runs)
+                self._asked = True
+
+
+def assign_cohorts(runs: Sequence[Any]) -> None:
+    """Make cohorts of runs, in the order of their listing."""
+    for start in range(0, len(runs), COHORT):
+        block = runs[start : start + COHORT]
+        cohort = Cohort([run.aio for run in block])
+        for run in block:
+            run._cohort = cohort

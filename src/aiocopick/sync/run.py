@@ -19,7 +19,7 @@ from aiocopick.sync.volumes import CopickSegmentationFS, CopickVoxelSpacingFS
 if TYPE_CHECKING:
     from aiocopick.errors import CopickError
     from aiocopick.models.metadata import CopickRunMeta
-    from aiocopick.sync.cohort import Cohort
+    from aiocopick.sync.ahead import Cohort
     from aiocopick.sync.root import CopickRootFS
 
 

@@ -7,13 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 from aiocopick.concurrency.fan_out import stream
 from aiocopick.entities.crawl import Crawl
-from aiocopick.entities.given import async_root
+from aiocopick.entities.root import async_root
 from aiocopick.errors import CopickError
 from aiocopick.progress import Progress
 from aiocopick.tables.held import held, is_listed, stored_objects
-from aiocopick.tables.origin import warn_of_other_project
 from aiocopick.tables.rows import TableBuilder, row_of, rows_of, version_of
-from aiocopick.tables.schema import REF_COLUMNS, STATS_COLUMNS, catalog_columns, require_columns
+from aiocopick.tables.schema import REF_COLUMNS, STATS_COLUMNS, catalog_columns, require_columns, warn_of_other_project
 from aiocopick.tables.scope import Scope
 from aiocopick.tables.stats import stats_of
 

@@ -6,12 +6,19 @@ from collections.abc import AsyncIterator, Iterable
 from typing import TYPE_CHECKING, Any
 
 from aiocopick.concurrency.fan_out import stream
-from aiocopick.entities.given import async_root
+from aiocopick.entities.root import async_root
 from aiocopick.errors import CopickError
 from aiocopick.progress import Progress, by_item, shown
-from aiocopick.tables.origin import warn_of_other_project
 from aiocopick.tables.rows import row_of, version_of
-from aiocopick.tables.schema import POINT_COLUMNS, arrow, encode_metadata, metadata_of, require_columns, schema_of
+from aiocopick.tables.schema import (
+    POINT_COLUMNS,
+    arrow,
+    encode_metadata,
+    metadata_of,
+    require_columns,
+    schema_of,
+    warn_of_other_project,
+)
 from aiocopick.tables.select import OnError, select
 
 if TYPE_CHECKING:

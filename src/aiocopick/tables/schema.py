@@ -1,16 +1,19 @@
-"""Columns of the tables. pyarrow is imported when a table is made, not before."""
+"""Columns of the tables, and the project that a table was made from. pyarrow is imported when a table is made, not before."""
 
 from __future__ import annotations
 
 import json
+import warnings
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from aiocopick.errors import FormatError
+from aiocopick.errors import FormatError, InvalidNameError
 from aiocopick.extras import optional
+from aiocopick.storage.keys import parse_root
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
 
 METADATA_KEY = b"aiocopick"
 VERSION = 1
@@ -132,6 +135,43 @@ def require_columns(table: pa.Table, columns: Iterable[str], what: str, maker: s
         raise FormatError(f"{what} has no column {missing[0]!r}; make it with {maker}.", path=what)
 
 
+# --- the project that a table was made from ---------------------------------------------------------------------------
+
+
+def warn_of_other_project(earlier: pa.Table, url: str, what: str) -> None:
+    """Warn if an earlier table was made from a project at another URL.
+
+    This is not an error: a project may have moved or have several names, and only files of the same name and version
+    are taken from the table. A table without a known origin is accepted without a warning.
+
+    Parameters
+    ----------
+    earlier : pyarrow.Table
+        The table given as `since`.
+    url : str
+        URL of the project that is crawled.
+    what : str
+        The beginning of the message.
+    """
+    origin = metadata_of(earlier).get("url")
+    if isinstance(origin, str) and origin != url and _place(origin) != _place(url):
+        warnings.warn(
+            f"{what} was made of {origin}, and this is {url}: files of the same name and version count as unchanged; "
+            "leave it out unless both are the same project.",
+            UserWarning,
+            stacklevel=3,
+        )
+
+
+def _place(url: str) -> object:
+    """Return the location that a URL names, independent of the spelling of its protocol and its end."""
+    try:
+        root = parse_root(url)
+    except InvalidNameError:
+        return url
+    return (root.protocol, root.location)
+
+
 __all__ = [
     "ERROR_COLUMN",
     "PLACE_COLUMNS",
@@ -144,4 +184,5 @@ __all__ = [
     "metadata_of",
     "require_columns",
     "schema_of",
+    "warn_of_other_project",
 ]

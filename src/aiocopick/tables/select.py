@@ -11,7 +11,7 @@ from aiocopick.concurrency.fan_out import stream
 from aiocopick.concurrency.misuse import AsyncOnly
 from aiocopick.entities.base import html_of
 from aiocopick.entities.crawl import Crawl
-from aiocopick.entities.given import async_root
+from aiocopick.entities.root import async_root
 from aiocopick.errors import CopickError, InvalidNameError, LayerError
 from aiocopick.layout.refs import NOUNS
 from aiocopick.layout.uris import parse_uri

@@ -7,13 +7,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from aiocopick.testing.awaited import Awaited
 from aiocopick.testing.contents import CONTENTS, HOSTILE_KEYS
 from aiocopick.testing.faults import Answer, FaultServer, Request
 from aiocopick.testing.wrappers import CountingStorage, FaultStorage, LatencyStorage, WrappedStorage
 
 if TYPE_CHECKING:
-    from aiocopick.testing.root_contract import CONTRACT_OBJECTS, RootContract
+    from aiocopick.testing.root_contract import CONTRACT_OBJECTS, Awaited, RootContract
     from aiocopick.testing.storage_contract import ReadContract, StorageContract
 
 __all__ = [
@@ -34,6 +33,7 @@ __all__ = [
 ]
 
 _SUITES = {
+    "Awaited": "root_contract",
     "CONTRACT_OBJECTS": "root_contract",
     "ReadContract": "storage_contract",
     "RootContract": "root_contract",

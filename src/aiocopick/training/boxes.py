@@ -16,7 +16,7 @@ from aiocopick.concurrency.fan_out import Flattened, gather, gather_results, str
 from aiocopick.concurrency.misuse import AsyncOnly
 from aiocopick.concurrency.threads import in_thread
 from aiocopick.entities import AsyncRoot
-from aiocopick.entities.given import async_root
+from aiocopick.entities.root import async_root
 from aiocopick.errors import CopickError
 from aiocopick.layout.uris import parse_uri
 from aiocopick.sync.bridge import call

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from aiocopick.concurrency.fan_out import stream
 from aiocopick.concurrency.gate import Gate
-from aiocopick.entities.given import async_root
+from aiocopick.entities.root import async_root
 from aiocopick.errors import AlreadyExistsError, CopickError, LayerError, NotFoundError
 from aiocopick.layers import Source
 from aiocopick.layout.paths import meta_key

@@ -3,29 +3,63 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from aiocopick.concurrency.fan_out import gather, gather_results, stream
+from aiocopick.concurrency.lazy import numpy as np
 from aiocopick.entities import AsyncFilaments, AsyncPicks, AsyncTomogram, AsyncVolume, load
 from aiocopick.entities.files import AsyncFile
-from aiocopick.entities.given import async_root
+from aiocopick.entities.root import async_root
 from aiocopick.errors import AccessDeniedError, CopickError, FormatError, NotFoundError
+from aiocopick.layers.copying import leased_key
 from aiocopick.layout.paths import OBJECTS, parse_key
 from aiocopick.layout.refs import FeaturesRef, RunRef
+from aiocopick.layout.uris import format_uri
 from aiocopick.progress import Progress
+from aiocopick.storage import leases
 from aiocopick.tables.held import held, is_listed, stored_objects
 from aiocopick.tables.select import select
-from aiocopick.upkeep.finding import Finding
-from aiocopick.upkeep.names import unparsable_names, without_tomogram
-from aiocopick.upkeep.points import extent_of, misplaced
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from aiocopick.entities import AsyncEntity, AsyncRoot, AsyncRun
     from aiocopick.layers import Layer
     from aiocopick.storage import Entry
     from aiocopick.tables.scope import Scope
     from aiocopick.tables.select import Selection
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """One problem.
+
+    Parameters
+    ----------
+    problem : str
+        ``"unreadable run"``, ``"unreadable folder"``, ``"unparsable name"``, ``"leftover temporary file"``, ``"broken file"``,
+        ``"broken metadata"``, ``"unfinished volume"``, ``"broken volume"``, ``"nonsense in metadata"``,
+        ``"contradicting metadata"``, ``"missing level"``, ``"features without tomogram"``, ``"unknown object"``,
+        ``"not finite"`` or ``"outside tomogram"``.
+    run : str, optional
+        Name of the run; None for a problem of the project.
+    path : str
+        Full path of the file or directory, without secrets.
+    detail : str
+        Details of the problem.
+    """
+
+    problem: str
+    run: str | None
+    path: str
+    detail: str
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the finding as plain data."""
+        return asdict(self)
 
 
 _RUNS_AT_ONCE = 8
@@ -211,4 +245,132 @@ def _leftover(layer: Layer, entry: Entry) -> Finding:
     )
 
 
-__all__ = ["examine"]
+# --- names that cannot be parsed, feature maps without a tomogram -----------------------------------------------------
+
+
+async def unparsable_names(layer: Layer, scope: Scope) -> tuple[list[Finding], list[tuple[FeaturesRef, str]]]:
+    """Return findings for unparsable keys at the level of entities, and for leases of volumes; and the feature maps
+    without a tomogram in the same folder.
+    """
+
+    def skipped(run: str | None, keys: Iterable[str]) -> Iterator[Finding]:
+        for key in keys:
+            yield Finding(
+                problem="unparsable name",
+                run=run,
+                path=layer.path_of(key),
+                detail="no entity can have this name, it is a directory instead of a file or a file instead of a directory, "
+                "or another name with the same meaning hides it",
+            )
+
+    listing = await layer.list_runs()
+    objects: Sequence[str] = ()
+    hidden: Sequence[str] = ()
+    # Objects that cannot be listed are reported with the objects.
+    with suppress(AccessDeniedError):
+        if scope.nouns is None:
+            found = await layer.list_objects()
+            objects, hidden = found.skipped, found.hidden
+    findings = list(skipped(None, (*listing.skipped, *objects)))
+    findings += await held_volumes(layer, None, hidden)
+    alone: list[tuple[FeaturesRef, str]] = []
+    wanted = [run for run in listing.located if isinstance(run.ref, RunRef) and scope.holds_run(run.ref.run)]
+    async with layer.scan(wanted, scope.nouns, details=False) as listings:
+        async for run, listed in listings:
+            assert isinstance(run.ref, RunRef)
+            # A run that cannot be listed is reported by the crawl.
+            if isinstance(listed, CopickError):
+                continue
+            findings += skipped(run.ref.run, listed.skipped)
+            findings += await held_volumes(layer, run.ref.run, listed.hidden)
+            refs = {located.ref for located in listed.located}
+            for ref, key, *_ in listed.located:
+                if isinstance(ref, FeaturesRef) and ref.parent not in refs:
+                    alone.append((ref, layer.path_of(key)))
+    return findings, alone
+
+
+async def held_volumes(layer: Layer, run: str | None, hidden: Iterable[str]) -> list[Finding]:
+    """Return the volumes that are being written, or were when the writer was killed: each has a lease file."""
+    storage = layer.storage
+    findings = []
+    for key in hidden if storage is not None else ():
+        volume = leased_key(key)
+        if volume is None:
+            continue
+        try:
+            found = await storage.read_aged(key)  # type: ignore[union-attr]
+        except NotFoundError:
+            continue
+        seen = f"{leases.holder_of(found.data)} was last seen {found.age or 0:.0f} s ago"
+        if found.age is not None and found.age > leases.LIFETIME:
+            problem, then = "lease of a killed writer", "the next one that writes the volume takes it over"
+        else:
+            problem, then = "volume being written", f"others are kept out for {leases.LIFETIME:g} s after that"
+        findings.append(Finding(problem=problem, run=run, path=layer.path_of(key), detail=f"{seen}; {then}"))
+    return findings
+
+
+async def without_tomogram(root: AsyncRoot, features: Sequence[tuple[FeaturesRef, str]]) -> list[Finding]:
+    """Return the feature maps whose tomogram is in no layer: they cannot be accessed without it."""
+    findings = []
+    for ref, path in features:
+        if await root._stack.find(ref.parent) is None:
+            detail = f"there is no tomogram {format_uri(ref.parent)}, through which they are reached"
+            findings.append(Finding(problem="features without tomogram", run=ref.run, path=path, detail=detail))
+    return findings
+
+
+# --- points that are nowhere ------------------------------------------------------------------------------------------
+
+
+async def extent_of(tomograms: Sequence[AsyncTomogram]) -> NDArray[np.float64] | None:
+    """Return the far corner (x, y, z in angstrom) of all tomograms together; None if none can be measured."""
+    corners = []
+    for result in await gather_results(_far_corner, tomograms, limit=_VOLUMES_AT_ONCE):
+        if not isinstance(result, CopickError):
+            corners.append(result)
+    return np.max(corners, axis=0)[::-1] if corners else None
+
+
+async def _far_corner(tomogram: AsyncTomogram) -> NDArray[np.float64]:
+    finest = (await tomogram.levels())[0]
+    return (
+        np.array([finest.shape[axis] for axis in (await tomogram._array(finest.path)).spatial_axes]) * finest.voxel_size
+    )
+
+
+async def misplaced(item: AsyncPicks | AsyncFilaments, extent: NDArray[np.float64] | None) -> list[Finding]:
+    """Return the points of a file without a finite position, and those before the near corner of all tomograms or
+    beyond the far corner, which may be unknown.
+    """
+    if isinstance(item, AsyncPicks):
+        positions = await item.full_positions()
+    else:
+        positions = np.concatenate([np.empty((0, 3)), *await item.numpy()])
+    finite = np.asarray(np.isfinite(positions).all(axis=1))
+    findings = []
+    if not finite.all():
+        detail = _described(positions, ~finite, "have coordinates that are not finite numbers")
+        findings.append(Finding(problem="not finite", run=item.run.name, path=item.path, detail=detail))
+    if extent is not None:
+        outside = finite & ~np.asarray(((positions >= 0) & (positions <= extent)).all(axis=1))
+        if outside.any():
+            detail = (
+                f"{_described(positions, outside, 'are outside')}, and the tomograms end at {_shown(extent)} angstrom"
+            )
+            findings.append(Finding(problem="outside tomogram", run=item.run.name, path=item.path, detail=detail))
+    return findings
+
+
+def _described(positions: NDArray[np.float64], concerned: NDArray[np.bool_], what: str) -> str:
+    first = int(np.argmax(concerned))
+    count = f"{int(concerned.sum())} of {len(positions)}"
+    return f"{count} points {what}; the first is number {first} at {_shown(positions[first])}"
+
+
+def _shown(position: NDArray[np.float64]) -> str:
+    return f"({', '.join(f'{value:.1f}' for value in position)})"
+
+
+__all__ = ["Finding", "examine", "extent_of", "misplaced", "unparsable_names", "without_tomogram"]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from aiocopick.concurrency.fan_out import gather_results
 from aiocopick.entities.bulk import async_entity
-from aiocopick.entities.given import async_root
+from aiocopick.entities.root import async_root
 from aiocopick.errors import CopickError
 from aiocopick.progress import Progress, expect, shown
 from aiocopick.tables.select import select

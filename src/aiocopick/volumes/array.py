@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from zarr.abc.store import Store
     from zarr.core.array_spec import ArraySpec
 
-    from aiocopick.volumes.chunk_decoder import ChunkDecoder
+    from aiocopick.volumes.codec_guard import ChunkDecoder
     from aiocopick.volumes.shards import Shard
 
 Item = TypeVar("Item")
@@ -157,7 +157,7 @@ class LevelArray:
         # Stores of other layers have nothing but zarr's own methods.
         if self.metadata.zarr_format != 2 or not isinstance(self.store, ReadsThrough):
             return None
-        from aiocopick.volumes.chunk_decoder import ChunkDecoder
+        from aiocopick.volumes.codec_guard import ChunkDecoder
 
         described: Any = self.array.metadata
         return ChunkDecoder(self.metadata, described.compressor, described.filters)

@@ -3,6 +3,9 @@
 A few kilobytes can be made to decode to gigabytes, so the size is determined before memory is allocated. Formats that
 state their size are asked for it; the others are decoded piece by piece, each piece thrown away, until they end or have
 passed the limit.
+
+zarr's own pipeline wants an event loop and goes to a thread for each codec of each chunk. A thread that reads many chunks
+decodes those of zarr 2 itself, by numcodecs alone (:class:`ChunkDecoder`); what is decoded, and refused, is the same.
 """
 
 from __future__ import annotations
@@ -21,6 +24,8 @@ import numcodecs.compat  # type: ignore[import-untyped]
 import numpy as np
 from zarr.abc.codec import BytesBytesCodec
 from zarr.codecs import ShardingCodec
+
+from aiocopick.volumes.ome_arrays import ArrayMetadata
 
 if TYPE_CHECKING:
     from zarr.core.array_spec import ArraySpec
@@ -294,3 +299,59 @@ class GuardedNumcodec(numcodecs.abc.Codec):  # type: ignore[misc]
     def get_config(self) -> Any:
         """Call the wrapped codec."""
         return self.codec.get_config()
+
+
+# --- decoding in the thread that has read the chunk -------------------------------------------------------------------
+
+
+class ChunkDecoder:
+    """Decodes chunks of one array, from several threads at once. Keeps its memory, so it is made for each reading.
+
+    Parameters
+    ----------
+    metadata : ArrayMetadata
+        Of a zarr 2 array, checked.
+    compressor : numcodecs.abc.Codec or None
+        As guarded for this array.
+    filters : sequence of numcodecs.abc.Codec
+        In the order of encoding.
+    """
+
+    def __init__(self, metadata: ArrayMetadata, compressor: Any, filters: Any) -> None:
+        self._shape = metadata.chunks
+        self._dtype = np.dtype(metadata.document["dtype"])
+        self._order = metadata.document.get("order", "C")
+        self._compressor = compressor
+        self._filters = tuple(filters or ())
+        self._nbytes = metadata.chunk_bytes
+        # Free buffers of the size of a chunk.
+        self._free: list[np.ndarray[Any, Any]] = []
+
+    def decode(self, data: bytes, use: Callable[[np.ndarray[Any, Any]], None]) -> None:
+        """Decode a chunk and give it to a function, which must not keep it: its memory is used again.
+
+        Raises
+        ------
+        ValueError
+            The data does not decode to a chunk of this array. Codecs raise errors of their own, too.
+        """
+        buffer = self._buffer()
+        decoded: Any = data
+        if isinstance(self._compressor, GuardedNumcodec):
+            decoded = self._compressor.decode_into(data, buffer)
+        elif self._compressor is not None:
+            decoded = self._compressor.decode(data)
+        for codec in reversed(self._filters):
+            decoded = codec.decode(decoded)
+        array = np.frombuffer(decoded, "u1") if isinstance(decoded, bytes) else np.asarray(decoded)
+        array = array.reshape(-1, order="A").view(self._dtype)
+        if array.nbytes != self._nbytes:
+            raise ValueError(f"it decodes to {array.nbytes} bytes")
+        use(array.reshape(self._shape, order=self._order))
+        self._free.append(buffer)
+
+    def _buffer(self) -> np.ndarray[Any, Any]:
+        try:
+            return self._free.pop()
+        except IndexError:
+            return np.empty(self._nbytes, "u1")

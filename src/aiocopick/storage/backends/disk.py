@@ -19,8 +19,8 @@ from aiocopick.errors import AccessDeniedError, StorageError
 from aiocopick.storage.backends import durability
 from aiocopick.storage.backends.base import Condition, ConditionError, Content, Most, Some, Use
 from aiocopick.storage.backends.disk_tree import DiskTree, etag_of
+from aiocopick.storage.backends.durability import is_temporary, temporary_name
 from aiocopick.storage.backends.hops import raise_if_left
-from aiocopick.storage.backends.temporary import is_temporary, temporary_name
 from aiocopick.storage.base import Buffer, Range
 from aiocopick.storage.faults import TooLargeError
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 from aiocopick.errors import AccessDeniedError, StorageError
-from aiocopick.storage.backends.temporary import is_temporary
+from aiocopick.storage.backends.durability import is_temporary
 from aiocopick.storage.base import Entry
 from aiocopick.storage.keys import path_below
 

@@ -1,13 +1,31 @@
-"""Durability of files across a power cut: their contents, then their names, up to newly created directories."""
+"""Durability of files across a power cut: their contents, then their names, up to newly created directories.
+
+An unfinished write is a file next to its target that is renamed onto it, and is not data until then.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import errno
 import os
+import re
+import uuid
 from itertools import count
 
 from aiocopick.concurrency.forks import Lock
+
+_TEMPORARY = re.compile(r"\.aiocopick-[0-9a-f]{32}\.tmp")
+
+
+def temporary_name() -> str:
+    """A new name for an unfinished write."""
+    return f".aiocopick-{uuid.uuid4().hex}.tmp"
+
+
+def is_temporary(name: str) -> bool:
+    """Return True if a file name is that of an unfinished write."""
+    return name.startswith(".aiocopick-") and _TEMPORARY.fullmatch(name) is not None
+
 
 # What systems say of a file or directory that they cannot sync.
 _NO_SYNC = frozenset({errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EBADF})

@@ -18,7 +18,7 @@ import anyio.to_thread
 from aiocopick.concurrency.threads import in_thread_shielded
 from aiocopick.errors import AccessDeniedError, NotFoundError, StorageError
 from aiocopick.storage.backends.base import Backend, Condition, Content, Most, Page, Some, Use
-from aiocopick.storage.backends.temporary import is_temporary, temporary_name
+from aiocopick.storage.backends.durability import is_temporary, temporary_name
 from aiocopick.storage.base import Buffer, Capabilities, Entry, Range
 from aiocopick.storage.faults import DENIED, MISSING, Fault, TooLargeError, common_fault
 from aiocopick.storage.keys import Root
