@@ -17,7 +17,7 @@ from aiocopick.errors import FormatError, LayerError, NotFoundError
 from aiocopick.formats.json_bytes import parse_json
 from aiocopick.models.config import CopickConfig, CopickConfigFS, config_fields, parse_config
 from aiocopick.models.file_sizes import read_config_bytes
-from aiocopick.models.near import did_you_mean
+from aiocopick.models.naming import did_you_mean
 from aiocopick.models.place import Place, arguments_of, text_of
 from aiocopick.models.protocols import check_protocols
 from aiocopick.storage import open_storage
@@ -209,7 +209,7 @@ async def _read_config(source: Source, allow_protocols: Iterable[str], overrides
     if isinstance(source, Mapping):
         return parse_config({**source, **overrides})
     text, arguments = text_of(source), {"fs_args": arguments_of(source)} if arguments_of(source) else {}
-    if _is_local(text):
+    if parse_root(text).protocol == "file":
         content = await in_thread(_read_local, text, overrides.get("max_file_bytes"))
     elif _path_of(text).endswith(".json"):
         content = await _read_remote(text, arguments | overrides)
@@ -239,10 +239,6 @@ def _parse_config(content: bytes, path: str, overrides: dict[str, Any], allow_pr
 def _given(config: CopickConfig) -> dict[str, Any]:
     """Return the fields of a config without copying: its objects stay the same objects."""
     return {name: getattr(config, name) for name in config.model_fields_set}
-
-
-def _is_local(text: str) -> bool:
-    return parse_root(text).protocol == "file"
 
 
 def _path_of(url: str) -> str:

@@ -14,7 +14,7 @@ import aiocopick
 from aiocopick.errors import FormatError
 from aiocopick.models import CopickConfigFS, CopickConfigMultilayer, parse_config
 from aiocopick.models.config import StorageOptions, config_fields
-from aiocopick.models.near import near, refuse_misspelt
+from aiocopick.models.naming import near, refuse_misspelt
 
 MISSPELT = {
     "readonly": "read_only",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from aiocopick.storage.backends.base import Page
-from aiocopick.storage.backends.objects import children_page
+from aiocopick.storage.backends.object_stores import children_page
 
 
 class ListingServer:

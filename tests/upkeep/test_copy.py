@@ -401,7 +401,7 @@ async def test_a_volume_that_vanishes_from_the_source_stays_in_the_target(
         found = await listed(storage, prefix)
         if storage is not storage_of(sample):
             return found
-        return {key: entry for key, entry in found.items() if left == "chunks" and not transfer._is_document(key)}
+        return {key: entry for key, entry in found.items() if left == "chunks" and not transfer.is_document(key)}
 
     monkeypatch.setattr(transfer, "_files", deleted_meanwhile)
     report = await copy(sample, target, overwrite=True)

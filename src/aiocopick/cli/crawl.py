@@ -129,7 +129,8 @@ async def _count_chosen(root: AsyncRoot, survey: Survey, chosen: Selection, load
     from aiocopick.concurrency.fan_out import first_error, stream
     from aiocopick.entities import load as load_entities
     from aiocopick.errors import CopickError
-    from aiocopick.tables.held import NOUN_OF, is_listed
+    from aiocopick.layout.refs import NOUN_OF
+    from aiocopick.tables.held import is_listed
 
     async def read(run: AsyncRun) -> list[AsyncEntity]:
         entities = await chosen.of_run(run) if is_listed(run) else []

@@ -15,8 +15,8 @@ from aiocopick.cli.printing import print_table
 from aiocopick.cli.running import one_line
 from aiocopick.entities import AsyncPicks
 from aiocopick.errors import CopickError
-from aiocopick.layout.refs import NOUNS
-from aiocopick.tables.held import NOUN_OF, held, is_listed
+from aiocopick.layout.refs import NOUN_OF, NOUNS
+from aiocopick.tables.held import held, is_listed
 from aiocopick.tables.rows import rows_of
 
 if TYPE_CHECKING:

@@ -21,7 +21,8 @@ async def tell_unmatched(
 
     The project is listed once more, all kinds of it: what is missing among picks may be a mesh.
     """
-    from aiocopick.tables.held import NOUN_OF, held, is_listed
+    from aiocopick.layout.refs import NOUN_OF
+    from aiocopick.tables.held import held, is_listed
     from aiocopick.tables.scope import Scope
 
     names = [run.name for run in await root.query()]

@@ -11,7 +11,7 @@ from aiocopick.errors import NotFoundError, ReadOnlyError
 from aiocopick.layers import Merged
 from aiocopick.layers.base import Source
 from aiocopick.layout.listing import Located
-from aiocopick.layout.refs import NOUNS
+from aiocopick.layout.refs import NOUN_OF, NOUNS
 from aiocopick.layout.uris import format_uri
 
 if TYPE_CHECKING:
@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     from aiocopick.entities.root import AsyncRoot
     from aiocopick.layers import Layer, Placed, Stack
     from aiocopick.layout.refs import AnnotationRef, Ref, SegmentationRef
-
-_NOUN_OF = {kind: noun for noun, kind in NOUNS.items()}
 
 
 class AsyncEntity:
@@ -296,7 +294,7 @@ class AsyncEntity:
     def _join(self) -> None:
         """Become the child of its parent, after pickling; a copy of a known child stays a copy."""
         parent = self._parent
-        known = parent._known(_NOUN_OF[self.kind]) if isinstance(parent, AsyncEntity) else None
+        known = parent._known(NOUN_OF[self.kind]) if isinstance(parent, AsyncEntity) else None
         if known is not None and not known.complete:
             known.put(self)
 

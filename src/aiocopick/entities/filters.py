@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
-from aiocopick.layout.refs import NOUNS
+from aiocopick.layout.refs import BELOW_SPACINGS, NOUNS
 
 if TYPE_CHECKING:
     from aiocopick.layers import Nouns
@@ -13,9 +13,6 @@ if TYPE_CHECKING:
 Value = TypeVar("Value")
 OneOrMany: TypeAlias = Value | Iterable[Value] | None
 """A value, several of them, or None for any."""
-
-DEEP = frozenset({"voxel_spacings", "tomograms", "features"})
-"""Kinds that one listing of the folders of voxel spacings covers together."""
 
 
 def with_parents(kinds: Iterable[str] | None) -> Nouns:
@@ -33,7 +30,7 @@ def with_parents(kinds: Iterable[str] | None) -> Nouns:
     if unknown:
         raise ValueError(f"{unknown[0]!r} is not a kind of entity in a run; use {', '.join(NOUNS)}.")
     if wanted & {"tomograms", "features"}:
-        wanted |= DEEP
+        wanted |= BELOW_SPACINGS
     return None if wanted == NOUNS.keys() else frozenset(wanted)
 
 

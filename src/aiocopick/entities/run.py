@@ -21,7 +21,7 @@ from aiocopick.entities.base import AsyncEntity
 from aiocopick.entities.creation import annotation_names, known_object, session_names
 from aiocopick.entities.filaments import AsyncFilaments
 from aiocopick.entities.files import AsyncFile
-from aiocopick.entities.filters import DEEP, OneOrMany, accepts, accepts_flag, accepts_size
+from aiocopick.entities.filters import OneOrMany, accepts, accepts_flag, accepts_size
 from aiocopick.entities.lists import Children, moment, select, taken
 from aiocopick.entities.mesh import AsyncMesh, empty_scene
 from aiocopick.entities.metadata import MetadataMixin
@@ -34,6 +34,7 @@ from aiocopick.errors import AlreadyExistsError, ConflictError
 from aiocopick.layers.base import Source
 from aiocopick.layout.names import check_segmentation_name, clean_name
 from aiocopick.layout.refs import (
+    BELOW_SPACINGS,
     NOUNS,
     FilamentsRef,
     MeshRef,
@@ -217,7 +218,7 @@ class AsyncRun(MetadataMixin):
         async with single_flight(self):
             wanted = {noun for noun, children in self._children.items() if not children.complete}
             if not self._deep or "voxel_spacings" in wanted:
-                wanted |= DEEP
+                wanted |= BELOW_SPACINGS
             known = self._stack.nouns
             if known is not None:
                 wanted &= known

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, TypeAlias
@@ -11,6 +11,7 @@ from aiocopick.concurrency.fan_out import gather
 from aiocopick.errors import AlreadyExistsError, NotFoundError
 from aiocopick.layout.listing import Listing, Located
 from aiocopick.layout.paths import LEASE
+from aiocopick.layout.refs import FILES
 from aiocopick.storage.leases import Lease, NoLease, sole_writer
 from aiocopick.storage.together import Together
 
@@ -18,9 +19,8 @@ if TYPE_CHECKING:
     from aiocopick.layers.base import Layer, Source
     from aiocopick.storage.base import Storage
 
-FILES = ("picks", "mesh", "filaments")
 COPYING = ".copying"
-DOCUMENTS = frozenset({".zarray", ".zgroup", ".zattrs", ".zmetadata", "zarr.json"})
+_DOCUMENTS = frozenset({".zarray", ".zgroup", ".zattrs", ".zmetadata", "zarr.json"})
 
 
 async def copy_up(source: Source, target: Layer) -> Located:
@@ -150,8 +150,8 @@ async def _copy_into(
         await put(name, await read(name))
 
     # Write the finest level after the coarser ones, which do not make a volume without it.
-    documents = sorted(filter(_is_document, names), key=lambda name: (name.count("/"), name), reverse=True)
-    await gather(copy, [name for name in names if not _is_document(name)], limit=limit)
+    documents = documents_of(names)
+    await gather(copy, [name for name in names if not is_document(name)], limit=limit)
     await confirm()
     for name in documents:
         await show(name, await read(name))
@@ -232,5 +232,13 @@ def without_parts(listing: Listing) -> Listing:
     )
 
 
-def _is_document(name: str) -> bool:
-    return name.rpartition("/")[2] in DOCUMENTS
+def is_document(name: str) -> bool:
+    """Return True for a file with metadata of a zarr hierarchy."""
+    return name.rpartition("/")[2] in _DOCUMENTS
+
+
+def documents_of(names: Iterable[str]) -> list[str]:
+    """Return the metadata among the files of a volume in the order in which it is written: the outermost comes last, as
+    it makes the volume visible.
+    """
+    return sorted(filter(is_document, names), key=lambda name: (name.count("/"), name), reverse=True)

@@ -302,12 +302,8 @@ def _object_key(ref: ObjectRef) -> str:
     return f"{OBJECTS}/{_segment(ref.name, ZARR)}"
 
 
-def _run_key(ref: RunRef) -> str:
-    return run_key(ref.run)
-
-
 _KEY_MAKERS: dict[type[Ref], Callable[..., str]] = {
-    RunRef: _run_key,
+    RunRef: lambda ref: run_key(ref.run),
     VoxelSpacingRef: _voxel_spacing_key,
     TomogramRef: _tomogram_key,
     FeaturesRef: _features_key,

@@ -281,6 +281,15 @@ NOUNS: dict[str, str] = {
 }
 """The plural nouns of a crawl, and the kind each one means."""
 
+NOUN_OF: dict[str, str] = {kind: noun for noun, kind in NOUNS.items()}
+"""The plural noun of each kind that a run holds."""
+
+FILES: tuple[str, ...] = ("picks", "mesh", "filaments")
+"""The kinds that are one file each."""
+
+BELOW_SPACINGS = frozenset({"voxel_spacings", "tomograms", "features"})
+"""Nouns that one listing of the folders of voxel spacings covers together."""
+
 
 def maker(ref: Ref) -> Callable[[str], Ref]:
     """Return a function that makes refs of the same names in other runs; faster than the class, and without its checks.

@@ -17,6 +17,7 @@ from urllib.parse import parse_qsl
 
 from aiocopick.errors import InvalidNameError
 from aiocopick.layout.refs import (
+    FILES,
     AnnotationRef,
     FeaturesRef,
     ObjectRef,
@@ -32,7 +33,6 @@ TYPE_FLAGS = ("multilabel", "instance", "panoptic")
 
 _TRUE = ("true", "1", "yes")
 _REGEX_PREFIX = "re:"
-_ANNOTATIONS = ("picks", "mesh", "filaments")
 _ALIASES = {"feature": "features", "meshes": "mesh", "segmentations": "segmentation", "tomograms": "tomogram"}
 
 
@@ -125,7 +125,7 @@ def parse_uri(text: str, kind: str | None = None) -> UriPattern:
         uri = uri[len(_REGEX_PREFIX) :]
     uri, flags = _split_flags(uri, text, is_regex=is_regex)
     kind = _ALIASES.get(kind, kind) if kind is not None else _infer_kind(uri, flags)
-    if kind in _ANNOTATIONS:
+    if kind in FILES:
         if not is_regex and _names_volume(uri):
             raise InvalidNameError(
                 f"{text!r} names a tomogram, and {kind} are asked for: write object:user/session, or '{uri}:*' where an "

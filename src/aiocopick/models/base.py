@@ -33,6 +33,11 @@ class Model(BaseModel):
     __hash__ = None  # type: ignore[assignment]
 
 
+def null_is_empty(value: Any) -> Any:
+    """Return a dictionary for the null that other programs write in its place."""
+    return {} if value is None else value
+
+
 def _is_copicks_own(value: BaseModel, cls: type[BaseModel]) -> bool:
     """Return True if copick's own class is a base of our model, which is so once ``aiocopick.compat`` is imported."""
     return issubclass(cls, type(value))

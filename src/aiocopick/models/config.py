@@ -18,8 +18,7 @@ from aiocopick.concurrency.forks import Lock
 from aiocopick.errors import FormatError, LayerError
 from aiocopick.models.base import FIRST_ERROR
 from aiocopick.models.file_sizes import LARGEST, FileSizes, parse_bytes, read_config_bytes
-from aiocopick.models.naming import require_clean
-from aiocopick.models.near import did_you_mean, refuse_misspelt
+from aiocopick.models.naming import did_you_mean, refuse_misspelt, require_clean
 from aiocopick.models.objects import FilamentSpec, PickableObject
 from aiocopick.models.place import arguments_of, is_place, text_of
 from aiocopick.models.protocols import check_protocols

@@ -18,7 +18,7 @@ from pydantic import (
     model_validator,
 )
 
-from aiocopick.models.base import FIRST_ERROR, Model
+from aiocopick.models.base import FIRST_ERROR, Model, null_is_empty
 from aiocopick.models.curves import KNOWN_CURVES, all_finite, check_curve, curve_fits
 
 
@@ -116,6 +116,8 @@ class CopickFilament(Model):
     metadata: dict[str, Any] = Field(default_factory=dict)
     curve: CopickFilamentCurve | None = None
 
+    _no_metadata = field_validator("metadata", mode="before")(null_is_empty)
+
     @field_validator("points")
     @classmethod
     def _a_line(cls, value: list[tuple[float, float, float]]) -> list[tuple[float, float, float]]:
@@ -124,11 +126,6 @@ class CopickFilament(Model):
         if not all_finite(value):
             raise ValueError("Filament points must be finite.")
         return value
-
-    @field_validator("metadata", mode="before")
-    @classmethod
-    def _no_metadata(cls, value: Any) -> Any:
-        return {} if value is None else value
 
     def curve_is_current(self) -> bool:
         """True if there is a curve of a known kind that still describes the points."""

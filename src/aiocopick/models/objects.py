@@ -6,7 +6,7 @@ from typing import Any, Self
 
 from pydantic import AliasChoices, Field, field_validator, model_validator
 
-from aiocopick.models.base import Model
+from aiocopick.models.base import Model, null_is_empty
 from aiocopick.models.naming import require_clean
 
 NAMESPACE = "copick"
@@ -81,6 +81,8 @@ class PickableObject(Model):
     def go_id(self, value: str | None) -> None:
         self.identifier = value
 
+    _no_metadata = field_validator("metadata", mode="before")(null_is_empty)
+
     @field_validator("name")
     @classmethod
     def _clean(cls, value: str) -> str:
@@ -99,11 +101,6 @@ class PickableObject(Model):
         if value is not None and not all(0 <= channel <= 255 for channel in value):
             raise ValueError("Color values must be in the range [0, 255].")
         return value
-
-    @field_validator("metadata", mode="before")
-    @classmethod
-    def _no_metadata(cls, value: Any) -> Any:
-        return {} if value is None else value
 
     @model_validator(mode="after")
     def _check_filament(self) -> Self:

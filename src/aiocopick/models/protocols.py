@@ -39,7 +39,9 @@ _POWERS = dict.fromkeys(
 ) | {"session_vars": frozenset({"s3", "s3a"})}  # fmt: skip
 _PLACE = re.compile(r"(?:^|_)root$|^croissant_.*url$")
 _SCHEME = re.compile(r"^([A-Za-z][A-Za-z0-9+.\-]*)://")
-_CHAINED = re.compile(r"^[\w+.\-]+::|::[\w+.\-]+://")
+CHAINED = re.compile(r"^[\w+.\-]+::|::[\w+.\-]+://")
+"""Protocols one inside the other (``zip::s3://``)."""
+
 _LAYERS = "layers"
 
 
@@ -97,7 +99,7 @@ def _strangers(document: Mapping[str, Any], trust: _Trust) -> Iterator[tuple[str
 
 
 def _of_place(field: str, text: str, trust: _Trust) -> Iterator[tuple[str, str]]:
-    if _CHAINED.search(text):
+    if CHAINED.search(text):
         yield field, "chained protocols"
     elif (scheme := _SCHEME.match(text)) and scheme.group(1).lower() not in trust.known:
         yield field, f"the protocol {scheme.group(1)!r}"

@@ -7,12 +7,12 @@ import re
 from dataclasses import dataclass, field
 
 from aiocopick.errors import InvalidNameError
+from aiocopick.models.protocols import CHAINED
 from aiocopick.models.redaction import split_userinfo
 
 # An empty, "." or ".." segment (so also a leading or trailing slash), a backslash or a NUL.
 _REFUSED = re.compile(r"(?:^|/)\.{0,2}(?:/|\Z)|[\\\x00]")
 _SCHEME = re.compile(r"^([A-Za-z][A-Za-z0-9+.\-]+)://")
-_CHAINED = re.compile(r"^[\w+.\-]+::|::[\w+.\-]+://")
 _ALIASES = {
     "": "file",
     "local": "file",
@@ -171,7 +171,7 @@ def parse_root(root: str | os.PathLike[str]) -> Root:
     if not text:
         raise InvalidNameError("The root of a project is empty; give a URL or a path", path=text)
     scheme = _SCHEME.match(text)
-    if _CHAINED.search(text):
+    if CHAINED.search(text):
         raise InvalidNameError(
             f"{text.partition('::')[0]}::... chains protocols, which is not supported; name one protocol", path=None
         )

@@ -11,6 +11,7 @@ from contextlib import aclosing, asynccontextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from zarr.abc.store import ByteRequest, OffsetByteRequest, RangeByteRequest, Store, SuffixByteRequest
+from zarr.core.buffer import default_buffer_prototype
 
 from aiocopick.concurrency.fan_out import gather, stream
 from aiocopick.concurrency.lazy import numpy as np
@@ -128,7 +129,7 @@ class StorageStore(Store):
         self, key: str, prototype: BufferPrototype | None = None, byte_range: ByteRequest | None = None
     ) -> Buffer | None:
         """Return the value of a key, or a part of it; None if the key does not exist. One request."""
-        prototype = prototype or _default_prototype()
+        prototype = prototype or default_buffer_prototype()
         try:
             data = await self.storage.read(self._key(key), _range(byte_range))
             if byte_range is None and file_kind(key) == "metadata":
@@ -335,12 +336,6 @@ class StorageStore(Store):
 
 def _rebuild(storage: Storage, prefix: str, read_only: bool) -> StorageStore:
     return StorageStore(storage, prefix, read_only=read_only)
-
-
-def _default_prototype() -> BufferPrototype:
-    from zarr.core.buffer import default_buffer_prototype
-
-    return default_buffer_prototype()
 
 
 def _range(request: ByteRequest | None) -> Range | None:

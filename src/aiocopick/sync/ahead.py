@@ -23,7 +23,6 @@ from aiocopick.storage.written import changes_of
 if TYPE_CHECKING:
     from aiocopick.entities.files import AsyncFile
     from aiocopick.layers import Layer, Loaded
-    from aiocopick.sync.base import Blocking
 
 
 _STEPS = 2
@@ -331,7 +330,7 @@ class Cohort:
         self._asked = False
         self._lock = Lock()
 
-    def list_once(self, run: Blocking[Any]) -> None:
+    def list_once(self, run: Any) -> None:
         """List all runs of the cohort, if that was not done yet; a run that cannot be listed is left as it is."""
         if self._asked:
             return

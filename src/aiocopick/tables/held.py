@@ -5,16 +5,11 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import TYPE_CHECKING
 
-from aiocopick.layout.refs import NOUNS
+from aiocopick.layout.refs import BELOW_SPACINGS, NOUNS
 
 if TYPE_CHECKING:
     from aiocopick.entities import AsyncObject, AsyncRoot, AsyncRun
     from aiocopick.entities.base import AsyncEntity
-
-NOUN_OF = {kind: noun for noun, kind in NOUNS.items()}
-"""The plural noun of each kind that a run holds."""
-
-_BELOW_SPACINGS = frozenset({"voxel_spacings", "tomograms", "features"})
 
 
 async def held(run: AsyncRun, nouns: Collection[str] | None = None) -> list[AsyncEntity]:
@@ -31,7 +26,7 @@ async def held(run: AsyncRun, nouns: Collection[str] | None = None) -> list[Asyn
     denied = frozenset() if run.error is None else frozenset(run._denied)
     wanted = frozenset(NOUNS if nouns is None else nouns) - denied
     found: list[AsyncEntity] = []
-    if wanted & _BELOW_SPACINGS:
+    if wanted & BELOW_SPACINGS:
         for spacing in await run.voxel_spacings():
             if "voxel_spacings" in wanted:
                 found.append(spacing)
@@ -42,7 +37,7 @@ async def held(run: AsyncRun, nouns: Collection[str] | None = None) -> list[Asyn
                     found.append(tomogram)
                 if "features" in wanted:
                     found += await tomogram.features()
-    for noun in wanted - _BELOW_SPACINGS:
+    for noun in wanted - BELOW_SPACINGS:
         found += await getattr(run, noun)()
     return sorted(found, key=lambda entity: entity.ref.sort_key)
 
@@ -59,4 +54,4 @@ async def stored_objects(root: AsyncRoot) -> list[AsyncObject]:
     return [AsyncObject._found(root, item) for item in await root._stack.list_objects()]
 
 
-__all__ = ["NOUN_OF", "held", "is_listed", "stored_objects"]
+__all__ = ["held", "is_listed", "stored_objects"]

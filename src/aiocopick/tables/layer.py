@@ -10,8 +10,7 @@ from aiocopick.concurrency.fan_out import stream
 from aiocopick.errors import ConflictError, CopickError, LayerError
 from aiocopick.layers.base import Layer, Loaded, Nouns, Payload, Source
 from aiocopick.layout.listing import Listing, Located
-from aiocopick.layout.refs import NOUNS, RunRef, VoxelSpacingRef
-from aiocopick.tables.held import NOUN_OF
+from aiocopick.layout.refs import NOUN_OF, NOUNS, RunRef, VoxelSpacingRef
 from aiocopick.tables.rows import located_of, rows_of
 from aiocopick.tables.schema import PLACE_COLUMNS, REF_COLUMNS, arrow, catalog_columns, metadata_of, require_columns
 from aiocopick.tables.scope import Scope

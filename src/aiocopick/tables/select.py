@@ -13,10 +13,10 @@ from aiocopick.entities.base import html_of
 from aiocopick.entities.crawl import Crawl
 from aiocopick.entities.root import async_root
 from aiocopick.errors import CopickError, InvalidNameError, LayerError
-from aiocopick.layout.refs import NOUNS
+from aiocopick.layout.refs import FILES, NOUN_OF, NOUNS
 from aiocopick.layout.uris import parse_uri
 from aiocopick.progress import Progress
-from aiocopick.tables.held import NOUN_OF, held, is_listed
+from aiocopick.tables.held import held, is_listed
 from aiocopick.tables.scope import Scope
 
 if TYPE_CHECKING:
@@ -28,7 +28,6 @@ OnError = Literal["raise", "skip"]
 """Handling of a run that cannot be listed, or a file that cannot be read."""
 
 _LOADS_AT_ONCE = 64
-_FILES = ("picks", "mesh", "filaments")
 
 
 def select(
@@ -213,7 +212,7 @@ class Selection(AsyncOnly):
         return self._patterns is None and self.scope.nouns is None
 
     async def _loaded(self, entity: Any) -> None:
-        if self._load and entity.kind in _FILES:
+        if self._load and entity.kind in FILES:
             await entity.load()
 
     def _note(self, what: str, error: CopickError) -> None:

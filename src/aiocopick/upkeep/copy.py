@@ -13,6 +13,7 @@ from aiocopick.entities.root import async_root
 from aiocopick.errors import AlreadyExistsError, CopickError, LayerError, NotFoundError
 from aiocopick.layers import Source
 from aiocopick.layout.paths import meta_key
+from aiocopick.layout.refs import FILES
 from aiocopick.progress import Progress, by_item, shown
 from aiocopick.tables.held import is_listed, stored_objects
 from aiocopick.tables.select import Selection, select
@@ -27,7 +28,6 @@ _ENTITIES_AT_ONCE = 8
 _FILES_AT_ONCE = 32
 _BYTES_AT_ONCE = 256 * 1024 * 1024
 _WITH_META = ("run", "voxel_spacing")
-_SINGLE_FILES = ("picks", "mesh", "filaments")
 
 
 @dataclass(slots=True)
@@ -116,7 +116,7 @@ async def copy(
         key = origin.located.key
         if entity.kind in _WITH_META:
             await _copy_meta(origin, writer, transfer, dry_run=dry_run)
-        elif entity.kind in _SINGLE_FILES:
+        elif entity.kind in FILES:
             await transfer.file(key)
         else:
             await transfer.tree(key)

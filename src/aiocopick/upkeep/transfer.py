@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from aiocopick.concurrency.fan_out import gather
 from aiocopick.concurrency.threads import in_thread
 from aiocopick.errors import AlreadyExistsError, ConflictError, NotFoundError, StorageError
-from aiocopick.layers.copying import lease_key
+from aiocopick.layers.copying import documents_of, is_document, lease_key
 from aiocopick.storage.leases import NoLease, sole_writer
 from aiocopick.storage.together import Together
 from aiocopick.volumes.ome_writing import FINEST
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 
 _FILES_AT_ONCE = 64
 _UNKNOWN_SIZE = 1024 * 1024
-_DOCUMENTS = frozenset({".zarray", ".zgroup", ".zattrs", ".zmetadata", "zarr.json"})
 # What S3 gives for an object that was sent in one piece.
 _MD5 = re.compile(r"[0-9a-f]{32}")
 
@@ -86,7 +85,7 @@ class Transfer:
         """
         entries = await _files(self._source, prefix)
         there = await _files(self._target, prefix)
-        if there and not any(map(_is_document, entries)):
+        if there and not any(map(is_document, entries)):
             # A volume that vanished is not a wish to delete its copy.
             path = self._source.path_of(prefix)
             raise NotFoundError(
@@ -111,23 +110,23 @@ class Transfer:
                     # Nothing is written or removed through a link: the copy becomes a volume of its own.
                     there, others, wanted = {}, [], list(entries)
                 replaced = bool(others) or any(key in there for key in wanted)
-                documents = [key for key in there if _is_document(key)] if replaced else []
+                documents = [key for key in there if is_document(key)] if replaced else []
                 await self._target.delete_many([key for key in documents if key[len(prefix) + 1 :] in FINEST])
                 await self._target.delete_many(documents)
                 await self._target.delete_many(others)
                 wanted += [key for key in documents if key in entries and key not in wanted]
             chunks = Together(self._target)
             # Next to documents that stay, each chunk is seen at once.
-            is_shown = not replaced and any(map(_is_document, there))
+            is_shown = not replaced and any(map(is_document, there))
             await gather(
                 partial(self._write, into=self._target if is_shown else chunks),
-                [entries[key] for key in wanted if not _is_document(key)],
+                [entries[key] for key in wanted if not is_document(key)],
                 limit=_FILES_AT_ONCE,
             )
             await chunks.finish()
             await lease.confirm()
             # The finest level after the coarser ones, which are not a volume without it, and the group at the very end.
-            for key in sorted(filter(_is_document, wanted), key=lambda key: (key.count("/"), key), reverse=True):
+            for key in documents_of(wanted):
                 await self._write(entries[key])
 
     async def _different(self, entries: Mapping[str, Entry], there: Mapping[str, Entry]) -> tuple[list[str], list[str]]:
@@ -243,10 +242,6 @@ def _is_older(entry: Entry, existing: Entry) -> bool:
 
 def _md5(data: bytes) -> str:
     return hashlib.md5(data, usedforsecurity=False).hexdigest()
-
-
-def _is_document(key: str) -> bool:
-    return key.rpartition("/")[2] in _DOCUMENTS
 
 
 async def _stat(storage: Storage, key: str) -> Entry | None:

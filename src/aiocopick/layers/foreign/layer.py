@@ -12,11 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 from aiocopick.concurrency.fan_out import stream
 from aiocopick.concurrency.forks import Lock
-from aiocopick.errors import CopickError, LayerError, NotFoundError, ReadOnlyError
+from aiocopick.errors import AlreadyExistsError, CopickError, LayerError, NotFoundError, ReadOnlyError
 from aiocopick.layers.base import ConfiguredLayer, Layer, Loaded, Nouns, Payload, Source
 from aiocopick.layers.copying import copy_up
 from aiocopick.layers.foreign.calls import THREADS, Calls
-from aiocopick.layers.foreign.files import load, save
 from aiocopick.layers.foreign.opened import CopickOpener, OpenedRoot
 from aiocopick.layers.foreign.tree import (
     below,
@@ -31,17 +30,17 @@ from aiocopick.layers.foreign.tree import (
 )
 from aiocopick.layout.listing import Listing, Located
 from aiocopick.layout.paths import key_of
-from aiocopick.layout.refs import NOUNS, RunRef, VoxelSpacingRef
+from aiocopick.layout.refs import NOUN_OF, RunRef, VoxelSpacingRef
 from aiocopick.models.config import CopickConfigForeign
 from aiocopick.storage.stats import StorageStats
 
 if TYPE_CHECKING:
     import zarr.abc.store
 
-    from aiocopick.layout.refs import Ref
+    from aiocopick.layout.refs import FilamentsRef, MeshRef, PicksRef, Ref
     from aiocopick.storage.base import FirstPage
 
-_NOUN_OF_KIND = {kind: noun for noun, kind in NOUNS.items()}
+    FileRef = PicksRef | MeshRef | FilamentsRef
 
 
 class ForeignLayer(ConfiguredLayer):
@@ -180,7 +179,7 @@ class ForeignLayer(ConfiguredLayer):
         else:
             run = self._look_up(RunRef(run=ref.run))  # type: ignore[attr-defined]
             if run is not None:
-                listing_of(entities_of(run, frozenset({_NOUN_OF_KIND[ref.kind]})), self._held)
+                listing_of(entities_of(run, frozenset({NOUN_OF[ref.kind]})), self._held)
         return self._held.get(ref)
 
     def _get(self, ref: Ref) -> Any:
@@ -201,7 +200,7 @@ class ForeignLayer(ConfiguredLayer):
         """Read one file: one call. The result has no version."""
         ref = located.ref
         path = self.path_of(located.key)
-        return Loaded(await self._calls.read("read", path, lambda: load(ref.kind, self._get(ref))))
+        return Loaded(await self._calls.read("read", path, lambda: _load_file(ref.kind, self._get(ref))))
 
     def load_many(
         self, located: Sequence[Located], *, listed: bool = False
@@ -217,7 +216,7 @@ class ForeignLayer(ConfiguredLayer):
 
         def write() -> None:
             run = self._get(RunRef(run=ref.run))
-            self._held[ref] = save(ref, run, self._look_up(ref), payload, create=create)
+            self._held[ref] = _save_file(ref, run, self._look_up(ref), payload, create=create)
 
         await self._change("write", located.key, write)
         return located
@@ -381,3 +380,64 @@ def open_with_copick(config: CopickConfigForeign) -> ForeignLayer:
             "`pip install 'copick>=2.0.0a6'`."
         )
     return ForeignLayer(CopickOpener(config), config.model_copy(update={"read_only": True}))
+
+
+# --- files, by the names of the abstract API; all of it blocks --------------------------------------------------------
+
+
+def _load_file(kind: str, entity: Any) -> Payload:
+    """Read the content of a file, in the form that our layers return."""
+    # `load` would keep the data in the entity during the whole life of the layer.
+    content = getattr(entity, "_load", entity.load)()
+    if kind == "mesh":
+        return content
+    if kind == "filaments":
+        from aiocopick.models.filaments import CopickFilamentsFile
+
+        return CopickFilamentsFile.model_validate(content.model_dump())
+    from aiocopick.formats.picks_table import PicksTable
+
+    if isinstance(content, list):
+        # The specification's `_load` returns only the points.
+        return PicksTable.from_points(content)
+    return PicksTable.from_points(content.points, content.model_dump(exclude={"points"}))
+
+
+def _save_file(ref: FileRef, run: Any, entity: Any | None, payload: Payload, *, create: bool) -> Any:
+    """Write a file; return its entity.
+
+    Parameters
+    ----------
+    ref : PicksRef, MeshRef or FilamentsRef
+        Ref of the file.
+    run : CopickRun
+        The foreign run that it belongs to.
+    entity : object, optional
+        The foreign entity, if it exists.
+    payload : Payload
+        The decoded content.
+    create : bool
+        Refuse to replace an existing file.
+
+    Raises
+    ------
+    AlreadyExistsError
+        The file exists and `create` is set.
+    """
+    if entity is None:
+        make = {"picks": "new_picks", "mesh": "new_mesh", "filaments": "new_filaments"}[ref.kind]
+        entity = getattr(run, make)(ref.object_name, ref.session_id, ref.user_id)
+    elif create:
+        raise AlreadyExistsError(
+            f"The {ref.kind} {ref.object_name} of {ref.user_id}/{ref.session_id} already exist in run {ref.run}; "
+            "they were not replaced."
+        )
+    if ref.kind == "mesh":
+        entity.mesh = payload
+        entity.store()
+        return entity
+    identity = {"pickable_object_name": ref.object_name, "user_id": ref.user_id, "session_id": ref.session_id}
+    file = payload.to_file(**identity) if ref.kind == "picks" else payload.model_copy(update=identity)
+    entity.meta = type(entity.meta).model_validate(file.model_dump())
+    entity.store()
+    return entity

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from zarr.abc.store import ByteRequest, Store
+from zarr.core.buffer import default_buffer_prototype
 
 from aiocopick.concurrency.fan_out import gather
 from aiocopick.concurrency.forks import Lock
@@ -103,7 +104,7 @@ class ForeignStore(Store):
         self, key: str, prototype: BufferPrototype | None = None, byte_range: ByteRequest | None = None
     ) -> Buffer | None:
         """Return the value of a key, or a part of it; None if the key does not exist."""
-        chosen = prototype or _default_prototype()
+        chosen = prototype or default_buffer_prototype()
         return await self._ask("read", lambda store: store.get(key, chosen, byte_range))
 
     async def get_partial_values(
@@ -170,12 +171,6 @@ class ForeignStore(Store):
 
 async def _awaited(question: Callable[[Store], Awaitable[Value]], store: Store) -> Value:
     return await question(store)
-
-
-def _default_prototype() -> BufferPrototype:
-    from zarr.core.buffer import default_buffer_prototype
-
-    return default_buffer_prototype()
 
 
 __all__ = ["ForeignStore"]

@@ -19,7 +19,6 @@ from aiocopick.errors import AccessDeniedError, NotFoundError, StorageError, Sto
 from aiocopick.storage.backends.base import (
     CONNECT_TIMEOUT,
     READ_TIMEOUT,
-    Backend,
     Condition,
     ConditionError,
     Content,
@@ -38,9 +37,9 @@ from aiocopick.storage.backends.bodies import (
     joined,
     range_header,
 )
-from aiocopick.storage.backends.objects import Listed, children_page, find_entry, root_entry
+from aiocopick.storage.backends.object_stores import Listed, ObjectStore, children_page
 from aiocopick.storage.backends.sessions import Proxies, prepared
-from aiocopick.storage.base import Aged, Buffer, Capabilities, Entry, Range
+from aiocopick.storage.base import Aged, Buffer, Capabilities, Range
 from aiocopick.storage.faults import (
     AnswerError,
     Fault,
@@ -63,7 +62,7 @@ _LARGE = 64 * 1024
 _MOST_LISTING = 64 * 1024 * 1024
 
 
-class AzureBackend(Backend):
+class AzureBackend(ObjectStore):
     """One container, or a part of it."""
 
     capabilities = Capabilities(delimiter=True, conditional_writes=True, etags=True)
@@ -160,14 +159,10 @@ class AzureBackend(Backend):
 
     # --- listings -----------------------------------------------------------------------------------------------------
 
-    async def list_page(
-        self, prefix: str, delimiter: str | None, *, start_after: str = "", token: object | None = None
+    async def _list(
+        self, prefix: str, delimiter: str | None, start_after: str = "", token: object | None = None, limit: int = 5000
     ) -> Page:
-        """One listing."""
-        directory = self.absolute(prefix)
-        return await self._list(f"{directory}/" if directory else "", delimiter, token)
-
-    async def _list(self, prefix: str, delimiter: str | None, token: object | None = None, limit: int = 5000) -> Page:
+        # Azure cannot start after a name.
         query = {"restype": "container", "comp": "list", "include": "metadata", "maxresults": str(limit)}
         query |= {"prefix": prefix} if prefix else {}
         query |= {"delimiter": delimiter} if delimiter is not None else {}
@@ -196,13 +191,6 @@ class AzureBackend(Backend):
                 raise StatusError(answer.status_code, found.get("x-ms-error-code", ""), found)
             check_length(found, most)
             return answer.status_code, found, await joined(answer.iter_raw(), most)
-
-    async def stat(self, key: str) -> Entry:
-        """One listing: it tells blobs from directories."""
-        name = self.absolute(key)
-        if not key:
-            return root_entry(await self._list(f"{name}/" if name else "", "/", limit=2), bool(name))
-        return await find_entry(key, lambda _start_after, token: self._list(name, "/", token, limit=10), resumes=False)
 
     # --- contents -----------------------------------------------------------------------------------------------------
 

@@ -18,15 +18,11 @@ from aiocopick._version import __version__
 from aiocopick.concurrency.threads import in_thread
 from aiocopick.errors import AccessDeniedError, NotFoundError, StorageError
 from aiocopick.storage.backends.base import (
-    CONNECT_TIMEOUT,
-    READ_TIMEOUT,
-    Backend,
     Condition,
     ConditionError,
     Content,
     Page,
     close_sockets,
-    connections,
 )
 from aiocopick.storage.backends.bodies import (
     StatusError,
@@ -37,11 +33,10 @@ from aiocopick.storage.backends.bodies import (
     range_header,
     whole_body,
 )
-from aiocopick.storage.backends.objects import children_page, find_entry, root_entry
-from aiocopick.storage.backends.sessions import Proxies, prepared
-from aiocopick.storage.base import Aged, Buffer, Capabilities, Entry, Range
+from aiocopick.storage.backends.object_stores import ObjectStore, children_page
+from aiocopick.storage.backends.sessions import Proxies, prepared, session_arguments
+from aiocopick.storage.base import Aged, Buffer, Capabilities, Range
 from aiocopick.storage.faults import AnswerError, Fault, TooLargeError, common_fault, not_a_listing, status_fault
-from aiocopick.storage.settings import merge
 
 _WRITE_ID = "aiocopick-write"
 _OBJECT, _OBJECTS, _REWRITE = "storage#object", "storage#objects", "storage#rewriteResponse"
@@ -52,7 +47,7 @@ _LARGE = 512 * 1024
 _FIELDS = "kind,items(name,size,generation,updated),prefixes,nextPageToken"
 
 
-class GCSBackend(Backend):
+class GCSBackend(ObjectStore):
     """One bucket, or a part of it."""
 
     capabilities = Capabilities(delimiter=True, conditional_writes=True, etags=True)
@@ -60,18 +55,9 @@ class GCSBackend(Backend):
 
     async def connect(self) -> None:
         """Find the credentials and create the session."""
-        import aiohttp
-
-        session: dict[str, Any] = {
-            "timeout": aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_TIMEOUT, sock_read=READ_TIMEOUT),
-            "auto_decompress": False,
-        }
-        if "connector" not in (self.settings.fs_args.get("session_kwargs") or {}):
-            session["connector"] = aiohttp.TCPConnector(limit=connections())
-        arguments = merge({"session_kwargs": session}, self.settings.fs_args)
-        fixed = {"asynchronous": True, "skip_instance_cache": True, "use_listings_cache": False}
+        arguments = session_arguments("session_kwargs", self.settings.fs_args)
         # Looking for credentials reads files and may ask the network.
-        self._filesystem = await in_thread(_make, {**arguments, **fixed})
+        self._filesystem = await in_thread(_make, arguments)
         self._session = prepared(await self._filesystem._set_session())
         self._proxies, self._proxied = Proxies(), "proxy" in arguments["session_kwargs"]
 
@@ -165,13 +151,6 @@ class GCSBackend(Backend):
 
     # --- listings -----------------------------------------------------------------------------------------------------
 
-    async def list_page(
-        self, prefix: str, delimiter: str | None, *, start_after: str = "", token: object | None = None
-    ) -> Page:
-        """One listing."""
-        directory = self.absolute(prefix)
-        return await self._list(f"{directory}/" if directory else "", delimiter, start_after, token)
-
     async def _list(
         self, prefix: str, delimiter: str | None, start_after: str = "", token: object | None = None, limit: int = 1000
     ) -> Page:
@@ -196,13 +175,6 @@ class GCSBackend(Backend):
             raise not_a_listing("JSON that names no objects") from None
         token = answer.get("nextPageToken") or None
         return children_page(self.root.prefix, prefix, objects, answer.get("prefixes") or (), delimiter, token)
-
-    async def stat(self, key: str) -> Entry:
-        """One listing: it tells objects from directories."""
-        name = self.absolute(key)
-        if not key:
-            return root_entry(await self._list(f"{name}/" if name else "", "/", limit=2), bool(name))
-        return await find_entry(key, lambda start_after, token: self._list(name, "/", start_after, token, limit=10))
 
     # --- contents -----------------------------------------------------------------------------------------------------
 

@@ -23,7 +23,6 @@ from aiocopick.storage.backends.base import (
     Content,
     Page,
     close_sockets,
-    connections,
 )
 from aiocopick.storage.backends.bodies import (
     StatusError,
@@ -36,11 +35,11 @@ from aiocopick.storage.backends.bodies import (
     whole_body,
 )
 from aiocopick.storage.backends.index_pages import MOST_BYTES, read_index
-from aiocopick.storage.backends.sessions import Proxies, prepared
+from aiocopick.storage.backends.sessions import Proxies, prepared, session_arguments
 from aiocopick.storage.base import Capabilities, Entry, Range
 from aiocopick.storage.faults import AnswerError, Fault, common_fault, not_a_listing, status_fault
 from aiocopick.storage.keys import Root
-from aiocopick.storage.settings import Settings, merge
+from aiocopick.storage.settings import Settings
 
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _MOST_REDIRECTS = 5
@@ -64,18 +63,9 @@ class HTTPBackend(Backend):
 
     async def connect(self) -> None:
         """Make the sessions' filesystem."""
-        import aiohttp
         from fsspec.implementations.http import HTTPFileSystem
 
-        client: dict[str, Any] = {
-            "timeout": aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_TIMEOUT, sock_read=READ_TIMEOUT),
-            "auto_decompress": False,
-        }
-        if "connector" not in (self.settings.fs_args.get("client_kwargs") or {}):
-            client["connector"] = aiohttp.TCPConnector(limit=connections())
-        arguments = merge({"client_kwargs": client}, self.settings.fs_args)
-        fixed = {"asynchronous": True, "skip_instance_cache": True, "use_listings_cache": False}
-        self._filesystem = HTTPFileSystem(**{**arguments, **fixed})
+        self._filesystem = HTTPFileSystem(**session_arguments("client_kwargs", self.settings.fs_args))
         self._session = prepared(await self._filesystem.set_session())
         self._proxies = Proxies()
         self._arguments = dict(self._filesystem.kwargs)

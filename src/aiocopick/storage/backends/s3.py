@@ -19,7 +19,6 @@ from aiocopick.models.redaction import redact_logs
 from aiocopick.storage.backends.base import (
     CONNECT_TIMEOUT,
     READ_TIMEOUT,
-    Backend,
     Condition,
     ConditionError,
     Content,
@@ -36,12 +35,12 @@ from aiocopick.storage.backends.bodies import (
     joined,
     range_header,
 )
-from aiocopick.storage.backends.objects import children_page, find_entry, root_entry
+from aiocopick.storage.backends.object_stores import ObjectStore, children_page
 from aiocopick.storage.backends.s3_direct import DirectRequests
 from aiocopick.storage.backends.s3_errors import KeyFailure, s3_fault
 from aiocopick.storage.backends.s3_listing import Listing, read_listing
 from aiocopick.storage.backends.s3_models import loader, read_models
-from aiocopick.storage.base import Aged, Buffer, Capabilities, Entry, Range
+from aiocopick.storage.base import Aged, Buffer, Capabilities, Range
 from aiocopick.storage.faults import Fault, TooLargeError
 from aiocopick.storage.settings import Settings, merge
 
@@ -55,7 +54,7 @@ _LOGGERS = (
 )  # fmt: skip
 
 
-class S3Backend(Backend):
+class S3Backend(ObjectStore):
     """One bucket, or a part of it."""
 
     capabilities = Capabilities(delimiter=True, conditional_writes=True, etags=True)
@@ -116,13 +115,6 @@ class S3Backend(Backend):
 
     # --- listings -----------------------------------------------------------------------------------------------------
 
-    async def list_page(
-        self, prefix: str, delimiter: str | None, *, start_after: str = "", token: object | None = None
-    ) -> Page:
-        """One ListObjectsV2."""
-        directory = self.absolute(prefix)
-        return await self._list(f"{directory}/" if directory else "", delimiter, start_after, token)
-
     async def _list(
         self, prefix: str, delimiter: str | None, start_after: str = "", token: object | None = None, limit: int = 1000
     ) -> Page:
@@ -166,13 +158,6 @@ class S3Backend(Backend):
         return Listing(
             objects, prefixes, answer.get("NextContinuationToken", "") if answer.get("IsTruncated") else None
         )
-
-    async def stat(self, key: str) -> Entry:
-        """One listing: it tells objects from directories, which HEAD cannot."""
-        name = self.absolute(key)
-        if not key:
-            return root_entry(await self._list(f"{name}/" if name else "", "/", limit=2), bool(name))
-        return await find_entry(key, lambda start_after, token: self._list(name, "/", start_after, token, limit=10))
 
     # --- contents -----------------------------------------------------------------------------------------------------
 

@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import NamedTuple
 from urllib.parse import unquote
 
-from aiocopick.storage.backends.objects import Listed
+from aiocopick.storage.backends.object_stores import Listed
 
 _APART = "\x01"
 """Stands for an entry in what is left of a document; XML cannot contain it."""

@@ -3,11 +3,37 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+from aiocopick.storage.backends.base import CONNECT_TIMEOUT, READ_TIMEOUT, connections
+from aiocopick.storage.settings import merge
+
 if TYPE_CHECKING:
     import aiohttp
+
+
+def session_arguments(name: str, fs_args: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the arguments of an fsspec filesystem over HTTP: our settings of its session, updated by the caller's.
+
+    Parameters
+    ----------
+    name : str
+        The argument with the settings of the session.
+    fs_args : mapping
+        The arguments of the project.
+    """
+    import aiohttp
+
+    session: dict[str, Any] = {
+        "timeout": aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_TIMEOUT, sock_read=READ_TIMEOUT),
+        "auto_decompress": False,
+    }
+    if "connector" not in (fs_args.get(name) or {}):
+        session["connector"] = aiohttp.TCPConnector(limit=connections())
+    fixed = {"asynchronous": True, "skip_instance_cache": True, "use_listings_cache": False}
+    return {**merge({name: session}, fs_args), **fixed}
 
 
 def prepared(session: aiohttp.ClientSession) -> aiohttp.ClientSession:
