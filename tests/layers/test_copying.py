@@ -57,8 +57,8 @@ async def check(root: AsyncRoot, kind: str) -> str:
     return str(found.layer.name)
 
 
-@pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
-@pytest.mark.parametrize("how", ["fails", "is cancelled"])
+@pytest.mark.parametrize("after", [False, pytest.param(True, marks=pytest.mark.slow)], ids=["before", "after"])
+@pytest.mark.parametrize("how", ["fails", pytest.param("is cancelled", marks=pytest.mark.slow)])
 @pytest.mark.parametrize("kind", ["picks", "mesh", "segmentation"])
 @pytest.mark.asyncio
 async def test_what_lies_below_stays_visible_when_copying_is_stopped(kind: str, how: str, after: bool) -> None:

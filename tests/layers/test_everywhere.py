@@ -109,9 +109,10 @@ class Place:
     scope="module",
     params=[
         "disk",
-        "moto",
+        # Each lists the drawn projects in eight ways, by requests.
+        pytest.param("moto", marks=pytest.mark.slow),
         pytest.param("minio", marks=pytest.mark.minio),
-        pytest.param("gcs", marks=pytest.mark.gcs),
+        pytest.param("gcs", marks=[pytest.mark.gcs, pytest.mark.slow]),
         pytest.param("azure", marks=pytest.mark.azure),
     ],
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from contextlib import suppress
 from typing import Any
 
@@ -75,8 +76,17 @@ async def seen(volume: Any) -> str:
     return "old"
 
 
-@pytest.mark.parametrize("how", ["fails", "fails after", "is cancelled"])
-@pytest.mark.parametrize("zarr_format", [2, 3])
+@pytest.mark.parametrize(
+    ("zarr_format", "how"),
+    [
+        (2, "fails"),
+        *(
+            pytest.param(zarr_format, how, marks=pytest.mark.slow)
+            for zarr_format, how in itertools.product((2, 3), ("fails", "fails after", "is cancelled"))
+            if (zarr_format, how) != (2, "fails")
+        ),
+    ],
+)
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.asyncio
 async def test_what_lies_below_is_seen_until_its_successor_is_whole(kind: str, zarr_format: int, how: str) -> None:

@@ -47,6 +47,7 @@ def test_the_scoreboard_is_run_where_it_is_asked_for(expression: str, arguments:
     assert ("reliability" in re.findall(r"\w+", option.markexpr)) is left_out
 
 
+@pytest.mark.slow
 def test_without_interop_no_environment_of_copick_is_made() -> None:
     collect = [sys.executable, "-m", "pytest", "--collect-only", "-q", "-m", "not interop", "tests/interop"]
     done = subprocess.run(collect, cwd=ROOT, capture_output=True, text=True, check=False)

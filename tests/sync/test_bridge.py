@@ -373,6 +373,7 @@ def test_a_fork_that_happens_while_the_loop_is_being_started_does_not_lock_the_c
     assert run_forking_child(script) == "4"
 
 
+@pytest.mark.slow
 def test_children_of_every_start_method_call_on_their_own(tmp_path: object) -> None:
     script = """
     import multiprocessing
