@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from aiocopick.concurrency.fan_out import gather_results
-from aiocopick.entities.bulk import load
+from aiocopick.entities.bulk import read
 from aiocopick.entities.crawl import prefetch
 from aiocopick.errors import CopickError, NotFoundError, PointsOutsideWarning
 from aiocopick.training.places import Place, Sampler
@@ -293,7 +293,8 @@ class Plan(AsyncIterator[list[Piece]]):
         parts = [Points.of(np.empty((0, 3)), "", 0)]
         if settings.picks is not None:
             found = [item for item in await run.picks() if settings.picks.holds(item.ref)]
-            await load(found)
+            # They were listed a moment ago.
+            await read(found, listed=True)
             for picks in found:
                 label = self._label(picks.pickable_object_name)
                 parts.append(Points.of(await picks.full_positions(), picks.uri, label))
