@@ -19,7 +19,16 @@ import starfile
 import tifffile
 
 import aiocopick
-from aiocopick import AlreadyExistsError, AsyncRoot, AsyncTomogram, FormatError, InvalidNameError, NotFoundError
+from aiocopick import (
+    AlreadyExistsError,
+    AsyncRoot,
+    AsyncRun,
+    AsyncTomogram,
+    AsyncVoxelSpacing,
+    FormatError,
+    InvalidNameError,
+    NotFoundError,
+)
 from aiocopick.convert import add, export, mrc
 from tests.training.projects import config
 from tests.volumes.projects import name_axes
@@ -243,6 +252,40 @@ async def test_what_mrc_cannot_hold_is_refused(root: AsyncRoot, tmp_path: Path) 
         assert report.done == {}
         assert words in str(next(iter(report.errors.values())))
     assert not out.exists() or list(out.iterdir()) == []
+
+
+async def test_what_another_writer_adds_meanwhile_is_kept(
+    root: AsyncRoot, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, theirs = write_mrc(tmp_path / "TS_1.mrc", voxels()), np.ones((4, 4, 4), np.uint8)
+    await (await root.new_run("TS_1")).new_voxel_spacing(SIZE)
+
+    async def appears_after_the_look(entity: Any, *args: Any, **options: Any) -> Any:
+        async with aiocopick.open(root.config) as other:
+            run = await other.get_run("TS_1")
+            assert run is not None
+            if isinstance(entity, AsyncRun):
+                names: dict[str, Any] = {"user_id": "tool", "session_id": "0", "exist_ok": True}
+                volume: Any = await run.new_segmentation(SIZE, "membrane", **names)
+            else:
+                volume = await (await run.new_voxel_spacing(SIZE, exist_ok=True)).new_tomogram("wbp", exist_ok=True)
+            await volume.from_numpy(theirs)
+        return [] if isinstance(entity, AsyncRun) else None
+
+    with monkeypatch.context() as patched:
+        patched.setattr(AsyncVoxelSpacing, "get_tomogram", appears_after_the_look)
+        patched.setattr(AsyncRun, "get_segmentations", appears_after_the_look)
+        for uri in ("wbp@12.5", "membrane:tool/0@12.5"):
+            report = await add(root, uri, [path])
+            assert isinstance(report.errors[str(path)], AlreadyExistsError)
+        # Values that are no labels: what is removed for them must be our own.
+        report = await add(root, "membrane:tool/0@12.5", [path], overwrite=True)
+        assert isinstance(report.errors[str(path)], FormatError)
+    np.testing.assert_array_equal(await (await tomogram_of(root, "TS_1")).numpy(), theirs)
+    run = await root.get_run("TS_1")
+    assert run is not None
+    [segmentation] = await run.segmentations()
+    np.testing.assert_array_equal(await segmentation.numpy(), theirs)
 
 
 @pytest.mark.parametrize("suffix", ["mrc", "mrc.gz", "tif", "star"])

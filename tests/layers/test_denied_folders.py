@@ -12,16 +12,18 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+import numpy as np
 import pytest
 from anyio import run_process
 
 import aiocopick
 from aiocopick import AsyncRoot
-from aiocopick.errors import AccessDeniedError, LayerSkippedWarning
+from aiocopick.errors import AccessDeniedError, LayerError, LayerSkippedWarning
 from aiocopick.layers.filesystem import FilesystemLayer
 from aiocopick.layers.stack import Stack
 from aiocopick.models import CopickConfigFS
 from aiocopick.tables import catalog
+from aiocopick.tables.opened import with_catalog
 from aiocopick.testing import WrappedStorage
 from aiocopick.upkeep import copy, examine
 from tests.entities.projects import write_run
@@ -174,6 +176,32 @@ async def test_objects_hide_no_run(config: CopickConfigFS) -> None:
     [run] = [run async for run in root.crawl()]
     assert run.error is None
     assert [finding.problem for finding in await examine(root) if "Objects" in finding.path] == ["unreadable folder"]
+
+
+async def test_objects_cost_a_catalogue_and_a_copy_nothing_else(config: CopickConfigFS, tmp_path: Path) -> None:
+    await write_run(AsyncRoot(config))
+    ribosome = await AsyncRoot(config).new_object("ribosome", is_particle=True)
+    await ribosome.from_numpy(np.ones((4, 4, 4), np.float32), 10)
+    complete = await catalog(AsyncRoot(config))
+    root = denying(config, "Objects", by_pages=False)
+    table = await catalog(root, stats=True)
+    [objects] = [row for row in table.to_pylist() if row["kind"] == "object"]
+    assert (objects["name"], objects["key"]) == (None, "Objects")
+    assert "denied" in objects["error"]
+    assert table.num_rows == complete.num_rows
+    # The map is not gone: nobody could see it.
+    assert aiocopick.changes(complete, table).num_rows == 0
+    assert aiocopick.changes(table, complete).num_rows == 0
+    listed = await with_catalog(AsyncRoot(config), table)
+    [run] = await listed.runs()
+    assert await run.picks()
+    with pytest.raises(LayerError, match="when the catalogue was made"):
+        await listed.pickable_objects()
+    async with aiocopick.open(f"memory://{tmp_path.name}-objects/project") as target:
+        report = await copy(root, target)
+        assert [path for path in report.errors if path.endswith("Objects")] == list(report.errors) != []
+        [copied] = await target.runs()
+        assert await copied.picks()
 
 
 @pytest.mark.parametrize("rule", ["raise", "skip"])

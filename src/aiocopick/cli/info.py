@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from aiocopick.cli.options import (
@@ -81,9 +82,13 @@ async def _info(
 
 
 async def _project(root: AsyncRoot) -> dict[str, Any]:
+    from aiocopick.errors import AccessDeniedError
     from aiocopick.tables.held import stored_objects
 
-    maps = {item.name for item in await stored_objects(root)}
+    maps: set[str] | None = None
+    # Without the right to list them it is not known which have a map; the rest is.
+    with suppress(AccessDeniedError):
+        maps = {item.name for item in await stored_objects(root)}
     config = root.config
     objects = [
         {
@@ -91,7 +96,7 @@ async def _project(root: AsyncRoot) -> dict[str, Any]:
             "is_particle": item.is_particle,
             "label": item.label,
             "radius": item.radius,
-            "density_map": item.name in maps,
+            "density_map": None if maps is None else item.name in maps,
         }
         for item in config.pickable_objects
     ]
@@ -107,7 +112,7 @@ async def _project(root: AsyncRoot) -> dict[str, Any]:
             | ({} if layer.stats.engine is None else {"engine": layer.stats.engine})
             for layer in root.layers
         ],
-        "objects": objects + [{"name": name, "density_map": True} for name in sorted(maps - known)],
+        "objects": objects + [{"name": name, "density_map": True} for name in sorted((maps or set()) - known)],
     }
 
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Sequence
-from contextlib import AbstractContextManager, AsyncExitStack
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from contextlib import AbstractContextManager, AsyncExitStack, suppress
 from functools import partial
 from math import isclose
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from aiocopick.concurrency.threads import in_thread, in_thread_shielded
 from aiocopick.convert import mrc, star, tiff
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from aiocopick.entities import AsyncRoot, AsyncRun, AsyncSegmentation, AsyncTomogram
+
+Volume = TypeVar("Volume", "AsyncTomogram", "AsyncSegmentation")
 
 _VOLUMES_AT_ONCE = 2
 """The chunks of each are written side by side, too, and a compressed file is in memory as a whole."""
@@ -128,7 +130,7 @@ async def add(
                 await volume.from_numpy(stored.data, **arguments)
             except ValueError:
                 # Values that cannot be stored: what was made for them is empty.
-                if is_new:
+                if is_new and await _is_empty(volume):
                     await volume.delete()
                 raise
         report.done[str(path)] = [f"{name} {volume.uri}"]
@@ -227,9 +229,8 @@ def _voxel_size(path: Path, stored: StoredVolume, pattern: UriPattern, ignore_he
 async def _tomogram(run: AsyncRun, pattern: UriPattern, size: float, overwrite: bool) -> tuple[AsyncTomogram, bool]:
     spacing = await run.new_voxel_spacing(size, exist_ok=True)
     known = await spacing.get_tomogram(pattern.parts["tomo_type"])
-    if known is not None:
-        await _check_replaced(known, overwrite)
-    return await spacing.new_tomogram(pattern.parts["tomo_type"], exist_ok=True), known is None
+    make = partial(spacing.new_tomogram, pattern.parts["tomo_type"])
+    return await _made(make, [] if known is None else [known], overwrite)
 
 
 async def _segmentation(
@@ -238,20 +239,36 @@ async def _segmentation(
     kinds: dict[str, Any] = {f"is_{flag}": pattern.flags.get(flag, False) for flag in TYPE_FLAGS}
     names: dict[str, Any] = {name: pattern.parts[name] for name in ("name", "user_id", "session_id")}
     found = await run.get_segmentations(**names, voxel_size=size, **kinds)
-    for known in found:
-        await _check_replaced(known, overwrite)
-    return await run.new_segmentation(size, **names, **kinds, exist_ok=True), not found
+    return await _made(partial(run.new_segmentation, size, **names, **kinds), found, overwrite)
+
+
+async def _made(make: Callable[..., Awaitable[Volume]], known: list[Volume], overwrite: bool) -> tuple[Volume, bool]:
+    """Return the volume to write, and True if nobody had it before."""
+    for volume in known:
+        await _check_replaced(volume, overwrite)
+    if not known:
+        # Another writer may be faster; then it is that one's.
+        with suppress(AlreadyExistsError):
+            return await make(), True
+    volume = await make(exist_ok=True)
+    if not known:
+        await _check_replaced(volume, overwrite)
+    return volume, False
 
 
 async def _check_replaced(volume: AsyncTomogram | AsyncSegmentation, overwrite: bool) -> None:
     """Refuse to replace a volume that has voxels; one that was only begun is gone on with."""
-    if overwrite:
-        return
+    if not overwrite and not await _is_empty(volume):
+        raise AlreadyExistsError(f"{volume.path} exists already, and overwrite is not set.", path=volume.path)
+
+
+async def _is_empty(volume: AsyncTomogram | AsyncSegmentation) -> bool:
+    volume.refresh()
     try:
         await volume.levels()
     except NotFoundError:
-        return
-    raise AlreadyExistsError(f"{volume.path} exists already, and overwrite is not set.", path=volume.path)
+        return True
+    return False
 
 
 # --- picks ------------------------------------------------------------------------------------------------------------

@@ -9,6 +9,7 @@ from aiocopick.concurrency.fan_out import stream
 from aiocopick.entities.crawl import Crawl
 from aiocopick.entities.root import async_root
 from aiocopick.errors import CopickError
+from aiocopick.layout.paths import OBJECTS
 from aiocopick.progress import Progress
 from aiocopick.tables.held import held, is_listed, stored_objects
 from aiocopick.tables.rows import TableBuilder, row_of, rows_of, version_of
@@ -63,7 +64,8 @@ async def catalog(
     pyarrow.Table
         Columns ``run kind voxel_size tomo_type feature_type object_name name user_id session_id is_multilabel
         is_instance is_panoptic layer key size etag modified``, with `stats` those above, and ``error``: the reason why a run
-        could not be listed, or a file not be read. Null if a column does not apply. Voxel sizes in angstrom, sizes in bytes.
+        could not be listed, or a file not be read. If the objects cannot be listed, each layer has a row of kind
+        ``object`` without a name that says so. Null if a column does not apply. Voxel sizes in angstrom, sizes in bytes.
 
     Raises
     ------
@@ -107,8 +109,15 @@ async def _rows(
 ) -> AsyncIterator[tuple[dict[str, Any], AsyncEntity | None]]:
     """Yield rows without statistics, and their entities."""
     if root is not None:
-        for item in await stored_objects(root):
-            yield _row(item), item
+        try:
+            objects = await stored_objects(root)
+        except CopickError as error:
+            # As for a run, the rest of the catalogue is worth having.
+            for layer in root.layers:
+                yield {"kind": "object", "layer": layer.name, "key": OBJECTS, "error": str(error)}, None
+        else:
+            for item in objects:
+                yield _row(item), item
     async for run in found:
         row = _row(run)
         yield row if run.error is None else row | {"error": str(run.error)}, None

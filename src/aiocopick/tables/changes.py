@@ -19,8 +19,8 @@ def changes(old: pa.Table, new: pa.Table) -> pa.Table:
     """Return the added, removed and changed entities between two catalogues.
 
     A file changed when its etag did, else when its size or time of modification did; directories (runs, voxel spacings,
-    volumes) have no version in a listing, so they are only added or removed. Runs that one of the catalogues could
-    not read are left out, and so are runs and kinds that only one catalogue covers, because their changes are
+    volumes) have no version in a listing, so they are only added or removed. Runs (and the objects) that one of the catalogues
+    could not list are left out, and so are runs and kinds that only one catalogue covers, because their changes are
     unknown.
 
     Parameters
@@ -49,7 +49,7 @@ def changes(old: pa.Table, new: pa.Table) -> pa.Table:
         if any(row["kind"] not in scope.kinds for scope in scopes):
             return False
         if run is None:
-            return True
+            return None not in failed
         return all(scope.holds_run(run) for scope in scopes) and (row["kind"] == "run" or run not in failed)
 
     columns = [*REF_COLUMNS, *PLACE_COLUMNS]
@@ -72,9 +72,11 @@ def _identity(row: dict[str, Any]) -> tuple[Any, ...]:
     return tuple(row[name] for name in REF_COLUMNS)
 
 
-def _failed_runs(table: pa.Table) -> set[str]:
-    rows = rows_of(table.select(["kind", "run", "error"]))
-    return {row["run"] for row in rows if row["kind"] == "run" and row["error"] is not None}
+def _failed_runs(table: pa.Table) -> set[str | None]:
+    """Return the runs that could not be listed; None is among them if the objects of the project could not."""
+    rows = rows_of(table.select(["kind", "run", "name", "error"]))
+    unlisted = (row for row in rows if row["kind"] == "run" or (row["kind"] == "object" and row["name"] is None))
+    return {row["run"] for row in unlisted if row["error"] is not None}
 
 
 __all__ = ["CHANGE_COLUMNS", "changes"]

@@ -10,6 +10,7 @@ from aiocopick.concurrency.fan_out import stream
 from aiocopick.errors import ConflictError, CopickError, LayerError
 from aiocopick.layers.base import Layer, Loaded, Nouns, Payload, Source
 from aiocopick.layout.listing import Listing, Located
+from aiocopick.layout.paths import OBJECTS
 from aiocopick.layout.refs import NOUN_OF, NOUNS, RunRef, VoxelSpacingRef
 from aiocopick.tables.rows import located_of, rows_of
 from aiocopick.tables.schema import PLACE_COLUMNS, REF_COLUMNS, arrow, catalog_columns, metadata_of, require_columns
@@ -206,7 +207,18 @@ class CatalogLayer:
         )
 
     async def list_objects(self) -> Listing:
-        """List the objects that have a map; no request is sent."""
+        """List the objects that have a map; no request is sent.
+
+        Raises
+        ------
+        LayerError
+            They could not be listed for the catalogue.
+        """
+        if (error := self._index.objects_error()) is not None:
+            path = self.path_of(OBJECTS)
+            raise LayerError(
+                f"{path} could not be read when the catalogue was made ({error}): make it again.", path=path
+            )
         return self._with_changes(self._index.objects(), frozenset({"object"}))
 
     async def first_page(self, beginning: str = "") -> None:
@@ -405,7 +417,11 @@ class CatalogIndex:
 
     def objects(self) -> Listing:
         """Objects that have a map."""
-        return _listing([located_of(row) for row in rows_of(self._objects)])
+        return _listing([located_of(row) for row in rows_of(self._objects) if row["name"] is not None])
+
+    def objects_error(self) -> str | None:
+        """Return the error of the objects when the catalogue was made; None if they were listed."""
+        return next((row["error"] for row in rows_of(self._objects) if row["name"] is None), None)
 
     def run(self, name: str) -> Listing:
         """Return the listing of a run."""

@@ -12,7 +12,7 @@ from aiocopick.concurrency.gate import Gate
 from aiocopick.entities.root import async_root
 from aiocopick.errors import AlreadyExistsError, CopickError, LayerError, NotFoundError
 from aiocopick.layers import Source
-from aiocopick.layout.paths import meta_key
+from aiocopick.layout.paths import OBJECTS, meta_key
 from aiocopick.layout.refs import FILES
 from aiocopick.progress import Progress, by_item, shown
 from aiocopick.tables.held import is_listed, stored_objects
@@ -148,8 +148,13 @@ async def _entities(
 ) -> AsyncIterator[AsyncEntity]:
     """Yield density maps (of a root), then the chosen entities of each run, after the run and their voxel spacings."""
     if root is not None:
-        for item in await stored_objects(root):
-            yield item
+        try:
+            objects = await stored_objects(root)
+        except CopickError as error:
+            report.errors[error.path or root.path_of(OBJECTS)] = str(error)
+        else:
+            for item in objects:
+                yield item
     async for run in runs:
         if run.error is not None and not is_listed(run):
             report.errors[run.name] = str(run.error)
