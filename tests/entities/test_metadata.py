@@ -1,11 +1,17 @@
 from __future__ import annotations
 
 import json
+import os
+from functools import partial
+from pathlib import Path
 
+import anyio
 import pytest
 
+import aiocopick
 from aiocopick.entities import AsyncRun
-from aiocopick.errors import CopickError, FormatError
+from aiocopick.errors import CopickError, FormatError, StorageError
+from aiocopick.layers import filesystem
 from aiocopick.models import CopickRunMeta
 from tests.entities.projects import Counted, write_run
 
@@ -97,3 +103,22 @@ async def test_a_run_made_by_hand_can_be_created(counted: Counted) -> None:
     assert run in await counted.root.query()
     with counted.requests(stat=1):
         assert await run.ensure(create=True) is True
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("kind", ["folder", "pipe"])
+@pytest.mark.parametrize("place", ["", "ExperimentRuns/TS_1", "ExperimentRuns/TS_1/VoxelSpacing10.000"])
+async def test_what_is_no_file_is_not_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str, place: str
+) -> None:
+    monkeypatch.setattr(filesystem, "pause", lambda attempt: 0.0)
+    async with aiocopick.open(tmp_path, user_id="someone", session_id="1") as root:
+        run = await write_run(root)
+        [spacing] = await run.voxel_spacings()
+        path = tmp_path / place / ".meta"
+        path.unlink(missing_ok=True)
+        (path.mkdir if kind == "folder" else partial(os.mkfifo, path))()
+        entity = {0: root, 2: run, 3: spacing}[len(Path(place).parts)]
+        with anyio.fail_after(30), pytest.raises(StorageError, match=r"\.meta cannot be written: its name is taken"):
+            await entity.store_meta()
+        assert path.exists()

@@ -13,7 +13,14 @@ import anyio
 
 from aiocopick.concurrency.backoff import pause
 from aiocopick.concurrency.fan_out import gather, gather_results, stream
-from aiocopick.errors import AccessDeniedError, AlreadyExistsError, ConflictError, CopickError, NotFoundError
+from aiocopick.errors import (
+    AccessDeniedError,
+    AlreadyExistsError,
+    ConflictError,
+    CopickError,
+    NotFoundError,
+    StorageError,
+)
 from aiocopick.layers.base import ConfiguredLayer, Layer, Loaded, Nouns, Payload, Source
 from aiocopick.layers.codecs import decode, encode
 from aiocopick.layers.copying import copy_up, copying_key, leased_key, without_parts, writing
@@ -41,6 +48,9 @@ FILE_KINDS = frozenset({"picks", "mesh", "filaments"})
 """Kinds that are one file each."""
 
 _DECODERS = 4
+
+_UNREADABLE = 3
+"""Attempts to create a file that reads as missing, although its name is taken: by a folder or a pipe, or denied."""
 
 _RUNS_OF_A_REQUEST = 64
 """Number of runs in a block if one request lists many directories; the first run is seen when the block is answered."""
@@ -344,7 +354,7 @@ class FilesystemLayer(ConfiguredLayer):
         key = _meta_of(located)
         conditional = self.storage.capabilities.conditional_writes
         give_up = anyio.current_time() + self.config.timeout
-        attempt = 0
+        attempt = in_the_way = 0
         while True:
             content, etag, exists = await self._read_meta(key)
             data = await encode("meta", change(content))
@@ -354,6 +364,13 @@ class FilesystemLayer(ConfiguredLayer):
                 )
                 return
             except (AlreadyExistsError, ConflictError) as error:
+                in_the_way = 0 if exists else in_the_way + 1
+                if in_the_way == _UNREADABLE:
+                    path = self.path_of(key)
+                    raise StorageError(
+                        f"{path} cannot be written: its name is taken by what cannot be read as a file; look what is there.",
+                        path=path,
+                    ) from error
                 if anyio.current_time() > give_up:
                     path = self.path_of(key)
                     raise ConflictError(
