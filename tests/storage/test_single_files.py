@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pytest
 
 import aiocopick
-from aiocopick.errors import AlreadyExistsError
+from aiocopick.errors import AlreadyExistsError, StorageError
 from aiocopick.storage.backends import disk, durability
 from aiocopick.storage.single_files import give_name, replace_file
+from aiocopick.tables import store_table
+
+OBJECT = aiocopick.PickableObject(name="ribosome", is_particle=True, label=1)
 
 
 def failing(*args: Any) -> None:
@@ -110,3 +115,42 @@ def test_a_name_is_given_within_the_working_directory(tmp_path: Path, monkeypatc
         replace_file("new.json", b"{}")
         give_name("new.json", name, overwrite=False)
     assert sorted(os.listdir()) == ["again.json", "config.json"]
+
+
+@pytest.mark.parametrize("suffix", [".parquet", ".csv"])
+@pytest.mark.parametrize("by_link", [False, True])
+def test_a_table_may_go_into_a_pipe(tmp_path: Path, suffix: str, by_link: bool) -> None:
+    # As /dev/stdout, which is a link, and /dev/null are: neither may become a file.
+    pipe, read = tmp_path / f"pipe{suffix}", list[bytes]()
+    os.mkfifo(pipe)
+    target = tmp_path / f"link{suffix}" if by_link else pipe
+    if by_link:
+        target.symlink_to(pipe)
+    reader = threading.Thread(target=lambda: read.append(pipe.read_bytes()))
+    reader.start()
+    asyncio.run(store_table(pa.table({"a": [1]}), target))
+    reader.join()
+    assert read[0] == b"a\n1\n" if suffix == ".csv" else read[0].startswith(b"PAR1")
+    assert pipe.is_fifo()
+    assert target.is_symlink() == by_link
+
+
+def test_a_table_beside_a_link_keeps_the_link(tmp_path: Path) -> None:
+    real, link = tmp_path / "real.csv", tmp_path / "link.csv"
+    real.write_text("old")
+    link.symlink_to(real)
+    asyncio.run(store_table(pa.table({"a": [1]}), link))
+    assert (link.is_symlink(), real.read_text()) == (True, "a\n1\n")
+
+
+def test_a_file_of_a_project_does_not_replace_a_pipe(tmp_path: Path) -> None:
+    root = aiocopick.open_sync(tmp_path, user_id="someone", session_id="1", pickable_objects=[OBJECT])
+    picks = root.new_run("TS_1").new_picks("ribosome")
+    picks.from_numpy([[1, 2, 3]])
+    path = Path(picks.path)
+    path.unlink()
+    os.mkfifo(path)
+    with pytest.raises(StorageError, match="not a file"):
+        picks.store(overwrite=True)
+    assert path.is_fifo()
+    assert [item.name for item in path.parent.iterdir()] == [path.name]

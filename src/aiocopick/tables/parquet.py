@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import os
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +14,8 @@ from aiocopick.models import CopickConfigFS
 from aiocopick.models.file_sizes import largest
 from aiocopick.models.place import Place, arguments_of, text_of
 from aiocopick.storage import open_storage
-from aiocopick.storage.keys import display_url
+from aiocopick.storage.keys import display_url, parse_root
+from aiocopick.storage.single_files import replace_file
 from aiocopick.tables.rows import rows_of
 from aiocopick.tables.schema import arrow
 
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from aiocopick.storage import Storage
+    from aiocopick.storage.base import Buffer
 
 
 async def load_table(source: Place, **fields: Any) -> pa.Table:
@@ -72,9 +75,14 @@ async def store_table(table: pa.Table, target: Place, **fields: Any) -> None:
         The name ends like a file of another format.
     """
     encode = _encode_csv if check_suffix(target) == ".csv" else encode_table
+    data: Buffer = await in_thread(encode, table)
+    place = parse_root(text_of(target))
+    if place.protocol == "file" and await in_thread(_is_special, place.location):
+        await in_thread(replace_file, place.location, data)
+        return
     storage, name = _place_of(target, fields)
     try:
-        await storage.write(name, await in_thread(encode, table))
+        await storage.write(name, data)
     finally:
         await storage.aclose()
 
@@ -118,6 +126,11 @@ def _place_of(file: Place, fields: dict[str, Any]) -> tuple[Storage, str]:
         # A file directly below the root of `memory://`.
         folder += "/"
     return open_storage(CopickConfigFS(root=folder, **fields)), name
+
+
+def _is_special(path: str) -> bool:
+    """Return True for a link, a pipe or a device: it stays, and what it leads to is written."""
+    return os.path.islink(path) or (os.path.exists(path) and not os.path.isfile(path) and not os.path.isdir(path))
 
 
 def _decode(data: bytes, path: str, most: int) -> pa.Table:

@@ -461,11 +461,19 @@ def _present_etag(path: str) -> str | None:
 
 
 def _keep_mode(handle: int, path: str) -> None:
-    """Give a file the mode and group of the one it replaces; a new one has what the umask leaves."""
+    """Give a file the mode and group of the one it replaces; a new one has what the umask leaves.
+
+    Raises
+    ------
+    StorageError
+        It would replace a pipe, a socket or a device.
+    """
     try:
         old = os.lstat(path)
     except OSError:
         return
+    if not (stat.S_ISREG(old.st_mode) or stat.S_ISLNK(old.st_mode) or stat.S_ISDIR(old.st_mode)):
+        raise StorageError(f"{path} is not a file; a pipe, socket or device is in the way", path=path)
     if not stat.S_ISREG(old.st_mode) or not hasattr(os, "fchown"):
         # A link is replaced by a new file.
         return
