@@ -1,14 +1,16 @@
 """Change the source in one place at a time, and see if a test notices: a seeded sample, each with the tests that run that line.
 
     python scripts/mutants.py                  the sample, continued where the last run ended
-    python scripts/mutants.py --again          survivors once more, with ten times the time for tests
+    python scripts/mutants.py --minutes 20     begin no mutant after 20 minutes; the next run goes on
+    python scripts/mutants.py --again          survivors once more, with all tests that they have
     python scripts/mutants.py --room upkeep    mutants of this room alone, with its own tests
     python scripts/mutants.py --summary        run nothing, print the counts and the survivors
 
 Results are kept in `.mutants/`, a JSON object in each line of `results.jsonl`. Delete the folder after the source has changed.
 A first run records the tests that execute each line, room by room. A mutant runs the cheapest of its tests, in a copy of the
-project, until one of them fails or the time is over. At the end the tests that noticed something run on the unchanged
-source: a mutant whose test fails there as well is forgotten, and sampled again by the next run.
+project, until one of them fails or the time is over; tests that need MinIO or another slow server run only where no other
+test executes the line. At the end the tests that noticed something run on the unchanged source: a mutant whose test fails
+there as well is forgotten, and sampled again by the next run.
 
 Comparisons, conditions and constants are changed; statements are left out, too, such as a lock or an fsync.
 """
@@ -48,8 +50,14 @@ PRELOADED = ("numpy", "pydantic", "zarr", "s3fs", "gcsfs", "adlfs", "obstore", "
              "aiobotocore.session", "rich.console", "typer")  # fmt: skip
 OPTIONS = ("-q", "-x", "-n0", "-p", "no:cacheprovider", "--tb=line", "-W", "ignore::pytest.PytestAssertRewriteWarning")
 
-SERVER_COST = 4.0
-"""Seconds to add for a test that needs a server: the server starts anew for each mutant."""
+SERVER_COST = 3.0
+"""Seconds that the first test with a server takes longer: the server starts anew for each mutant."""
+QUICK = "not (interop or slow or reliability_full)"
+SERVERS = "servers"
+"""The tests of storages that need a slow server, recorded apart: they run where no other test executes the line."""
+MOST_VARIANTS = 5
+"""Variants of one test to record and run: parametrized ones execute much the same lines."""
+SLOW_SERVERS = "minio or gcs or azure or toxiproxy"
 
 OPPOSITES: dict[type[ast.cmpop], type[ast.cmpop]] = {
     ast.Lt: ast.LtE, ast.LtE: ast.Lt, ast.Gt: ast.GtE, ast.GtE: ast.Gt, ast.Eq: ast.NotEq, ast.NotEq: ast.Eq,
@@ -69,6 +77,7 @@ class Mutant:
     kind: str
     before: str
     after: str
+    on_import: bool
 
     @property
     def name(self) -> str:
@@ -84,6 +93,7 @@ class Finder(ast.NodeVisitor):
         for line in source.splitlines(keepends=True):
             self.lines.append(self.lines[-1] + len(line))
         self.found: list[Mutant] = []
+        self.within = 0
 
     def add(self, node: ast.expr | ast.stmt, kind: str, after: str) -> None:
         assert node.end_lineno is not None
@@ -93,7 +103,8 @@ class Finder(ast.NodeVisitor):
         before = self.source[start:stop].decode()
         # Without a wait or a deadline nothing fails, it only takes longer.
         if not re.search("sleep|timeout|deadline", before):
-            self.found.append(Mutant(self.path, node.lineno, node.end_lineno, start, stop, kind, before, after))
+            place = (self.path, node.lineno, node.end_lineno, start, stop)
+            self.found.append(Mutant(*place, kind, before, after, on_import=not self.within))
 
     def condition(self, node: ast.expr) -> None:
         if not isinstance(node, ast.Compare | ast.BoolOp | ast.UnaryOp):
@@ -102,9 +113,13 @@ class Finder(ast.NodeVisitor):
     # --- what is left alone -------------------------------------------------------------------------------------------
 
     def visit_FunctionDef(self, node: ast.FunctionDef | ast.AsyncFunctionDef) -> None:
-        for child in [*node.args.defaults, *node.args.kw_defaults, *node.body]:
-            if child is not None:
-                self.visit(child)
+        for default in [*node.args.defaults, *node.args.kw_defaults]:
+            if default is not None:
+                self.visit(default)
+        self.within += 1
+        for child in node.body:
+            self.visit(child)
+        self.within -= 1
 
     visit_AsyncFunctionDef = visit_FunctionDef  # noqa: N815
 
@@ -219,11 +234,22 @@ def draw(mutants: list[Mutant], seed: int) -> list[Mutant]:
 
 
 class Recorder:
-    """A plugin of pytest that names the running test to coverage, and keeps how long each takes."""
+    """A plugin of pytest that names the running test to coverage, keeps how long each takes, and takes few variants."""
 
     def __init__(self, recording: coverage.Coverage) -> None:
         self.recording = recording
         self.costs: dict[str, float] = {}
+        self.served: list[str] = []
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_collection_modifyitems(self, config: pytest.Config, items: list[pytest.Item]) -> None:
+        variants: dict[str, list[pytest.Item]] = defaultdict(list)
+        for item in items:
+            variants[item.nodeid.partition("[")[0]].append(item)
+        # Those between the ones that are taken would run the same lines.
+        few = {id(item) for found in variants.values() for item in found[:: -(-len(found) // MOST_VARIANTS)]}
+        config.hook.pytest_deselected(items=[item for item in items if id(item) not in few])
+        items[:] = [item for item in items if id(item) in few]
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_protocol(self, item: pytest.Item) -> Iterator[None]:
@@ -231,20 +257,23 @@ class Recorder:
         begin = time.monotonic()
         result = yield
         self.recording.switch_context("")
-        needs_server = any(name.endswith("_server") for name in getattr(item, "fixturenames", ()))
-        self.costs[item.nodeid] = time.monotonic() - begin + SERVER_COST * needs_server
+        self.costs[item.nodeid] = time.monotonic() - begin
+        if any(name.endswith("_server") and name != "web_server" for name in getattr(item, "fixturenames", ())):
+            self.served.append(item.nodeid)
         return result
 
 
-def record(room: str, *arguments: str) -> None:
+def record(room: str) -> None:
     """Run the tests of a room, and write which lines each one runs."""
     recording = coverage.Coverage(data_file=str(FOLDER / f"{room}.coverage"), source=[str(REPOSITORY / "src")])
     recorder = Recorder(recording)
+    folder, marks = ("storage", SLOW_SERVERS) if room == SERVERS else (room, f"not ({SLOW_SERVERS})")
     recording.start()
-    pytest.main(["-q", "-n0", "-p", "no:cacheprovider", *(arguments or [f"tests/{room}"])], plugins=[recorder])
+    pytest.main(["-q", "-n0", "-p", "no:cacheprovider", "-m", f"({marks}) and {QUICK}", f"tests/{folder}"],
+                plugins=[recorder])  # fmt: skip
     recording.stop()
     recording.save()
-    (FOLDER / f"{room}.json").write_text(json.dumps(recorder.costs))
+    (FOLDER / f"{room}.json").write_text(json.dumps({"costs": recorder.costs, "served": recorder.served}))
 
 
 class Tests:
@@ -252,13 +281,19 @@ class Tests:
 
     def __init__(self, rooms: Sequence[str]) -> None:
         self.costs: dict[str, float] = {}
+        self.served: set[str] = set()
+        self.slow: set[str] = set()
         self.by_line: dict[str, dict[int, set[str]]] = defaultdict(lambda: defaultdict(set))
-        for room in rooms:
+        for room in [*rooms, *[SERVERS] * ("storage" in rooms)]:
             if not (FOLDER / f"{room}.json").exists():
                 subprocess.run([sys.executable, __file__, "--record", room], cwd=REPOSITORY, check=True)
-        for costs in FOLDER.glob("*.json"):
-            self.costs |= json.loads(costs.read_text())
-            data = coverage.CoverageData(str(costs.with_suffix(".coverage")))
+        for recorded in FOLDER.glob("*.json"):
+            room = json.loads(recorded.read_text())
+            self.costs |= room["costs"]
+            self.served.update(room["served"])
+            if recorded.stem == SERVERS:
+                self.slow.update(room["costs"])
+            data = coverage.CoverageData(str(recorded.with_suffix(".coverage")))
             data.read()
             for path in data.measured_files():
                 lines = self.by_line[Path(path).relative_to(REPOSITORY).as_posix()]
@@ -268,16 +303,18 @@ class Tests:
     def of(self, mutant: Mutant) -> list[str]:
         lines = self.by_line[mutant.path]
         names = {name for line in range(mutant.line, mutant.last_line + 1) for name in lines.get(line, ())}
-        if "" in names:
-            # It runs when it is imported: any test of the file may notice.
+        if mutant.on_import:
+            # Any test of the file may notice: the line is executed once, by whichever test imports it first.
             names = {name for found in lines.values() for name in found}
-        return sorted((name for name in names if name in self.costs), key=self.costs.__getitem__)
+        names &= self.costs.keys()
+        return sorted(names - self.slow or names, key=self.costs.__getitem__)
 
-    def within(self, names: list[str], seconds: float) -> list[str]:
+    def within(self, names: list[str], seconds: float, most: int) -> list[str]:
         """The first tests that take so long together; at least one."""
         chosen: list[str] = []
-        for name in names:
-            if chosen and (seconds := seconds - self.costs[name]) < 0:
+        for name in names[:most]:
+            seconds -= self.costs[name] + SERVER_COST * (name in self.served and self.served.isdisjoint(chosen))
+            if chosen and seconds < 0:
                 break
             chosen.append(name)
         return chosen
@@ -291,7 +328,12 @@ class Copy:
 
     def __init__(self, folder: str, test_files: list[str]) -> None:
         self.root = Path(folder)
-        listed = subprocess.run(["git", "ls-files", "-z"], cwd=REPOSITORY, check=True, capture_output=True).stdout
+        listed = subprocess.run(
+            ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+            cwd=REPOSITORY,
+            check=True,
+            capture_output=True,
+        ).stdout
         for name in listed.decode().split("\0"):
             if name.startswith(("src/", "tests/", "scripts/", "pyproject.toml")) and (REPOSITORY / name).exists():
                 target = self.root / name
@@ -301,7 +343,9 @@ class Copy:
             with suppress(ImportError):
                 importlib.import_module(name)
         # Writes the bytecode once; with mutants none is written.
-        self.run(["--collect-only", *test_files], 600, bytecode=True)
+        code, output = self.run(["--collect-only", *test_files], 600, bytecode=True)
+        if code != 0:
+            raise SystemExit(f"the tests cannot be collected:\n{output}")
 
     def run_mutant(self, mutant: Mutant, tests: list[str], limit: float) -> tuple[str, str]:
         """Return the outcome (killed, survived, timeout) and the test that noticed."""
@@ -378,19 +422,28 @@ def run_sample(options: argparse.Namespace, results: Path) -> None:
     tests = Tests(rooms)
     known = read_results(results)
     everything = all_mutants(rooms)
-    chosen = draw(everything, options.seed)[: options.sample]
-    left = {"survived"} if options.again else {"forgotten"}
+    if options.match:
+        chosen = [mutant for mutant in everything if options.match in f"{mutant.path}:{mutant.line}: {mutant.after}"]
+        known = {}
+    else:
+        chosen = draw(everything, options.seed)[: options.sample]
+    left = {"survived", "timeout"} if options.again else {"forgotten"}
     todo = [mutant for mutant in chosen if known.get(mutant.name, {"outcome": "forgotten"})["outcome"] in left]
-    seconds = options.seconds * (10 if options.again else 1)
+    seconds, most, limit = (100.0, 1000, 200.0) if options.again else (options.seconds, options.tests, options.limit)
+    end = time.monotonic() + options.minutes * 60
+    ran = set()
     print(f"{len(everything)} mutants, {len(chosen)} of them sampled, {len(todo)} to run", flush=True)
     with tempfile.TemporaryDirectory() as folder:
         copy = Copy(folder, sorted({name.partition("::")[0] for name in tests.costs}))
         for mutant in todo:
+            if time.monotonic() > end:
+                print("The time is over; the next run goes on from here.")
+                break
             covering = tests.of(mutant)
-            enough = tests.within(covering, seconds)
+            enough = tests.within(covering, seconds, most)
             begin = time.monotonic()
-            # A loaded machine is several times slower than the one that measured the tests.
-            outcome, by = copy.run_mutant(mutant, enough, 20 + 5 * seconds) if enough else ("not covered", "")
+            outcome, by = copy.run_mutant(mutant, enough, limit) if enough else ("not covered", "")
+            ran.add(mutant.name)
             keep(results, {
                 "name": mutant.name, "outcome": outcome, "by": by, "tests": len(enough), "covering": len(covering),
                 "seconds": round(time.monotonic() - begin, 1), **asdict(mutant),
@@ -399,15 +452,17 @@ def run_sample(options: argparse.Namespace, results: Path) -> None:
                 f"{outcome:12}{mutant.path}:{mutant.line} {mutant.kind}: {mutant.before!r} -> {mutant.after}",
                 flush=True,
             )
-        forget_false_kills(copy, results)
+        forget_false_kills(copy, results, ran)
 
 
-def forget_false_kills(copy: Copy, results: Path) -> None:
+def forget_false_kills(copy: Copy, results: Path, ran: set[str]) -> None:
     """Run the tests that noticed something on the unchanged source; forget the mutants of those that fail."""
-    known = read_results(results)
+    known = {name: result for name, result in read_results(results).items() if name in ran}
     killers = sorted(
         {result["by"] for result in known.values() if result["outcome"] == "killed" and "::" in result["by"]}
     )
+    if not killers:
+        return
     _, output = copy.run(["--maxfail=1000", *killers], 1800)
     failing = set(re.findall(r"^(?:FAILED|ERROR) (.+?)(?: - .*)?$", output, re.MULTILINE))
     for result in known.values():
@@ -431,8 +486,12 @@ def main() -> None:
     parser.add_argument("--sample", type=int, default=400, help="mutants to draw (400)")
     parser.add_argument("--seed", type=int, default=1, help="of the drawing; the same seed draws the same mutants (1)")
     parser.add_argument("--room", action="append", choices=ROOMS, help="a room to take alone; may be repeated (all)")
-    parser.add_argument("--seconds", type=float, default=10, help="tests for each mutant, as measured (10)")
-    parser.add_argument("--again", action="store_true", help="run the survivors once more, with ten times the tests")
+    parser.add_argument("--seconds", type=float, default=5, help="tests for each mutant, as measured (5)")
+    parser.add_argument("--tests", type=int, default=25, help="the most tests for each mutant (25)")
+    parser.add_argument("--limit", type=float, default=20, help="seconds after which a mutant is given up (20)")
+    parser.add_argument("--minutes", type=float, default=600, help="begin no mutant after so long (600)")
+    parser.add_argument("--match", help="take all mutants of this place instead, such as disk.py:219:, once more")
+    parser.add_argument("--again", action="store_true", help="run survivors and those given up again, with all tests")
     parser.add_argument("--summary", action="store_true", help="run nothing")
     parser.add_argument("--record", help=argparse.SUPPRESS)
     options = parser.parse_args()
