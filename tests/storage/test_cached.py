@@ -13,12 +13,13 @@ import time
 import uuid
 from collections.abc import AsyncIterator
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import pytest
 import pytest_asyncio
 
-from aiocopick.errors import FormatError, NotFoundError, StorageError
+from aiocopick.errors import ConflictError, FormatError, NotFoundError, StorageError
 from aiocopick.models import CopickConfigFS, CopickConfigFSSpec, parse_config
 from aiocopick.storage import Entry, Storage, cache_folder as module, open_storage
 from aiocopick.storage.cache_folder import MARKER, CacheFolder
@@ -219,6 +220,16 @@ def test_all_that_start_at_once_use_the_first_salt(tmp_path: Path) -> None:
     assert [item.name for item in Path(first.path).iterdir()] == [MARKER]
 
 
+def test_a_disk_without_links_has_a_cache_all_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(*_: object, **__: object) -> None:
+        raise OSError(errno.EPERM, "no hard links here")
+
+    monkeypatch.setattr(os, "link", refused)
+    first = folder_at(tmp_path / "cache")
+    assert [item.name for item in Path(first.path).iterdir()] == [MARKER]
+    assert folder_at(tmp_path / "cache").prepare() == first.prepare()
+
+
 # --- as a storage -----------------------------------------------------------------------------------------------------
 
 
@@ -302,6 +313,23 @@ async def test_damage_costs_a_request_and_is_repaired(
 
 
 @pytest.mark.asyncio
+async def test_what_is_kept_has_the_limits_of_what_is_asked_for(
+    counted: tuple[CountingStorage, CachedStorage],
+) -> None:
+    _, storage = counted
+    chunk, metadata = "a.zarr/0/0.0.0", "a.zarr/0/.zarray"
+    for key in (chunk, metadata):
+        await storage.write(key, CONTENT)
+    size = len(CONTENT)
+    assert await storage.options(max_chunk_bytes=size).read(chunk) == CONTENT
+    with pytest.raises(FormatError, match="no chunk of this array can be"):
+        await storage.options(max_chunk_bytes=size - 1).read(chunk)
+    assert await storage.options(max_chunk_bytes=size - 1).read(metadata) == CONTENT
+    with pytest.raises(ConflictError, match="changed since"):
+        await storage.options(max_listed_bytes=size - 1).read(metadata)
+
+
+@pytest.mark.asyncio
 async def test_a_listing_saves_the_request_of_a_look_only(counted: tuple[CountingStorage, CachedStorage]) -> None:
     inner, storage = counted
     key = "a/Picks/one.json"
@@ -327,6 +355,23 @@ async def test_a_listing_saves_the_request_of_a_look_only(counted: tuple[Countin
     for listed in (True, False):
         with pytest.raises(NotFoundError):
             await storage.read_versioned(key, listed=listed)
+
+
+@pytest.mark.asyncio
+async def test_a_directory_that_is_deleted_leaves_nothing_in_the_cache(
+    counted: tuple[CountingStorage, CachedStorage], tmp_path: Path
+) -> None:
+    _, storage = counted
+    keys = ["a/Picks/one.json", "a/Picks/two.json", "a/b.zarr/.zattrs", "a/b.zarr/0/0.0.0", "b.zarr/0/0.0.0"]
+    for key in keys:
+        await storage.write(key, CONTENT)
+    assert len(files_in(tmp_path / "cache")) == 5
+    await storage.delete_tree("a/Picks")
+    assert len(files_in(tmp_path / "cache")) == 3
+    await storage.delete_tree("a/b.zarr")
+    assert len(files_in(tmp_path / "cache")) == 1
+    await storage.delete_tree("b.zarr")
+    assert files_in(tmp_path / "cache") == []
 
 
 def test_a_listing_counts_for_a_minute() -> None:
@@ -438,16 +483,21 @@ async def test_a_volume_that_cannot_be_listed_is_asked_for_by_name(
     counted: tuple[CountingStorage, CachedStorage], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     inner, storage = counted
-    await storage.write("run/wbp.zarr/0/0", CONTENT)
+    chunks = ["run/wbp.zarr/0/0", "run/wbp.zarr/0/1"]
+    for chunk in chunks:
+        await storage.write(chunk, CONTENT)
     inner.calls.clear()
+    tried = []
 
-    async def denied(*args: Any, **kwargs: Any) -> None:
+    async def denied(prefix: str, **kwargs: Any) -> None:
+        tried.append(prefix)
         raise StorageError("denied")
 
     monkeypatch.setattr(inner, "first_page", denied)
     volume = storage.opened("run/wbp.zarr")
-    assert [await volume.read("run/wbp.zarr/0/0") for _ in range(2)] == [CONTENT] * 2
-    assert [verb for verb, _ in inner.calls] == ["read"]
+    assert [await volume.read(chunk) for chunk in [*chunks, *chunks]] == [CONTENT] * 4
+    assert [verb for verb, _ in inner.calls] == ["read", "read"]
+    assert tried == ["run/wbp.zarr"]
 
 
 @pytest.mark.asyncio
@@ -508,6 +558,14 @@ def test_who_asks_is_told_by_arguments_address_and_environment() -> None:
     ]
     assert len({same, *others}) == 6
     assert who({"session": object()}) is None
+    # What a program passes, and what a config can say of the same.
+    for passed, written in (
+        (Path("/keys/me.json"), "/keys/me.json"),
+        (b"secret", "secret"),
+        (MappingProxyType({"a": Path("b")}), {"a": "b"}),
+        ({"b", "a"}, ["a", "b"]),
+    ):
+        assert who({"token": passed}) == who({"token": written}) != same
 
 
 @pytest.mark.asyncio
@@ -534,6 +592,17 @@ def test_containers_of_one_account_are_told_apart(tmp_path: Path) -> None:
         places.add(storage._core.place("key", None)[0])
     assert len(places) == 3
     assert not any("secret" in place for place in places)
+
+
+def test_storages_of_one_project_and_cache_are_equal(tmp_path: Path) -> None:
+    def cached(**changes: Any) -> Storage:
+        return open_storage(CopickConfigFS(**{"root": "s3://bucket/project", "cache": tmp_path / "cache", **changes}))
+
+    storage = cached()
+    assert storage == cached()
+    assert hash(storage) == hash(cached())
+    for other in (cached(root="s3://bucket/other"), cached(cache=tmp_path / "other"), cached(cache=False), "text"):
+        assert storage != other
 
 
 # --- the configuration ------------------------------------------------------------------------------------------------

@@ -31,7 +31,6 @@ from aiocopick.concurrency.single_flight import single_flight
 from aiocopick.concurrency.threads import in_thread
 from aiocopick.errors import CopickError, NotFoundError
 from aiocopick.layout.paths import file_kind
-from aiocopick.models.file_sizes import largest
 from aiocopick.models.redaction import split_userinfo
 from aiocopick.storage.backends.base import Content
 from aiocopick.storage.base import Aged, Buffer, Capabilities, Entry, FirstPage, Range, ReadItem, Storage
@@ -305,7 +304,7 @@ class CacheCore:
         """Keep what was written. Blocking."""
         if etag is None or self.caching.policy == "never":
             self.drop([key])
-        elif f"{_VOLUME}/" in key or file_kind(key) is not None:
+        else:
             self.save(key, None, data, etag, self.changes)
 
     def drop(self, keys: Iterable[str]) -> None:
@@ -582,7 +581,7 @@ class CachedStorage:
         current = wanted is not Said.UNKNOWN
         kept: Content | None = None
         if await self._may_hold(key, span):
-            most = self._most(key) if span is None else None
+            most = self._settings.most(file_kind(key)) if span is None else None
             kept, value = await in_thread(_load, core, key, span, wanted, most, use if current else None)
             if kept is not None and current:
                 self.stats.kept(len(kept.data))
@@ -607,10 +606,6 @@ class CachedStorage:
         if self._opened is not None:
             self._opened.kept.add(core.name(key, span))
         return found, await in_thread(_save, core, key, span, found, changes, use)
-
-    def _most(self, key: str) -> int | None:
-        kind = file_kind(key)
-        return self._settings.max_chunk_bytes if kind is None else largest(kind, self._settings.max_file_bytes)
 
     async def read(self, key: str, range: Range | None = None) -> bytes:
         """The content of one object, or a part of it."""

@@ -31,7 +31,6 @@ from aiocopick.errors import (
     StorageError,
 )
 from aiocopick.layout.paths import file_kind
-from aiocopick.models.file_sizes import FileKind, largest
 from aiocopick.models.redaction import scrub, secrets_in_url, secrets_of, shows_secret
 from aiocopick.storage import loops
 from aiocopick.storage.backends.base import Backend, Condition, ConditionError, Content, Page, Some, Use
@@ -240,7 +239,7 @@ class ManagedStorage:
                 fault = replace(fault, reason=f"{fault.reason}, or set forbidden_is_absent=True if nothing is there")
         if isinstance(failure.cause, TooLargeError):
             kind, most, listed = file_kind(key), self._most(key), self._settings.max_listed_bytes
-            if listed is not None and listed < self._allowed(kind):
+            if listed is not None and listed < self._settings.allowed(kind):
                 fault = Fault(
                     ConflictError,
                     f"it is larger than the {most} bytes that were listed; it changed since, or "
@@ -263,12 +262,7 @@ class ManagedStorage:
 
     def _most(self, key: str) -> int:
         """Return the number of bytes that may be read of a file."""
-        allowed, listed = self._allowed(file_kind(key)), self._settings.max_listed_bytes
-        return allowed if listed is None else min(allowed, listed)
-
-    def _allowed(self, kind: FileKind) -> int:
-        of_array = self._settings.max_chunk_bytes
-        return largest(kind, self._settings.max_file_bytes) if kind != "chunks" or of_array is None else of_array
+        return self._settings.most(file_kind(key))
 
     def _failed(self, verb: str, key: str, error: BaseException) -> CopickError:
         if isinstance(error, CopickError):

@@ -10,6 +10,8 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
+from aiocopick.models.file_sizes import FileKind, largest
+
 MEBIBYTE = 1024 * 1024
 
 
@@ -60,6 +62,16 @@ class Settings:
         if endpoint is not None and "endpoint_url" not in {**(arguments.get("client_kwargs") or {}), **arguments}:
             arguments["endpoint_url"] = endpoint
         return cls(**values)
+
+    def allowed(self, kind: FileKind) -> int:
+        """Return the number of bytes that a file of a kind may have, whatever a listing says of it."""
+        of_array = self.max_chunk_bytes
+        return largest(kind, self.max_file_bytes) if kind != "chunks" or of_array is None else of_array
+
+    def most(self, kind: FileKind) -> int:
+        """Return the number of bytes that may be read of a file of a kind."""
+        allowed, listed = self.allowed(kind), self.max_listed_bytes
+        return allowed if listed is None else min(allowed, listed)
 
     @property
     def connection_key(self) -> object:
