@@ -11,7 +11,7 @@ import pytest
 import pytest_asyncio
 from botocore.parsers import BaseXMLResponseParser
 
-from aiocopick.errors import AccessDeniedError, NotFoundError, StorageError, StorageTimeoutError
+from aiocopick.errors import AccessDeniedError, ConflictError, NotFoundError, StorageError, StorageTimeoutError
 from aiocopick.opening import open as open_project
 from aiocopick.storage import Storage, open_storage, retries
 from aiocopick.storage.backends.base import MOST_IDLE_PAGES
@@ -448,3 +448,34 @@ async def test_a_few_empty_pages_are_passed_over(opened: tuple[FaultServer, Stor
     assert [entry.key for entry in await storage.list("dir")] == ["dir/a"]
     server.plan("", [listing(kind, "", f"token{number}") for number in range(5)] + [listing(kind, "p/dir/a")])
     assert (await storage.stat("dir/a")).key == "dir/a"
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize(
+    ("kind", "answer"),
+    [
+        ("gs", Answer(412, {"content-type": "application/json"}, b"{}")),
+        ("gs", Answer(404, {"content-type": "text/plain"}, b"Not Found")),
+        ("az", Answer(412, {"x-ms-error-code": "ConditionNotMet"})),
+        ("az", Answer(412)),
+    ],
+)
+async def test_a_condition_that_does_not_hold_is_a_conflict(
+    opened: tuple[FaultServer, Storage], answer: Answer
+) -> None:
+    server, storage = opened
+    gone = Answer(404, {"x-ms-error-code": "BlobNotFound"})
+    server.always(lambda request: answer if request.method in ("PUT", "POST") else gone)
+    with pytest.raises(ConflictError):
+        await storage.write("a", b"1", if_match="x")
+    assert [request.method in ("PUT", "POST") for request in server.requests] == [True, False]
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("kind", ["gs", "az"])
+async def test_a_plain_write_has_no_condition_to_fail(opened: tuple[FaultServer, Storage]) -> None:
+    server, storage = opened
+    server.always(Answer(403))
+    for conditions in ({}, {"create": True}):
+        with pytest.raises(AccessDeniedError):
+            await storage.write("a", b"1", **conditions)  # type: ignore[arg-type]

@@ -152,3 +152,28 @@ def test_read_only_offers_nothing_that_is_not_known_to_read(protocol: str) -> No
         if not name.startswith("_") and name not in allowed and callable(getattr(kind, name)) and name not in vars(kind)
     }
     assert {name for name in inherited if not isinstance(getattr(kind, name), type)} == set()
+
+
+def test_read_only_reads_in_every_common_way() -> None:
+    folder = f"/{uuid.uuid4().hex}"
+    fsspec.filesystem("memory").pipe(f"{folder}/a", b"content")
+    fs = make_filesystem(Settings(root=f"memory:/{folder}", read_only=True))
+    path = f"{folder}/a"
+    for name in ("cat", "cat_file", "read_bytes"):
+        assert getattr(fs, name)(path) == b"content"
+    for name in ("exists", "isfile", "lexists"):
+        assert getattr(fs, name)(path) is True
+    for name in ("info", "stat"):
+        assert getattr(fs, name)(path)["size"] == 7
+    for name in ("ls", "listdir", "find", "expand_path", "glob"):
+        assert getattr(fs, name)(f"{folder}/*" if name == "glob" else folder)
+    for name in ("checksum", "created", "modified", "ukey", "unstrip_protocol"):
+        assert getattr(fs, name)(path)
+    assert (fs.size(path), fs.sizes([path]), fs.du(folder)) == (7, [7], 7)
+    assert (fs.head(path, 2), fs.tail(path, 2), fs.read_block(path, 1, 2)) == (b"co", b"nt", b"on")
+    assert (fs.read_text(path), dict(fs.get_mapper(folder))) == ("content", {"a": b"content"})
+    assert fs.isdir(folder)
+    assert list(fs.walk(folder))
+    assert fs.tree(folder)
+    assert fs.to_json()
+    assert fs.to_dict()

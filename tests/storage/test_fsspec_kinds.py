@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, ClassVar
 
 import fsspec
 import pytest
@@ -59,3 +59,32 @@ async def test_a_range_is_cut_where_the_file_system_knows_none(whole: str, span:
     storage = open_storage(Settings(root=whole))
     assert await storage.read("file", span) == (b"0123456789" if span is None else b"0123456789"[slice(*span)])
     await storage.aclose()
+
+
+class Remembering(fsspec.AbstractFileSystem):  # type: ignore[misc]
+    """Lists from its cache what it listed before, as many file systems do."""
+
+    protocol = "remembering"
+    names: ClassVar[list[str]] = []
+
+    def ls(self, path: str, detail: bool = True, **options: Any) -> list[Any]:
+        """List the files that there are, or were."""
+        path = self._strip_protocol(path)
+        found = self._ls_from_cache(path)
+        if found is None:
+            found = [{"name": f"{path}/{name}", "size": 1, "type": "file"} for name in self.names]
+            self.dircache[path] = found
+        return list(found)
+
+
+@pytest.mark.asyncio
+async def test_what_others_wrote_is_listed_whatever_a_file_system_remembers() -> None:
+    fsspec.register_implementation("remembering", Remembering, clobber=True)
+    try:
+        storage = open_storage(Settings(root=f"remembering://{uuid.uuid4().hex}"))
+        for names in ([], ["one"], ["one", "two"]):
+            Remembering.names[:] = names
+            assert [entry.key for entry in await storage.list("runs")] == [f"runs/{name}" for name in names]
+        await storage.aclose()
+    finally:
+        _registry.pop("remembering", None)

@@ -7,11 +7,15 @@ import gc
 import os
 import threading
 from collections.abc import Iterator
+from typing import Any
 
 import anyio
+import anyio.lowlevel
 import pytest
 
 from aiocopick.storage import Storage, loops, open_storage
+from aiocopick.storage.factory import backend_of
+from aiocopick.storage.keys import parse_root
 from aiocopick.storage.settings import Settings
 from aiocopick.testing import FaultServer
 from tests.servers.s3 import MotoServer
@@ -298,3 +302,46 @@ def test_ctrl_c_ends_a_program_at_once() -> None:
                 print("interrupted")
     """
     assert run_child(program) == "interrupted\n"
+
+
+@pytest.mark.asyncio
+async def test_a_cancelled_close_closes_all_the_same() -> None:
+    closed = []
+
+    class Slow:
+        async def connect(self) -> None:
+            pass
+
+        async def close(self) -> None:
+            await anyio.lowlevel.checkpoint()
+            closed.append(self)
+
+    connection = loops.Connection(Slow())  # type: ignore[arg-type]
+    for count in (1, 2):
+        await connection.connect()
+        with anyio.CancelScope() as scope:
+            scope.cancel()
+            await connection.close()
+        await connection.close()
+        assert len(closed) == count
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize(
+    ("root", "fs_args"),
+    [
+        ("s3://bucket/project", {"key": "key", "secret": "secret"}),
+        ("gs://bucket/project", {"token": "anon"}),
+        ("https://127.0.0.1:9/project", {}),
+    ],
+)
+async def test_no_other_loop_takes_part(root: str, fs_args: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    """fsspec would start a thread with a loop, and close what belongs to ours on that one."""
+    started: list[object] = []
+    monkeypatch.setattr("fsspec.asyn.get_loop", lambda: started.append(root))
+    settings = Settings(root=root, fs_args=fs_args)
+    location = parse_root(root)
+    backend = backend_of(location.protocol)(settings, location)
+    await backend.connect()
+    await backend.close()
+    assert started == []

@@ -11,6 +11,7 @@ import aiocopick
 from aiocopick.errors import NotFoundError
 from aiocopick.storage import Storage, open_storage
 from aiocopick.storage.settings import Settings
+from tests.servers.s3 import MotoServer
 
 PROTOCOLS = {"moto": "s3", "minio": "s3", "gcs": "gs", "azure": "azure"}
 
@@ -50,3 +51,21 @@ async def test_writing_says_that_the_bucket_is_missing(server: str, request: pyt
         with refused():
             await storage.write("a/b", b"1", **conditions)  # type: ignore[arg-type]
     await storage.aclose()
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("engine", ["s3fs", "obstore"])
+async def test_a_part_of_a_bucket_exists_as_soon_as_something_is_in_it(moto_server: MotoServer, engine: str) -> None:
+    bucket = moto_server.new_bucket()
+    whole, part = (
+        open_storage(Settings(root=root, fs_args=moto_server.fs_args(), engine=engine))
+        for root in (f"s3://{bucket}", f"s3://{bucket}/project")
+    )
+    assert await whole.exists("")
+    assert not await part.exists("")
+    await part.write("a/b", b"1")
+    assert await part.exists("")
+    await whole.delete_many(["project/a/b"])
+    assert not await part.exists("")
+    await whole.aclose()
+    await part.aclose()

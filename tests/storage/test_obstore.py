@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 import ssl
 import sys
 from collections.abc import AsyncIterator
@@ -19,6 +20,7 @@ import aiocopick
 from aiocopick.errors import StorageError
 from aiocopick.models import CopickConfigFS, parse_config
 from aiocopick.storage import Storage, loops, open_storage
+from aiocopick.storage.backends import obstore
 from aiocopick.storage.backends.obstore import ObstoreBackend
 from aiocopick.storage.settings import Settings
 from aiocopick.testing import Answer, FaultServer
@@ -330,3 +332,19 @@ async def behind_tls(address: str, certificate: Path) -> AsyncIterator[str]:
     server = await asyncio.start_server(serve, "127.0.0.1", 0, ssl=context)
     async with server:
         yield f"https://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+
+
+def test_every_argument_that_obstore_may_pass_over_is_one_of_the_filesystem() -> None:
+    from fsspec.asyn import AsyncFileSystem
+    from fsspec.dircache import DirCache
+    from fsspec.spec import AbstractFileSystem
+    from s3fs import S3FileSystem
+
+    known = {
+        name
+        for kind in (S3FileSystem, AsyncFileSystem, AbstractFileSystem, DirCache)
+        for name in inspect.signature(kind.__init__).parameters
+    }
+    assert known | {"skip_instance_cache"} >= obstore._OF_THE_FILESYSTEM
+    assert all(obstore.suits({name: True}) for name in obstore._OF_THE_FILESYSTEM | obstore._SAME)
+    assert not obstore.suits({"anything": True})

@@ -10,6 +10,8 @@ import pytest
 
 from aiocopick.concurrency.fan_out import gather
 from aiocopick.concurrency.gate import Gate
+from aiocopick.errors import FormatError, StorageError
+from aiocopick.storage import open_storage
 from aiocopick.storage.backends.base import Content
 from aiocopick.storage.backends.memory import MemoryBackend
 from aiocopick.storage.managed import ManagedStorage
@@ -130,3 +132,20 @@ async def test_a_cancelled_turn_is_given_to_another_view() -> None:
         await anyio.sleep(0)
         one.leave(1)
     assert (one.inside, other.inside) == (1, 0)
+
+
+@pytest.mark.asyncio
+async def test_what_a_chunk_can_have_limits_chunks_alone() -> None:
+    storage = open_storage(Settings(root=f"memory://{uuid.uuid4().hex}"))
+    chunk, metadata = "a.zarr/0/0.0.0", "a.zarr/0/.zarray"
+    await storage.write(chunk, bytes(SIZE))
+    await storage.write(metadata, bytes(SIZE))
+    exact, short = (storage.options(max_chunk_bytes=size) for size in (SIZE, SIZE - 1))
+    for view in (storage, exact):
+        assert await view.read(chunk) == bytes(SIZE)
+    with pytest.raises(FormatError, match=f"larger than {SIZE - 1} bytes, which no chunk of this array can be"):
+        await short.read(chunk)
+    assert await short.read(metadata) == bytes(SIZE)
+    limited = storage.options(max_file_bytes={"chunks": SIZE - 1})
+    with pytest.raises(StorageError, match=f"{SIZE - 1} bytes that max_file_bytes allows for chunks"):
+        await limited.read(chunk)
