@@ -361,6 +361,8 @@ class Copy:
         noticed = re.search(r"^(?:FAILED|ERROR) (.+?)(?: - .*)?$", output, re.MULTILINE)
         if code is None:
             return "timeout", ""
+        if code == pytest.ExitCode.NO_TESTS_COLLECTED:
+            return "not covered", ""
         return ("survived" if code == 0 else "killed"), noticed[1] if noticed else ""
 
     def run(self, arguments: list[str], limit: float, bytecode: bool = False) -> tuple[int | None, str]:

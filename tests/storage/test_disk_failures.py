@@ -276,6 +276,24 @@ async def test_what_is_late_before_it_has_a_thread_never_runs_and_gives_its_plac
 
 
 @pytest.mark.asyncio
+async def test_what_was_left_in_a_thread_gives_its_place_back_at_its_end() -> None:
+    hops, begun, end = Hops(1), threading.Event(), threading.Event()
+
+    def wait() -> None:
+        begun.set()
+        assert end.wait(30)
+
+    left = asyncio.ensure_future(hops.look(wait))
+    assert await anyio.to_thread.run_sync(begun.wait, 30)
+    left.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await left
+    end.set()
+    with anyio.fail_after(30):
+        assert await hops.look(lambda: 1) == 1
+
+
+@pytest.mark.asyncio
 async def test_a_lock_that_another_program_holds_is_waited_for_until_the_deadline(storage: Storage, root: Path) -> None:
     etag = await storage.write("locked/a", b"1")
     free = await storage.write("free/a", b"1")

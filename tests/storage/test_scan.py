@@ -304,3 +304,20 @@ async def test_directory_markers_are_directories(opened: tuple[S3Server, str, St
     assert await scanned(storage, "run") == ["run/empty/", "run/x"]
     assert await storage.delete_tree("run") == 1
     assert server.keys(bucket) == ["p/other/"]
+
+
+@pytest.mark.asyncio
+async def test_only_a_collapsed_listing_has_names_that_are_no_keys(moto_server: MotoServer) -> None:
+    bucket = moto_server.new_bucket()
+    client = moto_server.client()
+    names = ["p/a", "p//b", "p/c.zarr/0", "p/../d", "p/c.zarr//1"]
+    for name in names:
+        client.put_object(Bucket=bucket, Key=name, Body=b"")
+    client.close()
+    storage = open_storage(Settings(root=f"s3://{bucket}", fs_args=moto_server.fs_args()))
+    found = {}
+    for collapse in (None, ".zarr/"):
+        async with storage.scan("p", collapse) as pages:
+            found[collapse] = {entry.key async for page in pages for entry in page}
+    await storage.aclose()
+    assert found == {None: {"p/a", "p/c.zarr/0"}, ".zarr/": {"p/a", "p//b", "p/../d", "p/c.zarr"}}
