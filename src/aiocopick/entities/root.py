@@ -337,6 +337,10 @@ class AsyncRoot(AsyncOnly):
     async def get_run(self, /, name: str, **kwargs: Any) -> AsyncRun | None:
         """Return the run of a name, or None: one request per layer, unless the runs are known; no list is cached.
 
+        On an object store, the page that shows that the run exists also shows what it holds (of a large run, the first
+        part), which is used for the first list of it, within the ``read_ahead`` seconds of the config, and if this
+        process changes nothing in the project before.
+
         Parameters
         ----------
         name : str
@@ -353,6 +357,7 @@ class AsyncRoot(AsyncOnly):
         if found is None:
             return None
         run = self._run_of(found)
+        run._looked_up = True
         run._extend_meta(kwargs)
         return run
 

@@ -90,6 +90,7 @@ class AsyncRun(MetadataMixin):
         "_deep",
         "_denied",
         "_lock",
+        "_looked_up",
         "_picture",
         "_renewed",
         "error",
@@ -109,6 +110,7 @@ class AsyncRun(MetadataMixin):
     _deep: bool
     _denied: Mapping[str | float, CopickError]
     _renewed: bool
+    _looked_up: bool
     _lock: tuple[object, anyio.Lock] | None
 
     def __init__(self, root: AsyncRoot, meta: CopickRunMeta, config: Any = None) -> None:
@@ -124,6 +126,9 @@ class AsyncRun(MetadataMixin):
         self._deep = False
         # Whether the next listing asks layers that did not hold the run before.
         self._renewed = False
+        # Whether it was looked up by name and nothing is known of its children since, so that its first listing may
+        # be what the layers saw then.
+        self._looked_up = False
         self._lock = None
 
     def _make_meta(self) -> CopickRunMeta:
@@ -170,6 +175,7 @@ class AsyncRun(MetadataMixin):
 
     def _stored_here(self, child: AsyncEntity) -> None:
         """Note that a layer holds the run by now, because it holds a child of it."""
+        self._looked_up = False
         known = {source.layer.name for source in self._sources}
         for source in child._sources:
             if self._sources and source.layer.name not in known:
@@ -178,10 +184,17 @@ class AsyncRun(MetadataMixin):
     def _known(self, noun: str) -> Children[Any] | None:
         return self._children.get(noun)
 
+    def _first_look(self) -> bool:
+        """Return True, once, if what the layers saw when the run was looked up is enough for a listing."""
+        looked_up, self._looked_up = self._looked_up, False
+        return looked_up
+
     async def _query(self, noun: str, layers: Iterable[str] | None) -> list[Any]:
         """New entities of one noun, asked of the storage."""
         since = moment()
-        found = await self._stack.list_run(self._everywhere(layers), frozenset({noun}))
+        found = await self._stack.list_run(
+            self._everywhere(layers), frozenset({noun}), found=layers is None and self._first_look()
+        )
         if noun in found.denied:
             raise found.denied[noun]
         self.skipped_layers = dict(found.skipped)
@@ -227,11 +240,12 @@ class AsyncRun(MetadataMixin):
             nouns = None if wanted == NOUNS.keys() else frozenset(wanted)
             places = self._everywhere() if self._renewed else self._places()
             since = moment()
-            self._take(await self._stack.list_run(places, nouns), nouns, since)
+            self._take(await self._stack.list_run(places, nouns, found=self._first_look()), nouns, since)
             self._renewed = False
 
     def _take(self, found: Found[Placed], nouns: Nouns, since: int, *, again: bool = False) -> None:
         """Fill the lists that are not complete from a listing of these nouns; `again` those that are, too."""
+        self._looked_up = False
         self.skipped_layers = dict(found.skipped)
         self._denied = found.denied
         by_kind = _by_kind(found)
@@ -300,6 +314,7 @@ class AsyncRun(MetadataMixin):
         found = await self._stack.find(ref)
         if found is None:
             return None
+        self._looked_up = False
         known = children.get(ref)
         if known is not None:
             known._found_again(found)
@@ -783,6 +798,7 @@ class AsyncRun(MetadataMixin):
     def _drop(self, noun: str) -> None:
         self._children[noun].forget()
         self._renewed = True
+        self._looked_up = False
         if noun == "voxel_spacings":
             self._deep = False
 
@@ -812,6 +828,7 @@ class AsyncRun(MetadataMixin):
             children.forget()
         self._deep = False
         self._renewed = True
+        self._looked_up = False
 
     # --- the run itself -------------------------------------------------------------------------------------------------
 

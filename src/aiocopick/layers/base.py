@@ -100,9 +100,11 @@ class Layer(Protocol):
     async def list_runs(self, beginning: str = "") -> Listing:
         """List all runs, or at least those whose names begin with `beginning`."""
 
-    async def list_run(self, run: Located, nouns: Nouns = None) -> Listing:
+    async def list_run(self, run: Located, nouns: Nouns = None, *, found: bool = False) -> Listing:
         """List the content of a run, in as few requests as possible; the result may hold more than was asked for,
         never less.
+
+        With `found`, what :meth:`find` has seen of the run a few seconds ago is enough.
         """
 
     async def list_voxel_spacing(self, spacing: Located) -> Listing:

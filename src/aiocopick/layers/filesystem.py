@@ -26,6 +26,7 @@ from aiocopick.layers.codecs import decode, encode
 from aiocopick.layers.copying import copy_up, copying_key, leased_key, without_parts, writing
 from aiocopick.layers.flat import BLOCK, FEW, Answer, batched, in_blocks, scan_ranges
 from aiocopick.layers.listing import entered, list_readable, list_run
+from aiocopick.layers.look_ahead import LookAhead, shows
 from aiocopick.layout.listing import Listing, Located, parse_objects, parse_run, parse_runs
 from aiocopick.layout.paths import META, OBJECTS, RUNS, key_of, meta_key
 from aiocopick.layout.refs import RunRef, VoxelSpacingRef
@@ -71,7 +72,7 @@ class FilesystemLayer(ConfiguredLayer):
         The storage of its bytes; by default made from the config. No request is sent.
     """
 
-    __slots__ = ("_parts", "_warned", "config", "storage")
+    __slots__ = ("_look_ahead", "_parts", "_warned", "config", "storage")
 
     config: CopickConfigFS
 
@@ -81,6 +82,7 @@ class FilesystemLayer(ConfiguredLayer):
         # Incomplete volumes that listings hid: their names are free.
         self._parts: set[str] = set()
         self.storage: Storage = open_storage(config) if storage is None else storage
+        self._look_ahead = LookAhead(self.storage.url, config.read_ahead)
 
     def __repr__(self) -> str:
         return f"FilesystemLayer({self.name!r}, {self.url!r})"
@@ -135,14 +137,18 @@ class FilesystemLayer(ConfiguredLayer):
             listing.skipped,
         )
 
-    async def list_run(self, run: Located, nouns: Nouns = None) -> Listing:
+    async def list_run(self, run: Located, nouns: Nouns = None, *, found: bool = False) -> Listing:
         """List the content of a run: one request if the storage collapses volumes, else a bounded walk."""
-        return await self._list_run(run, nouns)
+        return await self._list_run(run, nouns, first_page=self._look_ahead.take(run.key) if found else None)
 
-    async def _list_run(self, run: Located, nouns: Nouns, *, collapse: bool = True) -> Listing:
+    async def _list_run(
+        self, run: Located, nouns: Nouns, *, collapse: bool = True, first_page: FirstPage | None = None
+    ) -> Listing:
         limit = self.config.max_concurrency
         try:
-            entries = await list_run(self.storage, run.key, nouns, limit=limit, collapse=collapse)
+            entries = await list_run(
+                self.storage, run.key, nouns, limit=limit, collapse=collapse, first_page=first_page
+            )
         except AccessDeniedError:
             entries, denied = await list_readable(self.storage, run.key, nouns, limit=limit)
             return replace(self._understood(run, entries), denied=denied)
@@ -246,12 +252,28 @@ class FilesystemLayer(ConfiguredLayer):
             except NotFoundError:
                 return None
             return Located(ref, located.key, entry.size, entry.etag, entry.modified)
-        key = meta_key(located.key) if ref.kind == "run" and self.config.require_meta else located.key
-        if not await self.storage.exists(key):
-            return None
-        if ref.kind != "run" and await self.storage.exists(copying_key(key)):
+        if ref.kind == "run":
+            return located if await self._holds(located.key) else None
+        if not await self.storage.exists(located.key) or await self.storage.exists(copying_key(located.key)):
             return None
         return located
+
+    async def _holds(self, run: str) -> bool:
+        """Return True if a run is stored; where a page of its listing shows that, it is kept for :meth:`list_run`."""
+        require_meta = self.config.require_meta
+        if self.config.read_ahead > 0 and not self.storage.capabilities.near:
+            since = self._look_ahead.now()
+            try:
+                page = await self.storage.first_page(run)
+            except (AccessDeniedError, NotFoundError):
+                # A listing with another delimiter may be allowed.
+                page = None
+            if page is not None:
+                self._look_ahead.keep(run, page, since)
+                held = shows(page, run, require_meta=require_meta)
+                if held is not None:
+                    return held
+        return await self.storage.exists(meta_key(run) if require_meta else run)
 
     async def ensure(self, *, create: bool = False) -> bool:
         """Return True if there is a directory of runs; an object store needs a file in it for that."""

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING
 from aiocopick.concurrency.fan_out import gather, gather_results
 from aiocopick.errors import AccessDeniedError, CopickError
 from aiocopick.layout.paths import ANNOTATION_FOLDERS, SEGMENTATION_FOLDERS, VOXEL_SPACING, parse_voxel_spacing
+from aiocopick.storage.scan import LAST
 
 if TYPE_CHECKING:
     from aiocopick.layers.base import Nouns
-    from aiocopick.storage.base import Entry, Storage
+    from aiocopick.storage.base import Entry, FirstPage, Storage
 
 FOLDERS_OF_NOUN: dict[str, tuple[str, ...]] = {
     "picks": ("Picks",),
@@ -28,7 +29,15 @@ frames).
 """
 
 
-async def list_run(storage: Storage, key: str, nouns: Nouns, *, limit: int, collapse: bool = True) -> Sequence[Entry]:
+async def list_run(
+    storage: Storage,
+    key: str,
+    nouns: Nouns,
+    *,
+    limit: int,
+    collapse: bool = True,
+    first_page: FirstPage | None = None,
+) -> Sequence[Entry]:
     """List the entries that show the content of a run.
 
     Parameters
@@ -43,20 +52,26 @@ async def list_run(storage: Storage, key: str, nouns: Nouns, *, limit: int, coll
         Folders listed at once.
     collapse : bool
         List all folders at once if the storage collapses volumes.
+    first_page : FirstPage, optional
+        The first page of everything below the run, if it was already received.
 
     Returns
     -------
     sequence of Entry
         Children of the run's folders, volumes collapsed; may contain more than was asked for.
     """
-    if nouns == frozenset(("voxel_spacings",)):
-        return await storage.list(key)
     folders = [folder for noun in sorted(nouns or ()) for folder in FOLDERS_OF_NOUN.get(noun, ())]
     deep = nouns is None or not nouns <= FOLDERS_OF_NOUN.keys()
-    if len(folders) == 1 and not deep:
-        return await storage.list(f"{key}/{folders[0]}")
+    only = nouns == frozenset(("voxel_spacings",))
+    if only or (len(folders) == 1 and not deep):
+        wanted = key if only else f"{key}/{folders[0]}"
+        if first_page is None or first_page.reached < f"{wanted}/{LAST}":
+            return await storage.list(wanted)
+        return [entry for entry in first_page.entries if entry.key.startswith(f"{wanted}/")]
+    if first_page is not None and first_page.sparse:
+        return await _rest(storage, key, nouns, first_page)
     if collapse and storage.capabilities.delimiter and not storage.capabilities.nested:
-        entries = await _flat(storage, key)
+        entries = await _flat(storage, key, first_page)
         if entries is not None:
             return entries
     if not deep and not storage.capabilities.nested:
@@ -112,15 +127,39 @@ def entered(nouns: Nouns) -> Callable[[str], bool]:
     return lambda name: name in folders or (name not in _FOLDERS and is_ours(name))
 
 
-async def _flat(storage: Storage, key: str) -> list[Entry] | None:
+async def _rest(storage: Storage, key: str, nouns: Nouns, first_page: FirstPage) -> Sequence[Entry]:
+    """List the folders of a run that its first page does not show as a whole."""
+    enter = entered(nouns)
+
+    def shown(folder: str) -> bool:
+        return f"{key}/{folder}/{LAST}" <= first_page.reached
+
+    def folder_of(entry: Entry) -> str:
+        return entry.key[len(key) + 1 :].partition("/")[0]
+
+    (found,) = await storage.list_nested([key], lambda folder: enter(folder) and not shown(folder))
+    if isinstance(found, CopickError):
+        raise found from found.__cause__
+    return [*[entry for entry in first_page.entries if shown(folder_of(entry))], *found]
+
+
+async def _flat(storage: Storage, key: str, first_page: FirstPage | None) -> list[Entry] | None:
     """List everything below a run; None if most entries are not CoPick's, so that a walk around them is cheaper."""
     entries: list[Entry] = []
-    async with storage.scan(key) as pages:
-        async for page in pages:
-            ours = [entry for entry in page if is_ours(entry.key[len(key) + 1 :].partition("/")[0])]
-            if len(page) >= MANY and 2 * len(ours) < len(page):
-                return None
-            entries.extend(ours)
+
+    def take(page: Sequence[Entry]) -> bool:
+        ours = [entry for entry in page if is_ours(entry.key[len(key) + 1 :].partition("/")[0])]
+        entries.extend(ours)
+        return len(page) < MANY or 2 * len(ours) >= len(page)
+
+    if first_page is not None and not take(first_page.entries):
+        return None
+    reached = "" if first_page is None else first_page.reached
+    if reached < f"{key}/{LAST}":
+        async with storage.scan(key, start_after=reached) as pages:
+            async for page in pages:
+                if not take(page):
+                    return None
     return entries
 
 

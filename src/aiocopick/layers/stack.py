@@ -304,9 +304,9 @@ class Stack:
         asked = self.named(layers)
         return self._whole(await self._ask_each(lambda layer: layer.list_objects(), asked, asked))
 
-    async def list_run(self, sources: Sequence[Source], nouns: Nouns = None) -> Found[Placed]:
-        """List the content of a run in the given layers."""
-        return await self._ask(lambda source: source.layer.list_run(source.located, nouns), sources)
+    async def list_run(self, sources: Sequence[Source], nouns: Nouns = None, *, found: bool = False) -> Found[Placed]:
+        """List the content of a run in the given layers; with `found`, what :meth:`find` has just seen is enough."""
+        return await self._ask(lambda source: source.layer.list_run(source.located, nouns, found=found), sources)
 
     async def list_voxel_spacing(self, sources: Sequence[Source]) -> Found[Placed]:
         """List the tomograms and feature maps of a voxel spacing in the given layers."""

@@ -203,8 +203,8 @@ class StorageOptions(BaseModel):
         When the server is asked if a kept chunk is current: by one listing for each opened volume, by one request
         for each chunk, or not at all, for data that never changes.
     read_ahead : float
-        Seconds for which a file that the facade read ahead may be used (``docs/coming-from-copick.md``); 0 switches it
-        off.
+        Seconds for which what was seen ahead may be used (``docs/coming-from-copick.md``): files that the facade read
+        ahead, and the listing that showed that a run exists. 0 switches both off.
     engine : {"auto", "s3fs", "obstore"}
         Library that transfers the contents of objects in S3. obstore takes a fraction of the processor time and needs
         the extra ``fast``. ``"auto"`` uses it if it is installed and ``fs_args`` say nothing that only s3fs can do, and

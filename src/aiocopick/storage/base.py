@@ -89,11 +89,14 @@ class FirstPage:
     sparse : bool
         True if the server counts the keys inside of collapsed trees, so that they fill its pages: listing the rest
         directory by directory takes fewer requests.
+    marked : bool
+        True if the directory is an object of its own, so that it exists without any entries.
     """
 
     entries: Sequence[Entry]
     reached: str
     sparse: bool = False
+    marked: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -161,9 +161,9 @@ def beginning(page: Page, prefix: str, delimiter: str, *, start_after: str, coun
         raise UnfitError(start_after, always=True)
     entries = _behind(_collapsed(page.entries, prefix, delimiter), start_after)
     if page.token is None:
-        return FirstPage(entries, LAST)
+        return FirstPage(entries, LAST, marked=page.marked)
     reached = behind(entries[-1]) if entries else start_after
-    return FirstPage(entries, reached, counts_keys and len(entries) < _SPARSE_ENTRIES)
+    return FirstPage(entries, reached, counts_keys and len(entries) < _SPARSE_ENTRIES, page.marked)
 
 
 def _behind(entries: list[Entry], reached: str) -> list[Entry]:

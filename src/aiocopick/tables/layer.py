@@ -169,7 +169,7 @@ class CatalogLayer:
         """List all runs; no request is sent."""
         return self._with_changes(self._index.runs(), frozenset({"run"}))
 
-    async def list_run(self, run: Located, nouns: Nouns = None) -> Listing:
+    async def list_run(self, run: Located, nouns: Nouns = None, *, found: bool = False) -> Listing:
         """List the content of a run; no request is sent.
 
         Raises

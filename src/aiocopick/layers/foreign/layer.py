@@ -112,7 +112,7 @@ class ForeignLayer(ConfiguredLayer):
         """List all runs: one call."""
         return await self._listed(self.url, lambda: runs_of(self._opened.get()))
 
-    async def list_run(self, run: Located, nouns: Nouns = None) -> Listing:
+    async def list_run(self, run: Located, nouns: Nouns = None, *, found: bool = False) -> Listing:
         """List the content of a run: one call, in one thread."""
 
         def ask() -> Any:

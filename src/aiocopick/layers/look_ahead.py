@@ -1,0 +1,86 @@
+"""Look-ahead: the page that shows that a run exists also shows what it holds, and is kept for its first listing."""
+
+from __future__ import annotations
+
+from time import monotonic
+from typing import NamedTuple
+
+from aiocopick.concurrency.forks import Lock
+from aiocopick.layout.paths import meta_key
+from aiocopick.storage.base import FirstPage
+from aiocopick.storage.scan import LAST
+from aiocopick.storage.written import changes_of
+
+_MOST_ENTRIES = 20_000
+"""Entries of all pages that are kept, a few MiB; the oldest pages are dropped."""
+
+
+class Moment(NamedTuple):
+    """The time at which a page was requested, and the changes of its storage up to then."""
+
+    time: float
+    changes: int
+
+
+class LookAhead:
+    """First pages of runs, each used once: within some seconds, and if the storage was not changed by this process.
+
+    Parameters
+    ----------
+    url : str
+        URL of the storage.
+    seconds : float
+        Age up to which a page may be used.
+    """
+
+    __slots__ = ("_entries", "_lock", "_pages", "_seconds", "_url")
+
+    def __init__(self, url: str, seconds: float) -> None:
+        self._url = url
+        self._seconds = seconds
+        self._lock = Lock()
+        # The oldest first.
+        self._pages: dict[str, tuple[FirstPage, Moment]] = {}
+        self._entries = 0
+
+    def now(self) -> Moment:
+        """Return the moment at which a page is going to be requested."""
+        return Moment(monotonic(), changes_of(self._url))
+
+    def keep(self, key: str, page: FirstPage, since: Moment) -> None:
+        """Keep the first page of a run that was requested at some moment."""
+        with self._lock:
+            self._drop(key)
+            self._pages[key] = page, since
+            self._entries += len(page.entries)
+            oldest = since.time - self._seconds
+            for other, (_, seen) in list(self._pages.items()):
+                if seen.time >= oldest and self._entries <= _MOST_ENTRIES:
+                    break
+                self._drop(other)
+
+    def take(self, key: str) -> FirstPage | None:
+        """Return the first page of a run, the first time; None if there is none that may be used."""
+        with self._lock:
+            page, since = self._drop(key)
+        if page is None or since is None:
+            return None
+        now = self.now()
+        return page if now.time - since.time <= self._seconds and now.changes == since.changes else None
+
+    def _drop(self, key: str) -> tuple[FirstPage | None, Moment | None]:
+        page, since = self._pages.pop(key, (None, None))
+        self._entries -= 0 if page is None else len(page.entries)
+        return page, since
+
+
+def shows(page: FirstPage, run: str, *, require_meta: bool) -> bool | None:
+    """Return True if the first page of a run shows that it exists, False if it does not; None if that comes later."""
+    if not require_meta:
+        if page.entries or page.marked:
+            return True
+        return False if page.reached == LAST else None
+    meta = meta_key(run)
+    if any(entry.key == meta or entry.key.startswith(f"{meta}/") for entry in page.entries):
+        return True
+    return False if page.reached > f"{meta}/{LAST}" else None
