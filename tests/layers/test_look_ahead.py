@@ -364,7 +364,7 @@ async def test_few_pages_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     now = [100.0]
     monkeypatch.setattr(look_ahead, "monotonic", lambda: now[0])
     ahead = LookAhead("memory://look-ahead", 5.0)
-    page = FirstPage([Entry(f"file_{index}") for index in range(1000)], "file_999")
+    page = FirstPage([Entry(f"file_{index}") for index in range(999)], "file_998")
     for number in range(30):
         ahead.keep(f"run_{number}", page, ahead.now())
     assert len(ahead._pages) == 20
@@ -375,6 +375,10 @@ async def test_few_pages_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     ahead.keep("run_40", page, ahead.now())
     assert list(ahead._pages) == ["run_40"]
     assert ahead._entries == 1000
+    nothing = FirstPage([], look_ahead.LAST)
+    for number in range(30_000):
+        ahead.keep(f"missing_{number}", nothing, ahead.now())
+    assert len(ahead._pages) == 20_000
 
 
 # --- servers ----------------------------------------------------------------------------------------------------------

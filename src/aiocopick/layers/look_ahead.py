@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from time import monotonic
 from typing import NamedTuple
 
@@ -39,8 +40,8 @@ class LookAhead:
         self._url = url
         self._seconds = seconds
         self._lock = Lock()
-        # The oldest first.
-        self._pages: dict[str, tuple[FirstPage, Moment]] = {}
+        # The oldest first. A plain dict would be slow to drop them.
+        self._pages: OrderedDict[str, tuple[FirstPage, Moment]] = OrderedDict()
         self._entries = 0
 
     def now(self) -> Moment:
@@ -52,12 +53,13 @@ class LookAhead:
         with self._lock:
             self._drop(key)
             self._pages[key] = page, since
-            self._entries += len(page.entries)
+            self._entries += _weight(page)
             oldest = since.time - self._seconds
-            for other, (_, seen) in list(self._pages.items()):
+            while self._pages:
+                first, (_, seen) = next(iter(self._pages.items()))
                 if seen.time >= oldest and self._entries <= _MOST_ENTRIES:
                     break
-                self._drop(other)
+                self._drop(first)
 
     def take(self, key: str) -> FirstPage | None:
         """Return the first page of a run, the first time; None if there is none that may be used."""
@@ -70,8 +72,13 @@ class LookAhead:
 
     def _drop(self, key: str) -> tuple[FirstPage | None, Moment | None]:
         page, since = self._pages.pop(key, (None, None))
-        self._entries -= 0 if page is None else len(page.entries)
+        self._entries -= 0 if page is None else _weight(page)
         return page, since
+
+
+def _weight(page: FirstPage) -> int:
+    # The page of a missing run takes room, too.
+    return len(page.entries) + 1
 
 
 def shows(page: FirstPage, run: str, *, require_meta: bool) -> bool | None:
