@@ -419,7 +419,7 @@ async def test_a_listing_that_gets_nowhere_ends(
     if way != "empty pages":
         # The real limit is tried once; a hundred pages each time would show no more.
         most = 12
-        for module in ("scan", "backends.objects"):
+        for module in ("scan", "backends.object_stores"):
             monkeypatch.setattr(f"aiocopick.storage.{module}.MOST_IDLE_PAGES", most)
     for operation in (
         lambda: storage.list("dir"),
