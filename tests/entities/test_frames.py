@@ -1,11 +1,16 @@
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pytest
+from zarr.core.buffer import default_buffer_prototype
 
 from tests.entities.projects import POSITIONS, Counted, write_run
+from tests.volumes.projects import name_axes, write_document
 
 CENTERED = [f"rlnCenteredCoordinate{axis}Angst" for axis in "XYZ"]
+BUFFERS = default_buffer_prototype()
 PIXELS = [f"rlnCoordinate{axis}" for axis in "XYZ"]
 
 
@@ -50,3 +55,29 @@ async def test_other_formats_are_refused(counted: Counted) -> None:
         for call in (picks.df("dynamo"), picks.from_df(None, format="dynamo")):  # type: ignore[arg-type]
             with pytest.raises(ValueError, match="dynamo"):
                 await call
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("names", ["zyx", "xyz", "czyx"])
+async def test_the_centre_is_that_of_the_volume_in_any_order_of_axes_and_without_its_finest_level(
+    counted: Counted, names: str
+) -> None:
+    run = await write_run(counted.root, volumes=False)
+    tomogram = await (await run.new_voxel_spacing(5.0)).new_tomogram("wbp")
+    shape = [{"z": 8, "y": 12, "x": 16}[name] for name in names if name != "c"]
+    await tomogram.from_numpy(np.zeros(shape, dtype=np.float32), levels=2)
+    await name_axes(tomogram, names.removeprefix("c"), 5.0)
+    if "c" in names:
+        for level in await tomogram.levels():
+            document = json.loads((await tomogram.zarr().get(f"{level.path}/.zarray", BUFFERS)).to_bytes())
+            for key in ("shape", "chunks"):
+                document[key] = [1, *document[key]]
+            await write_document(tomogram, f"{level.path}/.zarray", document)
+    picks = (await run.picks())[0]
+    frame = await picks.df()
+    np.testing.assert_allclose(frame[CENTERED], POSITIONS - [40, 30, 20])
+    await tomogram.zarr().delete("0/.zarray")
+    await tomogram.zarr().delete_dir("0")
+    tomogram.refresh()
+    frame = await picks.df()
+    np.testing.assert_allclose(frame[CENTERED], POSITIONS - [40, 30, 20])

@@ -13,6 +13,7 @@ from aiocopick.models import PickableObject
 from aiocopick.pictures import Choice, read_scene
 from tests.entities.projects import Counted
 from tests.pictures.scenes import BLUE, RED, pixels, places_of, tomogram_of, write_scene
+from tests.volumes.projects import name_axes, write_document
 
 pytestmark = pytest.mark.asyncio
 
@@ -191,3 +192,32 @@ async def test_without_pillow_the_extra_is_named(root: AsyncRoot, monkeypatch: p
     monkeypatch.setitem(sys.modules, "PIL", None)
     with pytest.raises(CopickError, match=r"aiocopick\[pictures\]"):
         await run.picture()
+
+
+@pytest.mark.parametrize("names", ["xyz", "yzx"])
+async def test_axes_in_another_order_give_the_same_picture(root: AsyncRoot, names: str) -> None:
+    run = await write_scene(root)
+    expected = await run.picture(size=600)
+    [spacing] = await run.voxel_spacings()
+    [tomogram] = await spacing.tomograms()
+    [segmentation] = await run.segmentations()
+    values = np.zeros((20, 40, 60), np.float32)
+    values[10, :20] = 1
+    await tomogram.from_numpy(values, levels=1)
+    thumbnail = await tomogram.thumbnail()
+    for volume in (tomogram, segmentation):
+        data = await volume.numpy()
+        await volume.from_numpy(data.transpose(["zyx".index(axis) for axis in names]), levels=1)
+        await name_axes(volume, names, 10.0)
+    assert await tomogram.thumbnail() == thumbnail
+    await tomogram.from_numpy(np.zeros((20, 40, 60), np.float32), levels=1)
+    assert await run.picture(size=600) == expected
+
+
+@pytest.mark.parametrize("shape", [(), (3,), (4, 5)])
+async def test_what_has_no_three_axes_has_no_picture(root: AsyncRoot, shape: tuple[int, ...]) -> None:
+    tomogram = await tomogram_of(await root.new_run("TS_1"), np.ones((4, 5, 6), np.float32))
+    array = {"zarr_format": 2, "shape": list(shape), "chunks": list(shape), "dtype": "<f4", "compressor": None}
+    await write_document(tomogram, "0/.zarray", array | {"fill_value": 0, "filters": None, "order": "C"})
+    with pytest.raises(FormatError, match=r"wbp\.zarr/0"):
+        await tomogram.thumbnail()

@@ -9,6 +9,7 @@ import anyio
 import numpy as np
 import pytest
 import zarr
+from zarr.core.buffer import default_buffer_prototype
 
 import aiocopick
 from aiocopick import AsyncRoot
@@ -20,6 +21,7 @@ from tests.volumes.projects import SIZE, project, requests, spacing_of, write_do
 
 pytestmark = pytest.mark.asyncio
 
+BUFFERS = default_buffer_prototype()
 FORMATS = pytest.mark.parametrize("zarr_format", [2, 3])
 VOLUMES = ("tomogram", "features", "segmentation", "object")
 UNITS = {"z": "angstrom", "y": "angstrom", "x": "angstrom"}
@@ -513,3 +515,52 @@ async def test_doctor_reports_levels_that_are_not_finest_first(memory: Place) ->
         assert await sizes(tomogram) == [(10.0,) * 3, (5.0,) * 3]
         [detail] = await found_by_doctor(root, "contradicting metadata")
         assert "'0' is listed after a coarser one" in detail
+
+
+@pytest.mark.parametrize("scales", [None, ([1, 2, 3], [2, 6, 15])], ids=["without scales", "with scales"])
+@pytest.mark.parametrize("where", ["dimension_names", "coordinateSystems", "a single array", "_ARRAY_DIMENSIONS"])
+async def test_axes_that_are_named_elsewhere_count_as_well(memory: Place, where: str, scales: Any) -> None:
+    single = where in ("a single array", "_ARRAY_DIMENSIONS")
+    async with project(memory, zarr_format=2 if where == "_ARRAY_DIMENSIONS" else 3) as root:
+        tomogram = await volume_of(root, "tomogram")
+        named = ["x", "y", "z"]
+        store = tomogram.zarr()
+        if single:
+            data = await tomogram.numpy()
+            await store.delete_dir("")
+            array = {"dimension_names": named} if where == "a single array" else {"zarr_format": 2}
+            await anyio.to_thread.run_sync(lambda: zarr.create_array(store, data=data, **array))
+            if where == "_ARRAY_DIMENSIONS":
+                await write_document(tomogram, ".zattrs", {where: named})
+        elif where == "dimension_names":
+            for level in ("0", "1"):
+                document = json.loads((await store.get(f"{level}/zarr.json", BUFFERS)).to_bytes())
+                await write_document(tomogram, f"{level}/zarr.json", document | {"dimension_names": named})
+        systems = [{"name": "other", "axes": axes("zyx")}, {"name": "own", "axes": axes("xyz")}]
+        described = {"coordinateSystems": systems} if where == "coordinateSystems" else {}
+        if not single:
+            datasets: list[Any] = [{}, {}]
+            if scales is not None:
+                datasets = [{"coordinateTransformations": scaled(*scale)} for scale in scales]
+            for item in datasets if described else ():
+                item.setdefault("coordinateTransformations", [{"type": "identity"}])[0]["output"] = "own"
+            await describe(tomogram, *datasets, **described)
+        tomogram.refresh()
+        assert await tomogram.numpy(x=1, y=2, z=3) == at(1, 2, 3)
+        box = await tomogram.extract([[10.0, 20.0, 30.0]], 1)
+        assert box.ravel().tolist() == [at(1, 2, 3)]
+        if not single:
+            expected = (50.0, 30.0, 20.0) if scales is not None else (20.0,) * 3
+            assert await sizes(tomogram) == [(10.0,) * 3, expected]
+            _, level = await tomogram._level("1")
+            assert level.voxel_size == expected
+
+
+async def test_doctor_reports_dimensions_that_are_not_the_axes(memory: Place) -> None:
+    async with project(memory, zarr_format=3) as root:
+        tomogram = await volume_of(root, "tomogram")
+        document = json.loads((await tomogram.zarr().get("0/zarr.json", BUFFERS)).to_bytes())
+        await write_document(tomogram, "0/zarr.json", document | {"dimension_names": ["x", "y", "z"]})
+        assert await tomogram.numpy(x=1, y=2, z=3) == at(3, 2, 1)
+        [finding] = await examine(root)
+        assert "x, y, z" in finding.detail

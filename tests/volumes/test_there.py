@@ -14,13 +14,13 @@ import zarr
 from anyio import to_thread
 
 import aiocopick
-from aiocopick.errors import NotFoundError, StorageError
+from aiocopick.errors import FormatError, NotFoundError, StorageError
 from aiocopick.tables import catalog
 from aiocopick.testing import FaultStorage
 from aiocopick.upkeep import examine
 from aiocopick.volumes.pyramid import downsample_mean
 from tests.volumes.places import Place
-from tests.volumes.projects import SIZE, noise, project, requests, spacing_of, tomogram_of, wrap
+from tests.volumes.projects import SIZE, noise, project, requests, spacing_of, tomogram_of, wrap, write_document
 
 pytestmark = pytest.mark.asyncio
 
@@ -348,3 +348,27 @@ async def test_a_volume_in_part_costs_what_is_looked_for(memory: Place) -> None:
         assert counted["read"] <= 2 + 1 + 3 + 2 + 1 + 1
         await tomogram.numpy()
         assert requests(root) == {"read": 1}
+
+
+@FORMATS
+async def test_arrays_of_the_other_format_are_there(memory: Place, zarr_format: int) -> None:
+    async with project(memory, zarr_format=5 - zarr_format) as root:
+        tomogram = await (await spacing_of(root)).new_tomogram("wbp")
+        await tomogram.from_numpy(np.ones((4, 4, 4), np.float32), levels=1)
+        store = tomogram.zarr()
+        for name in (".zattrs", ".zgroup", "zarr.json"):
+            await store.delete(name)
+        multiscales = [{"datasets": [{"path": "0"}]}]
+        group = {"zarr_format": 3, "node_type": "group", "attributes": {"ome": {"multiscales": multiscales}}}
+        if zarr_format == 2:
+            await write_document(tomogram, ".zgroup", {"zarr_format": 2})
+            await write_document(tomogram, ".zattrs", {"multiscales": multiscales})
+        else:
+            await write_document(tomogram, "zarr.json", group)
+        for read in (tomogram.numpy, tomogram.levels):
+            with pytest.raises(
+                FormatError, match=f"an array of zarr {5 - zarr_format} in a group of zarr {zarr_format}"
+            ):
+                await read()
+        [finding] = await examine(root)
+        assert finding.problem == "broken volume"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 from aiocopick.concurrency.lazy import numpy as np
 from aiocopick.concurrency.threads import in_thread
@@ -147,8 +147,8 @@ async def find_center(
         spacings = chosen + others
     for spacing in spacings:
         for tomogram in await spacing.get_tomograms(tomo_type):
-            levels: Any = await tomogram.levels()
-            if levels:
-                z, y, x = (extent / 2 * spacing.voxel_size for extent in levels[0].shape)
-                return (x, y, z)
+            array, level = await tomogram._level(None)
+            lengths = [level.shape[axis] for axis in array.spatial_axes]
+            z, y, x = (length / 2 * size for length, size in zip(lengths, level.voxel_size, strict=True))
+            return (x, y, z)
     return None

@@ -466,7 +466,7 @@ class AsyncDensity(AsyncVolume):
         Returns
         -------
         ndarray
-            In zyx order, in the type of the volume.
+            In the order of the axes of the volume (zyx, unless its file names another), in its type.
 
         Raises
         ------
@@ -498,7 +498,7 @@ class AsyncDensity(AsyncVolume):
         Parameters
         ----------
         data : array-like
-            In zyx order, of the shape of the region, or a number.
+            In the order of the axes of the volume (zyx, unless its file names another), of the shape of the region, or a number.
         zarr_group : str, optional
             Path of the level; None is the finest one.
         x, y, z : slice or int

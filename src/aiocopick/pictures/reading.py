@@ -105,7 +105,8 @@ async def read_slice(tomogram: Any, zarr_group: str | None = None) -> Slice:
     """
     levels = await tomogram.levels()
     if zarr_group is None:
-        level = next((item for item in reversed(levels) if item.shape[-1] >= LEAST_WIDTH), levels[0])
+        wide = [item for item in levels if len(item.shape) == 3 and await _width(tomogram, item) >= LEAST_WIDTH]
+        level = wide[-1] if wide else levels[0]
     else:
         chosen = next((item for item in levels if item.path == zarr_group.strip("/")), None)
         if chosen is None:
@@ -116,9 +117,22 @@ async def read_slice(tomogram: Any, zarr_group: str | None = None) -> Slice:
     if 0 in level.shape or len(level.shape) != 3:
         path = f"{tomogram.path}/{level.path}"
         raise FormatError(f"{path} has shape {level.shape}, of which there is no slice to show.", path=path)
-    index = level.shape[0] // 2
+    array = await tomogram._array(level.path)
+    z, y, x = array.spatial_axes
+    index = level.shape[z] // 2
     values = await tomogram.numpy(level.path, z=index)
-    return Slice(values=np.asarray(values), voxel_size=level.voxel_size, index=index, uri=tomogram.uri)
+    return Slice(values=_upright(values, y < x), voxel_size=level.voxel_size, index=index, uri=tomogram.uri)
+
+
+async def _width(volume: Any, level: Any) -> int:
+    """Return the voxels of a level along x."""
+    array = await volume._array(level.path)
+    return int(level.shape[array.spatial_axes[2]])
+
+
+def _upright(values: Any, is_upright: bool) -> Any:
+    """Return a slice with x along its rows, whatever the order of the axes in the file."""
+    return np.asarray(values) if is_upright else np.asarray(values).T
 
 
 async def read_scene(run: Any, choice: Choice, *, keep_errors: bool = False) -> Scene:
@@ -198,11 +212,13 @@ async def _add_outlines(scene: Scene, run: Any, choice: Choice, keep_errors: boo
     async def read(segmentation: Any) -> Outline | None:
         level = await segmentation.level_for(max(view.voxel_size))
         index = round(height / level.voxel_size[0])
-        if not 0 <= index < level.shape[-3]:
+        z, y, x = (await segmentation._array(level.path)).spatial_axes
+        if not 0 <= index < level.shape[z]:
             return None
         channel = {"channel": "label"} if segmentation.is_panoptic else {}
         values = await segmentation.numpy(level.path, z=index, **channel)
         colours = _label_colours(run, segmentation)
+        values = _upright(values, y < x)
         return Outline(name=segmentation.name, values=values, voxel_size=level.voxel_size[1:], colours=colours)
 
     listed: list[Any] = []

@@ -16,8 +16,9 @@ from typing import TYPE_CHECKING, TypeAlias
 from aiocopick.concurrency.fan_out import gather
 from aiocopick.concurrency.threads import in_thread_if_large
 from aiocopick.errors import FormatError, NotFoundError, StorageError, StorageTimeoutError
-from aiocopick.volumes.ome import GROUP_DOCUMENTS, MAX_LEVELS, Dataset, OmeGroup, is_level_path, parse_group
+from aiocopick.volumes.ome import GROUP_DOCUMENTS, MAX_LEVELS, Dataset, OmeGroup, axis_names, is_level_path, parse_group
 from aiocopick.volumes.ome_arrays import ARRAY_DOCUMENT, ArrayMetadata, is_array_document, parse_array
+from aiocopick.volumes.ome_documents import parse_document
 from aiocopick.volumes.ome_writing import empty_group_documents
 
 if TYPE_CHECKING:
@@ -112,7 +113,8 @@ class _Search:
         if newer is None and (names is None or ".zarray" in names):
             content = await self.get(_join(prefix, ".zarray"))
             if content is not None:
-                return Found(OmeGroup(zarr_format=2, datasets=(Dataset(path=prefix),)), {prefix: content})
+                axes = _dimensions(documents.get(".zattrs"), f"{self.where}/{prefix}".rstrip("/"))
+                return Found(OmeGroup(zarr_format=2, datasets=(Dataset(path=prefix),), axes=axes), {prefix: content})
         children = sorted(_USUAL if names is None else filter(_is_level, names), key=_natural)[:MAX_LEVELS]
         if not prefix:
             self.seen = sorted(names or ())
@@ -175,7 +177,13 @@ class _Search:
             )
         chosen = _pyramid({child: metadata for child, (_, metadata) in arrays.items()})
         names = [*_finer_than(chosen[0]), *chosen]
-        group = OmeGroup(zarr_format=zarr_format, datasets=tuple(Dataset(path=_join(prefix, name)) for name in names))
+        axes: tuple[str, ...] = ()
+        if zarr_format == 2:
+            path = _join(prefix, chosen[0])
+            axes = _dimensions(await self.get(_join(path, ".zattrs")), f"{self.where}/{path}")
+        group = OmeGroup(
+            zarr_format=zarr_format, axes=axes, datasets=tuple(Dataset(path=_join(prefix, name)) for name in names)
+        )
         return Found(group, {_join(prefix, child): arrays[child][0] for child in chosen})
 
     async def _images(
@@ -204,6 +212,18 @@ class _Search:
 
     async def _is_group(self, prefix: str, child: str) -> bool:
         return ".zgroup" in (await self._names(_join(prefix, child)) or ())
+
+
+def _dimensions(attributes: bytes | None, where: str) -> tuple[str, ...]:
+    """Names of the axes of a zarr 2 array, as xarray writes them."""
+    if attributes is None:
+        return ()
+    try:
+        document = parse_document(attributes, path=f"{where}/.zattrs")
+    except FormatError:
+        # It only describes the voxels.
+        return ()
+    return axis_names(document.get("_ARRAY_DIMENSIONS"))
 
 
 def _pyramid(arrays: dict[str, ArrayMetadata]) -> list[str]:

@@ -11,11 +11,11 @@ units, transformations, names, versions) never makes a volume unreadable: nonsen
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeAlias
 
 from aiocopick.volumes.ome_documents import parse_document, refuse
-from aiocopick.volumes.ome_transforms import UNKNOWN, Transform, parse_transforms
+from aiocopick.volumes.ome_transforms import UNKNOWN, Transform, Triple, parse_transforms
 
 SPATIAL = ("z", "y", "x")
 GROUP_DOCUMENTS = ("zarr.json", ".zattrs")
@@ -128,7 +128,7 @@ def _parse_attributes(attributes: Any, zarr_format: int, *, path: str) -> OmeGro
     if not isinstance(found, list) or len(found) > MAX_LEVELS:
         refuse(path, f"'datasets' is not a list of at most {MAX_LEVELS} levels")
     notes: list[str] = []
-    names, count, units = _parse_axes(entry.get("axes"), notes)
+    names, count, units = _parse_axes(_axes_of(entry), notes)
     positions = _positions(names, len(names)) if names else None
 
     def transform(item: dict[str, Any], of: str) -> Transform:
@@ -148,6 +148,23 @@ def _parse_attributes(attributes: Any, zarr_format: int, *, path: str) -> OmeGro
         metadata=metadata if isinstance(metadata, dict) else {},
         notes=tuple(notes),
     )
+
+
+def _axes_of(entry: dict[str, Any]) -> Any:
+    """Return the axes of a multiscale entry. Version 0.6 has them in the coordinate system that the levels are put into."""
+    systems = entry.get("coordinateSystems")
+    if "axes" in entry or not isinstance(systems, list):
+        return entry.get("axes")
+    known = [system for system in systems if isinstance(system, dict)]
+    transforms = [item for level in entry["datasets"] if isinstance(level, dict) for item in _listed(level)]
+    outputs = [item.get("output") for item in transforms if isinstance(item, dict)]
+    chosen = [system for system in known if system.get("name") in outputs] or known
+    return chosen[0].get("axes") if chosen else None
+
+
+def _listed(level: dict[str, Any]) -> list[Any]:
+    found = level.get("coordinateTransformations")
+    return found if isinstance(found, list) else []
 
 
 def _parse_axes(axes: Any, notes: list[str]) -> tuple[tuple[str, ...], int, Units]:
@@ -183,6 +200,39 @@ def _axis_name(name: str) -> str:
     """A name of an axis; those of space in the spelling of the specification."""
     plain = name.strip().casefold()
     return plain if plain in SPATIAL else name
+
+
+def axis_names(value: Any) -> tuple[str, ...]:
+    """Return the names in a list of dimensions (``dimension_names``, ``_ARRAY_DIMENSIONS``); empty if z, y and x are not
+    among them once each, because a name for a part of the axes does not tell their order.
+    """
+    if not isinstance(value, list) or not all(name is None or isinstance(name, str) for name in value):
+        return ()
+    names = tuple(_axis_name(name or "") for name in value)
+    return names if all(names.count(axis) == 1 for axis in SPATIAL) else ()
+
+
+def with_axes(group: OmeGroup, names: tuple[str, ...]) -> OmeGroup:
+    """Return the description of a group that does not name its axes, with those that its arrays name."""
+    if group.axes or not names:
+        return group
+    # The last three numbers were taken for z, y, x.
+    order = [names.index(axis) - (len(names) - 3) for axis in SPATIAL]
+
+    def arranged(numbers: Triple | None) -> Triple | None:
+        if numbers is None or min(order) < 0:
+            return None
+        z, y, x = (numbers[at] for at in order)
+        return z, y, x
+
+    datasets = tuple(
+        replace(
+            dataset,
+            transform=Transform(arranged(dataset.transform.scale), arranged(dataset.transform.translation)),
+        )
+        for dataset in group.datasets
+    )
+    return replace(group, axes=names, datasets=datasets)
 
 
 def _level_path(item: Any, where: str) -> str:

@@ -10,6 +10,7 @@ from typing import Any
 
 from aiocopick.concurrency.lazy import numpy as np
 from aiocopick.errors import FormatError
+from aiocopick.volumes.ome import axis_names
 from aiocopick.volumes.ome_documents import encode_document, parse_document, refuse
 
 # Compression and number formats, nothing that runs code or builds objects: `pickle` executes what it decodes; `json2`,
@@ -146,6 +147,11 @@ class ArrayMetadata:
     dtype: np.dtype[Any]
     document: dict[str, Any]
     notes: tuple[str, ...] = ()
+
+    @property
+    def axes(self) -> tuple[str, ...]:
+        """Names of the axes (``dimension_names`` of zarr 3); empty if z, y and x are not among them."""
+        return axis_names(self.document.get("dimension_names"))
 
     @property
     def ndim(self) -> int:

@@ -20,6 +20,7 @@ from aiocopick.volumes.ome import (
     OmeGroup,
     is_level_path,
     parse_group,
+    with_axes,
 )
 from aiocopick.volumes.ome_arrays import ARRAY_DOCUMENT, parse_array
 from aiocopick.volumes.pyramid import Factors, factors_between
@@ -168,7 +169,7 @@ class VolumeState:
         where = f"{self.where}/{level}/{name}" if level else f"{self.where}/{name}"
         parse = partial(parse_array, content, group.zarr_format, path=where, max_bytes=self.limits.max_array_bytes)
         metadata = await in_thread_if_large(len(content), parse)
-        array = self._arrays[level] = LevelArray(self.store, level, metadata, self.where, group.axes)
+        array = self._arrays[level] = LevelArray(self.store, level, metadata, self.where, group.axes or metadata.axes)
         return array
 
     async def array(self, level: str | None = None) -> LevelArray:
@@ -239,6 +240,7 @@ class VolumeState:
                 size = (z, y, x)
             return array, describe(array, size)
         index = paths.index(array.path)
+        group = with_axes(group, array.axes)
         arrays = await self.arrays() if needs_shapes(group, index) else [array]
         return array, describe(array, voxel_sizes(group, finest, self._shapes(group, arrays))[index])
 
@@ -275,6 +277,7 @@ class VolumeState:
 
         if not arrays:
             self._refuse_denied(GROUP_DOCUMENTS)
+            await self._refuse_other_format(paths[0])
             named = ", ".join(map(repr, paths))
             error = f"the volume is not complete, level {named} is missing and there is no other"
         elif await self._get(_first_chunk(arrays[0], paths[0]), RangeByteRequest(0, 1)) is not None:
@@ -288,6 +291,15 @@ class VolumeState:
         self._forget()
         raise NotFoundError(f"{self.where}: {error}", path=self.where)
 
+    async def _refuse_other_format(self, path: str) -> None:
+        """Refuse a group whose arrays are of the other zarr format: they are there, and no program reads them from here."""
+        group = self._group or await self._learn()
+        [other] = {2, 3} - {group.zarr_format}
+        where = f"{path}/{ARRAY_DOCUMENT[other]}"
+        if await self._get(where) is not None:
+            where = f"{self.where}/{where}"
+            raise FormatError(f"{where}: an array of zarr {other} in a group of zarr {group.zarr_format}", path=where)
+
     async def levels(self, finest: float | None) -> tuple[Level, ...]:
         """All levels, finest first.
 
@@ -297,7 +309,7 @@ class VolumeState:
             Voxel size of the finest level that the path states, in angstrom; None if it states none.
         """
         arrays = await self.arrays()
-        group = self._group or await self._learn()
+        group = with_axes(self._group or await self._learn(), arrays[0].axes)
         sizes = voxel_sizes(group, finest, self._shapes(group, arrays))
         by_path = {dataset.path: size for dataset, size in zip(group.datasets, sizes, strict=True)}
         return tuple(describe(array, by_path[array.path]) for array in arrays)
@@ -311,7 +323,7 @@ class VolumeState:
             A level does not follow from the one before by whole numbers of voxels.
         """
         arrays = await self.arrays()
-        group = self._group or await self._learn()
+        group = with_axes(self._group or await self._learn(), arrays[0].axes)
         scales = {dataset.path: dataset.transform.scale for dataset in group.datasets}
         found = []
         for finer, coarser in pairwise(arrays):
@@ -346,11 +358,16 @@ class VolumeState:
             As for :meth:`levels`.
         """
         arrays = await self.arrays()
-        group = self._group or await self._learn()
+        group = with_axes(self._group or await self._learn(), arrays[0].axes)
         notes = [*group.notes, *(f"level {array.path!r}: {note}" for array in arrays for note in array.metadata.notes)]
         ndims = {array.metadata.ndim for array in arrays}
         if group.axes and ndims != {len(group.axes)}:
             notes.append(f"the group names the axes {', '.join(group.axes)}, its arrays have {sorted(ndims)} axes")
+        notes += [
+            f"the dimensions of level {array.path!r} are named {', '.join(named)}, its axes are {', '.join(array.axes)}"
+            for array in arrays
+            if (named := array.metadata.axes) and named != array.axes
+        ]
         there = [array.path for array in arrays]
         missing = [
             f"level {dataset.path!r} is missing; there is {', '.join(there)}"

@@ -3,8 +3,9 @@
 The path (for a segmentation its name) gives the voxel size of the finest level, which is the first one that the file
 lists, even if its array is missing. The file only gives the order of the axes and the ratios of its levels: the ratio
 of their scales, in any unit; for a level without a usable scale the ratio of the shapes, for each axis; without shapes
-a factor 2, which is CoPick's. The path of an object map says nothing: its file gives the voxel size, in any unit of
-length and without a unit in angstrom; 1 angstrom if it gives none.
+a factor 2, which is CoPick's. Axes that the group does not name are those that the array names (``dimension_names``). The
+path of an object map says nothing: its file gives the voxel size, in any unit of length and without a unit in angstrom;
+1 angstrom if it gives none.
 
 The first voxel of every level is at the origin of the run, as CoPick reads picks: translations are not applied.
 Contradictions are for :func:`contradictions` to tell.
