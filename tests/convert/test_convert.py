@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import os
 import shutil
+import struct
 import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -66,6 +67,14 @@ async def tomogram_of(root: AsyncRoot, run: str, size: float = SIZE) -> AsyncTom
     tomogram = await spacing.get_tomogram("wbp")
     assert tomogram is not None
     return tomogram
+
+
+def at_byte(path: Path, offset: int, layout: str, *values: Any) -> Path:
+    """Change numbers in a file."""
+    content = bytearray(path.read_bytes())
+    struct.pack_into(layout, content, offset, *values)
+    path.write_bytes(content)
+    return path
 
 
 # --- volumes ----------------------------------------------------------------------------------------------------------
@@ -164,6 +173,55 @@ async def test_tiff_with_the_voxel_size_of_imagej_and_ome(root: AsyncRoot, tmp_p
         np.testing.assert_array_equal(await (await tomogram_of(root, run)).numpy(), data)
     report = await add(root, "wbp@10", [tmp_path / "TS_1.tif"])
     assert isinstance(report.errors[str(tmp_path / "TS_1.tif")], FormatError)
+
+
+@pytest.mark.parametrize(("flags", "order", "dtype"), [(0, "<", "u1"), (1, "<", "i1"), (0, ">", "u1"), (3, ">", "i1")])
+async def test_bytes_that_imod_marks_as_unsigned(
+    root: AsyncRoot, tmp_path: Path, flags: int, order: str, dtype: str
+) -> None:
+    data = np.arange(4 * 8 * 8, dtype="u1").reshape(4, 8, 8)
+    path = at_byte(write_mrc(tmp_path / "TS_1.mrc", data.view("i1")), 152, f"{order}ii", 1146047817, flags)
+    assert (await add(root, "wbp@12.5", [path])).errors == {}
+    np.testing.assert_array_equal(await (await tomogram_of(root, "TS_1")).numpy(), data.view(dtype))
+
+
+@pytest.mark.parametrize("size", [np.nan, np.inf, -1.0, 0.0])
+@pytest.mark.parametrize("axis", range(3))
+async def test_a_cell_that_is_no_length_says_nothing(root: AsyncRoot, tmp_path: Path, size: float, axis: int) -> None:
+    path = at_byte(write_mrc(tmp_path / "TS_1.mrc", voxels()), 40 + 4 * axis, "<f", size)
+    report = await add(root, "wbp@", [path])
+    assert "has no voxel size" in str(report.errors[str(path)])
+    assert (await add(root, "wbp@12.5", [path])).errors == {}
+
+
+COLOURS = np.zeros((9, 10, 3), np.uint8)
+
+
+@pytest.mark.parametrize(
+    ("data", "how"),
+    [
+        (COLOURS, {"photometric": "rgb"}),
+        (COLOURS.transpose(2, 0, 1), {"photometric": "rgb", "planarconfig": "separate"}),
+        (np.zeros((9, 10, 4), np.uint8), {"photometric": "rgb", "extrasamples": ["unassalpha"]}),
+    ],
+    ids=["rgb", "planes", "alpha"],
+)
+async def test_colours_are_no_volume(root: AsyncRoot, tmp_path: Path, data: Any, how: Any) -> None:
+    path = tmp_path / "TS_1.tif"
+    tifffile.imwrite(path, data, **how)
+    report = await add(root, "wbp@10", [path])
+    assert "axes are" in str(report.errors[str(path)])
+    assert await root.query() == []
+
+
+async def test_a_file_of_several_volumes_is_refused(root: AsyncRoot, tmp_path: Path) -> None:
+    path = tmp_path / "TS_1.tif"
+    with tifffile.TiffWriter(path) as file:
+        file.write(voxels())
+        file.write(voxels(3, 9, 9))
+    report = await add(root, "wbp@10", [path])
+    assert "2 images" in str(report.errors[str(path)])
+    assert await root.query() == []
 
 
 async def test_a_header_that_contradicts_is_an_error_unless_told(root: AsyncRoot, tmp_path: Path) -> None:
@@ -472,6 +530,151 @@ async def test_tables_that_cannot_be_understood_leave_nothing(root: AsyncRoot, t
     report = await add(root, "nothing:relion/0", [named], run="TS_1")
     assert report.done == {}
     assert await run.query_picks() == []
+
+
+def particles_of(**columns: list[Any]) -> Any:
+    coordinates = {f"rlnCoordinate{axis}": [1.0, 2.0] for axis in "XYZ"}
+    return pd.DataFrame({"rlnTomoName": ["TS_1"] * 2} | coordinates | columns)
+
+
+OPTICS = pd.DataFrame({"rlnOpticsGroup": [1], "rlnTomoTiltSeriesPixelSize": [2.0]})
+
+AMBIGUOUS: dict[str, tuple[Any, Any, str]] = {
+    "two of three angles": (particles_of(rlnAngleTilt=[30.0, 30.0], rlnAnglePsi=[1.0, 2.0]), OPTICS, "rlnAngleRot"),
+    "an angle of the subtomogram": (particles_of(rlnTomoSubtomogramRot=[9.0, 9.0]), OPTICS, "rlnTomoSubtomogramTilt"),
+    "one shift": (particles_of(rlnOriginXAngst=[5.0, 5.0]), OPTICS, "rlnOriginYAngst"),
+    "shifts in pixels": (
+        particles_of(**{f"rlnOrigin{axis}": [0.0, 3.0] for axis in "XYZ"}),
+        OPTICS,
+        "shifts in pixels",
+    ),
+    "an angle that is no number": (
+        particles_of(rlnAngleRot=[0.0, np.nan], rlnAngleTilt=[1.0, 1.0], rlnAnglePsi=[1.0, 1.0]),
+        OPTICS,
+        "rlnAngleRot of particle 1",
+    ),
+    "a coordinate that is no number": (
+        particles_of(rlnCoordinateY=[1.0, np.nan]),
+        OPTICS,
+        "rlnCoordinateY of particle 1",
+    ),
+    "an infinite coordinate": (particles_of(rlnCoordinateY=[np.inf, 1.0]), OPTICS, "rlnCoordinateY of particle 0"),
+    "a coordinate of text": (particles_of(rlnCoordinateZ=["here", "there"]), OPTICS, "rlnCoordinateZ"),
+    "half a filament": (particles_of(rlnHelicalTubeID=[1.5, 2.0]), OPTICS, "rlnHelicalTubeID of particle 0"),
+    "no filament": (particles_of(rlnHelicalTubeID=[1.0, np.nan]), OPTICS, "rlnHelicalTubeID of particle 1"),
+    "a filament by name": (particles_of(rlnHelicalTubeID=["A", "B"]), OPTICS, "rlnHelicalTubeID"),
+    "a negative filament": (particles_of(rlnHelicalTubeID=[-1, 2]), OPTICS, "instance_ids"),
+    "pixels of 0": (particles_of(), OPTICS.assign(rlnTomoTiltSeriesPixelSize=[0.0]), "pixel size is"),
+    "negative pixels": (particles_of(), OPTICS.assign(rlnTomoTiltSeriesPixelSize=[-1.0]), "pixel size is"),
+    "pixels of text": (particles_of(), OPTICS.assign(rlnTomoTiltSeriesPixelSize=["big"]), "pixel size is"),
+    "one group twice": (
+        particles_of(rlnOpticsGroup=[1, 1]),
+        pd.DataFrame({"rlnOpticsGroup": [1, 1], "rlnTomoTiltSeriesPixelSize": [2.0, 4.0]}),
+        "several groups",
+    ),
+    "no particles": (particles_of()[:0], OPTICS, "empty"),
+    "several micrographs": (
+        particles_of(rlnMicrographName=["a.mrc", "b.mrc"]).drop(columns="rlnTomoName"),
+        OPTICS,
+        "rename that column to rlnTomoName",
+    ),
+}
+
+
+@pytest.mark.parametrize(("particles", "optics", "message"), AMBIGUOUS.values(), ids=AMBIGUOUS.keys())
+async def test_tables_that_do_not_say_all_are_refused_and_leave_nothing(
+    root: AsyncRoot, tmp_path: Path, particles: Any, optics: Any, message: str
+) -> None:
+    run = await root.new_run("TS_1")
+    path = tmp_path / "TS_1.star"
+    starfile.write({"optics": optics, "particles": particles}, path)
+    report = await add(root, "ribosome:relion/0", [path])
+    [error] = report.errors.values()
+    assert isinstance(error, FormatError)
+    assert message in str(error)
+    assert str(path) in str(error)
+    assert error.path == str(path)
+    assert report.done == {}
+    assert await run.query_picks() == []
+
+
+@pytest.mark.parametrize("size", [0, -2.5, float("nan"), float("inf")])
+async def test_a_pixel_size_that_is_none_is_refused(root: AsyncRoot, tmp_path: Path, size: float) -> None:
+    run = await root.new_run("TS_1")
+    starfile.write(particles_of(), tmp_path / "TS_1.star")
+    report = await add(root, "ribosome:relion/0", [tmp_path / "TS_1.star"], pixel_size=size)
+    assert "pixel size is" in str(report.errors["TS_1"])
+    assert await run.query_picks() == []
+
+
+@pytest.mark.parametrize("how", [{"run": "TS_1"}, {"run_pattern": "TS"}])
+async def test_particles_of_several_tomograms_are_not_mixed(root: AsyncRoot, tmp_path: Path, how: Any) -> None:
+    run = await root.new_run("TS_1")
+    await root.new_run("TS")
+    path = tmp_path / "both.star"
+    starfile.write({"optics": OPTICS, "particles": particles_of(rlnTomoName=["TS_1", "TS_2"])}, path)
+    report = await add(root, "ribosome:relion/0", [path], **how)
+    assert "'TS_1' and 'TS_2'" in str(report.errors[str(path)])
+    assert report.done == {}
+    assert await run.query_picks() == []
+
+
+async def test_a_pixel_size_beside_the_coordinates_is_their_unit(root: AsyncRoot, tmp_path: Path) -> None:
+    run = await root.new_run("TS_1")
+    await run.new_voxel_spacing(SIZE)
+    starfile.write(particles_of(rlnTomoTiltSeriesPixelSize=[2.0, 3.0]), tmp_path / "TS_1.star")
+    assert (await add(root, "ribosome:relion/0", [tmp_path / "TS_1.star"])).errors == {}
+    [picks] = await run.query_picks()
+    np.testing.assert_allclose((await picks.numpy())[0], [[2, 2, 2], [6, 6, 6]])
+
+
+ODD_NAMES = [
+    "TS 1",
+    "TS#1",
+    "#TS",
+    "data_1",
+    "loop_",
+    "_TS",
+    ";TS",
+    "a # b",
+    "data_ 1",
+    "001",
+    "1e5",
+    "NA",
+    "null",
+    "Tomö",
+    " TS ",
+]
+
+
+async def test_runs_with_names_that_mean_something_in_a_star_file(root: AsyncRoot, tmp_path: Path) -> None:
+    for number, name in enumerate(ODD_NAMES):
+        await (await (await root.new_run(name)).new_picks("ribosome")).from_numpy([[number, 1.0, 2.0]])
+    report = await export(root, "ribosome", tmp_path / "all.star", pixel_size=1.0)
+    assert report.errors == {}
+    assert (await add(root, "ribosome:relion/0", [tmp_path / "all.star"])).errors == {}
+    for number, name in enumerate(ODD_NAMES):
+        run = await root.get_run(name)
+        assert run is not None
+        [picks] = await run.get_picks(user_id="relion")
+        np.testing.assert_allclose((await picks.numpy())[0], [[number, 1, 2]], atol=1e-5)
+
+
+@pytest.mark.parametrize("name", ["TS'1", 'TS"1', "nan", "NaN", "<NA>"])
+async def test_runs_with_names_that_a_star_file_cannot_hold(root: AsyncRoot, tmp_path: Path, name: str) -> None:
+    await (await (await root.new_run(name)).new_picks("ribosome")).from_numpy([[0.0, 1.0, 2.0]])
+    out = tmp_path / "all.star"
+    report = await export(root, "ribosome", out, pixel_size=1.0)
+    assert repr(name) in str(report.errors["ribosome"])
+    assert not out.exists()
+
+
+async def test_a_particle_without_a_tomogram_is_not_left_out(root: AsyncRoot, tmp_path: Path) -> None:
+    await root.new_run("TS_1")
+    path = tmp_path / "some.star"
+    starfile.write({"optics": OPTICS, "particles": particles_of(rlnTomoName=["TS_1", None])}, path)
+    report = await add(root, "ribosome:relion/0", [path])
+    assert "particle 1 has no rlnTomoName" in str(report.errors[str(path)])
 
 
 async def test_picks_that_cannot_be_exported_are_errors(root: AsyncRoot, tmp_path: Path) -> None:

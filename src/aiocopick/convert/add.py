@@ -17,6 +17,7 @@ from aiocopick.convert.mrc import StoredVolume, refuse_special
 from aiocopick.convert.report import ConvertReport, each
 from aiocopick.entities.picks_frames import read_frame
 from aiocopick.errors import AlreadyExistsError, CopickError, FormatError, InvalidNameError, NotFoundError
+from aiocopick.formats.picks_table import PicksTable
 from aiocopick.layout.uris import ANY, TYPE_FLAGS, UriPattern, parse_uri
 
 if TYPE_CHECKING:
@@ -319,7 +320,11 @@ async def _add_picks(
             if not overwrite:
                 raise AlreadyExistsError(f"{known.path} exists already, and overwrite is not set.", path=known.path)
         # All that can be wrong with the table is found before anything is written.
-        found = await read_frame(run, rows, optics=tables.optics, tilt_series_pixel_size=pixel_size)
+        try:
+            found = await read_frame(run, rows, optics=tables.optics, tilt_series_pixel_size=pixel_size)
+            PicksTable.from_arrays(found.positions, found.transforms, found.instance_ids)
+        except ValueError as error:
+            raise FormatError(f"{path}: particles of {name!r}: {error}", path=str(path)) from error
         picks = await run.new_picks(**wanted, exist_ok=overwrite)
         await picks.from_numpy(found.positions, found.transforms, found.instance_ids)
         report.done.setdefault(str(path), []).append(f"{name} {picks.uri}")
@@ -333,6 +338,16 @@ def _by_run(path: Path, tables: star.Tables, names: Callable[[str], str]) -> dic
     rows = tables.particles
     if star.RUN_COLUMN not in rows.columns:
         return {names(_stem(path)): rows}
+    found: dict[str, str] = {}
+    for tomogram in rows[star.RUN_COLUMN].astype(str).unique():
+        name = names(tomogram)
+        if name in found:
+            raise InvalidNameError(
+                f"{path}: the particles of {found[name]!r} and {tomogram!r} would both be of run {name!r}; name the runs by "
+                "run_pattern=.",
+                path=str(path),
+            )
+        found[name] = tomogram
     return {
         name: part.reset_index(drop=True) for name, part in rows.groupby(rows[star.RUN_COLUMN].astype(str).map(names))
     }

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import struct
 import tempfile
 import warnings
 from collections.abc import AsyncIterator, Iterator
@@ -19,6 +21,10 @@ from aiocopick.storage.single_files import give_name
 
 SUFFIXES = (".mrc", ".rec", ".map", ".st", ".ali")
 PACKED = (".gz", ".bz2")
+
+# https://bio3d.colorado.edu/imod/doc/mrc_format.txt: a mark of IMOD's, and flags, of which the first means signed bytes.
+_IMOD_STAMP = 1146047817
+_IMOD_STAMP_AT = 152 - 112
 
 _EXACT = 2**24
 """Larger integers are not exact in the 32 bits of a float."""
@@ -61,6 +67,8 @@ def opened(path: Path) -> Iterator[StoredVolume]:
                 raise FormatError(f"{path}: it holds an array of shape {shape}, not one volume", path=str(path))
             if data.dtype.kind == "c":
                 raise FormatError(f"{path}: it holds complex numbers (a transform), not a volume", path=str(path))
+            if data.dtype == np.int8 and _are_unsigned(header):
+                data = data.view(np.uint8)
             # Axes of columns, rows and sections: 1 is x.
             order = [int(header[name]) for name in ("maps", "mapr", "mapc")]
             if sorted(order) != [1, 2, 3]:
@@ -76,8 +84,23 @@ def _voxel_size(header: Any, shape: tuple[int, ...]) -> tuple[float, float, floa
         # A stack of images has one section in its cell.
         samples = length if samples <= 1 < length and axis == "z" and extent > 0 else samples
         sizes.append(extent / samples if samples > 0 else 0.0)
+    return stated(sizes)
+
+
+def stated(sizes: list[float]) -> tuple[float, float, float] | None:
+    """Return a voxel size along z, y, x; None if one of the numbers is not a length, which says nothing."""
     z, y, x = sizes
-    return (z, y, x) if min(y, x) > 0 and z > 0 else None
+    return (z, y, x) if all(0 < size < math.inf for size in sizes) else None
+
+
+def _are_unsigned(header: Any) -> bool:
+    """Return True if IMOD wrote bytes from 0 to 255, for which MRC has no mode."""
+    extra = header.extra2.tobytes()
+    for order in "<>":
+        stamp, flags = struct.unpack_from(f"{order}ii", extra, _IMOD_STAMP_AT)
+        if stamp == _IMOD_STAMP:
+            return not flags & 1
+    return False
 
 
 async def write(

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
-from aiocopick.convert.mrc import StoredVolume
+from aiocopick.convert.mrc import StoredVolume, stated
 from aiocopick.errors import FormatError
 from aiocopick.extras import optional
 
@@ -45,6 +45,12 @@ def opened(path: Path) -> Iterator[StoredVolume]:
                 f"{path}: it holds an array of shape {series.shape} ({series.axes}, {series.dtype}), not one volume",
                 path=str(path),
             )
+        if "S" in series.axes or not series.axes.endswith("YX"):
+            # Colours are no axis of space.
+            raise FormatError(f"{path}: its axes are {series.axes}, not those of a volume", path=str(path))
+        if len(file.series) > 1:
+            shapes = ", ".join(str(item.shape) for item in file.series[:4])
+            raise FormatError(f"{path}: it holds {len(file.series)} images ({shapes}), not one volume", path=str(path))
         size = _of_ome(file) or _of_imagej(file)
         # Pages one after the other and not compressed can be mapped.
         data: Any = tifffile.memmap(path, mode="r") if series.dataoffset is not None else series.asarray()
@@ -62,7 +68,7 @@ def _of_imagej(file: Any) -> tuple[float, float, float] | None:
     for name in ("YResolution", "XResolution"):
         count, length = tags[name].value
         sizes.append(length / count if count else 0.0)
-    return _positive([size * factor for size in sizes])
+    return stated([size * factor for size in sizes])
 
 
 def _of_ome(file: Any) -> tuple[float, float, float] | None:
@@ -77,9 +83,4 @@ def _of_ome(file: Any) -> tuple[float, float, float] | None:
     for axis in "ZYX":
         factor = _ANGSTROM.get(pixels.get(f"PhysicalSize{axis}Unit", "µm").lower())
         sizes.append(float(pixels.get(f"PhysicalSize{axis}", 0)) * (factor or 0.0))
-    return _positive(sizes)
-
-
-def _positive(sizes: list[float]) -> tuple[float, float, float] | None:
-    z, y, x = sizes
-    return (z, y, x) if min(sizes) > 0 else None
+    return stated(sizes)

@@ -30,10 +30,12 @@ logger = logging.getLogger(__name__)
 PIXELS = ["rlnCoordinateX", "rlnCoordinateY", "rlnCoordinateZ"]
 CENTERED = ["rlnCenteredCoordinateXAngst", "rlnCenteredCoordinateYAngst", "rlnCenteredCoordinateZAngst"]
 ORIGINS = ["rlnOriginXAngst", "rlnOriginYAngst", "rlnOriginZAngst"]
+ORIGINS_IN_PIXELS = ["rlnOriginX", "rlnOriginY", "rlnOriginZ"]
 ANGLES = ["rlnAngleRot", "rlnAngleTilt", "rlnAnglePsi"]
 SUBTOMOGRAM_ANGLES = ["rlnTomoSubtomogramRot", "rlnTomoSubtomogramTilt", "rlnTomoSubtomogramPsi"]
 TUBE = "rlnHelicalTubeID"
 TRACK_LENGTH = "rlnHelicalTrackLengthAngst"
+PIXEL_SIZE = "rlnTomoTiltSeriesPixelSize"
 
 # A quarter turn about Y: RELION's filament poses are the filament's frame times this.
 _QUARTER_TURN = ((0.0, 0.0, 1.0), (0.0, 1.0, 0.0), (-1.0, 0.0, 0.0))
@@ -169,14 +171,13 @@ def frame_to_picks(
         frame = frame.sort_values([*names, TUBE, TRACK_LENGTH], kind="stable").reset_index(drop=True)
     coordinates = _coordinates(frame, voxel_size, tomogram_center, tilt_series_pixel_size, optics, relion_version)
     subtomograms = _rotations(frame, SUBTOMOGRAM_ANGLES)
-    origins = _columns(frame, ORIGINS)
+    origins = _origins(frame)
     if origins is not None:
         coordinates = coordinates - np.einsum("nij,nj->ni", subtomograms, origins)
     transforms = np.zeros((len(frame), 4, 4))
     transforms[:, :3, :3] = np.einsum("nij,njk->nik", subtomograms, _rotations(frame, ANGLES))
     transforms[:, 3, 3] = 1.0
-    ids = frame[TUBE].to_numpy().astype(np.int64) if TUBE in frame.columns else None
-    return Particles(positions=coordinates, transforms=transforms, instance_ids=ids)
+    return Particles(positions=coordinates, transforms=transforms, instance_ids=_tube_ids(frame))
 
 
 def _coordinates(
@@ -187,18 +188,19 @@ def _coordinates(
     optics: pd.DataFrame | None,
     relion_version: str | None,
 ) -> np.ndarray:
-    centered = _columns(frame, CENTERED)
-    pixels = _columns(frame, PIXELS)
+    centered = None if relion_version == "relion4" else _columns(frame, CENTERED)
+    has_pixels = set(PIXELS).issubset(frame.columns)
     if relion_version == "relion5" and centered is None:
         raise ValueError(f"RELION 5 tables have the columns {', '.join(CENTERED)}; they are missing in this table.")
-    if centered is not None and relion_version != "relion4":
+    if centered is not None:
         if tomogram_center is not None:
             return np.asarray(centered + np.asarray(tomogram_center, dtype=float))
-        if relion_version == "relion5" or pixels is None:
+        if relion_version == "relion5" or not has_pixels:
             raise ValueError(
                 "Centred RELION coordinates need the centre of the tomogram; pass tomogram_center, or add the tomogram "
                 "to the run first."
             )
+    pixels = _columns(frame, PIXELS)
     if pixels is None:
         raise ValueError(f"The table has none of the columns {', '.join(PIXELS)}.")
     sizes = _pixel_sizes(frame, tilt_series_pixel_size, optics)
@@ -221,14 +223,18 @@ def _pixel_sizes(
 ) -> np.ndarray | None:
     """Return the tilt-series pixel size of every row, in angstrom; None if it is unknown."""
     if tilt_series_pixel_size is not None:
-        return np.full(len(frame), float(tilt_series_pixel_size))
-    if optics is None or not len(optics) or "rlnTomoTiltSeriesPixelSize" not in optics.columns:
-        return None
-    sizes = optics["rlnTomoTiltSeriesPixelSize"].astype(float)
+        return np.full(len(frame), _checked_size(tilt_series_pixel_size))
+    if optics is None or not len(optics) or PIXEL_SIZE not in optics.columns:
+        if PIXEL_SIZE not in frame.columns:
+            return None
+        return np.array([_checked_size(size) for size in frame[PIXEL_SIZE]])
+    sizes = optics[PIXEL_SIZE].map(_checked_size)
     if len(optics) == 1:
         return np.full(len(frame), float(sizes.iloc[0]))
     for group in ("rlnOpticsGroup", "rlnOpticsGroupName"):
         if group in frame.columns and group in optics.columns:
+            if optics[group].duplicated().any():
+                raise ValueError(f"The optics table has several groups of the same {group}.")
             values = frame[group].map(dict(zip(optics[group], sizes, strict=True)))
             if values.isna().any():
                 raise ValueError(f"Particles name optics groups ({group}) that the optics table does not have.")
@@ -236,8 +242,69 @@ def _pixel_sizes(
     raise ValueError("The optics table has several groups, and the particles do not name their group.")
 
 
+def _checked_size(value: Any) -> float:
+    try:
+        size = float(value)
+    except (TypeError, ValueError):
+        size = np.nan
+    if not 0 < size < np.inf:
+        raise ValueError(f"The tilt-series pixel size is {value!r}, not a positive number.")
+    return size
+
+
 def _columns(frame: pd.DataFrame, names: list[str]) -> np.ndarray | None:
-    return frame[names].to_numpy(dtype=float) if set(names).issubset(frame.columns) else None
+    """Return the numbers in columns that belong together; None if the table has none of them.
+
+    Raises
+    ------
+    ValueError
+        The table has only some of them, or one of them twice, or a value is not a finite number: left out, positions and
+        orientations would be wrong silently.
+    """
+    count = [int((frame.columns == name).sum()) for name in names]
+    if not any(count):
+        return None
+    if count != [1] * len(names):
+        has = ", ".join(f"{number} {name}" for number, name in zip(count, names, strict=True))
+        raise ValueError(f"The table has an incomplete set of columns ({has}); one of each is needed, or none.")
+    columns = [_numbers(frame[name], name) for name in names]
+    return np.stack(columns, axis=1)
+
+
+def _numbers(column: pd.Series[Any], name: str) -> np.ndarray:
+    try:
+        values = column.to_numpy(dtype=float)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{name} is not a column of numbers ({error}).") from None
+    finite = np.isfinite(values)
+    if not finite.all():
+        raise ValueError(f"{name} of particle {int(np.argmin(finite))} is not a finite number.")
+    return values
+
+
+def _origins(frame: pd.DataFrame) -> np.ndarray | None:
+    origins = _columns(frame, ORIGINS)
+    if origins is None:
+        pixels = _columns(frame, ORIGINS_IN_PIXELS)
+        if pixels is not None and pixels.any():
+            raise ValueError(
+                f"The table has shifts in pixels ({', '.join(ORIGINS_IN_PIXELS)}), as RELION 3.0 writes them, and no pixel "
+                f"size of their images; convert them to {', '.join(ORIGINS)}."
+            )
+    return origins
+
+
+def _tube_ids(frame: pd.DataFrame) -> np.ndarray | None:
+    found = _columns(frame, [TUBE])
+    if found is None:
+        return None
+    if frame[TUBE].dtype.kind in "iu":
+        return frame[TUBE].to_numpy().astype(np.int64)
+    values = found[:, 0]
+    exact = (values == np.rint(values)) & (np.abs(values) < 2.0**53)
+    if not exact.all():
+        raise ValueError(f"{TUBE} of particle {int(np.argmin(exact))} is not a whole number.")
+    return values.astype(np.int64)
 
 
 def _scipy() -> Any:
