@@ -111,6 +111,23 @@ def instances(header: dict[str, Any]) -> None:
     next(node for node in header["nodes"] if "mesh" in node)["extensions"] = {"EXT_mesh_gpu_instancing": {}}
 
 
+def another_scene(header: dict[str, Any]) -> None:
+    header["scenes"].append({"nodes": header["scenes"][0]["nodes"]})
+    header["scenes"][0] = {"nodes": []}
+
+
+def without(*names: str) -> Change:
+    def change(header: dict[str, Any]) -> None:
+        for name in names:
+            header.pop(name)
+
+    return change
+
+
+def second_place(header: dict[str, Any]) -> None:
+    header["nodes"].append({"mesh": 0, "translation": [100, 0, 0]})
+
+
 LOST: dict[str, tuple[Change, str]] = {
     "draco, required": (requires("KHR_draco_mesh_compression"), "KHR_draco_mesh_compression"),
     "draco, used": (draco, "KHR_draco_mesh_compression"),
@@ -137,6 +154,11 @@ LOST: dict[str, tuple[Change, str]] = {
     "morph target": (morphed, "morph targets"),
     "morph target of a node": (morphed_by_node, "morph targets"),
     "skin": (skinned, "skins"),
+    "another scene": (another_scene, "meshes outside of the default scene"),
+    "no scenes": (without("scene", "scenes"), "meshes outside of the default scene"),
+    "no nodes": (without("scene", "scenes", "nodes"), "meshes outside of the default scene"),
+    "a place outside of the scene": (second_place, "meshes outside of the default scene"),
+    "positions in the plane": (lambda header: position(header).update(type="VEC2"), "positions of type VEC2"),
     "instances": (instances, "EXT_mesh_gpu_instancing"),
 }
 
@@ -151,6 +173,17 @@ def test_what_would_be_lost_is_named(change: Change, name: str) -> None:
 def test_a_missing_binary_chunk_is_named() -> None:
     with pytest.raises(FormatError, match="buffers without data"):
         decode_mesh(changed(lambda header: None, binary=b""), path="p")
+
+
+@pytest.mark.parametrize("required", ["KHR_draco_mesh_compression", None, {"KHR_draco_mesh_compression": {}}])
+def test_requirements_that_are_no_list_are_broken(required: Any) -> None:
+    with pytest.raises(FormatError, match="broken GLB"):
+        decode_mesh(changed(lambda header: header.update(extensionsRequired=required)), path="p")
+
+
+def test_faces_of_vertices_that_there_are_not() -> None:
+    with pytest.raises(FormatError, match=r"a face has vertex 7 of \d"):
+        decode_mesh(changed(lambda header: position(header).update(count=5)), path="p")
 
 
 def used_draco(header: dict[str, Any]) -> None:
@@ -173,6 +206,7 @@ def unused(header: dict[str, Any]) -> None:
 
 KEPT: dict[str, Change] = {
     "as it was": lambda header: None,
+    "no default scene": without("scene"),
     "draco beside plain data": used_draco,
     "meshopt beside plain data": used_meshopt,
     "texture": requires("EXT_texture_webp"),

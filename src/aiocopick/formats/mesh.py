@@ -40,10 +40,19 @@ def decode_mesh(data: bytes, *, path: str) -> Geometry:
     import trimesh
 
     try:
-        return trimesh.load_scene(io.BytesIO(data), file_type="glb")
+        scene = trimesh.load_scene(io.BytesIO(data), file_type="glb")
     # trimesh raises many types of exceptions for broken files.
     except Exception as error:
         raise FormatError(f"{path} is a broken GLB file ({type(error).__name__}: {error}).", path=path) from error
+    for geometry in scene.geometry.values():
+        faces: Any = getattr(geometry, "faces", ())
+        # trimesh would fail later, when the faces are used.
+        if len(faces) and not 0 <= faces.min() <= faces.max() < len(geometry.vertices):
+            raise FormatError(
+                f"{path} is a broken GLB file: a face has vertex {int(faces.max())} of {len(geometry.vertices)}.",
+                path=path,
+            )
+    return scene
 
 
 def encode_mesh(geometry: Geometry | None) -> bytes:
@@ -201,7 +210,10 @@ def _undecoded_features(header: dict[str, Any], rest: bytes | memoryview) -> lis
     TypeError, KeyError, IndexError, AttributeError, ValueError
         The description is broken.
     """
-    found = [str(name) for name in header.get("extensionsRequired", []) if name not in _UNDERSTOOD]
+    required = header.get("extensionsRequired", [])
+    if not isinstance(required, list):
+        raise TypeError("extensionsRequired is not a list")
+    found = [str(name) for name in required if name not in _UNDERSTOOD]
     # Primitives that trimesh does not draw are not decoded either; the name of the primitive is the clearest message.
     for mesh in header.get("meshes", []):
         for primitive in mesh["primitives"]:
@@ -213,7 +225,24 @@ def _undecoded_features(header: dict[str, Any], rest: bytes | memoryview) -> lis
             found.append("morph targets")
         if _INSTANCES in node.get("extensions", {}):
             found.append(_INSTANCES)
+    if _has_hidden_meshes(header):
+        found.append("meshes outside of the default scene")
     return list(dict.fromkeys(map(str, found)))
+
+
+def _has_hidden_meshes(header: dict[str, Any]) -> bool:
+    """Return True if a mesh, or one of its places, is not in the scene that is read."""
+    nodes, scenes = header.get("nodes", []), header.get("scenes", [])
+    left = list(scenes[header.get("scene", 0)].get("nodes", [])) if scenes else []
+    seen: set[int] = set()
+    while left:
+        at = left.pop()
+        if at not in seen:
+            seen.add(at)
+            left += nodes[at].get("children", [])
+    shown = {node["mesh"] for at, node in enumerate(nodes) if "mesh" in node and at in seen}
+    hidden = any("mesh" in node and at not in seen for at, node in enumerate(nodes))
+    return hidden or not shown.issuperset(range(len(header.get("meshes", []))))
 
 
 def _of_primitive(
@@ -229,6 +258,8 @@ def _of_primitive(
         yield "morph targets"
     accessors = header.get("accessors", [])
     position = primitive["attributes"].get("POSITION")
+    if position is not None and accessors[position]["type"] != "VEC3":
+        yield f"positions of type {accessors[position]['type']}"
     if (
         position is not None
         and accessors[position].get("normalized")
