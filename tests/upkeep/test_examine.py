@@ -57,6 +57,8 @@ async def test_nothing_is_wrong_with_an_empty_project() -> None:
         (f"{RUN}/VoxelSpacing10.000/wbp.zarr/.zattrs", b"{", "broken volume"),
         (f"{RUN}/Picks/curator_1_virus.json", b"[]", "unknown object"),
         (f"{RUN}/Picks/u_1_ribosome.json", b'[{"x": 1, "y": 1, "z": 401}]', "outside tomogram"),
+        (f"{RUN}/Picks/u_1_ribosome.json", b'{"unit": "nanometer", "points": []}', "contradicting metadata"),
+        (f"{RUN}/Picks/u_1_ribosome.json", b'{"unit": "pixel", "points": []}', "contradicting metadata"),
         (f"{RUN}/Picks/u_1_ribosome.json", b'[{"x": -0.1, "y": 1, "z": 1}]', "outside tomogram"),
     ],
 )

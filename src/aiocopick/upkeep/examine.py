@@ -22,6 +22,7 @@ from aiocopick.progress import Progress
 from aiocopick.storage import leases
 from aiocopick.tables.held import held, is_listed, stored_objects
 from aiocopick.tables.select import select
+from aiocopick.volumes.voxel_sizes import angstrom_per
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -81,8 +82,8 @@ async def examine(
     that cannot be decoded; volumes without levels, or with metadata that cannot be decoded, is ignored because it
     is nonsense, or contradicts the path (voxel size, origin) or the arrays (ratios of levels); feature maps without
     their tomogram; annotations of objects that the configuration does not name (when it names any); points whose
-    coordinates are not finite numbers, or are outside of every tomogram of their run. In a stack, every layer is
-    examined, including entities that another layer hides.
+    coordinates are not finite numbers, are outside of every tomogram of their run, or have a
+    unit that is not angstrom. In a stack, every layer is examined, including entities that another layer hides.
 
     Parameters
     ----------
@@ -342,7 +343,7 @@ async def _far_corner(tomogram: AsyncTomogram) -> NDArray[np.float64]:
 
 async def misplaced(item: AsyncPicks | AsyncFilaments, extent: NDArray[np.float64] | None) -> list[Finding]:
     """Return the points of a file without a finite position, and those before the near corner of all tomograms or
-    beyond the far corner, which may be unknown.
+    beyond the far corner, which may be unknown; and a unit that is not angstrom.
     """
     if isinstance(item, AsyncPicks):
         positions = await item.full_positions()
@@ -350,6 +351,10 @@ async def misplaced(item: AsyncPicks | AsyncFilaments, extent: NDArray[np.float6
         positions = np.concatenate([np.empty((0, 3)), *await item.numpy()])
     finite = np.asarray(np.isfinite(positions).all(axis=1))
     findings = []
+    unit = item.meta.unit
+    if angstrom_per(unit) != 1.0:
+        detail = f"the file gives its positions in {unit!r}; they are read as angstrom, as CoPick does"
+        findings.append(Finding(problem="contradicting metadata", run=item.run.name, path=item.path, detail=detail))
     if not finite.all():
         detail = _described(positions, ~finite, "have coordinates that are not finite numbers")
         findings.append(Finding(problem="not finite", run=item.run.name, path=item.path, detail=detail))
