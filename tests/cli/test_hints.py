@@ -37,6 +37,27 @@ def test_copies_and_deletions_say_it_too(own_sample: Path, tmp_path: Path) -> No
         assert said.err == "aiocopick: nothing matched ribosom; did you mean ribosome (picks)?\n"
 
 
+def test_pictures_say_it_too(sample_folder: Path, tmp_path: Path) -> None:
+    out = ["--out", tmp_path / "out.png"]
+    for uri, hint in {
+        "ribosom": "did you mean ribosome (picks)?",
+        "wpb@10": "did you mean wbp",
+        "xyzzy": "there are the names apo-ferritin",
+        "membrane:curator/1": "there are",
+    }.items():
+        said = aiocopick("show", sample_folder, uri, *out)
+        said.fails_with(uri, hint)
+        assert "--kinds" not in said.err
+    aiocopick("show", sample_folder, "wbp@10", "--runs", "TS_9*", *out).fails_with("no run is called TS_9*")
+    page = ["--out", tmp_path / "out.html"]
+    said = aiocopick("gallery", sample_folder, "ribosom", "apo-ferritin", *page)
+    assert said.code == 0
+    assert said.err == "aiocopick: nothing matched ribosom; did you mean ribosome (picks)?\n"
+    assert aiocopick("gallery", sample_folder, "ribosome", *page, "--since", page[1]).err == ""
+    assert "no run is called TS_9*" in aiocopick("gallery", sample_folder, "--runs", "TS_9*", *page).err
+    assert "no run is called TS_9*" in aiocopick("gallery", sample_folder, "ribosome", "--runs", "TS_9*", *page).err
+
+
 def test_other_kinds_other_runs_and_other_names(sample_folder: Path) -> None:
     assert "there are meshes and segmentations of that name; add --kinds meshes,segmentations" in (
         aiocopick("ls", sample_folder, "membrane").err

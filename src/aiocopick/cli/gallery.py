@@ -9,7 +9,8 @@ import typer
 
 from aiocopick.cli.options import AllowProtocol, AsJson, EndpointUrl, FsArgs, Runs, Source, overrides
 from aiocopick.cli.printing import print_json, progress
-from aiocopick.cli.running import execute, report_errors
+from aiocopick.cli.running import execute, report_errors, tell
+from aiocopick.cli.unmatched import unmatched
 
 Tomogram = Annotated[
     str | None,
@@ -61,6 +62,10 @@ async def _gallery(
     async with aiocopick.open(source, **fields) as root:
         with progress("drawing") as advance:
             written = await write_gallery(root, out, uris, runs=runs, tomogram=tomogram, since=since, progress=advance)
+        nothing = written.unmatched or (uris if runs is not None and not written.runs else None)
+        if nothing or (runs is not None and not written.runs):
+            for line in await unmatched(root, nothing, runs, takes_kinds=False):
+                tell(line)
     if as_json:
         print_json({"out": str(out), "runs": written.runs, "reused": written.reused, "errors": written.errors})
     else:

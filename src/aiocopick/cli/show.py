@@ -10,6 +10,7 @@ import typer
 
 from aiocopick.cli.options import AllowProtocol, EndpointUrl, FsArgs, Runs, Source, overrides
 from aiocopick.cli.running import execute
+from aiocopick.cli.unmatched import unmatched
 
 if TYPE_CHECKING:
     from aiocopick.entities import AsyncRoot, AsyncRun
@@ -82,4 +83,7 @@ async def _first_run(root: AsyncRoot, uri: str, runs: str | None) -> AsyncRun:
         error = error or run.error
         if run.error is None and any(pattern.matches(entity.ref) for entity in await held(run, {noun})):
             return run
-    raise error or NotFoundError(f"No run of {root.url} has {uri}; list its content with: aiocopick ls.", path=root.url)
+    if error is not None:
+        raise error
+    [why] = await unmatched(root, [uri], runs, takes_kinds=False)
+    raise NotFoundError(f"No run of {root.url} has {uri}: {why}", path=root.url)

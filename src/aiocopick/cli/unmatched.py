@@ -21,6 +21,27 @@ async def tell_unmatched(
 
     The project is listed once more, all kinds of it: what is missing among picks may be a mesh.
     """
+    for line in await unmatched(root, uris, runs, kinds):
+        tell(line)
+
+
+async def unmatched(
+    root: AsyncRoot,
+    uris: Iterable[str] | None,
+    runs: str | None,
+    kinds: Iterable[str] | None = None,
+    *,
+    takes_kinds: bool = True,
+) -> list[str]:
+    """Return sentences that nothing matched, and what would.
+
+    Parameters
+    ----------
+    root, uris, runs, kinds
+        The project, and the arguments that matched nothing.
+    takes_kinds : bool
+        True if the command has an option for kinds, which helps if other kinds have the name.
+    """
     from aiocopick.layout.refs import NOUN_OF
     from aiocopick.tables.held import held, is_listed
     from aiocopick.tables.scope import Scope
@@ -28,8 +49,7 @@ async def tell_unmatched(
     names = [run.name for run in await root.query()]
     scope = Scope.of(runs, None)
     if runs is not None and not any(map(scope.holds_run, names)):
-        tell(f"nothing matched: no run is called {runs}{_there_are([runs], names, 'runs')}")
-        return
+        return [f"nothing matched: no run is called {runs}{_there_are([runs], names, 'runs')}"]
     found: dict[str, set[str]] = {}
     async with root.crawl(runs=scope.runs) as crawled:
         async for run in crawled:
@@ -40,21 +60,23 @@ async def tell_unmatched(
     found.pop("*", None)
     if uris is None:
         wanted = ", ".join(sorted(kinds or ()))
-        tell("nothing matched: there are no " + (wanted or "entities"))
-        return
+        return ["nothing matched: there are no " + (wanted or "entities")]
+    lines = []
     for uri in uris:
         near = get_close_matches(uri, found, n=_SHOWN, cutoff=0.7)
         # A name is enough: its URIs would only repeat it.
         near = [text for text in near if not any(text != other and text.startswith(other) for other in near)]
         if uri in found:
             nouns = sorted(found[uri])
-            tell(f"nothing matched {uri}: there are {' and '.join(nouns)} of that name; add --kinds {','.join(nouns)}")
+            advice = f"; add --kinds {','.join(nouns)}" if takes_kinds else ", which are not shown"
+            lines.append(f"nothing matched {uri}: there are {' and '.join(nouns)} of that name{advice}")
         elif near:
             shown = ", ".join(f"{text} ({', '.join(sorted(found[text]))})" for text in near)
-            tell(f"nothing matched {uri}; did you mean {shown}?")
+            lines.append(f"nothing matched {uri}; did you mean {shown}?")
         else:
             bare = sorted(text for text in found if ":" not in text and "@" not in text)
-            tell(f"nothing matched {uri}{_there_are([], bare, 'names')}")
+            lines.append(f"nothing matched {uri}{_there_are([], bare, 'names')}")
+    return lines
 
 
 def _there_are(wanted: list[str], names: list[str], what: str) -> str:
@@ -65,4 +87,4 @@ def _there_are(wanted: list[str], names: list[str], what: str) -> str:
     return f"; there are the {what} {', '.join(names[:_SHOWN])}{more}" if names else f"; there are no {what}"
 
 
-__all__ = ["tell_unmatched"]
+__all__ = ["tell_unmatched", "unmatched"]

@@ -51,11 +51,14 @@ class Written:
         Cards taken from an earlier page.
     errors : dict of str to str
         First error of each run of which something could not be read.
+    unmatched : list of str
+        URIs of `annotations` that no run has; empty if a run could not be listed.
     """
 
     runs: int = 0
     reused: int = 0
     errors: dict[str, str] = field(default_factory=dict)
+    unmatched: list[str] = field(default_factory=list)
 
 
 async def write_gallery(
@@ -103,15 +106,19 @@ async def write_gallery(
     FormatError
         `since` is not a gallery.
     """
-    choice = Choice.of(tomogram, annotations, depth)
+    uris = [annotations] if isinstance(annotations, str) else None if annotations is None else list(annotations)
+    choice = Choice.of(tomogram, uris, depth)
     require_pillow()
     target = Path(out)
     replaces = await in_thread(_check_target, target)
     earlier = await in_thread(Earlier, since)
     try:
-        return await _write(root, target, choice, runs, earlier, progress, replaces=replaces)
+        written, matched = await _write(root, target, choice, runs, earlier, progress, replaces=replaces)
     finally:
         await in_thread_shielded(earlier.close)
+    if matched is not None:
+        written.unmatched = [uri for at, uri in enumerate(uris or ()) if at not in matched]
+    return written
 
 
 async def _write(
@@ -123,12 +130,17 @@ async def _write(
     progress: Callable[[str, int | None], None] | None,
     *,
     replaces: bool,
-) -> Written:
+) -> tuple[Written, set[int] | None]:
+    """Write the page; return also which annotations were found, by position, or None if a run could not be listed."""
     written = Written()
+    matched: set[int] | None = set()
     objects = [item.model_dump(mode="json") for item in root.config.pickable_objects]
     settings = [VERSION, repr(choice), objects]
 
     async def make(run: AsyncRun) -> tuple[Card, str, bool]:
+        nonlocal matched
+        found = None if run.error is not None else await _matched(run, choice)
+        matched = None if matched is None or found is None else matched | found
         mark = await _mark(settings, run, choice)
         known = await in_thread(earlier.card, run.name, mark)
         if known is not None:
@@ -167,7 +179,13 @@ async def _write(
         else:
             await in_thread_shielded(part.unlink)
         raise
-    return written
+    return written, matched
+
+
+async def _matched(run: AsyncRun, choice: Choice) -> set[int]:
+    """Return the positions of the annotations that a run has."""
+    refs = [entity.ref for entity in await held(run, KINDS)]
+    return {at for at, pattern in enumerate(choice.annotations or ()) if any(map(pattern.matches, refs))}
 
 
 def title_of(root: AsyncRoot) -> str:
