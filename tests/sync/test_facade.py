@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import pickle
 import signal
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import anyio
@@ -27,6 +29,7 @@ from aiocopick import (
     CopickRunMeta,
     CopickTomogramFS,
     CopickVoxelSpacingMeta,
+    FormatError,
 )
 from aiocopick.entities import AsyncRoot, AsyncRun
 from aiocopick.layers import Stack
@@ -692,3 +695,24 @@ def test_deleting_in_the_overlay_shows_the_static_entity_again(layered: CopickRo
     mine.delete()
     assert [picks.read_only for picks in run.picks] == [True, True]
     assert len(run.picks[0].points) == 2
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"root": 3},
+        {"root": " "},
+        {"static_root": "memory://x"},
+        {"root": "memory://x", "readonly": True},
+        {"config_type": "x"},
+    ],
+    ids=repr,
+)
+def test_a_configuration_that_is_refused_is_named(tmp_path: Path, fields: dict[str, Any]) -> None:
+    path = tmp_path / "config.json"
+    path.write_text(json.dumps(fields))
+    for read in (aiocopick.from_file, aiocopick.open_sync, CopickRootFS.from_file):
+        with pytest.raises(FormatError) as caught:
+            read(path)
+        assert str(path) in str(caught.value)
+        assert caught.value.path == str(path)

@@ -398,8 +398,11 @@ def new_config(
 # --- configurations as blocking code gets them ------------------------------------------------------------------------
 
 
+_TEXT = "the configuration"
+
+
 def parse_text(
-    text: str | bytes, *, path: str = "the configuration", allow_protocols: Iterable[str] = (), **options: Any
+    text: str | bytes, *, path: str = _TEXT, allow_protocols: Iterable[str] = (), **options: Any
 ) -> CopickConfig:
     """The configuration in a JSON text, with the given fields replaced.
 
@@ -412,7 +415,12 @@ def parse_text(
     if not isinstance(content, dict):
         raise FormatError(f"{path} is not a JSON object, so it does not describe a project.", path=path)
     check_protocols(content, allow_protocols, path=path)
-    return parse_config({**content, **options})
+    try:
+        return parse_config({**content, **options})
+    except FormatError as error:
+        if path == _TEXT:
+            raise
+        raise FormatError(f"{path}: {error}", path=path) from error
 
 
 def read_file(
