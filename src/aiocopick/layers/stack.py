@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal, NoReturn, TypeAlias, TypeVar
 
+from aiocopick.concurrency.caller import warn
 from aiocopick.concurrency.fan_out import gather, gather_results
 from aiocopick.errors import CopickError, LayerError, LayerSkippedWarning, MissingProjectWarning, ReadOnlyError
 from aiocopick.layers.base import Source
@@ -240,7 +240,7 @@ class Stack:
         known = self.skipped.get(layer.name)
         self.skipped[layer.name] = error
         if known is None:
-            warnings.warn(f"Layer {layer.name!r} is left out: {error}", LayerSkippedWarning, stacklevel=3)
+            warn(f"Layer {layer.name!r} is left out: {error}", LayerSkippedWarning)
 
     def _merged(self, answers: Sequence[tuple[Layer, Listing | CopickError]]) -> Found[Merged]:
         skipped = {layer.name: answer for layer, answer in answers if isinstance(answer, CopickError)}
@@ -297,7 +297,7 @@ class Stack:
     async def _warn_if_missing(self, layers: Sequence[Layer]) -> None:
         reason = await explain_missing(layers)
         if reason is not None:
-            warnings.warn(reason, MissingProjectWarning, stacklevel=3)
+            warn(reason, MissingProjectWarning)
 
     async def list_objects(self, layers: Iterable[str] | None = None) -> Found[Merged]:
         """List the objects that have a map, of all layers."""

@@ -5,8 +5,7 @@ Nothing here judges names that are read: a listing takes every name that can be 
 
 from __future__ import annotations
 
-import warnings
-
+from aiocopick.concurrency.caller import warn
 from aiocopick.errors import InvalidNameError
 from aiocopick.models.naming import cleaned, require_clean
 
@@ -45,10 +44,8 @@ def clean_name(value: str, what: str) -> str:
         )
     _check_dot(name, what)
     if name != value:
-        warnings.warn(
+        warn(
             f"The {what} {value!r} contains characters that CoPick does not allow; it has been sanitized to {name!r}.",
-            UserWarning,
-            stacklevel=3,
         )
     return name
 

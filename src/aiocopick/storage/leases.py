@@ -13,13 +13,13 @@ import os
 import socket
 import time
 import uuid
-import warnings
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
 import anyio
 
+from aiocopick.concurrency.caller import warn
 from aiocopick.concurrency.fan_out import unwrap
 from aiocopick.concurrency.threads import shielded
 from aiocopick.errors import AlreadyExistsError, ConflictError, CopickError, NotFoundError
@@ -235,10 +235,9 @@ async def sole_writer(storage: Storage, key: str, path: str) -> AsyncIterator[Le
     if not storage.capabilities.conditional_writes:
         if storage.url not in _warned:
             _warned.add(storage.url)
-            warnings.warn(
+            warn(
                 f"{storage.url} has no conditional writes, so writers of one volume are not kept apart; "
-                "let one process at a time write it",
-                stacklevel=2,
+                "let one process at a time write it"
             )
         yield NoLease()
         return

@@ -14,6 +14,7 @@ from collections.abc import Callable, Coroutine
 from contextvars import copy_context
 from typing import Any, ParamSpec, TypeVar
 
+from aiocopick.concurrency.caller import CALLING_THREAD
 from aiocopick.concurrency.forks import Lock
 
 P = ParamSpec("P")
@@ -69,6 +70,7 @@ class _Call:
         self.function = function
         self.arguments = (args, kwargs)
         self.context = copy_context()
+        self.context.run(CALLING_THREAD.set, threading.get_ident())
         self.done = threading.Event()
         self.result: Any = None
         self.error: BaseException | None = None

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
+from aiocopick.concurrency.caller import warn
 from aiocopick.entities.features import AsyncFeatures
 from aiocopick.entities.metadata import read_metadata
 from aiocopick.entities.object import AsyncObject
@@ -88,7 +88,7 @@ class Volume(BlockingEntity[Zarr]):
         """Shards, where they can be written."""
         if not Volume.ignores_shards or getattr(self.root.layer.config, "zarr_format", 2) != 2:
             return shards
-        warnings.warn(f"shards exist in zarr 3 only, and {self.path} is written as zarr 2: left out", stacklevel=4)
+        warn(f"shards exist in zarr 3 only, and {self.path} is written as zarr 2: left out")
         return None
 
 

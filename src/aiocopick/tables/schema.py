@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-import warnings
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from aiocopick.concurrency.caller import warn
 from aiocopick.errors import FormatError, InvalidNameError
 from aiocopick.extras import optional
 from aiocopick.storage.keys import parse_root
@@ -155,11 +155,9 @@ def warn_of_other_project(earlier: pa.Table, url: str, what: str) -> None:
     """
     origin = metadata_of(earlier).get("url")
     if isinstance(origin, str) and origin != url and _place(origin) != _place(url):
-        warnings.warn(
+        warn(
             f"{what} was made of {origin}, and this is {url}: files of the same name and version count as unchanged; "
             "leave it out unless both are the same project.",
-            UserWarning,
-            stacklevel=3,
         )
 
 

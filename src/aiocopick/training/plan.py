@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import warnings
 from collections import deque
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from aiocopick.concurrency.caller import warn
 from aiocopick.concurrency.fan_out import gather_results
 from aiocopick.entities.bulk import read
 from aiocopick.entities.crawl import prefetch
@@ -280,11 +280,10 @@ class Plan(AsyncIterator[list[Piece]]):
         if left_out:
             self._known.skipped[run.name] = left_out
             if not len(kept) and not settings.skips_outside:
-                warnings.warn(
+                warn(
                     f"{run.path}: all {left_out} picks are outside of {tomogram.path}; positions are x, y, z in "
                     "angstrom. They are left out.",
                     PointsOutsideWarning,
-                    stacklevel=2,
                 )
         return replace(site, points=kept)
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterable, Sequence
 from itertools import product
 from math import isfinite
 from typing import Any, TypeAlias
 
+from aiocopick.concurrency.caller import warn
 from aiocopick.concurrency.fan_out import gather
 from aiocopick.concurrency.lazy import numpy as np
 from aiocopick.concurrency.threads import in_thread
@@ -210,11 +210,10 @@ def _warn_of_outside(level: LevelArray, positions: Any, voxel_size: tuple[float,
     spans = " x ".join(f"{length:g}" for length in extent)
     what = f"{count} of {len(points)} points are" if count < len(points) else f"All {count} points are"
     hint = "they fit if their columns are z, y, x: pass positions[:, ::-1]" if swapped else "check their unit and order"
-    warnings.warn(
+    warn(
         f"{level.where}/{level.path}: {what} outside of the volume, which spans {spans} angstrom along x, y, z; positions "
         f"are x, y, z in angstrom: {hint}.",
         PointsOutsideWarning,
-        stacklevel=2,
     )
 
 
