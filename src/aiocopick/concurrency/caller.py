@@ -42,7 +42,6 @@ def warn(message: str, category: type[Warning] = UserWarning) -> None:
         frame.f_lineno,
         module.get("__name__") or "<unknown>",
         module.setdefault("__warningregistry__", {}),
-        module,
     )
 
 
