@@ -153,6 +153,10 @@ def _xml_names(text: str) -> Iterator[tuple[str, bool]]:
 _TITLE = re.compile(
     r"\b(?:index of|directory (?:listing|index)|listing (?:of|for)|contents of|files within|parent directory)\b"
 )
+# Headings of pages that say something else, with links of their own.
+_NOTICE = re.compile(
+    r"\b(?:[45]\d\d|error|not found|forbidden|denied|unauthori[sz]ed|(?:sign|log) ?(?:in|on|up)|maintenance|unavailable)\b"
+)
 _UP = frozenset({"..", "../", "./..", "./../"})
 
 
@@ -169,6 +173,8 @@ def _html_names(text: str, base: str) -> Iterable[tuple[str, bool]]:
     for tag, attributes, content in _tags(text):
         if tag in ("title", "h1", "h2", "a") and not is_index:
             is_index = _TITLE.search(content[:1000].lower()) is not None
+            if tag != "a" and _NOTICE.search(content[:1000].lower()):
+                only_links = False
         if tag in ("pre", "ul", "table"):
             listed = True
         elif tag in ("script", "form", "iframe", "meta-refresh"):
