@@ -217,8 +217,8 @@ async def test_colours_are_no_volume(root: AsyncRoot, tmp_path: Path, data: Any,
 async def test_a_file_of_several_volumes_is_refused(root: AsyncRoot, tmp_path: Path) -> None:
     path = tmp_path / "TS_1.tif"
     with tifffile.TiffWriter(path) as file:
-        file.write(voxels())
-        file.write(voxels(3, 9, 9))
+        for shape in ((6, 8, 10), (4, 9, 9)):
+            file.write(voxels(*shape), photometric="minisblack")
     report = await add(root, "wbp@10", [path])
     assert "2 images" in str(report.errors[str(path)])
     assert await root.query() == []
