@@ -59,3 +59,46 @@ def test_why_a_run_could_not_be_read_is_kept() -> None:
 def test_another_table_is_refused() -> None:
     with pytest.raises(FormatError, match="kind"):
         CatalogIndex(pa.table({"run": ["a"]}))
+
+
+def changed(name: str, values: pa.Array) -> pa.Table:
+    table = table_of(ObjectRef(name="ribosome"), run_ref(), picks_ref())
+    return table.set_column(table.column_names.index(name), name, values)
+
+
+def test_texts_of_other_programs_are_read() -> None:
+    table = table_of(ObjectRef(name="ribosome"), run_ref(), picks_ref())
+    for kind in (pa.large_string(), pa.dictionary(pa.int32(), pa.string()), pa.string_view()):
+        columns = [
+            column.cast(kind) if pa.types.is_string(column.type) and kind != pa.dictionary(pa.int32(), pa.string())
+            else column.dictionary_encode() if pa.types.is_string(column.type)
+            else column
+            for column in table.columns
+        ]  # fmt: skip
+        index = CatalogIndex(pa.table(columns, names=table.column_names))
+        assert [place.ref for place in index.objects().located] == [ObjectRef(name="ribosome")]
+        assert [place.ref for place in index.runs().located] == [run_ref()]
+        assert [place.ref for place in index.run("a").located] == [picks_ref()]
+
+
+@pytest.mark.parametrize(
+    ("name", "values", "message"),
+    [
+        ("run", pa.array([None, 1, 1]), "column 'run'"),
+        ("key", pa.array([1.0, 2.0, 3.0]), "column 'key'"),
+        ("size", pa.array(["a", "b", "c"]), "column 'size'"),
+        ("is_multilabel", pa.array(["a", "b", "c"]), "column 'is_multilabel'"),
+        ("kind", pa.array(["object", None, "picks"]), "has no kind"),
+        ("key", pa.array(["a", None, "b"]), "has no key"),
+        ("key", pa.array(["a", "b", "b"]), "lists b twice"),
+    ],
+)
+def test_rows_that_would_be_lost_or_listed_twice_are_refused(name: str, values: pa.Array, message: str) -> None:
+    with pytest.raises(FormatError, match=message):
+        CatalogIndex(changed(name, values))
+
+
+@pytest.mark.parametrize("metadata", [b"{", b"[]", b"\xff"])
+def test_metadata_that_is_broken_is_refused(metadata: bytes) -> None:
+    with pytest.raises(FormatError, match="metadata of the table"):
+        CatalogIndex(table_of(run_ref()).replace_schema_metadata({b"aiocopick": metadata}))

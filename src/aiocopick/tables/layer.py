@@ -7,13 +7,13 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from aiocopick.concurrency.fan_out import stream
-from aiocopick.errors import ConflictError, CopickError, LayerError
+from aiocopick.errors import ConflictError, CopickError, FormatError, LayerError
 from aiocopick.layers.base import Layer, Loaded, Nouns, Payload, Source
 from aiocopick.layout.listing import Listing, Located
 from aiocopick.layout.paths import OBJECTS
 from aiocopick.layout.refs import NOUN_OF, NOUNS, RunRef, VoxelSpacingRef
 from aiocopick.tables.rows import located_of, rows_of
-from aiocopick.tables.schema import PLACE_COLUMNS, REF_COLUMNS, arrow, catalog_columns, metadata_of, require_columns
+from aiocopick.tables.schema import arrow, as_written, catalog_columns, metadata_of
 from aiocopick.tables.scope import Scope
 
 if TYPE_CHECKING:
@@ -391,12 +391,12 @@ class CatalogIndex:
     __slots__ = ("_block", "_objects", "_rows", "_runs", "scope")
 
     def __init__(self, table: pa.Table, layer: str | None = None) -> None:
-        require_columns(table, catalog_columns(), "The catalogue")
         compute = arrow().compute
         self.scope = Scope.of_metadata(metadata_of(table))
-        table = table.select([*REF_COLUMNS, *PLACE_COLUMNS, "error"])
+        table = as_written(table, catalog_columns(), "The catalogue")
         if layer is not None:
             table = table.filter(compute.equal(table["layer"], layer))
+        _refuse_unnamed_and_twice(table, compute)
         is_object = compute.equal(table["kind"], "object")
         self._objects = table.filter(is_object)
         # A crawl writes runs in order; other tables may not be sorted.
@@ -440,6 +440,23 @@ class CatalogIndex:
             first, rows = start, self._rows.slice(start, max(_BLOCK, stop - start)).to_pylist()
             self._block = (first, rows)
         return rows[start - first : stop - first]
+
+
+def _refuse_unnamed_and_twice(table: pa.Table, compute: Any) -> None:
+    """Refuse rows without a kind or key, and entities in two rows: they would be left out, or listed twice, silently.
+
+    Raises
+    ------
+    FormatError
+        There is one.
+    """
+    for name in ("kind", "key"):
+        if table.column(name).null_count:
+            raise FormatError(f"A row of the catalogue has no {name}; make it again.", path="The catalogue")
+    if compute.count_distinct(table.column("key")).as_py() != len(table):
+        counts = table.group_by("key").aggregate([("key", "count")])
+        key = counts.filter(compute.greater(counts["key_count"], 1))["key"][0].as_py()
+        raise FormatError(f"The catalogue lists {key} twice; make it again.", path="The catalogue")
 
 
 def _listing(located: list[Located]) -> Listing:

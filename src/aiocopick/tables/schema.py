@@ -114,11 +114,22 @@ def encode_metadata(metadata: Mapping[str, Any]) -> dict[bytes, bytes]:
 
 
 def metadata_of(table: pa.Table) -> dict[str, Any]:
-    """Return the metadata that :func:`encode_metadata` wrote; empty if there is none."""
+    """Return the metadata that :func:`encode_metadata` wrote; empty if there is none.
+
+    Raises
+    ------
+    FormatError
+        It is not a JSON object.
+    """
     raw = (table.schema.metadata or {}).get(METADATA_KEY)
     if raw is None:
         return {}
-    content: dict[str, Any] = json.loads(raw)
+    try:
+        content = json.loads(raw)
+    except ValueError:
+        content = None
+    if not isinstance(content, dict):
+        raise FormatError("The metadata of the table is not a JSON object; make the table again.")
     return content
 
 
@@ -170,6 +181,38 @@ def _place(url: str) -> object:
     return (root.protocol, root.location)
 
 
+def as_written(table: pa.Table, columns: Mapping[str, str], what: str, maker: str = "aiocopick.catalog()") -> pa.Table:
+    """Return the columns of a table in our types: other programs write texts as categories, or in large strings.
+
+    Raises
+    ------
+    FormatError
+        A column is missing, or has values of another kind.
+    """
+    require_columns(table, columns, what, maker)
+    pa = arrow()
+    wanted = schema_of(columns)
+    table = table.select(list(columns))
+    for at, field in enumerate(wanted):
+        column = table.column(at)
+        if column.type.equals(field.type):
+            continue
+        # A number is no text: as one, it would name another entity.
+        values = column.type.value_type if pa.types.is_dictionary(column.type) else column.type
+        is_text = pa.types.is_string(values) or pa.types.is_large_string(values) or pa.types.is_string_view(values)
+        try:
+            if pa.types.is_string(field.type) and not (is_text or pa.types.is_null(values)):
+                raise pa.ArrowInvalid(f"it has {column.type}")
+            table = table.set_column(at, field, column.cast(field.type))
+        except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
+            raise FormatError(
+                f"{what} has other values than {columns[field.name]} in its column {field.name!r} ({error}); make it with "
+                f"{maker}.",
+                path=what,
+            ) from None
+    return table
+
+
 __all__ = [
     "ERROR_COLUMN",
     "PLACE_COLUMNS",
@@ -177,6 +220,7 @@ __all__ = [
     "REF_COLUMNS",
     "STATS_COLUMNS",
     "arrow",
+    "as_written",
     "catalog_columns",
     "encode_metadata",
     "metadata_of",
