@@ -12,9 +12,11 @@ from typing import Any
 
 from typer.testing import CliRunner
 
-from aiocopick.cli.app import app
+from aiocopick.cli.app import program
 
 TIMEOUT = 120
+
+_APP = program()
 
 
 @dataclass(frozen=True)
@@ -45,7 +47,7 @@ class Said:
 
 def aiocopick(*arguments: str | Path) -> Said:
     """Run the command line in this process."""
-    result = CliRunner().invoke(app, [str(argument) for argument in arguments], env={"COLUMNS": "120"})
+    result = CliRunner().invoke(_APP, [str(argument) for argument in arguments], env={"COLUMNS": "120"})
     if result.exception is not None and not isinstance(result.exception, SystemExit):
         raise result.exception
     return Said(result.exit_code, result.stdout, result.stderr)

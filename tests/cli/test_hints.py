@@ -12,7 +12,7 @@ import pytest
 from typer.main import get_command
 
 from aiocopick.cli.advice import for_shell
-from aiocopick.cli.app import app
+from aiocopick.cli.app import program
 from tests.cli.running import aiocopick
 
 SOURCE = Path(__file__).resolve().parents[2] / "src" / "aiocopick"
@@ -94,7 +94,7 @@ def test_a_table_has_the_format_of_its_name(sample_folder: Path, tmp_path: Path)
 
 
 def test_help_has_no_types_of_flags() -> None:
-    names = list(get_command(app).commands)  # type: ignore[attr-defined]
+    names = list(get_command(program()).commands)  # type: ignore[attr-defined]
     for arguments in ([], *([name] for name in names)):
         said = aiocopick(*arguments, "--help")
         assert "--help" in said.out

@@ -15,7 +15,7 @@ import typer.cli
 import typer.main
 from typer.core import TyperCommand
 
-from aiocopick.cli.app import app
+from aiocopick.cli.app import program
 
 REFERENCE = Path(__file__).parents[2] / "docs" / "reference"
 COMMAND_LINE = REFERENCE / "command-line.md"
@@ -93,7 +93,7 @@ def test_the_command_line_page_is_what_the_program_says(monkeypatch: pytest.Monk
     monkeypatch.setenv("COLUMNS", "120")
     whole = partialmethod(TyperCommand.get_short_help_str, limit=200)  # else cut after 45 characters
     monkeypatch.setattr(TyperCommand, "get_short_help_str", whole)
-    command = typer.main.get_command(app)
+    command = typer.main.get_command(program())
     text = typer.cli.get_docs_for_click(
         obj=command, ctx=typer.Context(command), name="aiocopick", title="Command line"
     ).rstrip()
