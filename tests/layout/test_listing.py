@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from typing import NamedTuple
 
 import pytest
 from hypothesis import given, strategies as st
@@ -24,8 +25,7 @@ RUN = RunRef(run="r")
 IN_SPACINGS = ("tomogram", "features")
 
 
-@dataclass(frozen=True)
-class Line:
+class Line(NamedTuple):
     key: str
     is_prefix: bool = False
     size: int | None = None

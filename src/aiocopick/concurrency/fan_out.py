@@ -325,9 +325,10 @@ class Flattened(AsyncOnly, AsyncIterator[Result], Generic[Item, Result]):
     def __init__(self, function: Callable[[Item], Iterable[Result]], items: AsyncIterator[Item]) -> None:
         self._function = function
         self._items = items
-        self._ready: deque[Result] = deque()
+        self._ready: Iterator[Result] = iter(())
 
     async def __anext__(self) -> Result:
-        while not self._ready:
-            self._ready.extend(self._function(await anext(self._items)))
-        return self._ready.popleft()
+        while True:
+            for item in self._ready:
+                return item
+            self._ready = iter(self._function(await anext(self._items)))

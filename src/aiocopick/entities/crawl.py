@@ -36,9 +36,6 @@ LOADABLE = frozenset({"picks", "meshes", "filaments", "meta"})
 _LOADED_TOGETHER = 8
 """Runs whose files are read together: as many requests as can be concurrent, little enough to fit in memory."""
 
-_LISTED_TOGETHER = 64
-"""Runs yielded together if none of their files are read."""
-
 _GROUPS_AHEAD = 2
 """Groups of runs that are read, or wait for the consumer."""
 
@@ -102,7 +99,7 @@ class Crawl(AsyncOnly):
         wanted = None if kinds is None else {kinds} if isinstance(kinds, str) else set(kinds)
         # What is to be loaded has to be listed.
         self._nouns = with_parents(None if wanted is None else wanted | (self._load - {"meta"}))
-        self._pending: deque[Merged] | None = None
+        self._pending: deque[Placed] | None = None
         self._listed_runs: deque[AsyncRun] = deque()
         self._ready: deque[AsyncRun] = deque()
         self._step = 1
@@ -144,16 +141,14 @@ class Crawl(AsyncOnly):
             self._progress(run.name)
         return run
 
-    async def _take_step(self, pending: deque[Merged], size: int) -> None:
+    async def _take_step(self, pending: deque[Placed], size: int) -> None:
         """List and read some more runs. After a cancellation, finished listings are not repeated."""
         if not self._listed_runs:
             batch = [pending[index] for index in range(min(size, len(pending)))]
             self._since = moment()
             async with self._root._stack.scan(batch, self._nouns, details=self._details) as answers:
                 async for item, found in answers:
-                    if self._is_doubtful(found):
-                        found = await self._looked_for(item)
-                    run = self._listed(item, found)
+                    run = await self._answered(item, found)
                     pending.popleft()
                     self._listed_runs.append(run)
         step = [self._listed_runs[index] for index in range(min(size, len(self._listed_runs)))]
@@ -166,7 +161,7 @@ class Crawl(AsyncOnly):
 
     async def __aenter__(self) -> AsyncIterator[AsyncRun]:
         self._since = moment()
-        runs: list[Merged]
+        runs: list[Placed]
         pages: Mapping[str, FirstPage]
         names, stack, beginning = self._names, self._root._stack, _beginning(self._names or ())
         if self._root.config.runs is not None or (names is not None and names != [f"{beginning}*"]):
@@ -180,9 +175,11 @@ class Crawl(AsyncOnly):
         async with AsyncExitStack() as exits:
             scan = stack.scan(runs, self._nouns, details=self._details, first_pages=pages)
             answers = await exits.enter_async_context(scan)
-            groups = _Groups(answers, _LOADED_TOGETHER if self._load else _LISTED_TOGETHER)
-            read = stream(self._read, groups, limit=_GROUPS_AHEAD, ordered=True)
-            found = Flattened(_runs_read, await exits.enter_async_context(read))
+            found: AsyncIterator[AsyncRun] = _Listed(self._answered, answers)
+            if self._load:
+                groups = _Groups(answers, _LOADED_TOGETHER)
+                read = stream(self._read, groups, limit=_GROUPS_AHEAD, ordered=True)
+                found = Flattened(_runs_read, await exits.enter_async_context(read))
             self._exits = exits.pop_all()
         return found if self._progress is None else _Passed(self._passed, found)
 
@@ -193,19 +190,19 @@ class Crawl(AsyncOnly):
         self._stop()
         return None if exits is None else await exits.__aexit__(kind, error, trace)
 
-    async def _read(self, answers: list[tuple[Merged, Found[Placed] | CopickError]]) -> list[AsyncRun]:
-        runs = []
-        for item, found in answers:
-            if self._is_doubtful(found):
-                found = await self._looked_for(item)
-            runs.append(self._listed(item, found))
-        if self._load:
-            await _load_all(runs, self._load)
+    async def _read(self, answers: list[tuple[Placed, Found[Placed] | CopickError]]) -> list[AsyncRun]:
+        runs = [await self._answered(item, found) for item, found in answers]
+        await _load_all(runs, self._load)
         return runs
+
+    async def _answered(self, item: Placed, found: Found[Placed] | CopickError) -> AsyncRun:
+        if self._is_doubtful(found):
+            found = await self._looked_for(item)
+        return self._listed(item, found)
 
     # --- what both do -------------------------------------------------------------------------------------------------
 
-    async def _find_runs(self) -> list[Merged]:
+    async def _find_runs(self) -> list[Placed]:
         """Return the runs to visit, sorted; runs given by name are not looked up first."""
         names, root = self._names, self._root
         if names is not None and root._stack.single and not any(_is_glob(name) for name in names):
@@ -228,14 +225,14 @@ class Crawl(AsyncOnly):
         """Return True if nothing was found of a run that was given by name, so that it may not exist."""
         return self._names is not None and not isinstance(found, CopickError) and not found and not found.denied
 
-    async def _looked_for(self, item: Merged) -> Found[Placed] | CopickError:
+    async def _looked_for(self, item: Placed) -> Found[Placed] | CopickError:
         """The listing of a named run without any content: an empty one, or the error that there is no such run."""
         run, allowed = self._root._run_of(item), self._root.config.runs
         if (allowed is None or run.name in allowed) and await self._root._stack.find(run.ref) is not None:
             return Found()
         return NotFoundError(f"There is no run at {run.path}; check its name.", path=run.path)
 
-    def _listed(self, item: Merged, found: Found[Placed] | CopickError) -> AsyncRun:
+    def _listed(self, item: Placed, found: Found[Placed] | CopickError) -> AsyncRun:
         """A run with its lists filled, or with its error."""
         run = self._root._run_of(item)
         run.error, run._denied = None, {}
@@ -296,6 +293,25 @@ class _Passed(AsyncOnly, AsyncIterator[Any]):
         return self._report(await anext(self._runs))
 
 
+class _Listed(AsyncOnly, AsyncIterator[Any]):
+    """Runs made of the answers of a scan when they are wanted, so that what is thrown away afterwards is young garbage.
+
+    An answer is kept if a step is cancelled.
+    """
+
+    def __init__(self, make: Callable[[Placed, Any], Awaitable[AsyncRun]], answers: AsyncIterator[Any]) -> None:
+        self._make = make
+        self._answers = answers
+        self._next: Any = None
+
+    async def __anext__(self) -> AsyncRun:
+        if self._next is None:
+            self._next = await anext(self._answers)
+        run = await self._make(*self._next)
+        self._next = None
+        return run
+
+
 class _Groups:
     """Answers of a scan in groups, small ones first, so that the first run comes soon."""
 
@@ -338,7 +354,7 @@ def _beginning(names: Collection[str]) -> str:
     return first[:length]
 
 
-def _matches(item: Merged, name: str) -> bool:
+def _matches(item: Placed, name: str) -> bool:
     assert isinstance(item.ref, RunRef)
     return item.ref.run == name or fnmatchcase(item.ref.run, name)
 

@@ -313,7 +313,7 @@ class AsyncRoot(AsyncOnly):
         self._runs.drop(run)
         self._named_runs.pop(run.ref, None)
 
-    def _shown(self, found: Iterable[Merged]) -> list[Merged]:
+    def _shown(self, found: Iterable[Placed]) -> list[Placed]:
         """Runs that were found, without those that the config leaves out."""
         if self.config.runs is None:
             return list(found)

@@ -27,7 +27,7 @@ from aiocopick.layers.copying import copy_up, copying_key, leased_key, without_p
 from aiocopick.layers.flat import BLOCK, FEW, Answer, batched, in_blocks, scan_ranges
 from aiocopick.layers.listing import entered, list_readable, list_run
 from aiocopick.layers.look_ahead import LookAhead, shows
-from aiocopick.layout.listing import Listing, Located, parse_objects, parse_run, parse_runs
+from aiocopick.layout.listing import Listing, Located, Row, parse_objects, parse_run, parse_runs
 from aiocopick.layout.paths import META, OBJECTS, RUNS, key_of, meta_key
 from aiocopick.layout.refs import RunRef, VoxelSpacingRef
 from aiocopick.storage import open_storage
@@ -154,7 +154,7 @@ class FilesystemLayer(ConfiguredLayer):
             return replace(self._understood(run, entries), denied=denied)
         return self._understood(run, entries)
 
-    def _understood(self, run: Located, entries: Sequence[Entry]) -> Listing:
+    def _understood(self, run: Located, entries: Sequence[Row]) -> Listing:
         assert isinstance(run.ref, RunRef)
         return self._whole(parse_run(run.ref, entries))
 

@@ -10,7 +10,7 @@ from aiocopick.concurrency.fan_out import Flattened, gather_results, stream
 from aiocopick.concurrency.pace import Pace, Turn
 from aiocopick.errors import CopickError, StorageTimeoutError
 from aiocopick.layers.listing import MANY, is_ours
-from aiocopick.layout.listing import Listing, Located
+from aiocopick.layout.listing import Listing, Located, Row
 from aiocopick.layout.paths import META, RUNS
 from aiocopick.storage.scan import LAST
 
@@ -28,7 +28,10 @@ def batched(runs: Sequence[Located], size: int) -> list[Sequence[Located]]:
 
 @asynccontextmanager
 async def in_blocks(
-    blocks: Sequence[Sequence[Located]], answer: Callable[[Sequence[Located]], Awaitable[list[Answer]]], *, ahead: int
+    blocks: Sequence[Sequence[Located]],
+    answer: Callable[[Sequence[Located]], Awaitable[Iterable[Answer]]],
+    *,
+    ahead: int,
 ) -> AsyncIterator[AsyncIterator[tuple[Located, Answer]]]:
     """Return the runs with their listings, in the order given.
 
@@ -37,7 +40,7 @@ async def in_blocks(
     blocks : sequence of sequence of Located
         The runs to list.
     answer : callable
-        Lists the runs of a block.
+        Lists the runs of a block. Its result is read run by run, when the consumer comes to it.
     ahead : int
         Blocks that are being requested or wait for the consumer.
     """
@@ -46,7 +49,7 @@ async def in_blocks(
 
 
 def _one_by_one(
-    answered: tuple[Sequence[Located], list[Answer] | CopickError],
+    answered: tuple[Sequence[Located], Iterable[Answer] | CopickError],
 ) -> Iterable[tuple[Located, Answer]]:
     block, answers = answered
     if isinstance(answers, CopickError):
@@ -74,7 +77,7 @@ def scan_ranges(
     storage: Storage,
     runs: Sequence[Located],
     one: Callable[[Located], Awaitable[Listing]],
-    understood: Callable[[Located, Sequence[Entry]], Listing],
+    understood: Callable[[Located, Sequence[Row]], Listing],
     *,
     limit: int,
     first_page: FirstPage | None = None,
@@ -103,7 +106,7 @@ def scan_ranges(
     few = FEW if first_page is None else 2
     pace = Pace(_SIDE_BY_SIDE, limit)
 
-    async def ask(block: Sequence[Located]) -> Sequence[Answer]:
+    async def ask(block: Sequence[Located]) -> Iterable[Answer]:
         flat = [run.key for run in block if _shows_what_it_holds(run)]
         try:
             async with pace.turn() as turn:
@@ -115,12 +118,13 @@ def scan_ranges(
             return await gather_results(one, block, limit=limit)
         alone = [run for run in block if run.key not in entries]
         answers = dict(zip(alone, await gather_results(one, alone, limit=limit), strict=True))
-        return [answers[run] if run in answers else understood(run, entries[run.key]) for run in block]
+        # Entries are understood when their run is wanted: until then they are the smaller, and die young.
+        return (answers[run] if run in answers else understood(run, entries[run.key]) for run in block)
 
-    async def answer(block: Sequence[Located]) -> list[Answer]:
+    async def answer(block: Sequence[Located]) -> Iterable[Answer]:
         asked = [run for run in block if run.key not in known.entries]
         answers = iter(await ask(asked) if asked else ())
-        return [understood(run, known.entries[run.key]) if run.key in known.entries else next(answers) for run in block]
+        return (understood(run, known.entries[run.key]) if run.key in known.entries else next(answers) for run in block)
 
     begun = next((index for index, run in enumerate(runs) if run.key not in known.entries), len(runs))
     rest = runs[begun:]
@@ -154,35 +158,39 @@ class _Sorted:
 
     Attributes
     ----------
-    entries : dict of str to list of Entry
+    entries : dict of str to list of tuple
         The entries of each requested run, by its key.
     """
 
     def __init__(self, keys: Iterable[str]) -> None:
-        self.entries: dict[str, list[Entry]] = {key: [] for key in keys}
+        self.entries: dict[str, list[Row]] = {key: [] for key in keys}
         self._start = ""
-        self._run: list[Entry] | None = None
+        self._run: list[Row] | None = None
 
     def take(self, page: Sequence[Entry]) -> tuple[int, int]:
         """Sort a page by run; return the number of entries of other runs, and of requested runs that it reached."""
         start, run, others, reached = self._start, self._run, 0, 0
+        inside, ours = "", False
         for entry in page:
             key = entry.key
-            # Neighbouring entries are mostly in one run.
-            if not start or not key.startswith(start):
-                runs, _, rest = key.partition("/")
-                start = f"{runs}/{rest.partition('/')[0]}/"
-                run = self.entries.get(start[:-1])
-                reached += run is not None
-            if run is not None and is_ours(key[len(start) :].partition("/")[0]):
-                run.append(entry)
+            # Neighbouring entries are mostly in one run, and in one folder of it.
+            if not inside or not key.startswith(inside):
+                if not start or not key.startswith(start):
+                    runs, _, rest = key.partition("/")
+                    start = f"{runs}/{rest.partition('/')[0]}/"
+                    run = self.entries.get(start[:-1])
+                    reached += run is not None
+                folder, deeper, _ = key[len(start) :].partition("/")
+                inside, ours = f"{start}{folder}/" if deeper else "", is_ours(folder)
+            if run is not None and ours:
+                run.append(entry[:])
             elif run is None or key[len(start) :] != META:
                 others += 1
         self._start, self._run = start, run
         return others, reached
 
 
-async def _entries(storage: Storage, keys: Sequence[str], turn: Turn) -> dict[str, list[Entry]] | None:
+async def _entries(storage: Storage, keys: Sequence[str], turn: Turn) -> dict[str, list[Row]] | None:
     """Return the entries of each run, or None if a range is inefficient because it holds too many other entries."""
     found = _Sorted(keys)
     try:

@@ -13,12 +13,11 @@ from aiocopick.errors import CopickError, LayerError, LayerSkippedWarning, Missi
 from aiocopick.layers.base import Source
 from aiocopick.layers.merge import Found, Merged, Placed, by_priority, merge
 from aiocopick.layers.missing import explain_missing
-from aiocopick.layout.listing import Listing
+from aiocopick.layout.listing import Listing, Located
 from aiocopick.storage.stats import StorageStats
 
 if TYPE_CHECKING:
     from aiocopick.layers.base import Layer, Nouns
-    from aiocopick.layout.listing import Located
     from aiocopick.layout.refs import Ref
     from aiocopick.storage.base import FirstPage
 
@@ -277,11 +276,12 @@ class Stack:
                 self.skipped.pop(layer.name, None)
         return found
 
-    async def list_runs(self, layers: Iterable[str] | None = None, beginning: str = "") -> Found[Merged]:
+    async def list_runs(self, layers: Iterable[str] | None = None, beginning: str = "") -> Found[Placed]:
         """List the runs of all layers; layers restricted to some runs show only those."""
         chosen = self.named(layers)
         answers = await self._ask_each(lambda layer: layer.list_runs(beginning), chosen, chosen)
-        found = self._whole([(layer, _shown_runs(layer, answer)) for layer, answer in answers])
+        shown = [(layer, _shown_runs(layer, answer)) for layer, answer in answers]
+        found: Found[Any] = self._placed(shown) if self.single else self._whole(shown)
         if not self._known_to_exist:
             # Only the first listing is looked into: an empty project stays quiet, and costs no request again.
             self._known_to_exist = True
@@ -350,12 +350,12 @@ class Stack:
 
     def scan(
         self,
-        runs: Sequence[Merged],
+        runs: Sequence[Placed],
         nouns: Nouns = None,
         *,
         details: bool = True,
         first_pages: Mapping[str, FirstPage] = MappingProxyType({}),
-    ) -> AbstractAsyncContextManager[AsyncIterator[tuple[Merged, Found[Placed] | CopickError]]]:
+    ) -> AbstractAsyncContextManager[AsyncIterator[tuple[Placed, Found[Placed] | CopickError]]]:
         """List the content of many runs, in the order given; every layer reads ahead on its own, within its limits.
 
         Without `details`, size, etag and time of files are missing if they cost more requests than the names. The
@@ -403,16 +403,20 @@ def _shown(sources: Sequence[Source]) -> list[Source]:
 
 @asynccontextmanager
 async def _scan(
-    stack: Stack, runs: Sequence[Merged], nouns: Nouns, details: bool, first_pages: Mapping[str, FirstPage]
-) -> AsyncIterator[AsyncIterator[tuple[Merged, Found[Placed] | CopickError]]]:
-    asked = [(run, _shown(run.sources)) for run in runs]
+    stack: Stack, runs: Sequence[Placed], nouns: Nouns, details: bool, first_pages: Mapping[str, FirstPage]
+) -> AsyncIterator[AsyncIterator[tuple[Placed, Found[Placed] | CopickError]]]:
     async with AsyncExitStack() as exits:
         scans = {}
         for layer in stack.layers:
-            held = [source.located for _, sources in asked for source in sources if source.layer is layer]
+            held = [source.located for run in runs for source in _places(stack, run) if source.layer is layer]
             scan = layer.scan(held, nouns, details=details, first_page=first_pages.get(layer.name))
             scans[layer.name] = await exits.enter_async_context(scan)
-        yield _Zipped(stack, scans, asked)
+        yield _Zipped(stack, scans, ((run, _places(stack, run)) for run in runs))
+
+
+def _places(stack: Stack, run: Placed) -> Sequence[Source]:
+    """Return the places of a run that have to be listed."""
+    return _shown((Source(stack.layers[0], run),) if isinstance(run, Located) else run.sources)
 
 
 class _Zipped:
@@ -424,18 +428,18 @@ class _Zipped:
         self,
         stack: Stack,
         scans: dict[str, AsyncIterator[tuple[Located, Listing | CopickError]]],
-        asked: Sequence[tuple[Merged, Sequence[Source]]],
+        asked: Iterable[tuple[Placed, Sequence[Source]]],
     ) -> None:
         self._stack = stack
         self._scans = scans
         self._asked = iter(asked)
-        self._next: tuple[Merged, Sequence[Source]] | None = None
+        self._next: tuple[Placed, Sequence[Source]] | None = None
         self._answers: list[tuple[Layer, Listing | CopickError]] = []
 
     def __aiter__(self) -> _Zipped:
         return self
 
-    async def __anext__(self) -> tuple[Merged, Found[Placed] | CopickError]:
+    async def __anext__(self) -> tuple[Placed, Found[Placed] | CopickError]:
         if self._next is None:
             self._next = next(self._asked, None)
         if self._next is None:

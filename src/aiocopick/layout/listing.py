@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import lru_cache, partial
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, TypeAlias
 
 from aiocopick.errors import CopickError, InvalidNameError
 from aiocopick.layout.paths import (
@@ -60,6 +60,12 @@ class ListedEntry(Protocol):
     @property
     def modified(self) -> float | None:
         """Seconds since the epoch."""
+
+
+Row: TypeAlias = tuple[str, bool, int | None, str | None, float | None]
+"""The fields of an entry in the order of :class:`ListedEntry`. Plain tuples of them are not visited by the garbage
+collector, so that thousands can wait.
+"""
 
 
 class Located(NamedTuple):
@@ -157,7 +163,7 @@ def parse_objects(entries: Iterable[ListedEntry]) -> Listing:
     return replace(found.listing(), hidden=tuple(hidden))
 
 
-def parse_run(run: RunRef, entries: Iterable[ListedEntry]) -> Listing:
+def parse_run(run: RunRef, entries: Iterable[Row]) -> Listing:
     """Return the entities of a run.
 
     Parameters
@@ -175,14 +181,14 @@ def parse_run(run: RunRef, entries: Iterable[ListedEntry]) -> Listing:
         to the type before the first ``_``. Of two spellings of one voxel size the canonical one is kept.
     """
     name, base = run.run, f"{RUNS}/{run.run}/"
-    lines = [entry for entry in entries if entry.key.startswith(base)]
+    lines = [entry for entry in entries if entry[0].startswith(base)]
     start = len(base)
-    names, are_prefixes = tuple([line.key[start:] for line in lines]), tuple([line.is_prefix for line in lines])
+    names, are_prefixes = tuple([line[0][start:] for line in lines]), tuple([line[1] for line in lines])
     shape = (_shape if len(lines) <= _FEW else _shape.__wrapped__)(names, are_prefixes)
     located = [
         _located((make(name), base + key, None, None, None))
         if index is None
-        else _located((make(name), (line := lines[index]).key, line.size, line.etag, line.modified))
+        else _located((make(name), (line := lines[index])[0], *line[2:]))
         for make, key, index in shape.located
     ]
     skipped, hidden = tuple([base + key for key in shape.skipped]), tuple([base + key for key in shape.hidden])
@@ -384,4 +390,4 @@ def _is_canonical(located: Located) -> bool:
         return False
 
 
-__all__ = ["ListedEntry", "Listing", "Located", "parse_objects", "parse_run", "parse_runs"]
+__all__ = ["ListedEntry", "Listing", "Located", "Row", "parse_objects", "parse_run", "parse_runs"]
