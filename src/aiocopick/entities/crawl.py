@@ -148,9 +148,9 @@ class Crawl(AsyncOnly):
             self._since = moment()
             async with self._root._stack.scan(batch, self._nouns, details=self._details) as answers:
                 async for item, found in answers:
-                    run = await self._answered(item, found)
+                    runs = await self._read(frozenset(), [(item, found)])
                     pending.popleft()
-                    self._listed_runs.append(run)
+                    self._listed_runs.extend(runs)
         step = [self._listed_runs[index] for index in range(min(size, len(self._listed_runs)))]
         if self._load:
             await _load_all(step, self._load)
@@ -175,10 +175,10 @@ class Crawl(AsyncOnly):
         async with AsyncExitStack() as exits:
             scan = stack.scan(runs, self._nouns, details=self._details, first_pages=pages)
             answers = await exits.enter_async_context(scan)
-            found: AsyncIterator[AsyncRun] = _Listed(self._answered, answers)
+            found: AsyncIterator[AsyncRun] = _Listed(partial(self._read, frozenset()), answers)
             if self._load:
                 groups = _Groups(answers, _LOADED_TOGETHER)
-                read = stream(self._read, groups, limit=_GROUPS_AHEAD, ordered=True)
+                read = stream(partial(self._read, self._load), groups, limit=_GROUPS_AHEAD, ordered=True)
                 found = Flattened(_runs_read, await exits.enter_async_context(read))
             self._exits = exits.pop_all()
         return found if self._progress is None else _Passed(self._passed, found)
@@ -190,15 +190,18 @@ class Crawl(AsyncOnly):
         self._stop()
         return None if exits is None else await exits.__aexit__(kind, error, trace)
 
-    async def _read(self, answers: list[tuple[Placed, Found[Placed] | CopickError]]) -> list[AsyncRun]:
-        runs = [await self._answered(item, found) for item, found in answers]
-        await _load_all(runs, self._load)
+    async def _read(
+        self, load: frozenset[str], answers: Iterable[tuple[Placed, Found[Placed] | CopickError]]
+    ) -> list[AsyncRun]:
+        """The runs of some answers, with some of their files read."""
+        runs = []
+        for item, found in answers:
+            if self._is_doubtful(found):
+                found = await self._looked_for(item)
+            runs.append(self._listed(item, found))
+        if load:
+            await _load_all(runs, load)
         return runs
-
-    async def _answered(self, item: Placed, found: Found[Placed] | CopickError) -> AsyncRun:
-        if self._is_doubtful(found):
-            found = await self._looked_for(item)
-        return self._listed(item, found)
 
     # --- what both do -------------------------------------------------------------------------------------------------
 
@@ -299,7 +302,7 @@ class _Listed(AsyncOnly, AsyncIterator[Any]):
     An answer is kept if a step is cancelled.
     """
 
-    def __init__(self, make: Callable[[Placed, Any], Awaitable[AsyncRun]], answers: AsyncIterator[Any]) -> None:
+    def __init__(self, make: Callable[[list[Any]], Awaitable[list[AsyncRun]]], answers: AsyncIterator[Any]) -> None:
         self._make = make
         self._answers = answers
         self._next: Any = None
@@ -307,7 +310,7 @@ class _Listed(AsyncOnly, AsyncIterator[Any]):
     async def __anext__(self) -> AsyncRun:
         if self._next is None:
             self._next = await anext(self._answers)
-        run = await self._make(*self._next)
+        [run] = await self._make([self._next])
         self._next = None
         return run
 
