@@ -77,7 +77,8 @@ class Place:
 
     def memory(self) -> AbstractContextManager[Memory]:
         """Measure the memory of the work inside."""
-        return resident() if self.kind == "obstore" else traced()
+        native = self.root.startswith("s3://") and self.fields.get("engine") != "s3fs"
+        return resident() if native else traced()
 
     def open(self, **changes: Any) -> aiocopick.AsyncRoot:
         return aiocopick.AsyncRoot(self.config(**changes))
@@ -115,4 +116,6 @@ def make_place(kind: str, request: pytest.FixtureRequest, folder: Path) -> Itera
             # The default is obstore, where it is installed.
             engine = {"engine": "s3fs"} if kind == "s3" else {}
             fields = {"fs_args": _moved(store.fs_args(), store.url, server.url), **engine}
-            yield Place(kind, root, fields, server, CopickConfigFS(root=root, fs_args=store.fs_args(), **names))
+            yield Place(
+                kind, root, fields, server, CopickConfigFS(root=root, fs_args=store.fs_args(), **engine, **names)
+            )
