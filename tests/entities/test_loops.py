@@ -47,9 +47,8 @@ def test_one_root_in_several_loops_at_once(root: AsyncRoot) -> None:
     assert results == [FOUND] * 9
 
 
-def test_a_root_is_used_after_fork(root: AsyncRoot, request: pytest.FixtureRequest) -> None:
-    if "memory" in request.node.name:
-        pytest.skip("a project in memory cannot be opened in another process")
+@pytest.mark.parametrize("place", ["local", "s3"], indirect=True)
+def test_a_root_is_used_after_fork(root: AsyncRoot) -> None:
     asyncio.run(write_run(root, volumes=False))
     child = os.fork()
     if child == 0:

@@ -6,11 +6,9 @@ import json
 import logging
 import random
 import struct
-import sys
 import time
 from collections import Counter
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -28,6 +26,7 @@ from aiocopick.volumes.ome import parse_group
 from aiocopick.volumes.ome_arrays import array_documents, describe_array, parse_array
 from aiocopick.volumes.ome_writing import axis_names, group_documents
 from tests.formats.mutations import mutate, mutated_bytes, mutated_document
+from tests.memory import resident
 
 NAMES = {"pickable_object_name": "o", "user_id": "u", "session_id": "s"}
 POINT = {"location": {"x": 1.5, "y": 2, "z": 3}, "transformation_": np.eye(4).tolist(), "instance_id": 3, "score": 0.5}
@@ -104,17 +103,6 @@ READ: dict[str, Callable[[random.Random], Any]] = {
 }
 
 
-def peak_memory(*, reset: bool = False) -> float:
-    """Return the most memory, in MiB, that this process has held, on Linux since the last reset."""
-    if sys.platform == "linux":
-        if reset:
-            Path("/proc/self/clear_refs").write_text("5")
-        [line] = [line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM")]
-        return int(line.split()[1]) / 1024
-    resource = pytest.importorskip("resource", reason="this system does not tell how much memory a process has held")
-    return float(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss) / (2**20 if sys.platform == "darwin" else 1024)
-
-
 @pytest.mark.parametrize("kind", READ)
 @pytest.mark.parametrize("cases", [2_000, pytest.param(15_000, marks=pytest.mark.reliability_full)])
 def test_what_is_broken_is_read_or_refused(
@@ -124,19 +112,19 @@ def test_what_is_broken_is_read_or_refused(
     rng = random.Random(cases)
     results: Counter[str] = Counter()
     longest = 0.0
-    before = peak_memory(reset=True)
-    for _ in range(cases):
-        started = time.thread_time()
-        try:
-            READ[kind](rng)
-        except CopickError as error:
-            results["refused"] += 1
-            assert kind == "config" or "p" in (error.path or "")  # noqa: PT017 - most are read
-        else:
-            results["read"] += 1
-        longest = max(longest, time.thread_time() - started)
-        assert longest < 5
-    grown = peak_memory() - before
+    with resident() as memory:
+        for _ in range(cases):
+            started = time.thread_time()
+            try:
+                READ[kind](rng)
+            except CopickError as error:
+                results["refused"] += 1
+                assert kind == "config" or "p" in (error.path or "")  # noqa: PT017 - most are read
+            else:
+                results["read"] += 1
+            longest = max(longest, time.thread_time() - started)
+            assert longest < 5
+    grown = memory.peak / 2**20
     assert grown <= 512
     assert results["refused"] > cases / 10
     assert results["read"] > cases / 100

@@ -26,7 +26,7 @@ from aiocopick.layers.codecs import decode, encode
 from aiocopick.layers.copying import copy_up, copying_key, leased_key, without_parts, writing
 from aiocopick.layers.flat import BLOCK, FEW, Answer, batched, in_blocks, scan_ranges
 from aiocopick.layers.listing import entered, list_readable, list_run
-from aiocopick.layers.look_ahead import LookAhead, shows
+from aiocopick.layers.look_ahead import LookAhead
 from aiocopick.layout.listing import Listing, Located, Row, parse_objects, parse_run, parse_runs
 from aiocopick.layout.paths import META, OBJECTS, RUNS, key_of, meta_key
 from aiocopick.layout.refs import RunRef, VoxelSpacingRef
@@ -253,27 +253,11 @@ class FilesystemLayer(ConfiguredLayer):
                 return None
             return Located(ref, located.key, entry.size, entry.etag, entry.modified)
         if ref.kind == "run":
-            return located if await self._holds(located.key) else None
+            held = await self._look_ahead.holds(self.storage, located.key, require_meta=self.config.require_meta)
+            return located if held else None
         if not await self.storage.exists(located.key) or await self.storage.exists(copying_key(located.key)):
             return None
         return located
-
-    async def _holds(self, run: str) -> bool:
-        """Return True if a run is stored; where a page of its listing shows that, it is kept for :meth:`list_run`."""
-        require_meta = self.config.require_meta
-        if self.config.read_ahead > 0 and not self.storage.capabilities.near:
-            since = self._look_ahead.now()
-            try:
-                page = await self.storage.first_page(run)
-            except (AccessDeniedError, NotFoundError):
-                # A listing with another delimiter may be allowed.
-                page = None
-            if page is not None:
-                self._look_ahead.keep(run, page, since)
-                held = shows(page, run, require_meta=require_meta)
-                if held is not None:
-                    return held
-        return await self.storage.exists(meta_key(run) if require_meta else run)
 
     async def ensure(self, *, create: bool = False) -> bool:
         """Return True if there is a directory of runs; an object store needs a file in it for that."""

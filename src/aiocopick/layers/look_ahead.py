@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from contextlib import suppress
 from time import monotonic
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from aiocopick.concurrency.forks import Lock
+from aiocopick.errors import AccessDeniedError, NotFoundError
 from aiocopick.layout.paths import meta_key
-from aiocopick.storage.base import FirstPage
 from aiocopick.storage.scan import LAST
 from aiocopick.storage.written import changes_of
+
+if TYPE_CHECKING:
+    from aiocopick.storage.base import FirstPage, Storage
 
 _MOST_ENTRIES = 20_000
 """Entries of all pages that are kept, a few MiB; the oldest pages are dropped."""
@@ -43,6 +47,20 @@ class LookAhead:
         # The oldest first. A plain dict would be slow to drop them.
         self._pages: OrderedDict[str, tuple[FirstPage, Moment]] = OrderedDict()
         self._entries = 0
+
+    async def holds(self, storage: Storage, run: str, *, require_meta: bool) -> bool:
+        """Return True if a run is stored; where a page of its listing shows that, the page is kept."""
+        if self._seconds > 0 and not storage.capabilities.near:
+            since = self.now()
+            # If it is denied, a listing with another delimiter may be allowed.
+            with suppress(AccessDeniedError, NotFoundError):
+                page = await storage.first_page(run)
+                if page is not None:
+                    self.keep(run, page, since)
+                    held = shows(page, run, require_meta=require_meta)
+                    if held is not None:
+                        return held
+        return await storage.exists(meta_key(run) if require_meta else run)
 
     def now(self) -> Moment:
         """Return the moment at which a page is going to be requested."""
