@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 from pathlib import Path
+from threading import get_ident
 from typing import Any
 
 import pyarrow as pa
@@ -13,7 +14,7 @@ import aiocopick
 from aiocopick.entities import AsyncRoot
 from aiocopick.errors import ConflictError, FormatError, LayerError
 from aiocopick.sample import sample_config, write_sample
-from aiocopick.tables import catalog, changes, select, store_table
+from aiocopick.tables import catalog, changes, layer, select, store_table
 from aiocopick.tables.held import held
 from aiocopick.tables.opened import file_arguments, with_catalog
 from aiocopick.tables.schema import metadata_of
@@ -47,6 +48,16 @@ async def test_it_lists_what_the_storage_lists_and_asks_nothing(s3_sample: Async
     assert await root.get_run("TS_009") is None
     assert root.stats.requests.total() == 0
     await root.aclose()
+
+
+@pytest.mark.asyncio
+async def test_a_catalogue_is_checked_beside_the_event_loop(sample: AsyncRoot, monkeypatch: pytest.MonkeyPatch) -> None:
+    table, threads = await catalog(sample), list[int]()
+    check = layer._refuse_unnamed_and_twice
+    monkeypatch.setattr(layer, "_refuse_unnamed_and_twice", lambda *args: (threads.append(get_ident()), check(*args)))
+    await with_catalog(sample, table)
+    assert len(threads) == 1
+    assert get_ident() not in threads
 
 
 @pytest.mark.asyncio

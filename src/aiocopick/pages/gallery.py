@@ -184,8 +184,10 @@ async def _write(
 
 async def _matched(run: AsyncRun, choice: Choice) -> set[int]:
     """Return the positions of the annotations that a run has."""
+    if not choice.annotations:
+        return set()
     refs = [entity.ref for entity in await held(run, KINDS)]
-    return {at for at, pattern in enumerate(choice.annotations or ()) if any(map(pattern.matches, refs))}
+    return {at for at, pattern in enumerate(choice.annotations) if any(map(pattern.matches, refs))}
 
 
 def title_of(root: AsyncRoot) -> str:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from aiocopick.concurrency.threads import in_thread
 from aiocopick.models.place import Place, arguments_of, is_place, text_of
 from aiocopick.storage.keys import Root, parse_root
 from aiocopick.tables.layer import Verify, catalog_layers
@@ -41,7 +43,8 @@ async def with_catalog(root: AsyncRoot, catalog: Place | pa.Table, verify: Verif
     if is_place(catalog):
         table = await load_table(catalog, **file_arguments(root, catalog))
     stack = root._stack
-    layers = catalog_layers(stack.layers, table, verify=verify)
+    # A catalogue may have a million rows, which are sorted and checked.
+    layers = await in_thread(partial(catalog_layers, stack.layers, table, verify=verify))
     return type(root)._over(root.config, stack.over(layers))
 
 
