@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
+import aiocopick
 from aiocopick.entities import AsyncRoot, AsyncRun
 from aiocopick.layers import Stack
 from aiocopick.layers.filesystem import FilesystemLayer
+from aiocopick.models import CopickConfigFS
 from aiocopick.storage import open_storage
 from aiocopick.testing import WrappedStorage
 from tests.reliability.places import HTTP, Place
@@ -42,5 +45,14 @@ async def crawl_a_thousand(
     async with root, root.crawl(load=("picks",)) as runs:
         found = [run async for run in runs]
     await writing.aclose()
+    if vanishing is None:
+        # Nothing was changed: the facade says the same.
+        again = await asyncio.to_thread(_crawl_blocking, config)
+        assert {run.name: str(run.error) for run in found if run.error} == again
     assert [run.name for run in found] == NAMES
     return found, keys
+
+
+def _crawl_blocking(config: CopickConfigFS) -> dict[str, str]:
+    with aiocopick.CopickRootFS(config) as root:
+        return {run.name: str(run.aio.error) for run in root.crawl(load=("picks",)) if run.aio.error}

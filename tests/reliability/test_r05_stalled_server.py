@@ -12,6 +12,7 @@ import aiocopick
 from aiocopick.entities import AsyncPicks, AsyncRun
 from aiocopick.errors import StorageTimeoutError
 from tests.entities.projects import write_run
+from tests.reliability.facades import Awaited
 from tests.reliability.places import HTTP, NETWORK, Place
 
 TIMEOUT = 0.5
@@ -48,5 +49,15 @@ async def test_the_caller_gets_an_error_in_time(place: Place, action: str, measu
         assert not [task for task in left if not task.done()]
         assert root.stats.in_flight == 0
         place.server.always(None)
+    # The facade's own thread has nothing under way either.
+    with place.open_sync(timeout=TIMEOUT, read_ahead=0) as blocking:
+        facade = (await (await Awaited(blocking).query())[0].query_picks())[0]
+        place.server.always(action)
+        started = time.monotonic()
+        with pytest.raises(StorageTimeoutError):
+            await facade.load()
+        longest = max(longest, time.monotonic() - started)
+        assert blocking.stats.in_flight == 0
+        place.server.always(None)
     assert longest < TIMEOUT + 1
-    measured(f"{action}, deadline {TIMEOUT} s: error after {longest:.1f} s at most, 0 tasks left")
+    measured(f"{action}, deadline {TIMEOUT} s, async and facade: error after {longest:.1f} s at most, 0 tasks left")

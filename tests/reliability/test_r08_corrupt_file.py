@@ -19,4 +19,4 @@ async def test_the_crawl_goes_on(place: Place, measured: Any) -> None:
     errors = {run.name: run.error for run in found if run.error is not None}
     assert {name: type(error) for name, error in errors.items()} == {corrupt: FormatError}
     assert keys[corrupt] in str(errors[corrupt])
-    measured(f"{len(found) - 1} runs, {len(errors)} error that names the path")
+    measured(f"{len(found) - 1} runs, {len(errors)} error, async and facade, that names the path")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -32,7 +33,13 @@ async def test_requests_in_flight_keep_to_the_limit(place: Place, measured: Any)
             assert len([run async for run in runs]) == 60
         peak = root.stats.peak_in_flight if place.server is None else place.server.peak
     assert 0 < peak <= LIMIT
-    measured(f"limit {LIMIT}: {peak} at most")
+    if place.server is not None:
+        place.server.peak = 0
+    with place.open_sync(max_concurrency=LIMIT, timeout=120) as blocking:
+        assert len(await asyncio.to_thread(lambda: list(blocking.crawl(load=("picks",))))) == 60
+        again = blocking.stats.peak_in_flight if place.server is None else place.server.peak
+    assert 0 < again <= LIMIT
+    measured(f"limit {LIMIT}: {peak} at most, facade {again}")
 
 
 @pytest.mark.asyncio
