@@ -2,7 +2,12 @@
 
     python -m benchmarks --profile tiny                     every work once; a minute
     python -m benchmarks --profile quick                    every question at small sizes
-    python -m benchmarks --profile published --out run.json the figures of docs/benchmarks.md; an hour
+    python -m benchmarks --profile published --out run.json the figures of docs/benchmarks.md; forty minutes
+    python -m benchmarks --profile published --estimate     how long that takes, by experiment
+    python -m benchmarks --profile published --minutes 25 --out run.json, and then
+    python -m benchmarks --profile published --continue run.json --out run.json    the same in two halves
+    python -m benchmarks --profile published --only loop --continue run.json --again --out run.json    one part anew
+    python -m benchmarks --against ../other-checkout --only crawl --targets late   another commit and this one in turns
     python -m benchmarks --profile full --out run.json      everything of everybody; many hours
     python -m benchmarks --only crawl --targets minio --latency 20 --subjects aiocopick copick-2.0.0a6
     python -m benchmarks --url s3://bucket/empty-prefix --only crawl
@@ -23,10 +28,10 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from benchmarks import machine, promises, results, suite, tables
-from benchmarks.profiles import PROFILES, Experiment
-from benchmarks.results import Results
-from benchmarks.subjects import SUBJECTS
+from benchmarks import estimate, machine, promises, results, suite, tables
+from benchmarks.profiles import BUDGETS, PROFILES, Experiment
+from benchmarks.results import KEPT, Results
+from benchmarks.subjects import SUBJECTS, before
 from benchmarks.suite import Settings
 from benchmarks.targets import TARGETS
 
@@ -45,6 +50,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if not experiments:
         print("nothing to do: no experiment matches (see --list)", file=sys.stderr)
         return 2
+    earlier = results.load(chosen.go_on) if chosen.go_on else None
+    budget = chosen.budget_seconds or BUDGETS.get(chosen.profile, 120.0)
+    if chosen.estimate:
+        known = earlier or (results.load(KEPT) if KEPT.exists() else None)
+        print(estimate.table(experiments, _targets(chosen), budget, () if known is None else known.cells))
+        return 0
+    if chosen.against is not None and not (chosen.against / "src" / "aiocopick").is_dir():
+        print(f"{chosen.against} is no checkout of aiocopick", file=sys.stderr)
+        return 2
     tiny = chosen.profile == "tiny"
     settings = Settings(
         targets=_targets(chosen),
@@ -52,20 +66,25 @@ def main(arguments: Sequence[str] | None = None) -> int:
         pythons=dict(pair.split("=", 1) for pair in chosen.python),
         make_environments=not tiny,
         sample_seconds=chosen.sample_seconds,
-        budget_seconds=chosen.budget_seconds,
+        budget_seconds=budget,
+        against=None if chosen.against is None else chosen.against.resolve(),
         at_once=chosen.at_once or (os.cpu_count() or 1 if tiny else 1),
         minutes=chosen.minutes,
     )
     command = shlex.join(["python", "-m", "benchmarks", *_published(sys.argv[1:])])
-    before = results.load(chosen.go_on) if chosen.go_on else None
-    if before and (differing := machine.differences(before.machine)):
+    if earlier and (differing := machine.differences(earlier.machine)):
         print(f"{chosen.go_on} is of another machine ({', '.join(differing)}): begin a new run", file=sys.stderr)
         return 2
-    found = suite.run(experiments, settings, command, lambda results: _keep(results, chosen.out), before)
+    found = suite.run(
+        experiments, settings, command, lambda results: _keep(results, chosen.out), earlier, again=chosen.again
+    )
     _keep(found, chosen.out)
     print(tables.everything(found))
+    old = promises.of_before(found)
+    then = {} if old is None else {promise.about: value for promise, value in promises.judged(old)}
     for promise, value in promises.judged(found):
-        print(f"{'kept  ' if promise.is_kept(value) else 'MISSED'} {promise.about}: {value:.3g} ({promise.bound})")
+        was = f"{then[promise.about]:.3g} before, now " if promise.about in then else ""
+        print(f"{'kept  ' if promise.is_kept(value) else 'MISSED'} {promise.about}: {was}{value:.3g} ({promise.bound})")
     for name, reason in found.missing.items():
         print(f"LEFT OUT {name}: {reason}")
     for line in found.errors:
@@ -97,12 +116,23 @@ def _experiments(chosen: argparse.Namespace) -> list[Experiment]:
             replace(
                 experiment,
                 sizes_of=sizes_of,
-                subjects=tuple(name for name in experiment.subjects if not chosen.subjects or name in chosen.subjects),
+                subjects=_subjects(experiment, chosen),
                 latencies=tuple(chosen.latency) if chosen.latency else experiment.latencies,
                 repeats=chosen.repeats or experiment.repeats,
             )
         )
     return [experiment for experiment in kept if experiment.subjects]
+
+
+def _subjects(experiment: Experiment, chosen: argparse.Namespace) -> tuple[str, ...]:
+    """Those of an experiment that are asked for, each of ours followed by itself at the other checkout, if there is one."""
+    found = []
+    for name in experiment.subjects:
+        if not chosen.subjects or name in chosen.subjects:
+            found.append(name)
+            if chosen.against is not None and before(name) in SUBJECTS:
+                found.append(before(name))
+    return tuple(found)
 
 
 def _targets(chosen: argparse.Namespace) -> list[str]:
@@ -152,7 +182,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--sample-seconds", type=float, default=1800, help="stop a sample after this long")
     parser.add_argument(
-        "--budget-seconds", type=float, default=120, help="no further rounds for a subject that has used this much"
+        "--budget-seconds",
+        type=float,
+        help="no further rounds for a subject that has used this much; default 120, for the published profile 15",
     )
     parser.add_argument(
         "--continue",
@@ -161,6 +193,13 @@ def _parser() -> argparse.ArgumentParser:
         metavar="FILE",
         help="go on with an earlier run: take what it lacks, and add it",
     )
+    parser.add_argument(
+        "--again",
+        action="store_true",
+        help="with --continue: take what is asked for again, in the place of what FILE has",
+    )
+    parser.add_argument("--against", type=Path, metavar="PATH", help="also measure the library of another checkout")
+    parser.add_argument("--estimate", action="store_true", help="say how long the run takes and stop")
     parser.add_argument("--minutes", type=float, metavar="M", help="begin no experiment after this long")
     parser.add_argument(
         "--python",

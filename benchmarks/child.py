@@ -22,6 +22,8 @@ from benchmarks.meter import Meter, request_counter
 from benchmarks.subjects import SUBJECTS, Subject
 
 TARGET_VARIABLE = "AIOCOPICK_BENCH_TARGET"
+SOURCE_VARIABLE = "AIOCOPICK_BENCH_SOURCE"
+"""Folder that the library has to be imported from; unset when any will do."""
 MARKER = "BENCH-RESULT "
 
 # What a work needs beside what a rehearsal imports. Importing is measured as a work of its own.
@@ -32,6 +34,7 @@ PRELOADED = {
     "volume_write": ("zarr",),
     "train_boxes": ("zarr",),
     "create": ("zarr",),
+    "open_catalog": ("pyarrow.compute", "pyarrow.parquet"),
 }
 
 
@@ -76,6 +79,7 @@ class Bench:
 def main() -> None:
     name, work, parameters = sys.argv[1:]
     subject = SUBJECTS[name]
+    _is_of(os.environ.get(SOURCE_VARIABLE))
     bench = Bench(subject, json.loads(parameters), json.loads(os.environ.pop(TARGET_VARIABLE)))
     if work == "import_library":
         with bench.meter:
@@ -90,12 +94,20 @@ def main() -> None:
     print(MARKER + json.dumps({**bench.meter.to_json(), "check": check, "notes": bench.notes}), flush=True)
 
 
+def _is_of(source: str | None) -> None:
+    """Refuse to measure another checkout than the one that was asked for."""
+    spec = find_spec("aiocopick") if source is not None else None
+    if source is not None and (spec is None or spec.origin is None or not Path(spec.origin).is_relative_to(source)):
+        raise SystemExit("the other checkout is not the one that Python imports")
+
+
 def _prepare(subject: Subject, work: str, bench: Bench) -> None:
     """Import all that the work will import, whichever moment the subject would choose for that."""
     if bench.url.startswith("s3://"):
         importlib.import_module("s3fs")
     # Ours takes it by default, where it is installed.
-    chosen = subject.module.endswith((".async_api", ".facade")) and bench.url.startswith("s3://")
+    ours = subject.module.endswith((".async_api", ".facade")) and bench.url.startswith("s3://")
+    chosen = ours and subject.options.get("engine") != "s3fs"
     if subject.options.get("engine") == "obstore" or (chosen and find_spec("obstore") is not None):
         importlib.import_module("obstore.store")
     for module in PRELOADED.get(work, ()):

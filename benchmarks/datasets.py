@@ -12,8 +12,18 @@ from typing import Any
 
 from benchmarks import layouts
 from benchmarks.subjects import picks as poses
+from benchmarks.subjects.keys import CATALOG
 
 Content = bytes | Path
+CHUNKS, FEW = 300, 4
+
+ABOUT = (
+    "Projects for listing have ten entities a run: a voxel spacing, two tomograms, a feature map, three picks of 20 points, "
+    f"a mesh, two segmentations. Their volumes have {CHUNKS} chunks unless a table says otherwise (on a disk, where no "
+    f"listing looks into them, {FEW}). Volumes that are read or written are noise in floating point, which does not "
+    "compress, as tomograms do not"
+)
+"""For readers of the figures."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,11 +38,17 @@ class Dataset:
         Names of the runs.
     below : Dataset or None
         Project that lies read-only below this one.
+    files : mapping of str to bytes or Path
+        Content by key beside the runs.
+    filling : mapping of str to bytes or Path
+        More content of each run, which only a server looks at that counts the keys inside of volumes.
     """
 
     run: Mapping[str, Content] = field(default_factory=dict)
     names: tuple[str, ...] = ()
     below: Dataset | None = None
+    files: Mapping[str, Content] = field(default_factory=dict)
+    filling: Mapping[str, Content] = field(default_factory=dict)
 
 
 def run_names(count: int) -> tuple[str, ...]:
@@ -40,23 +56,32 @@ def run_names(count: int) -> tuple[str, ...]:
     return tuple(f"TS_{number:05d}" for number in range(count))
 
 
-def listing(runs: int, chunks: int = 300, points: int = 20) -> Dataset:
+def listing(runs: int, chunks: int | None = None, points: int = 20) -> Dataset:
     """Runs with ten entities: a voxel spacing, two tomograms, a feature map, three picks, a mesh, two segmentations.
 
     Volumes have the metadata of real ones and `chunks` chunks of one byte: nobody reads what only gets listed. A server
-    that fills its pages with the keys inside of volumes does it with those of a real project.
+    that fills its pages with the keys inside of volumes does it with those of a real project. Without a number, most
+    chunks are filling.
     """
+    filling: dict[str, Content] = {}
+
+    def volume(folder: str) -> dict[str, Content]:
+        every = _hollow_volume(folder, CHUNKS if chunks is None else chunks)
+        if chunks is None:
+            filling.update({key: every.pop(key) for key in list(every)[-(CHUNKS - FEW) :]})
+        return every
+
     positions, transforms = poses.random_poses(points)
     picks = poses.encode(positions, transforms, indent=4)
     run: dict[str, Content] = {".meta": b"meta", "VoxelSpacing10.000/.meta": b"meta"}
     for name in ("wbp", "denoised", "wbp_dino_features"):
-        run |= _hollow_volume(f"VoxelSpacing10.000/{name}.zarr", chunks)
+        run |= volume(f"VoxelSpacing10.000/{name}.zarr")
     for name in ("membrane", "organelles-multilabel"):
-        run |= _hollow_volume(f"Segmentations/10.000_{poses.USER_ID}_{poses.SESSION_ID}_{name}.zarr", chunks)
+        run |= volume(f"Segmentations/10.000_{poses.USER_ID}_{poses.SESSION_ID}_{name}.zarr")
     for session in ("1", "2", "3"):
         run[f"Picks/{poses.USER_ID}_{session}_{poses.OBJECT_NAME}.json"] = picks
     run[f"Meshes/{poses.USER_ID}_1_{poses.OBJECT_NAME}.glb"] = mesh_content(1)
-    return Dataset(run=run, names=run_names(runs))
+    return Dataset(run=run, names=run_names(runs), filling=filling)
 
 
 def stacked(runs: int) -> Dataset:
@@ -64,6 +89,47 @@ def stacked(runs: int) -> Dataset:
     positions, transforms = poses.random_poses(20)
     picks = {f"Picks/other_1_{poses.OBJECT_NAME}.json": poses.encode(positions, transforms, indent=4)}
     return Dataset(run=picks, names=run_names(runs)[::2], below=listing(runs))
+
+
+def catalogued(runs: int) -> Dataset:
+    """A project that is not there, and its catalogue, which is: that of one run, for each run again.
+
+    The catalogue of the one run is made by aiocopick, as nobody else makes any.
+    """
+    import asyncio
+
+    import pyarrow.compute as compute
+    from pyarrow import array, chunked_array
+
+    import aiocopick
+
+    one = listing(1)
+
+    async def made(folder: str) -> Any:
+        for key, content in one.run.items():
+            path = Path(folder, "ExperimentRuns", one.names[0], key)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(content if isinstance(content, bytes) else content.read_bytes())
+        async with aiocopick.open(folder) as root:
+            table = await aiocopick.catalog(root)
+        table = table.filter(compute.is_valid(table["run"])).combine_chunks()
+        names = array(run_names(runs))
+        rows = len(table)
+        repeated = table.take(array([row for _ in range(runs) for row in range(rows)]))
+        of_rows = names.take(array([run for run in range(runs) for _ in range(rows)]))
+        before, after = f"ExperimentRuns/{one.names[0]}", "ExperimentRuns/"
+        keys = compute.binary_join_element_wise(
+            after, of_rows, compute.replace_substring(repeated["key"], before, ""), ""
+        )
+        for name, column in (("run", of_rows), ("key", keys)):
+            at = repeated.schema.get_field_index(name)
+            column = column if not hasattr(column, "combine_chunks") else column.combine_chunks()
+            repeated = repeated.set_column(at, repeated.schema.field(at), chunked_array([column]))
+        await aiocopick.store_table(repeated, f"{folder}/{CATALOG}")
+        return Path(folder, CATALOG).read_bytes()
+
+    with tempfile.TemporaryDirectory(prefix="catalogue-") as folder:
+        return Dataset(files={CATALOG: asyncio.run(made(folder))})
 
 
 def one_picks_file(points: int) -> Dataset:

@@ -10,9 +10,12 @@ from pathlib import Path
 
 from tests.interop.environments import NotMadeError, interpreter, is_made
 
-from benchmarks.subjects import COPICK_1, COPICK_2, OURS
+from benchmarks import machine
+from benchmarks.subjects import BEFORE, COPICK_1, COPICK_2, OURS
 
-SHOWN = ("copick", "aiocopick", "zarr", "s3fs", "fsspec", "aiobotocore", "obstore", "numpy", "pydantic", "trimesh")
+SHOWN = (
+    "copick", "aiocopick", "zarr", "s3fs", "fsspec", "aiobotocore", "obstore", "tensorstore", "numpy", "pydantic", "trimesh",
+)  # fmt: skip
 
 _ASK = """
 import json, platform, sys
@@ -27,7 +30,9 @@ print(json.dumps(found))
 """
 
 
-def find(names: Iterable[str], chosen: Mapping[str, str], *, make: bool) -> tuple[dict[str, Path], dict[str, str]]:
+def find(
+    names: Iterable[str], chosen: Mapping[str, str], *, make: bool, against: Path | None = None
+) -> tuple[dict[str, Path], dict[str, str]]:
     """Interpreters by environment, and the reasons why others are not there.
 
     Parameters
@@ -38,13 +43,15 @@ def find(names: Iterable[str], chosen: Mapping[str, str], *, make: bool) -> tupl
         Interpreters that the user gave, by environment.
     make : bool
         Whether to make what is missing.
+    against : Path or None
+        Another checkout of the library, which this interpreter then runs, too.
     """
     found: dict[str, Path] = {}
     reasons: dict[str, str] = {}
     for name in sorted(set(names)):
         if name in chosen:
             found[name] = Path(chosen[name])
-        elif name == OURS:
+        elif name == OURS or (name == BEFORE and against is not None):
             found[name] = Path(sys.executable)
         elif name in (COPICK_1, COPICK_2):
             version = name.split()[1]
@@ -56,6 +63,11 @@ def find(names: Iterable[str], chosen: Mapping[str, str], *, make: bool) -> tupl
             except NotMadeError as error:
                 reasons[name] = str(error)
     return found, reasons
+
+
+def before(versions_of_ours: Mapping[str, str], against: Path) -> dict[str, str]:
+    """Versions of the environment of another checkout: ours, but for its commit."""
+    return {**versions_of_ours, "aiocopick": f"at {machine.commit(against)}"}
 
 
 def versions(python: Path) -> dict[str, str]:

@@ -6,6 +6,7 @@ import os
 import platform
 import subprocess
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -28,18 +29,25 @@ def differences(other: Mapping[str, Any]) -> list[str]:
     return [name for name, value in facts().items() if name != "load_average" and other.get(name) != value]
 
 
-def commit() -> str:
+def commit(checkout: Path = REPOSITORY) -> str:
     """Short name of the commit that is checked out, followed by ``+`` when tracked files differ from it."""
     try:
-        name = _git("rev-parse", "--short", "HEAD")
-        changed = _git("status", "--porcelain", "--untracked-files=no", "--", "src", "benchmarks")
+        name = _git(checkout, "rev-parse", "--short", "HEAD")
+        # What a run writes is no change of what it measured.
+        kept = ("src", "benchmarks", ":!benchmarks/results.json")
+        changed = _git(checkout, "status", "--porcelain", "--untracked-files=no", "--", *kept)
     except (OSError, subprocess.CalledProcessError):
         return "unknown"
     return f"{name}+" if changed else name
 
 
-def _git(*arguments: str) -> str:
-    done = subprocess.run(["git", *arguments], cwd=REPOSITORY, capture_output=True, text=True, check=True)
+def now() -> str:
+    """The time in UTC, to the second."""
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def _git(checkout: Path, *arguments: str) -> str:
+    done = subprocess.run(["git", *arguments], cwd=checkout, capture_output=True, text=True, check=True)
     return done.stdout.strip()
 
 

@@ -6,10 +6,12 @@ import json
 import os
 import signal
 import subprocess
+import time
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
-from benchmarks.child import MARKER, TARGET_VARIABLE
+from benchmarks.child import MARKER, SOURCE_VARIABLE, TARGET_VARIABLE
 from benchmarks.machine import REPOSITORY
 
 
@@ -17,8 +19,10 @@ class SampleError(RuntimeError):
     """A sample ended without figures; the message is the last thing it said."""
 
 
-def figures(command: Sequence[str], target: Mapping[str, Any], seconds: float) -> dict[str, Any]:
-    """Run a command and return the figures it prints.
+def figures(
+    command: Sequence[str], target: Mapping[str, Any], seconds: float, checkout: Path | None = None
+) -> dict[str, Any]:
+    """Run a command and return the figures it prints, with the library of another checkout if one is given.
 
     Raises
     ------
@@ -33,6 +37,10 @@ def figures(command: Sequence[str], target: Mapping[str, Any], seconds: float) -
         "PYTHONPATH": str(REPOSITORY),
         "PYTHONWARNINGS": "ignore",
     }
+    if checkout is not None:
+        source = str(checkout / "src")
+        environment |= {"PYTHONPATH": os.pathsep.join((source, str(REPOSITORY))), SOURCE_VARIABLE: source}
+    began = time.monotonic()
     process = subprocess.Popen(
         command,
         cwd=REPOSITORY,
@@ -53,7 +61,7 @@ def figures(command: Sequence[str], target: Mapping[str, Any], seconds: float) -
     for line in reversed(printed.splitlines()):
         if line.startswith(MARKER) and process.returncode == 0:
             answer: dict[str, Any] = json.loads(line.removeprefix(MARKER))
-            return answer
+            return {**answer, "process": time.monotonic() - began}
     last = said.strip().splitlines()[-1:] or [f"ended with code {process.returncode} and said nothing"]
     raise SampleError(last[0][:500])
 

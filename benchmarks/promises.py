@@ -7,16 +7,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from benchmarks import layouts, summary
 from benchmarks.results import Cell, Results, Sample
+from benchmarks.subjects import before
 from benchmarks.summary import Figure
 
 OURS, FACADE, COPICK_1, COPICK_2 = "aiocopick", "aiocopick-facade", "copick-1.31.0", "copick-2.0.0a6"
 BY_HAND = ("s3fs-flat", "s3fs-runs")
 ZARRS = ("zarr", "zarr-64")
+BEFORE = {before(name): name for name in (OURS, FACADE)}
 RUNS_OF_A_RANGE = 256
 
 
@@ -71,15 +73,29 @@ def judged(results: Results) -> Iterator[tuple[Promise, float]]:
             yield promise, value
 
 
+def of_before(results: Results) -> Results | None:
+    """The same run with the figures of the other checkout in the place of ours; None when it has none."""
+    cells = [replace(cell, subject=BEFORE[cell.subject]) for cell in results.cells if cell.subject in BEFORE]
+    others = [cell for cell in results.cells if cell.subject not in (*BEFORE, *BEFORE.values())]
+    return replace(results, cells=(*cells, *others)) if cells else None
+
+
 def ratio(
     place: Place, over: Sequence[str], under: Sequence[str], figure: Figure = summary.wall
 ) -> Callable[[Sequence[Cell]], float | None]:
-    """How many times the figure of the best of some subjects is that of the best of others, round by round."""
+    """How many times the figure of the best of some subjects is that of the best of others, round by round.
+
+    Rounds are those of one experiment: of the first that asked all of it.
+    """
 
     def value(cells: Sequence[Cell]) -> float | None:
-        first, second = _best(cells, place, over, figure), _best(cells, place, under, figure)
-        found = None if first is None or second is None else summary.ratio(first, second, figure)
-        return None if found is None else found.median
+        for name in dict.fromkeys(cell.experiment for cell in cells if cell.work == place.work):
+            of_one = [cell for cell in cells if cell.experiment == name]
+            first, second = _best(of_one, place, over, figure), _best(of_one, place, under, figure)
+            found = None if first is None or second is None else summary.ratio(first, second, figure)
+            if found is not None:
+                return found.median
+        return None
 
     return value
 
@@ -91,6 +107,18 @@ def figure_of(place: Place, subject: str, figure: Figure) -> Callable[[Sequence[
         cell = _best(cells, place, (subject,), figure)
         found = None if cell is None else summary.of(cell, figure)
         return None if found is None else found.median
+
+    return value
+
+
+def multiple(
+    first: Callable[[Sequence[Cell]], float | None], second: Callable[[Sequence[Cell]], float | None]
+) -> Callable[[Sequence[Cell]], float | None]:
+    """One figure as a multiple of another that was not taken in the same rounds."""
+
+    def value(cells: Sequence[Cell]) -> float | None:
+        one, other = first(cells), second(cells)
+        return None if one is None or not other else one / other
 
     return value
 
@@ -187,6 +215,30 @@ def _volumes() -> Iterator[Promise]:
                         value=ratio(place, [zarr], [OURS]),
                         at_least=least,
                     )
+    for target, latency in (("minio", 20), ("disk", 0)):
+        where = "on disk" if target == "disk" else f"from {latency} ms away"
+        for region in ("full", "slab", "boxes"):
+            place = Place(
+                work="volume_read", target=target, latency=latency, parameters={"layout": "64", "region": region}
+            )
+            for figure, what, most in ((summary.wall, "wall time", 1.15), (summary.cpu, "CPU", 2)):
+                yield Promise(
+                    about=f"Volume in chunks of 64, {region} {where}: {what} as a multiple of TensorStore's",
+                    value=ratio(place, [OURS], ["tensorstore"], figure),
+                    at_most=most,
+                )
+    place = Place(work="volume_write", target="disk", parameters={"layout": "64", "levels": 1})
+    yield Promise(
+        about="Volume in chunks of 64, written on disk, nobody syncing: as a multiple of zarr",
+        value=ratio(place, ["aiocopick-unsynced"], ["zarr"]),
+        at_most=1,
+    )
+    yield Promise(
+        about="Volume in chunks of 64, written on disk to outlast a power cut: as a multiple of zarr, synced afterwards",
+        value=ratio(place, [OURS], ["zarr-synced"]),
+        at_most=1,
+    )
+    yield from _boxes()
     write = Place(work="volume_write", target="disk", parameters={"layout": "256", "levels": 3})
     yield Promise(
         about="Peak memory of writing 1 GiB with three levels, the process and the array included",
@@ -200,6 +252,37 @@ def _volumes() -> Iterator[Promise]:
         value=figure_of(read, OURS, _peak_of_volume),
         at_most=1.5,
         unit="GiB",
+    )
+
+
+def _boxes() -> Iterator[Promise]:
+    training = Place(
+        work="train_boxes", target="minio", latency=20, parameters={"layout": "64", "runs": 4, "boxes": 50}
+    )
+    yield Promise(
+        about="200 boxes from 4 tomograms, 20 ms: times faster than a crop at a time through copick 2.0",
+        value=ratio(training, [COPICK_2], [OURS]),
+        at_least=20,
+    )
+    kept = {"layout": "64", "runs": 10, "boxes": 10}
+    far = Place(work="train_boxes", target="minio", latency=20, parameters=kept)
+    near = Place(work="train_boxes", target="disk", parameters=kept)
+    yield Promise(
+        about="100 boxes from 10 tomograms, 20 ms: the next epoch from the cache on disk, times faster than the first",
+        value=ratio(far, ["aiocopick-first-epoch"], ["aiocopick-next-epoch"]),
+        at_least=10,
+    )
+    yield Promise(
+        about="100 boxes from 10 tomograms: the next epoch from the cache as a multiple of the next on local disk",
+        value=multiple(
+            figure_of(far, "aiocopick-next-epoch", summary.wall), figure_of(near, "aiocopick-next-epoch", summary.wall)
+        ),
+        at_most=1.5,
+    )
+    yield Promise(
+        about="100 boxes from 10 tomograms, 20 ms: the first epoch, which fills the cache, as a multiple of none",
+        value=ratio(far, ["aiocopick-first-epoch"], [OURS]),
+        at_most=1.1,
     )
 
 
@@ -223,6 +306,12 @@ def _facade() -> Iterator[Promise]:
             value=ratio(far, [COPICK_2], [FACADE]),
             at_least=25,
         )
+    loop = Place(work="loop_picks", target="minio", latency=20, parameters={"runs": 100})
+    yield Promise(
+        about="The loop of copick code over 300 picks, 20 ms: as a multiple of the same loop behind `prefetch`",
+        value=ratio(loop, [FACADE], ["aiocopick-prefetch"]),
+        at_most=1.5,
+    )
     calls = Place(work="blocking_call", target="disk", parameters={"calls": 5000})
     yield Promise(about="One blocking call", value=figure_of(calls, FACADE, _each), at_most=150, unit="µs")
 
@@ -237,21 +326,50 @@ def _scale() -> Iterator[Promise]:
                     value=ratio(place, [OURS], BY_HAND, figure),
                     at_most=1.2,
                 )
-    for runs, latency, wall, cpu in ((1000, 50, 3, 5), (10_000, 50, 2.5, 5), (100_000, 20, 4, 5)):
-        late = Place(work="crawl", target="late", latency=latency, parameters={"runs": runs})
-        for figure, what, most in ((summary.wall, "wall time", wall), (summary.cpu, "CPU", cpu)):
-            yield Promise(
-                about=f"List {runs:,} runs, late store, {latency} ms: {what} as a multiple of unsigned requests by hand "
-                "that build nothing",
-                value=ratio(late, [OURS], ["floor"], figure),
-                at_most=most,
-            )
+    floors: tuple[tuple[Mapping[str, Any], int, Figure, float], ...] = (
+        ({"runs": 1000, "connected": True}, 50, summary.wall, 3),
+        ({"runs": 10_000}, 50, summary.wall, 2.5),
+        ({"runs": 10_000}, 50, summary.cpu, 5),
+        ({"runs": 100_000}, 20, summary.wall, 4),
+        ({"runs": 100_000}, 20, summary.cpu, 4),
+    )
+    for parameters, latency, figure, most in floors:
+        connected = ", connected before" if "connected" in parameters else ""
+        yield Promise(
+            about=f"List {parameters['runs']:,} runs, late store, {latency} ms{connected}: "
+            f"{'CPU' if figure is summary.cpu else 'wall time'} as a multiple of unsigned requests by hand that build nothing",
+            value=ratio(
+                Place(work="crawl", target="late", latency=latency, parameters=parameters), [OURS], ["floor"], figure
+            ),
+            at_most=most,
+        )
     hundred_thousand = Place(work="crawl", target="late", latency=20, parameters={"runs": 100_000})
     yield Promise(
         about="Peak memory of crawling 100,000 runs, the process included",
         value=figure_of(hundred_thousand, OURS, _peak),
         at_most=200,
         unit="MiB",
+    )
+    catalogue = Place(work="open_catalog", target="disk", parameters={"runs": 100_000})
+    rows = "One run of 100,000 by a catalogue of 1.1 million rows"
+    yield Promise(about=rows, value=figure_of(catalogue, OURS, summary.wall), at_most=0.6, unit="s")
+    yield Promise(
+        about=f"{rows}: peak memory, the process included",
+        value=figure_of(catalogue, OURS, _peak),
+        at_most=300,
+        unit="MiB",
+    )
+    yield Promise(
+        about="One run by name, a store that collapses volumes",
+        value=figure_of(Place(work="one_run", target="late", latency=20, parameters={"runs": 200}), OURS, _requests),
+        at_most=1,
+        unit="requests",
+    )
+    yield Promise(
+        about="`aiocopick ls` of 60 runs, MinIO, 0 ms, the whole process",
+        value=figure_of(Place(work="command_ls", target="minio", parameters={"runs": 60}), OURS, summary.wall),
+        at_most=0.7,
+        unit="s",
     )
     few = Place(work="crawl", target="minio", latency=20, parameters={"runs": 60})
     yield Promise(

@@ -10,13 +10,15 @@ from collections.abc import Callable, Sequence
 
 from benchmarks import plots, promises, summary, tables
 from benchmarks.machine import REPOSITORY
-from benchmarks.results import Cell, Results
+from benchmarks.results import KEPT, Cell, Results
 from benchmarks.subjects import SUBJECTS
 from benchmarks.works import WORKS
 
-KEPT = REPOSITORY / "benchmarks" / "results.json"
 PAGES = (
-    *[REPOSITORY / "docs" / name for name in ("benchmarks.md", "benchmark-tables.md", "cost-model.md")],
+    *[
+        REPOSITORY / "docs" / name
+        for name in ("benchmarks.md", "benchmark-tables.md", "cost-model.md", "cache.md", "train.md")
+    ],
     REPOSITORY / "README.md",
 )
 FIGURES = REPOSITORY / "docs" / "benchmarks"
@@ -33,15 +35,18 @@ COLUMNS = {
 """The short version's columns, each with the subjects of which it shows the fastest."""
 
 HEADLINES = (
-    ("crawl", {"runs": 60, "chunks": 1500}, "minio", 20),
+    ("crawl", {"runs": 60}, "minio", 20),
     ("crawl", {"runs": 10_000}, "late", 50),
+    ("crawl", {"runs": 100_000}, "late", 20),
     ("crawl_picks", {"runs": 200}, "minio", 20),
+    ("loop_picks", {"runs": 100}, "minio", 20),
     ("one_run", {}, "minio", 20),
     ("picks_load", {"points": 100_000}, "disk", 0),
     ("picks_store", {"points": 100_000}, "disk", 0),
     ("volume_read", {"layout": "64", "region": "full"}, "minio", 20),
     ("volume_read", {"layout": "64", "region": "boxes"}, "minio", 20),
     ("volume_write", {"layout": "256", "levels": 3}, "minio", 20),
+    ("train_boxes", {"runs": 4}, "minio", 20),
 )
 
 
@@ -76,12 +81,32 @@ def machine(results: Results, argument: str) -> str:
     lines = [
         f"- {facts['processor']}, {facts['cores']} cores, {facts['memory_gib']} GiB, {facts['system']}",
         f"- load average {facts['load_average']} before and {facts['load_average_after']} after",
-        f"- {results.started} to {results.finished}, commit `{results.commit}`",
+        f"- {results.started} to {results.finished}, commit {_commits(results)}",
         f"- `{results.command}`",
         *[f"- {kind}: {about}" for kind, about in results.targets.items()],
         *[f"- left out: {name} ({reason})" for name, reason in results.missing.items()],
     ]
     return "\n".join(lines)
+
+
+def _commits(results: Results) -> str:
+    """The commit, or which one each experiment was taken at, and on which day."""
+    parts = {
+        (cell.commit, cell.taken[:10]): dict.fromkeys(
+            other.experiment
+            for other in results.cells
+            if (other.commit, other.taken[:10]) == (cell.commit, cell.taken[:10])
+        )
+        for cell in results.cells
+    }
+    if len({commit for commit, _ in parts}) < 2:
+        return f"`{results.commit}`"
+    return "; ".join(f"`{commit}` on {day}: {', '.join(names)}" for (commit, day), names in parts.items())
+
+
+def projects(results: Results, argument: str) -> str:
+    """What was listed and read."""
+    return f"{results.projects}."
 
 
 def versions(results: Results, argument: str) -> str:
@@ -95,7 +120,7 @@ def versions(results: Results, argument: str) -> str:
 def subjects(results: Results, argument: str) -> str:
     """Who was measured."""
     used = dict.fromkeys(cell.subject for cell in results.cells)
-    return "\n".join(f"- `{name}`: {SUBJECTS[name].about}" for name in used)
+    return "\n".join(f"- `{name}`: {results.subjects[name]}" for name in used)
 
 
 def headlines(results: Results, argument: str) -> str:
@@ -106,16 +131,33 @@ def headlines(results: Results, argument: str) -> str:
             cell
             for cell in results.cells
             if (cell.work, cell.target, cell.latency) == (work, target, latency)
-            and "again" not in cell.parameters
-            and "concurrency" not in cell.parameters
+            and not cell.parameters.keys() & {"again", "concurrency", "connected", "chunks"}
             and parameters.items() <= cell.parameters.items()
         ]
         if cells:
             # Several experiments may have asked the same; the first one that did is the one to look up.
             group = summary.groups(cells)[0]
             name = f"{WORKS[work].title}: {tables.size(group[0])}{tables.place(group[0])}"
-            rows.append((name, *[_fastest(group, names) for names in COLUMNS.values()]))
-    return _markdown(("", *COLUMNS), rows)
+            rows.append((name, *[_fastest(group, names) for names in COLUMNS.values()], _multiple(group)))
+    return f"{_markdown(('', *COLUMNS, 'times faster than copick'), rows)}\n\n{results.projects}."
+
+
+def costing(results: Results, argument: str) -> str:
+    """Experiments of one work, a table for each place: wall, CPU and requests, with who is who."""
+    cells = [cell for cell in results.cells if cell.experiment in argument.split()]
+    if not cells:
+        return "Not part of the last published run."
+    parts = []
+    for group in summary.groups(cells):
+        rows = []
+        for cell in group:
+            wall, cpu = summary.of(cell, summary.wall), summary.of(cell, summary.cpu)
+            if wall is not None and cpu is not None:
+                about = results.subjects[cell.subject]
+                rows.append((about, tables.seconds(wall.median), tables.seconds(cpu.median), tables.requests(cell)))
+        parts.append(f"**{tables.size(group[0])}{tables.place(group[0])}**")
+        parts.append(_markdown(("", "time", "processor time", "requests"), rows))
+    return "\n\n".join(parts)
 
 
 def experiment(results: Results, argument: str) -> str:
@@ -151,7 +193,7 @@ def costs(results: Results, argument: str) -> str:
             name = f"{WORKS[work].title}: {tables.size(cell)}{tables.place(cell)}"
             times = (tables.seconds(wall.median), tables.seconds(cpu.median))
             rows.append((name, tables.requests(cell), *times, tables.mebibytes(memory.median)))
-    return _markdown(("", "requests", "wall", "CPU", "peak memory"), rows)
+    return f"{results.projects}.\n\n{_markdown(('', 'requests', 'wall', 'CPU', 'peak memory'), rows)}"
 
 
 def promised(results: Results, argument: str) -> str:
@@ -179,9 +221,11 @@ def everything(results: Results, argument: str) -> str:
 BLOCKS: dict[str, Callable[[Results, str], str]] = {
     "machine": machine,
     "versions": versions,
+    "projects": projects,
     "subjects": subjects,
     "headlines": headlines,
     "experiment": experiment,
+    "costing": costing,
     "costs": costs,
     "promises": promised,
     "plot": plot,
@@ -222,6 +266,15 @@ def _entry(cell: Cell | None, base: Cell | None) -> str:
 def _fastest(cells: Sequence[Cell], names: Sequence[str]) -> str:
     medians = [spread.median for cell in cells if cell.subject in names and (spread := summary.of(cell, summary.wall))]
     return tables.seconds(min(medians)) if medians else ""
+
+
+def _multiple(cells: Sequence[Cell]) -> str:
+    """How many times as long copick takes as ours, async where there is that, round by round."""
+    of = {cell.subject: cell for cell in cells}
+    ours = of.get(tables.BASE) or of.get("aiocopick-facade")
+    theirs = of.get("copick-2.0.0a6")
+    found = None if ours is None or theirs is None else summary.ratio(theirs, ours)
+    return "" if found is None else tables.times(found.median)
 
 
 def _by(

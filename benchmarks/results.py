@@ -8,7 +8,11 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-SCHEMA = 1
+from benchmarks.machine import REPOSITORY
+
+SCHEMA = 2
+KEPT = REPOSITORY / "benchmarks" / "results.json"
+"""The published run."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,6 +25,8 @@ class Sample:
         Samples of one round were taken one right after another.
     wall, cpu : float
         Seconds.
+    process : float
+        Seconds of its whole process, with what is not measured: for estimates of how long a run takes.
     memory_before, memory_peak : int
         Resident bytes of the process.
     requests : mapping of str to int or None
@@ -36,6 +42,7 @@ class Sample:
     round: int
     wall: float = 0.0
     cpu: float = 0.0
+    process: float = 0.0
     memory_before: int = 0
     memory_peak: int = 0
     requests: Mapping[str, int] | None = None
@@ -59,6 +66,10 @@ class Cell:
         See :class:`benchmarks.profiles.Experiment`.
     command : str
         Command line of each sample, behind the environment that ran it.
+    commit : str
+        Commit that was measured, with a mark when the tree differed from it.
+    taken : str
+        Time in UTC.
     samples : tuple of Sample
         In the order of the rounds.
     """
@@ -70,6 +81,8 @@ class Cell:
     latency: int
     subject: str
     command: str
+    commit: str = ""
+    taken: str = ""
     samples: tuple[Sample, ...]
 
     @property
@@ -94,13 +107,17 @@ class Results:
     started, finished : str
         Times in UTC.
     commit : str
-        Commit that was measured, with a mark when the tree differed from it.
+        The commits of its cells.
     machine : mapping
         See :func:`benchmarks.machine.facts`.
     environments : mapping
         Versions by environment.
     targets : mapping
         What stood behind each kind of target.
+    subjects : mapping
+        Who was measured, as the suite described them then.
+    projects : str
+        The projects that were listed and the volumes that were read, as the suite described them then.
     missing : mapping
         What could not be had, with the reason.
     cells : tuple of Cell
@@ -114,6 +131,8 @@ class Results:
     machine: Mapping[str, Any]
     environments: Mapping[str, Mapping[str, str]]
     targets: Mapping[str, str]
+    subjects: Mapping[str, str]
+    projects: str
     missing: Mapping[str, str]
     cells: tuple[Cell, ...]
 

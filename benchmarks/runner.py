@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import json
 import shlex
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeAlias
 
+from benchmarks import machine
 from benchmarks.datasets import Dataset
 from benchmarks.process import SampleError, figures
 from benchmarks.profiles import Experiment
 from benchmarks.results import Cell, Sample
-from benchmarks.subjects import SUBJECTS, Subject
+from benchmarks.subjects import BEFORE, SUBJECTS, Subject, is_there
 from benchmarks.targets import Target
 from benchmarks.works import WORKS, Work
 
@@ -40,6 +41,8 @@ class Runner:
     at_once : int
         Samples under way at a time. More than one is for finding out whether everything works: nothing is counted then,
         and no time means anything.
+    against : Path or None
+        Another checkout of the library, for the subjects of the environment that is named so.
     say : callable
         Told a line for each sample.
     """
@@ -52,6 +55,7 @@ class Runner:
         sample_seconds: float,
         budget_seconds: float,
         at_once: int,
+        against: Path | None = None,
         say: Callable[[str], None],
     ) -> None:
         self._target = target
@@ -59,6 +63,10 @@ class Runner:
         self._sample_seconds = sample_seconds
         self._budget_seconds = budget_seconds
         self._at_once = at_once
+        self._against = against
+        self._commits = {BEFORE: machine.commit(against)} if against is not None else {}
+        self._commit = machine.commit()
+        self._kept: dict[Hashable, Addresses] = {}
         self._say = say
 
     def run(self, experiment: Experiment) -> list[Cell]:
@@ -73,6 +81,7 @@ class Runner:
             SUBJECTS[name]
             for name in experiment.subjects_at(parameters)
             if SUBJECTS[name].environment in self._interpreters
+            and is_there(SUBJECTS[name])
             and SUBJECTS[name].does(work.name, parameters, self._target.kind)
         ]
         if not subjects:
@@ -87,6 +96,8 @@ class Runner:
                     latency=latency,
                     subject=name,
                     command=_shown(_command(SUBJECTS[name], work.name, parameters), SUBJECTS[name]),
+                    commit=self._commits.get(SUBJECTS[name].environment, self._commit),
+                    taken=machine.now(),
                     samples=tuple(samples),
                 )
                 for latency in experiment.latencies_among(self._target.latencies)
@@ -103,8 +114,15 @@ class Runner:
         if work.dataset is None:
             yield lambda: nullcontext({"url": ""})
             return
+        if (name := work.shared(parameters)) in self._kept:
+            yield lambda: nullcontext(self._kept[name])
+            return
         with work.dataset(parameters) as dataset:
-            if work.changes:
+            if name is not None:
+                # Writing it takes longer than most that is done with it; it goes with its target.
+                self._kept[name] = self._target.seed(dataset)
+                yield lambda: nullcontext(self._kept[name])
+            elif work.changes:
                 yield lambda: self._seeded(dataset)
             else:
                 with self._seeded(dataset) as addresses:
@@ -151,7 +169,8 @@ class Runner:
             if self._at_once > 1:
                 target.pop("server", None)
             try:
-                found = Sample(round=turn, **figures(command, target, self._sample_seconds))
+                checkout = self._against if subject.environment == BEFORE else None
+                found = Sample(round=turn, **figures(command, target, self._sample_seconds, checkout))
             except SampleError as error:
                 found = Sample(round=turn, error=str(error))
         outcome = f"FAILED: {found.error}" if found.error else f"{found.wall:9.3f} s"

@@ -29,6 +29,7 @@ def size(cell: Cell) -> str:
         "layout": lambda value: layouts.LAYOUTS[value].about,
         "again": lambda value: "metadata known" if value else "",
         "run": lambda value: "",
+        "connected": lambda value: "connected before" if value else "",
         "shrink": lambda value: f"shrunk {value} times",
     }
     parts = [

@@ -8,6 +8,8 @@ import contextlib
 import json
 import os
 import shutil
+import subprocess
+import sys
 import tempfile
 import threading
 import uuid
@@ -15,6 +17,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from typing import Any, Self
@@ -99,6 +102,8 @@ class DiskTarget(Target):
     def _seed(self, name: str, dataset: Dataset) -> str:
         folder = self._folder / name
         folder.mkdir()
+        for key, content in dataset.files.items():
+            (folder / key).write_bytes(_read(content))
         runs = [folder / RUNS / run for run in dataset.names]
         for key, content in dataset.run.items():
             path = runs[0] / key
@@ -106,7 +111,7 @@ class DiskTarget(Target):
             path.write_bytes(_read(content))
         for run in runs[1:]:
             # A link is a file like any other, and takes no room: nothing changes these files in place.
-            shutil.copytree(runs[0], run, copy_function=os.link)
+            _link(runs[0], run)
         return str(folder)
 
     def remove(self, addresses: Mapping[str, str]) -> None:
@@ -226,7 +231,7 @@ class MinioTarget(S3Target):
         MinIO keeps an object's metadata in a file that does not hold its key, and never changes one in place.
         """
         first, *others = dataset.names or (None,)
-        one = Dataset(run=dataset.run, names=() if first is None else (first,))
+        one = replace(dataset, names=() if first is None else (first,))
         client = self.server.client(max_pool_connections=16)
 
         def put(item: tuple[str, bytes]) -> None:
@@ -238,7 +243,7 @@ class MinioTarget(S3Target):
         client.close()
         runs = self._folder(name) / RUNS
         for other in others:
-            shutil.copytree(runs / str(first), runs / other, copy_function=os.link)
+            _link(runs / str(first), runs / other)
 
     def _folder(self, name: str) -> Path:
         return self.server.folder / "data" / self._bucket / name
@@ -263,7 +268,7 @@ class LateTarget(Target):
         return {**addresses, "fs_args": fs_args, "server": {"name": "late", "port": port}}
 
     def _seed(self, name: str, dataset: Dataset) -> str:
-        self._store.add(name, dataset.names, dataset.run)
+        self._store.add(name, dataset.names, {**dataset.run, **dataset.filling})
         return f"s3://{BUCKET}/{name}"
 
     def remove(self, addresses: Mapping[str, str]) -> None:
@@ -310,13 +315,23 @@ def missing(kind: str) -> str | None:
     return None if server is None else server.missing()
 
 
+def _link(folder: Path, other: Path) -> None:
+    """Give a folder's files second names in another folder."""
+    if sys.platform == "linux":
+        subprocess.run(["cp", "--recursive", "--link", "--no-dereference", folder, other], check=True)
+    else:
+        shutil.copytree(folder, other, copy_function=os.link)
+
+
 def _read(content: Content) -> bytes:
     return content if isinstance(content, bytes) else content.read_bytes()
 
 
 def _objects(name: str, dataset: Dataset) -> Iterator[tuple[str, bytes]]:
+    for key, content in dataset.files.items():
+        yield f"{name}/{key}", _read(content)
     for run in dataset.names:
-        for key, content in dataset.run.items():
+        for key, content in {**dataset.run, **dataset.filling}.items():
             yield f"{name}/{RUNS}/{run}/{key}", _read(content)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any
@@ -37,9 +37,15 @@ class Work:
     dataset: Callable[[Parameters], AbstractContextManager[Dataset]] | None
     changes: bool = False
 
+    def shared(self, parameters: Parameters) -> Hashable:
+        """What names a project that other works look at, too; None when none does."""
+        if self.dataset is not _listing or self.changes:
+            return None
+        return parameters["runs"], parameters.get("chunks")
+
 
 def _listing(parameters: Parameters) -> AbstractContextManager[Dataset]:
-    return nullcontext(datasets.listing(parameters["runs"], parameters.get("chunks", 300)))
+    return nullcontext(datasets.listing(parameters["runs"], parameters.get("chunks")))
 
 
 def _empty(parameters: Parameters) -> AbstractContextManager[Dataset]:
@@ -108,6 +114,25 @@ WORKS = {
             dataset=_listing,
         ),
         Work(
+            name="loop_picks",
+            title="The loop of copick code",
+            about="From the URL to the points of all picks, as code for copick has it: `for run in root.runs: for picks in "
+            "run.picks: picks.points`. Three files of 20 points a run.",
+            dataset=_listing,
+        ),
+        Work(
+            name="open_catalog",
+            title="Open by a catalogue",
+            about="From the catalogue of the project, a Parquet file with eleven rows a run, to all entities of one run.",
+            dataset=lambda parameters: nullcontext(datasets.catalogued(parameters["runs"])),
+        ),
+        Work(
+            name="command_ls",
+            title="`aiocopick ls`",
+            about="The command, from the start of its process to its end, with the files of Python in the page cache.",
+            dataset=_listing,
+        ),
+        Work(
             name="overlay",
             title="List everything in two stacked projects",
             about="From CoPick's overlay and static configuration to every entity, each once. The overlay adds picks "
@@ -160,7 +185,8 @@ WORKS = {
             name="volume_write",
             title="Write a volume",
             about="An array to a tomogram with `levels` levels, compressed as copick does it. The entity is made "
-            "before the clock starts. Bare zarr is given its coarser levels ready-made.",
+            "before the clock starts. Bare zarr and TensorStore are given their coarser levels ready-made; on a disk, "
+            "ours outlasts a power cut, and theirs does not unless it says so.",
             dataset=_empty,
             changes=True,
         ),

@@ -6,12 +6,14 @@ Imported in every environment, so it imports nothing but the standard library.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from importlib.util import find_spec
 from typing import Any
 
 OURS = "aiocopick"
 COPICK_1 = "copick 1.31.0"
 COPICK_2 = "copick 2.0.0a6"
+BEFORE = "aiocopick, the other checkout"
 
 EVERYWHERE = frozenset({"disk", "moto", "minio", "late", "url"})
 OBJECT_STORES = EVERYWHERE - {"disk"}
@@ -26,6 +28,7 @@ PROJECT = (
     | VOLUMES
     | {"picks_load", "picks_store", "mesh_load", "mesh_store", "import_library", "first_use", "train_boxes"}
 )
+LOOPED = PROJECT | {"loop_picks"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,6 +49,8 @@ class Subject:
         Whose Python runs it: ``aiocopick`` is the one that runs the suite, the others are made by it.
     servers : frozenset of str
         Where it can work.
+    needs : str or None
+        A module that is not there everywhere; without it the subject is left out by name.
     floor : bool
         Whether it is there to show what is possible rather than what people use.
     layouts : frozenset of str or None
@@ -60,6 +65,7 @@ class Subject:
     works: frozenset[str]
     environment: str = OURS
     servers: frozenset[str] = EVERYWHERE
+    needs: str | None = None
     floor: bool = False
     layouts: Mapping[str, frozenset[str]] = field(default_factory=dict)
     options: Mapping[str, Any] = field(default_factory=dict)
@@ -84,7 +90,7 @@ def _copick(version: str, written: str, read: frozenset[str]) -> tuple[Subject, 
         name=f"copick-{version}",
         about=f"copick {version}, as its documentation shows it",
         module="benchmarks.subjects.copick_api",
-        works=PROJECT,
+        works=LOOPED,
         environment=environment,
         layouts=layouts,
         options={"import": "copick", "threads": 1},
@@ -121,16 +127,24 @@ SUBJECTS: dict[str, Subject] = {
             name="aiocopick",
             about="this library, async",
             module="benchmarks.subjects.async_api",
-            works=PROJECT,
+            works=PROJECT | {"open_catalog", "command_ls"},
             options={"import": "aiocopick"},
         ),
         Subject(
-            name="aiocopick-obstore",
-            about="this library, async, with engine='obstore'",
+            name="aiocopick-s3fs",
+            about="this library, async, with engine='s3fs': chunks do not pass obstore",
             module="benchmarks.subjects.async_api",
             works=PROJECT - {"import_library", "first_use", "open_root", "list_runs", "one_run", "overlay"},
             servers=OBJECT_STORES,
-            options={"engine": "obstore"},
+            options={"engine": "s3fs"},
+        ),
+        Subject(
+            name="aiocopick-unsynced",
+            about="this library, async, in a process whose fsync does nothing: what writing costs without the wait",
+            module="benchmarks.subjects.async_api",
+            works=frozenset({"volume_write"}),
+            servers=frozenset({"disk"}),
+            options={"unsynced": True},
         ),
         Subject(
             name="aiocopick-extract",
@@ -174,7 +188,14 @@ SUBJECTS: dict[str, Subject] = {
             name="aiocopick-facade",
             about="this library, blocking, as code written for copick uses it",
             module="benchmarks.subjects.facade",
-            works=PROJECT - {"import_library"} | {"blocking_call"},
+            works=LOOPED - {"import_library"} | {"blocking_call"},
+        ),
+        Subject(
+            name="aiocopick-prefetch",
+            about="this library, blocking, with `prefetch` before the loop",
+            module="benchmarks.subjects.facade",
+            works=frozenset({"loop_picks"}),
+            options={"prefetch": True},
         ),
         *_copick("1.31.0", "256", ZARR_2_LAYOUTS),
         *_copick("2.0.0a6", "sharded", ZARR_2_LAYOUTS | {"sharded"}),
@@ -265,6 +286,23 @@ SUBJECTS: dict[str, Subject] = {
             engine="obstore",
         ),
         Subject(
+            name="zarr-synced",
+            about="zarr 3 alone, its files synced afterwards in eight threads: as durable as ours",
+            module="benchmarks.subjects.raw_zarr",
+            works=frozenset({"volume_write"}),
+            servers=frozenset({"disk"}),
+            floor=True,
+            options={"synced": True},
+        ),
+        Subject(
+            name="tensorstore",
+            about="TensorStore alone, its own S3 client, 64 requests at a time; boxes all at once",
+            module="benchmarks.subjects.raw_tensorstore",
+            works=VOLUMES,
+            needs="tensorstore",
+            floor=True,
+        ),
+        Subject(
             name="fsspec-sync",
             about="fsspec's own bridge from blocking code to a loop",
             module="benchmarks.subjects.raw_fsspec",
@@ -273,3 +311,22 @@ SUBJECTS: dict[str, Subject] = {
         ),
     )
 }
+
+
+def is_there(subject: Subject) -> bool:
+    """Whether the module that a subject needs can be had."""
+    return subject.needs is None or find_spec(subject.needs) is not None
+
+
+def before(name: str) -> str:
+    """The name of one of our subjects when another checkout of the library does its work."""
+    return f"{name}-before"
+
+
+for _name in ("aiocopick", "aiocopick-facade"):
+    SUBJECTS[before(_name)] = replace(
+        SUBJECTS[_name],
+        name=before(_name),
+        about=f"`{_name}` of the other checkout",
+        environment=BEFORE,
+    )

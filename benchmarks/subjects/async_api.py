@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 import tempfile
 from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any
@@ -11,8 +12,8 @@ import anyio
 
 import aiocopick
 from benchmarks import layouts
-from benchmarks.subjects import picks as poses
-from benchmarks.subjects.keys import KINDS, nothing
+from benchmarks.subjects import commands, picks as poses
+from benchmarks.subjects.keys import CATALOG, KINDS, nothing
 
 if TYPE_CHECKING:
     from benchmarks.child import Bench
@@ -43,6 +44,14 @@ async def list_runs(bench: Bench) -> dict[str, int]:
 
 async def crawl(bench: Bench) -> dict[str, int]:
     found = nothing()
+    if bench.parameters.get("connected"):
+        async with aiocopick.open(bench.url, **options(bench)) as root:
+            assert await root.get_run("a run that is not there") is None
+            with bench.meter:
+                async with root.crawl(kinds=set(KINDS)) as runs:
+                    async for run in runs:
+                        await _count(run, found)
+        return found
     with bench.meter:
         async with (
             aiocopick.open(bench.url, **options(bench)) as root,
@@ -84,6 +93,18 @@ async def one_run(bench: Bench) -> dict[str, int]:
         async with aiocopick.open(bench.url, **options(bench)) as root:
             await _count(await root.get_run(bench.parameters["run"]), found)
     return found
+
+
+async def open_catalog(bench: Bench) -> dict[str, int]:
+    found = nothing()
+    with bench.meter:
+        async with aiocopick.open(bench.url, **options(bench), catalog=f"{bench.url}/{CATALOG}") as root:
+            await _count(await root.get_run(bench.parameters["run"]), found)
+    return found
+
+
+def command_ls(bench: Bench) -> dict[str, int]:
+    return commands.listed(bench)
 
 
 async def overlay(bench: Bench) -> dict[str, int]:
@@ -224,6 +245,8 @@ async def _epoch(bench: Bench, meter: AbstractContextManager[Any], **fields: Any
 
 
 async def volume_write(bench: Bench) -> dict[str, Any]:
+    if bench.options.get("unsynced"):
+        os.fsync = _no_sync
     layout = layouts.layout_of(bench.parameters)
     data = layouts.volume(layout)
     async with aiocopick.open(bench.url, **options(bench), zarr_format=layout.zarr_format) as root:
@@ -269,6 +292,10 @@ async def delete(bench: Bench) -> dict[str, int]:
                     group.start_soon(run.delete)
     async with aiocopick.open(bench.url, **options(bench)) as root:
         return {"deleted": len(runs), "left": len(await root.query())}
+
+
+def _no_sync(handle: int) -> None:
+    """Take the place of `os.fsync`."""
 
 
 async def _runs(root: Any, kinds: set[str]) -> list[Any]:

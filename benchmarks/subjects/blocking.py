@@ -52,6 +52,16 @@ def one_run(bench: Bench, open_project: Open) -> dict[str, int]:
     return found
 
 
+def loop_picks(bench: Bench, open_project: Open) -> dict[str, int]:
+    points = 0
+    with bench.meter:
+        root = open_project(bench)
+        for run in root.runs:
+            for picks in run.picks:
+                points += len(picks.points)
+    return {"points": points}
+
+
 def load_picks(bench: Bench, open_project: Open, load: Callable[[Root, list[Any]], Iterable[int]]) -> dict[str, int]:
     root = open_project(bench)
     entities = [picks for run in root.runs for picks in run.picks]

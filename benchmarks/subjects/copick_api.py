@@ -62,6 +62,10 @@ def load_picks(bench: Bench) -> Any:
     )
 
 
+def loop_picks(bench: Bench) -> Any:
+    return blocking.loop_picks(bench, open_project)
+
+
 def picks_load(bench: Bench) -> Any:
     return blocking.picks_load(bench, open_project)
 

@@ -52,6 +52,16 @@ def load_picks(bench: Bench) -> Any:
     return blocking.load_picks(bench, open_project, load)
 
 
+def loop_picks(bench: Bench) -> Any:
+    def open_and_prefetch(bench: Bench) -> Any:
+        root = open_project(bench)
+        if bench.options.get("prefetch"):
+            root.prefetch(kinds={"picks"}, load={"picks"})
+        return root
+
+    return blocking.loop_picks(bench, open_and_prefetch)
+
+
 def picks_load(bench: Bench) -> Any:
     return blocking.picks_load(bench, open_project)
 

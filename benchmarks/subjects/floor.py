@@ -61,6 +61,12 @@ async def list_runs(bench: Bench) -> dict[str, int]:
 
 
 async def crawl(bench: Bench) -> dict[str, int]:
+    if bench.parameters.get("connected"):
+        async with _lister(bench) as lister:
+            await lister.page("/", BEHIND)
+            with bench.meter:
+                found = count(*await _crawl(lister))
+        return found
     with bench.meter:
         async with _lister(bench) as lister:
             runs, keys = await _crawl(lister)

@@ -9,6 +9,10 @@ KINDS = ("voxel_spacings", "tomograms", "features", "picks", "meshes", "segmenta
 """The kinds that every subject lists, in the order in which they are reported."""
 
 
+CATALOG = "catalog.parquet"
+"""Where a project has its catalogue, when it has one."""
+
+
 def count(runs: int, keys: Iterable[str]) -> dict[str, int]:
     """Number of runs and entities among keys below ``ExperimentRuns/``, folders ending in ``/`` included."""
     found: Counter[str] = Counter()

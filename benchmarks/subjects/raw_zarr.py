@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -76,7 +79,25 @@ def volume_write(bench: Bench) -> dict[str, Any]:
                     chunk_key_encoding={"name": "v2", "separator": "/"},
                 )
                 array[:] = data
+            if bench.options.get("synced"):
+                _sync(Path(bench.url, ARRAY))
     return {"sum": layouts.total(group["0"][:])}
+
+
+def _sync(folder: Path) -> None:
+    """Make all files below a folder outlast a power cut, and the names that lead to them."""
+
+    def one(path: Path) -> None:
+        handle = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+
+    found = [*folder.rglob("*"), folder]
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(one, [path for path in found if path.is_file()]))
+        list(pool.map(one, [path for path in found if path.is_dir()]))
 
 
 def compressor(zarr_format: int) -> Any:

@@ -41,7 +41,7 @@ def test_a_listing_is_that_of_all_keys(
 async def test_projects_are_crawled_and_requests_counted() -> None:
     project = listing(40, chunks=30)
     with LateStore([0]) as store:
-        store.add("p", project.names, project.run)
+        store.add("p", project.names, {**project.run, **project.filling})
         client = {"endpoint_url": f"http://127.0.0.1:{store.ports[0]}", "region_name": "us-east-1"}
         fs_args = {"key": "a", "secret": "b", "client_kwargs": client}
         async with aiocopick.open("s3://late/p", fs_args=fs_args) as root:

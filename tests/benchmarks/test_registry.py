@@ -40,6 +40,7 @@ def test_experiments_of_a_profile_have_names_of_their_own(profile: str) -> None:
 def test_an_experiment_asks_what_exists_of_somebody_who_does_it(experiment) -> None:
     assert experiment.work in WORKS
     assert set(experiment.subjects) <= set(SUBJECTS)
+    assert not {name for name in experiment.subjects if name.endswith("-before")}
     for parameters in experiment.sizes():
         for target in experiment.targets:
             assert any(SUBJECTS[name].does(experiment.work, parameters, target) for name in experiment.subjects)

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from benchmarks import results, summary, tables
+from benchmarks import report, results, summary, tables
 from benchmarks.report import filled
 from benchmarks.results import Cell, Results, Sample
 
@@ -43,6 +43,8 @@ def run(*cells: Cell) -> Results:
         },
         environments={"aiocopick": {"python": "3.11.0"}},
         targets={"minio": "MinIO"},
+        subjects={one.subject: "somebody" for one in cells},
+        projects="ten entities a run",
         missing={},
         cells=cells,
     )
@@ -98,6 +100,18 @@ def test_a_page_keeps_its_words_and_gets_its_figures() -> None:
     assert "old" not in now
     assert "| `aiocopick` | 1.5 s, 61 req. |" in now
     assert filled(now, run(cell("aiocopick", sample(0, 1.5, requests={"ListObjectsV2": 61})))) == now
+
+
+def test_figures_of_two_commits_are_told_apart() -> None:
+    old = cell("aiocopick", sample(0, 1.0), commit="abc", taken="2026-01-01T00:00:00+00:00")
+    new = cell("aiocopick", sample(0, 1.0), commit="def", taken="2026-01-02T00:00:00+00:00", experiment="loop")
+    shown = report.machine(run(old, new), "")
+    assert "commit `abc` on 2026-01-01: crawl; `def` on 2026-01-02: loop" in shown
+    assert "commit `abc`\n" in report.machine(run(old), "")
+
+
+def test_a_subject_is_described_as_it_was_when_it_was_measured() -> None:
+    assert report.subjects(run(cell("somebody-of-then", sample(0, 1.0))), "") == "- `somebody-of-then`: somebody"
 
 
 def test_a_block_that_nobody_makes_is_refused() -> None:
