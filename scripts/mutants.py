@@ -398,7 +398,7 @@ class Copy:
             os.environ["PYTHONPATH"] = str(self.root / "src")
             sys.dont_write_bytecode = not bytecode
             if not bytecode:
-                os.environ["PYTHONDONTWRITEBYTECODE"] = "1"
+                os.environ |= {"PYTHONDONTWRITEBYTECODE": "1", "AIOCOPICK_TEST_NO_BYTECODE": "1"}
             code = int(pytest.main([*OPTIONS, *arguments]))
         except BaseException:
             traceback.print_exc()

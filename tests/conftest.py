@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import functools
+import gc
 from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from fsspec.implementations.memory import MemoryFileSystem
 from hypothesis import settings
 
 from aiocopick import sample
+from aiocopick.storage.backends import memory
 from tests.interop.fixtures import (
     copick1_odd_project,
     copick1_project,
@@ -85,6 +88,17 @@ def imagine_samples_once() -> Iterator[None]:
         yield
 
 
+@pytest.fixture(autouse=True)
+def forget_memory() -> Iterator[None]:
+    """Remove what a test left in the memory filesystem: each listing there looks at all that the process keeps in it."""
+    before, folders = set(MemoryFileSystem.store), MemoryFileSystem.pseudo_dirs.copy()
+    yield
+    with memory._lock:
+        for path in MemoryFileSystem.store.keys() - before:
+            del MemoryFileSystem.store[path]
+        MemoryFileSystem.pseudo_dirs[:] = folders
+
+
 @pytest.fixture(scope="session")
 def open_connections() -> Iterator[list[str]]:
     """Connections that were open when their loop ended."""
@@ -150,6 +164,18 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
                 item.add_marker("slow")
         elif not any(map(item.get_closest_marker, ("reliability_full", "interop"))):
             item.add_marker("reliability")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """Collect without the garbage collector, and let it not look at thousands of tests again and again afterwards."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.enable()
+        gc.collect()
+        gc.freeze()
 
 
 @pytest.hookimpl(wrapper=True)

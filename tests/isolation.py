@@ -6,6 +6,7 @@ import ipaddress
 import os
 import signal
 import socket
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -39,6 +40,9 @@ UNSET = (
     "AZURE_STORAGE_ACCOUNT_KEY",
 )
 
+KEEP_NOTHING = "AIOCOPICK_TEST_NO_BYTECODE"
+"""Environment variable of whoever changes the sources faster than bytecode can tell (`scripts/mutants.py`)."""
+
 
 class OutsideError(RuntimeError):
     """A test tried to reach another machine."""
@@ -47,13 +51,17 @@ class OutsideError(RuntimeError):
 def isolate_environment() -> None:
     """Replace the credentials and endpoints of whoever runs the tests, for this process and its children.
 
-    A shell starts what it puts into the background deaf to Ctrl-C; some tests are about that.
+    A shell starts what it puts into the background deaf to Ctrl-C; some tests are about that. Tests start hundreds of
+    processes: where Python keeps no bytecode, each would compile all that it imports.
     """
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
     os.environ.update(SETTINGS)
     for name in UNSET:
         os.environ.pop(name, None)
+    if KEEP_NOTHING not in os.environ:
+        sys.dont_write_bytecode = False
+        os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import shutil
 from collections.abc import Awaitable, Callable
@@ -10,7 +11,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-import pytest_asyncio
 
 import aiocopick
 from aiocopick import AsyncRoot, AsyncTomogram, CopickConfigFSSpec
@@ -38,17 +38,24 @@ async def write_project(folder: Path, data: Any = DATA) -> None:
         await picks.store()
 
 
-@pytest_asyncio.fixture
-async def project(tmp_path: Path) -> Path:
-    await write_project(tmp_path / "project")
-    return tmp_path / "project"
+@pytest.fixture(scope="module")
+def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Both projects, not to be changed."""
+    folder = tmp_path_factory.mktemp("links")
+    asyncio.run(write_project(folder / "project"))
+    asyncio.run(write_project(folder / "archive", DATA + 1))
+    return folder
 
 
-@pytest_asyncio.fixture
-async def archive(tmp_path: Path) -> Path:
+@pytest.fixture
+def project(written: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(written / "project", tmp_path / "project"))
+
+
+@pytest.fixture
+def archive(written: Path, tmp_path: Path) -> Path:
     """A second project, of another person, that is linked to."""
-    await write_project(tmp_path / "archive", DATA + 1)
-    return tmp_path / "archive"
+    return Path(shutil.copytree(written / "archive", tmp_path / "archive"))
 
 
 def linked(project: Path, archive: Path, key: str) -> Path:

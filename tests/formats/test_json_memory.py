@@ -41,64 +41,68 @@ def curve(content: bytes) -> bytes:
     return filament(b"[0,0,0],[1,1,1]", b',"curve":{"step":1,%b}' % content)
 
 
-PICKS = {
-    "flat points": picks(b'{"x":1,"y":2,"z":3}'),
-    "nested points": picks(b'{"location":{"x":1,"y":2,"z":3}}'),
-    "a list of points": b"[%b]" % many(b'{"x":1,"y":2,"z":3}'),
-    "indented points": picks(b'{"location": {"x": 1.5, "y": 2.5, "z": 3.5}}\n'),
-    "an unknown number": picks(b'{"x":1,"y":2,"z":3,"w":0}'),
-    "an unknown text": picks(b'{"x":1,"y":2,"z":3,"w":"ab"}'),
-    "an unknown number, nested": picks(b'{"location":{"x":1,"y":2,"z":3},"a":1}'),
-    "NaN and a null": picks(b'{"x":1,"y":2,"z":NaN,"score":null}'),
-    "whole matrices": picks(b'{"x":1,"y":2,"z":3,%b}' % MATRIX),
-    "CoPick's points and a key": picks(b'{"location":{"x":1,"y":2,"z":3},%b,"instance_id":0,"score":1,"k":1}' % MATRIX),
+# Made by the tests that use them: to make all of them takes a second.
+PICKS: dict[str, Callable[[], bytes]] = {
+    "flat points": lambda: picks(b'{"x":1,"y":2,"z":3}'),
+    "nested points": lambda: picks(b'{"location":{"x":1,"y":2,"z":3}}'),
+    "a list of points": lambda: b"[%b]" % many(b'{"x":1,"y":2,"z":3}'),
+    "indented points": lambda: picks(b'{"location": {"x": 1.5, "y": 2.5, "z": 3.5}}\n'),
+    "an unknown number": lambda: picks(b'{"x":1,"y":2,"z":3,"w":0}'),
+    "an unknown text": lambda: picks(b'{"x":1,"y":2,"z":3,"w":"ab"}'),
+    "an unknown number, nested": lambda: picks(b'{"location":{"x":1,"y":2,"z":3},"a":1}'),
+    "NaN and a null": lambda: picks(b'{"x":1,"y":2,"z":NaN,"score":null}'),
+    "whole matrices": lambda: picks(b'{"x":1,"y":2,"z":3,%b}' % MATRIX),
+    "CoPick's points and a key": lambda: picks(
+        b'{"location":{"x":1,"y":2,"z":3},%b,"instance_id":0,"score":1,"k":1}' % MATRIX
+    ),
 }
-FILAMENTS = {
-    "one of zeros": filament(many(b"[0,0,0]")),
-    "one of whole numbers": filament(many(b"[12,345,6]")),
-    "one of short fractions": filament(many(b"[0.5,1.5,2.5]")),
-    "one of both": filament(many(b"[1,1,0.5]")),
-    "many of whole numbers": filaments(
+FILAMENTS: dict[str, Callable[[], bytes]] = {
+    "one of zeros": lambda: filament(many(b"[0,0,0]")),
+    "one of whole numbers": lambda: filament(many(b"[12,345,6]")),
+    "one of short fractions": lambda: filament(many(b"[0.5,1.5,2.5]")),
+    "one of both": lambda: filament(many(b"[1,1,0.5]")),
+    "many of whole numbers": lambda: filaments(
         b",".join(
             b'{"instance_id":%d,"points":[%b],%b}' % (i, many(b"[12,40,33]", 600), FULL) for i in range(1, SIZE // 700)
         )
     ),
-    "many of two points": filaments(
+    "many of two points": lambda: filaments(
         b",".join(
             b'{"instance_id":%d,"points":[[0.0,0.0,0.0],[1.5,1.5,1.5]],%b}' % (i, FULL) for i in range(1, SIZE // 140)
         )
     ),
-    "a curve of an unknown kind": curve(b'"kind":"a","control_points":[%b]' % many(b"[0,0,0]")),
-    "a curve of a known kind": curve(b'"kind":"linear","control_points":[%b]' % many(b"[0,0,0],[0,0,1]")),
-    "knots": curve(b'"kind":"a","control_points":[[0,0,0]],"knots":[%b]' % many(b"0")),
-    "not finite": filament(many(b"[0,0,0]") + b",[NaN,0,0]"),
+    "a curve of an unknown kind": lambda: curve(b'"kind":"a","control_points":[%b]' % many(b"[0,0,0]")),
+    "a curve of a known kind": lambda: curve(b'"kind":"linear","control_points":[%b]' % many(b"[0,0,0],[0,0,1]")),
+    "knots": lambda: curve(b'"kind":"a","control_points":[[0,0,0]],"knots":[%b]' % many(b"0")),
+    "not finite": lambda: filament(many(b"[0,0,0]") + b",[NaN,0,0]"),
 }
-META = {
-    "objects": b'{"a":[%b]}' % many(b'{"aaaaa":0}'),
-    "objects of other keys": b'{"a":[%b]}' % b",".join(b'{"a%06d":0}' % i for i in range(SIZE // 14)),
-    "longer objects": b'{"a":[%b]}' % many(b'{"aaaaaaaaaaaaaaa":0}'),
-    "lists": b'{"a":[%b]}' % many(b"[1000]"),
-    "pairs": b'{"a":[%b]}' % many(b"[1000,2000]"),
-    "numbers": b'{"a":[%b]}' % many(b"1000"),
-    "texts": b'{"a":[%b]}' % many(b'"ab"'),
-    "letters": b'{"a":[%b]}' % many('"Ā"'.encode()),
-    "keys": b"{%b}" % b",".join(b'"%x":0' % i for i in range(SIZE // 9)),
+META: dict[str, Callable[[], bytes]] = {
+    "objects": lambda: b'{"a":[%b]}' % many(b'{"aaaaa":0}'),
+    "objects of other keys": lambda: b'{"a":[%b]}' % b",".join(b'{"a%06d":0}' % i for i in range(SIZE // 14)),
+    "longer objects": lambda: b'{"a":[%b]}' % many(b'{"aaaaaaaaaaaaaaa":0}'),
+    "lists": lambda: b'{"a":[%b]}' % many(b"[1000]"),
+    "pairs": lambda: b'{"a":[%b]}' % many(b"[1000,2000]"),
+    "numbers": lambda: b'{"a":[%b]}' % many(b"1000"),
+    "texts": lambda: b'{"a":[%b]}' % many(b'"ab"'),
+    "letters": lambda: b'{"a":[%b]}' % many('"Ā"'.encode()),
+    "keys": lambda: b"{%b}" % b",".join(b'"%x":0' % i for i in range(SIZE // 9)),
 }  # fmt: skip
 # One of each kind for every run; the others show the same of other contents, and each is decoded under tracemalloc.
 QUICK = ("nested points", "many of two points", "objects of other keys")
 CASES: list[Any] = [
-    pytest.param(decode, data, id=f"{kind}: {name}", marks=() if name in QUICK else pytest.mark.slow)
+    pytest.param(decode, make, id=f"{kind}: {name}", marks=() if name in QUICK else pytest.mark.slow)
     for kind, decode, cases in (
         ("picks", decode_picks, PICKS),
         ("filaments", decode_filaments, FILAMENTS),
         ("meta", decode_meta, META),
     )
-    for name, data in cases.items()
+    for name, make in cases.items()
 ]
 
 
-@pytest.mark.parametrize(("decode", "data"), CASES)
-def test_json_takes_at_most_twelve_times_its_size(decode: Callable[..., Any], data: bytes) -> None:
+@pytest.mark.parametrize(("decode", "make"), CASES)
+def test_json_takes_at_most_twelve_times_its_size(decode: Callable[..., Any], make: Callable[[], bytes]) -> None:
+    data = make()
     tracemalloc.start()
     try:
         with contextlib.suppress(FormatError):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -175,16 +176,16 @@ def test_many_points_in_gzip_are_no_bomb() -> None:
 
 
 @pytest.mark.parametrize(
-    ("data", "message"),
+    ("make", "message"),
     [
-        (gzip.compress(bytes(1 << 28)), "is refused"),
-        (gzip.compress(b"[]")[:-4], "truncated"),
-        (b"\x1f\x8b\x08 and so on", "broken gzip"),
-        (b"PK\x03\x04 and so on", "ZIP archive"),
+        (lambda: gzip.compress(bytes(1 << 28)), "is refused"),
+        (lambda: gzip.compress(b"[]")[:-4], "truncated"),
+        (lambda: b"\x1f\x8b\x08 and so on", "broken gzip"),
+        (lambda: b"PK\x03\x04 and so on", "ZIP archive"),
     ],
     ids=["bomb", "cut", "no gzip", "zip"],
 )
-def test_what_is_packed_otherwise_is_named(data: bytes, message: str) -> None:
+def test_what_is_packed_otherwise_is_named(make: Callable[[], bytes], message: str) -> None:
     with pytest.raises(FormatError, match=message) as caught:
-        decode_picks(data, path="some/path.json")
+        decode_picks(make(), path="some/path.json")
     assert caught.value.path == "some/path.json"

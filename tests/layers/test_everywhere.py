@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import shutil
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -239,8 +240,13 @@ class OddStorage(ManagedStorage):
             async def list_page(
                 self, prefix: str, delimiter: str | None, *, start_after: str = "", token: object | None = None
             ) -> Page:
+                return await self.server.fetch(prefix, delimiter, start_after, token)
+
+            @functools.cached_property
+            def server(self) -> ListingServer:
+                # Nothing is written any more when the first page is asked for.
                 keys = [path[len(self._base) :] for path in self._store if path.startswith(self._base)]
-                return await ListingServer(keys, kind, size).fetch(prefix, delimiter, start_after, token)
+                return ListingServer(keys, kind, size)
 
         OddBackend.resumes = resumes
         storage = cls.make(Settings.of(config), OddBackend)

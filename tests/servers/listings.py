@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable
 
 from aiocopick.storage.backends.base import Page
@@ -37,7 +39,8 @@ class ListingServer:
         if self.kind == "deaf":
             start_after = ""
         low = max(start_after, "" if token is None else str(token))
-        names = [key for key in self.keys if key.startswith(start) and key > low]
+        first = max(bisect_left(self.keys, start), bisect_right(self.keys, low))
+        names = self.keys[first : bisect_left(self.keys, start + chr(sys.maxunicode)) if start else None]
         if self.kind == "blind" and delimiter != "/":
             delimiter = None
         found: dict[str, bool] = {}
