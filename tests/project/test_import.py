@@ -61,6 +61,24 @@ def test_listing_runs_imports_only_what_it_needs(tmp_path: Path) -> None:
     assert done.stdout.splitlines() == ["TS_1", "[]"]
 
 
+def test_a_short_command_seldom_searches_for_garbage(tmp_path: Path) -> None:
+    (tmp_path / "ExperimentRuns" / "TS_1").mkdir(parents=True)
+    code = f"""
+        import atexit, gc, sys
+        from aiocopick.cli import main
+
+        def show():
+            print(sum(stats["collections"] for stats in gc.get_stats()) < 20, gc.get_freeze_count() > 10_000)
+
+        # What is registered first runs last.
+        atexit.register(show)
+        sys.argv = ["aiocopick", "ls", {str(tmp_path)!r}]
+        main()
+    """
+    done = subprocess.run([sys.executable, "-c", dedent(code)], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines() == ["TS_1", "True True"]
+
+
 def test_numpy_is_imported_by_the_first_use_in_a_thread(tmp_path: Path) -> None:
     code = f"""
         import asyncio, sys, threading
