@@ -501,7 +501,10 @@ PUBLISHED = (
     _fewer("mesh-load", ("aiocopick", *_PEER, "trimesh"), targets=_NEAR_AND_FAR, latencies=(20,)),
     _fewer("mesh-store", ("aiocopick", *_PEER, "trimesh"), targets=_NEAR_AND_FAR, latencies=(20,)),
     _fewer("open", ("aiocopick", *_PEER), targets=_NEAR_AND_FAR, latencies=(20,)),
-    _fewer("runs", ("aiocopick", *_PEER, "s3fs-flat", "scandir"), sizes_of={"runs": (200,)}, targets=_NEAR_AND_FAR, latencies=(20,)),
+    _fewer(
+        "runs", ("aiocopick", *_PEER, "s3fs-flat", "scandir"), sizes_of={"runs": (200,)}, targets=_NEAR_AND_FAR,
+        latencies=(20,),
+    ),
     _fewer("crawl-picks-disk", ("aiocopick", *_PEER, "scandir")),
     _fewer("create", ("aiocopick", *_PEERS), targets=_NEAR_AND_FAR, latencies=(20,)),
     _fewer(
