@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import re
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable, Sequence
 from contextlib import AsyncExitStack
 from fnmatch import fnmatchcase
 from functools import partial
 from typing import TYPE_CHECKING, Any
 from weakref import finalize
 
-from aiocopick.concurrency.fan_out import Flattened, first_error, gather, stream
+from aiocopick.concurrency.fan_out import Flattened, first_error, stream
 from aiocopick.concurrency.misuse import AsyncOnly
 from aiocopick.entities.bulk import read as read_entities
 from aiocopick.entities.filters import with_parents
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from aiocopick.entities.root import AsyncRoot
     from aiocopick.entities.run import AsyncRun
     from aiocopick.layers import Placed
-    from aiocopick.storage.base import FirstPage
 
 _GLOB = re.compile(r"[*?[]")
 
@@ -161,20 +160,21 @@ class Crawl(AsyncOnly):
 
     async def __aenter__(self) -> AsyncIterator[AsyncRun]:
         self._since = moment()
-        runs: list[Placed]
-        pages: Mapping[str, FirstPage]
-        names, stack, beginning = self._names, self._root._stack, _beginning(self._names or ())
-        if self._root.config.runs is not None or (names is not None and names != [f"{beginning}*"]):
-            runs, pages = await self._find_runs(), {}
-        else:
-            # The content of all is wanted: the first page of it is requested together with the runs.
-            questions: list[Callable[[], Awaitable[Any]]] = [self._find_runs, partial(stack.first_pages, beginning)]
-            runs, pages = await gather(lambda ask: ask(), questions, limit=len(questions))
-        self.total = len(runs)
-        self._expect(len(runs))
+        runs: Sequence[Placed]
+        names, root, beginning = self._names, self._root, _beginning(self._names or ())
         async with AsyncExitStack() as exits:
-            scan = stack.scan(runs, self._nouns, details=self._details, first_pages=pages)
-            answers = await exits.enter_async_context(scan)
+            if root.config.runs is not None or (names is not None and names != [f"{beginning}*"]):
+                runs = await self._find_runs()
+                scan = root._stack.scan(runs, self._nouns, details=self._details)
+                answers = await exits.enter_async_context(scan)
+            else:
+                # The content of all is wanted: it is requested together with the runs.
+                scan_all = root._stack.scan_all(beginning, self._nouns, details=self._details)
+                runs, answers = await exits.enter_async_context(scan_all)
+                if names is None and root._runs.complete:
+                    root._runs.take(runs, root._run_of, self._since)
+            self.total = len(runs)
+            self._expect(len(runs))
             found: AsyncIterator[AsyncRun] = _Listed(partial(self._read, frozenset()), answers)
             if self._load:
                 groups = _Groups(answers, _LOADED_TOGETHER)

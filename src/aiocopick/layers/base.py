@@ -134,6 +134,15 @@ class Layer(Protocol):
         content of a `first_page` is not requested again.
         """
 
+    def scan_all(
+        self, beginning: str = "", nouns: Nouns = None, *, details: bool = True
+    ) -> AbstractAsyncContextManager[tuple[Listing, AsyncIterator[tuple[Located, Listing | CopickError]]]] | None:
+        """List the runs whose names begin with `beginning` and, as for :meth:`scan`, their content.
+
+        The content is requested while names arrive; all of them have arrived when the block begins. None if the layer
+        cannot do that.
+        """
+
     async def find(self, ref: Ref) -> Located | None:
         """Return the location of one entity, or None if it is not stored."""
 

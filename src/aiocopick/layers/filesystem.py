@@ -21,6 +21,7 @@ from aiocopick.errors import (
     NotFoundError,
     StorageError,
 )
+from aiocopick.layers.arriving import ArrivingRuns, scan_arriving
 from aiocopick.layers.base import ConfiguredLayer, Layer, Loaded, Nouns, Payload, Source
 from aiocopick.layers.codecs import decode, encode
 from aiocopick.layers.copying import copy_up, copying_key, leased_key, without_parts, writing
@@ -201,11 +202,12 @@ class FilesystemLayer(ConfiguredLayer):
         *,
         details: bool = True,
         first_page: FirstPage | None = None,
-    ) -> AbstractAsyncContextManager[AsyncIterator[tuple[Located, Listing | CopickError]]]:
+        more: AsyncIterator[Sequence[Located]] | None = None,
+    ) -> AbstractAsyncContextManager[AsyncIterator[tuple[Located, Answer]]]:
         """List the content of many runs, some ahead of the consumer.
 
         Several runs share a request if it lists many directories. If the storage collapses volumes, ranges of keys are
-        listed. Otherwise each run is listed on its own.
+        listed, also while `more` runs arrive. Otherwise each run is listed on its own.
         """
 
         async def ask(run: Located) -> Listing:
@@ -219,12 +221,25 @@ class FilesystemLayer(ConfiguredLayer):
         if self.storage.capabilities.nested:
             blocks = batched(neighbours, _RUNS_OF_A_REQUEST)
             return in_blocks(blocks, partial(self._list_block, nouns, details), ahead=4)
-        if first_page is not None and first_page.sparse and len(neighbours) <= BLOCK:
+        if more is None and first_page is not None and first_page.sparse and len(neighbours) <= BLOCK:
             # More runs may differ from each other; their ranges show that on their own.
             return stream(walk, neighbours, limit=limit, ordered=True)
-        if self.storage.capabilities.delimiter and (first_page is not None or len(neighbours) >= FEW):
-            return scan_ranges(self.storage, neighbours, ask, self._understood, limit=limit, first_page=first_page)
+        ranges = partial(scan_ranges, self.storage, neighbours, ask, self._understood, limit=limit)
+        if more is not None or (self.storage.capabilities.delimiter and (first_page or len(neighbours) >= FEW)):
+            return ranges(first_page=first_page, more=more)
         return stream(ask, neighbours, limit=limit, ordered=True)
+
+    def scan_all(
+        self, beginning: str = "", nouns: Nouns = None, *, details: bool = True
+    ) -> AbstractAsyncContextManager[tuple[Listing, AsyncIterator[tuple[Located, Answer]]]] | None:
+        """List the runs and their content, ranges while names arrive; None if there are none, or names do not tell."""
+        capabilities, config = self.storage.capabilities, self.config
+        if config.require_meta or config.runs is not None or capabilities.nested or not capabilities.delimiter:
+            return None
+        runs = ArrivingRuns(self.storage, beginning, self.list_runs, self._warn_once)
+        return scan_arriving(
+            runs, partial(self.first_page, beginning), partial(self.scan, nouns=nouns, details=details)
+        )
 
     async def _list_block(self, nouns: Nouns, details: bool, runs: Sequence[Located]) -> list[Answer]:
         found = await self.storage.list_nested([run.key for run in runs], entered(nouns), details=details)

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import math
+from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from functools import partial
 from typing import TYPE_CHECKING, TypeAlias
+
+import anyio
 
 from aiocopick.concurrency.fan_out import Flattened, gather_results, stream
 from aiocopick.concurrency.pace import Pace, Turn
@@ -45,16 +50,65 @@ async def in_blocks(
         Blocks that are being requested or wait for the consumer.
     """
     async with stream(answer, blocks, limit=ahead, ordered=True) as answered:
-        yield Flattened(_one_by_one, answered)
+        yield Flattened(partial(_one_by_one, deque()), answered)
 
 
 def _one_by_one(
-    answered: tuple[Sequence[Located], Iterable[Answer] | CopickError],
+    late: deque[tuple[Located, Answer]], answered: tuple[Sequence[Located], Iterable[Answer] | CopickError]
 ) -> Iterable[tuple[Located, Answer]]:
+    """Yield the runs of a block, and those of `late` that come before them."""
     block, answers = answered
     if isinstance(answers, CopickError):
         raise answers
-    return zip(block, answers, strict=True)
+    for run, answer in zip(block, answers, strict=True):
+        while late and late[0][0].key < run.key:
+            yield late.popleft()
+        yield run, answer
+
+
+@asynccontextmanager
+async def _while_arriving(
+    begun: Sequence[Sequence[Located]],
+    rest: Sequence[Located],
+    more: AsyncIterator[Sequence[Located]],
+    answer: Callable[[Sequence[Located]], Awaitable[Iterable[Answer]]],
+    one: Callable[[Located], Awaitable[Listing]],
+    *,
+    most: int,
+    ahead: int,
+) -> AsyncIterator[AsyncIterator[tuple[Located, Answer]]]:
+    """Return runs with their listings, sorted by key; blocks are listed while further runs arrive.
+
+    All runs have arrived when it is entered. The names of a store come in the order of ``name/``: "a-b" before "a". If
+    they are on different pages, the block in which "a" belongs is being listed already, and it is listed on its own.
+    """
+    sender, receiver = anyio.create_memory_object_stream[Sequence[Located]](math.inf)
+    late: list[Located] = []
+    last = begun[-1][-1].key if begun else ""
+    with sender, receiver:
+        async with stream(answer, receiver, limit=ahead, ordered=True) as answered:
+            for block in begun:
+                sender.send_nowait(block)
+            while True:
+                while len(rest) > most:
+                    sender.send_nowait(rest[:most])
+                    last, rest = rest[most - 1].key, rest[most:]
+                page = await anext(more, None)
+                if page is None:
+                    break
+                late += [run for run in page if run.key < last]
+                rest = sorted([*rest, *(run for run in page if run.key > last)], key=lambda run: run.key)
+            for block in _evenly(rest, most):
+                sender.send_nowait(block)
+            sender.close()
+            late.sort(key=lambda run: run.key)
+            alone = zip(late, await gather_results(one, late, limit=ahead), strict=True)
+            yield Flattened(partial(_one_by_one, deque(alone)), answered)
+
+
+def _evenly(runs: Sequence[Located], most: int) -> list[Sequence[Located]]:
+    """Split the runs into blocks of one length, so that none is a few runs that were left."""
+    return batched(runs, max(1, -(-len(runs) // max(1, -(-len(runs) // most)))))
 
 
 BLOCK = 256
@@ -81,6 +135,7 @@ def scan_ranges(
     *,
     limit: int,
     first_page: FirstPage | None = None,
+    more: AsyncIterator[Sequence[Located]] | None = None,
 ) -> AbstractAsyncContextManager[AsyncIterator[tuple[Located, Answer]]]:
     """List runs in the order given, some ranges ahead of the consumer.
 
@@ -98,6 +153,8 @@ def scan_ranges(
         Single runs listed at once; and ranges, if the storage answers so many side by side.
     first_page : FirstPage, optional
         A page that was already received.
+    more : async iterator, optional
+        Further runs, page by page; then all runs are listed in the order of their keys.
     """
     known = _Sorted(() if first_page is None else _wholly_within(runs, first_page.reached))
     if first_page is not None:
@@ -130,14 +187,15 @@ def scan_ranges(
     rest = runs[begun:]
     if first_page is None or first_page.sparse:
         # Ranges of unknown length may be long: only a few of them wait for the consumer.
-        most, ahead = max(_SHORTEST, -(-len(rest) // _SIDE_BY_SIDE)), _SIDE_BY_SIDE
+        share = BLOCK if more is not None else -(-len(rest) // _SIDE_BY_SIDE)
+        most, ahead = max(_SHORTEST, share), _SIDE_BY_SIDE
     else:
         # As many runs as that page held.
         most, ahead = max(FEW, len(known.entries)), max(_SIDE_BY_SIDE, limit)
-    # Ranges of one length, so that none is a few runs that were left.
-    count = -(-len(rest) // min(BLOCK, most))
-    size = max(1, -(-len(rest) // max(1, count)))
-    return in_blocks([*batched(runs[:begun], BLOCK), *batched(rest, size)], answer, ahead=ahead)
+    most, first = min(BLOCK, most), batched(runs[:begun], BLOCK)
+    if more is not None:
+        return _while_arriving(first, rest, more, answer, one, most=most, ahead=ahead)
+    return in_blocks([*first, *_evenly(rest, most)], answer, ahead=ahead)
 
 
 def _position(key: str) -> str:

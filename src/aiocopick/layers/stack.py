@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from functools import partial
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal, NoReturn, TypeAlias, TypeVar
 
@@ -282,6 +283,11 @@ class Stack:
         answers = await self._ask_each(lambda layer: layer.list_runs(beginning), chosen, chosen)
         shown = [(layer, _shown_runs(layer, answer)) for layer, answer in answers]
         found: Found[Any] = self._placed(shown) if self.single else self._whole(shown)
+        await self._look_for_project(found, chosen, beginning)
+        return found
+
+    async def _look_for_project(self, found: Found[Any], chosen: Sequence[Layer], beginning: str) -> None:
+        """Warn at the first listing if there seems to be no project."""
         if not self._known_to_exist:
             # Only the first listing is looked into: an empty project stays quiet, and costs no request again.
             self._known_to_exist = True
@@ -292,7 +298,6 @@ class Stack:
                 await self._warn_if_missing(
                     [layer for layer in empty if not found or (layer.read_only and not beginning)]
                 )
-        return found
 
     async def _warn_if_missing(self, layers: Sequence[Layer]) -> None:
         reason = await explain_missing(layers)
@@ -362,6 +367,32 @@ class Stack:
         content of `first_pages` is not requested again.
         """
         return _scan(self, runs, nouns, details, first_pages)
+
+    @asynccontextmanager
+    async def scan_all(
+        self, beginning: str, nouns: Nouns = None, *, details: bool = True
+    ) -> AsyncIterator[tuple[Sequence[Placed], AsyncIterator[tuple[Placed, Found[Placed] | CopickError]]]]:
+        """List the runs whose names begin with `beginning`, sorted, and their content as :meth:`scan` does.
+
+        The first page of the content is requested together with the runs, and by a single layer, more of it while runs
+        arrive. Several layers are merged when all runs of each are known.
+        """
+        layer = self.layers[0]
+        together = layer.scan_all(beginning, nouns, details=details) if self.single else None
+        if together is not None:
+            async with together as (listing, answers):
+                found: Found[Placed] = Found(listing.located)
+                await self._look_for_project(found, self.layers, beginning)
+                yield found, _Zipped(self, {layer.name: answers}, ((run, _places(self, run)) for run in found))
+            return
+        questions: list[Callable[[], Awaitable[Any]]] = [
+            partial(self.list_runs, beginning=beginning),
+            partial(self.first_pages, beginning),
+        ]
+        listed, pages = await gather(lambda ask: ask(), questions, limit=len(questions))
+        runs = [run for run in listed if run.ref.run.startswith(beginning)]
+        async with self.scan(runs, nouns, details=details, first_pages=pages) as scanned:
+            yield runs, scanned
 
     def options(self, **changes: Any) -> Stack:
         """Return the same layers with other limits."""

@@ -204,6 +204,9 @@ class Storage(Protocol):
     async def first_page(self, prefix: str, *, start_after: str = "") -> FirstPage | None:
         """Request the first page of a scan, or None if pages are not in key order or trees are not collapsed."""
 
+    async def first_children(self, prefix: str, *, start_after: str = "") -> FirstPage | None:
+        """Request the first page of the immediate children of a directory; None under the same conditions."""
+
     async def list_nested(
         self, prefixes: Sequence[str], enter: Callable[[str], bool], *, details: bool = True
     ) -> builtins.list[Sequence[Entry] | CopickError]:

@@ -699,6 +699,13 @@ class CachedStorage:
             self._noted(page.entries)
         return page
 
+    async def first_children(self, prefix: str, *, start_after: str = "") -> FirstPage | None:
+        """The first page of the children of a directory."""
+        page = await self.inner.first_children(prefix, start_after=start_after)
+        if page is not None:
+            self._noted(page.entries)
+        return page
+
     async def list_nested(
         self, prefixes: Sequence[str], enter: Callable[[str], bool], *, details: bool = True
     ) -> builtins.list[Sequence[Entry] | CopickError]:

@@ -339,12 +339,19 @@ class ManagedStorage:
 
     async def first_page(self, prefix: str, *, start_after: str = "") -> FirstPage | None:
         """Request the first page of a scan; None if its pages are not in key order or do not collapse volumes."""
+        return await self._first(prefix, ".zarr/", start_after)
+
+    async def first_children(self, prefix: str, *, start_after: str = "") -> FirstPage | None:
+        """Request the first page of the children of a directory; None under the same conditions."""
+        return await self._first(prefix, "/", start_after)
+
+    async def _first(self, prefix: str, delimiter: str, start_after: str) -> FirstPage | None:
         prefix, backend = check_prefix(prefix), self._core.backend
         if not (self.capabilities.delimiter and backend.resumes):
             return None
-        page = await self._page(prefix, ".zarr/", start_after)
+        page = await self._page(prefix, delimiter, start_after)
         try:
-            return beginning(page, prefix, ".zarr/", start_after=start_after, counts_keys=backend.counts_keys)
+            return beginning(page, prefix, delimiter, start_after=start_after, counts_keys=backend.counts_keys)
         except UnfitError as unfit:
             self._remember(unfit)
             return None

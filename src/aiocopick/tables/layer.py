@@ -224,6 +224,9 @@ class CatalogLayer:
     async def first_page(self, beginning: str = "") -> None:
         """Return None: a catalogue has no pages."""
 
+    def scan_all(self, beginning: str = "", nouns: Nouns = None, *, details: bool = True) -> None:
+        """Return None: a catalogue knows its runs."""
+
     def scan(
         self,
         runs: Iterable[Located],

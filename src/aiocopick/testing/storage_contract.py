@@ -175,6 +175,9 @@ class ReadContract:
         # Such a small amount fits in one page.
         assert first is None or list(first.entries) == expected
         assert first is None or all(first.reached > f"{entry.key}/{LAST}" for entry in expected)
+        children = await filled.first_children("ExperimentRuns", start_after=start_after)
+        listed = [entry for entry in await filled.list("ExperimentRuns") if f"{entry.key}/" > start_after]
+        assert children is None or (sorted(children.entries), children.reached) == (listed, LAST)
 
     @pytest.mark.asyncio
     @pytest.mark.parametrize("details", [True, False])

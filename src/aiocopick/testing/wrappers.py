@@ -115,6 +115,12 @@ class WrappedStorage:
             return None
         return await self.around("list", prefix, lambda: self.inner.first_page(prefix, start_after=start_after))
 
+    async def first_children(self, prefix: str, *, start_after: str = "") -> FirstPage | None:
+        """One request, where the storage below has pages in key order."""
+        if not self.capabilities.delimiter:
+            return None
+        return await self.around("list", prefix, lambda: self.inner.first_children(prefix, start_after=start_after))
+
     async def list_nested(
         self, prefixes: Sequence[str], enter: Callable[[str], bool], *, details: bool = True
     ) -> builtins.list[Sequence[Entry] | CopickError]:

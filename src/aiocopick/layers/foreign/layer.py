@@ -139,6 +139,9 @@ class ForeignLayer(ConfiguredLayer):
     async def first_page(self, beginning: str = "") -> None:
         """Return None: a foreign project has no pages."""
 
+    def scan_all(self, beginning: str = "", nouns: Nouns = None, *, details: bool = True) -> None:
+        """Return None: a foreign project lists all runs in one call."""
+
     def scan(
         self,
         runs: Iterable[Located],
