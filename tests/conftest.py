@@ -168,14 +168,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_collection() -> Generator[None, object, object]:
-    """Collect without the garbage collector, and let it not look at thousands of tests again and again afterwards."""
+    """Collect without the garbage collector, which would look at thousands of tests again and again."""
     gc.disable()
     try:
         return (yield)
     finally:
         gc.enable()
-        gc.collect()
-        gc.freeze()
 
 
 @pytest.hookimpl(wrapper=True)
