@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from itertools import pairwise
+from struct import pack
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeVar
 
 from aiocopick.concurrency.fan_out import stream
+from aiocopick.concurrency.threads import in_thread
 from aiocopick.errors import ConflictError, CopickError, FormatError, LayerError
 from aiocopick.layers.base import Layer, Loaded, Nouns, Payload, Source
 from aiocopick.layout.listing import Listing, Located
 from aiocopick.layout.paths import OBJECTS
 from aiocopick.layout.refs import NOUN_OF, NOUNS, RunRef, VoxelSpacingRef
 from aiocopick.tables.rows import located_of, rows_of
-from aiocopick.tables.schema import arrow, as_written, catalog_columns, metadata_of
+from aiocopick.tables.schema import arrow, as_written, catalog_columns, metadata_of, schema_of
 from aiocopick.tables.scope import Scope
+from aiocopick.tables.stored import StoredTable
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -26,13 +31,15 @@ if TYPE_CHECKING:
     from aiocopick.storage.stats import StorageStats
 
 
+Answer = TypeVar("Answer")
+
 Verify = Literal["etag"] | None
 """Check that the version that is read is the version in the catalogue."""
 
 _READS_AT_ONCE = 64
 
 
-def catalog_layers(layers: Sequence[Layer], table: pa.Table, *, verify: Verify = None) -> list[Layer]:
+def catalog_layers(layers: Sequence[Layer], table: pa.Table | StoredTable, *, verify: Verify = None) -> list[Layer]:
     """Return the layers of a stack, with listings from one catalogue.
 
     Parameters
@@ -185,13 +192,20 @@ class CatalogLayer:
                 f"The catalogue of {self.url} was made without {missing[0]}: ask for the kinds that are in it "
                 f"({', '.join(sorted(known))}), or make it again with them."
             )
-        error = self._index.error(run.ref.run)
+        error, listing = await self._ask(self._content, run.ref.run)
         if error is not None:
             path = self.path_of(run.key)
             raise LayerError(
                 f"{path} could not be read when the catalogue was made ({error}): make it again.", path=path
             )
-        return self._with_changes(self._index.run(run.ref.run), frozenset(NOUNS.values()), run.ref.run)
+        return self._with_changes(listing, frozenset(NOUNS.values()), run.ref.run)
+
+    def _content(self, run: str) -> tuple[str | None, Listing]:
+        return self._index.error(run), self._index.run(run)
+
+    async def _ask(self, question: Callable[[str], Answer], run: str) -> Answer:
+        """Ask the catalogue about one run, in a thread if rows have to be decoded."""
+        return question(run) if self._index.at_hand(run) else await in_thread(question, run)
 
     async def list_voxel_spacing(self, spacing: Located) -> Listing:
         """List the tomograms and feature maps of one voxel spacing; no request is sent."""
@@ -253,8 +267,8 @@ class CatalogLayer:
 
     async def find(self, ref: Ref) -> Located | None:
         """Return the location of one entity, or None; no request is sent."""
-        if ref.kind == "run":
-            listing = await self.list_runs()
+        if isinstance(ref, RunRef):
+            listing = self._with_changes(await self._ask(self._index.found, ref.run), frozenset({"run"}), ref.run)
         elif ref.kind == "object":
             listing = await self.list_objects()
         else:
@@ -380,7 +394,7 @@ class CatalogIndex:
 
     Parameters
     ----------
-    table : pyarrow.Table
+    table : pyarrow.Table or StoredTable
         A catalogue.
     layer : str, optional
         Only the rows of this layer.
@@ -391,61 +405,112 @@ class CatalogIndex:
         The table is not a catalogue.
     """
 
-    __slots__ = ("_block", "_objects", "_rows", "_runs", "scope")
+    __slots__ = ("_at", "_block", "_ends", "_layer", "_objects", "_runs", "_table", "scope")
 
-    def __init__(self, table: pa.Table, layer: str | None = None) -> None:
-        compute = arrow().compute
+    def __init__(self, table: pa.Table | StoredTable, layer: str | None = None) -> None:
+        pa = arrow()
         self.scope = Scope.of_metadata(metadata_of(table))
-        table = as_written(table, catalog_columns(), "The catalogue")
-        if layer is not None:
-            table = table.filter(compute.equal(table["layer"], layer))
-        _refuse_unnamed_and_twice(table, compute)
-        is_object = compute.equal(table["kind"], "object")
-        self._objects = table.filter(is_object)
-        # A crawl writes runs in order; other tables may not be sorted.
-        rows = table.filter(compute.invert(is_object)).combine_chunks()
-        bounds = _bounds(rows)
+        table = _in_our_types(table)
+        run = table.column("run")
+        bounds = _bounds(run)
         if bounds is None:
-            rows = rows.sort_by("run").combine_chunks()
-            bounds = _bounds(rows)
+            # A crawl writes runs in order; other tables may not be sorted.
+            table = (table.read() if isinstance(table, StoredTable) else table).sort_by("run").combine_chunks()
+            run = table.column("run")
+            bounds = _bounds(run)
             assert bounds is not None
-        self._rows = rows
-        self._runs: dict[str, tuple[int, int]] = bounds
+        self._table, self._layer = table, layer
+        self._at, self._ends = bounds
+        # Of a million rows, only what is checked or often asked for is decoded, and only the rows of runs are kept.
+        head = pa.Table.from_arrays([run, table.column("kind"), table.column("key")], names=["run", "kind", "key"])
+        is_object = pa.compute.equal(head["kind"], _text("object"))
+        if layer is not None:
+            layers = table.column("layer")
+            if layers.null_count:
+                raise FormatError("A row of the catalogue has no layer; make it again.", path="The catalogue")
+            chosen = pa.compute.equal(layers, _text(layer))
+            head, is_object = head.filter(chosen), pa.compute.and_(is_object, chosen)
+            bounds = _bounds(head["run"])
+            assert bounds is not None
+        _refuse_unnamed_and_twice(head, bounds[1], pa.compute)
+        self._runs = head.filter(pa.compute.equal(head["kind"], _text("run")))
+        self._objects: list[int] = pa.compute.indices_nonzero(is_object).to_pylist()
         self._block: tuple[int, list[dict[str, Any]]] = (0, [])
 
     def runs(self) -> Listing:
         """All runs."""
-        table = self._rows.filter(arrow().compute.equal(self._rows["kind"], "run"))
-        return _listing([located_of(row) for row in rows_of(table.select(["kind", "run", "key"]))])
+        return _listing([located_of(row) for row in rows_of(self._runs)])
 
     def objects(self) -> Listing:
         """Objects that have a map."""
-        return _listing([located_of(row) for row in rows_of(self._objects) if row["name"] is not None])
+        return _listing([located_of(row) for row in self._object_rows() if row["name"] is not None])
 
     def objects_error(self) -> str | None:
         """Return the error of the objects when the catalogue was made; None if they were listed."""
-        return next((row["error"] for row in rows_of(self._objects) if row["name"] is None), None)
+        return next((row["error"] for row in self._object_rows() if row["name"] is None), None)
+
+    def found(self, name: str) -> Listing:
+        """Return the listing of the runs with that name only."""
+        rows = [row for row in self._rows_of(name) if row["kind"] == "run"]
+        return _listing([Located(*located_of(row)[:2]) for row in rows])
 
     def run(self, name: str) -> Listing:
         """Return the listing of a run."""
-        return _listing([located_of(row) for row in self._rows_of(name) if row["kind"] != "run"])
+        return _listing([located_of(row) for row in self._rows_of(name) if row["kind"] not in ("run", "object")])
 
     def error(self, name: str) -> str | None:
         """Return the error of the run when the catalogue was made; None if it was listed."""
         errors = [row["error"] for row in self._rows_of(name) if row["kind"] == "run"]
         return errors[0] if errors else None
 
-    def _rows_of(self, name: str) -> list[dict[str, Any]]:
-        start, stop = self._runs.get(name, (0, 0))
+    def at_hand(self, name: str) -> bool:
+        """Return True if nothing has to be decoded for the rows of a run."""
+        start, stop = self._bounds_of(name)
         first, rows = self._block
-        if not first <= start <= stop <= first + len(rows):
-            # Runs are requested in order, and a thousand rows at once cost little more than ten.
-            first, rows = start, self._rows.slice(start, max(_BLOCK, stop - start)).to_pylist()
+        return start == stop or first <= start < stop <= first + len(rows)
+
+    def _bounds_of(self, name: str) -> tuple[int, int]:
+        at = self._at.get(name)
+        return (0, 0) if at is None else (self._ends[at - 1] if at else 0, self._ends[at])
+
+    def _object_rows(self) -> list[dict[str, Any]]:
+        return [row for at in self._objects for row in self._read(at, at + 1)]
+
+    def _rows_of(self, name: str) -> list[dict[str, Any]]:
+        rows = self._read(*self._bounds_of(name))
+        return rows if self._layer is None else [row for row in rows if row["layer"] == self._layer]
+
+    def _read(self, start: int, stop: int) -> list[dict[str, Any]]:
+        first, rows = self._block
+        if start < stop and not first <= start < stop <= first + len(rows):
+            # What follows the last rows is the next run of a crawl; anything else is looked at alone.
+            length = _BLOCK if first <= start <= first + len(rows) else 0
+            part = self._table.slice(start, max(length, stop - start))
+            # As Python's times they would have Arrow import pandas.
+            modified = part.column("modified").cast(arrow().int64())
+            part = part.set_column(part.column_names.index("modified"), "modified", modified)
+            first, rows = start, part.to_pylist()
             self._block = (first, rows)
-        return rows[start - first : stop - first]
+        return rows[start - first : stop - first] if start < stop else []
 
 
-def _refuse_unnamed_and_twice(table: pa.Table, compute: Any) -> None:
+def _in_our_types(table: pa.Table | StoredTable) -> pa.Table | StoredTable:
+    columns = catalog_columns()
+    if isinstance(table, StoredTable):
+        types = dict(zip(table.column_names, table.schema.types, strict=True))
+        if all(types.get(field.name) == field.type for field in schema_of(columns)):
+            return table.select(columns)
+        table = table.read()
+    return as_written(table, columns, "The catalogue")
+
+
+def _text(value: str) -> pa.StringScalar:
+    """Return an Arrow text. Arrow's own conversion imports pandas, which takes longer than opening a catalogue."""
+    pa, data = arrow(), value.encode()
+    return pa.StringArray.from_buffers(1, pa.py_buffer(pack("=ii", 0, len(data))), pa.py_buffer(data))[0]
+
+
+def _refuse_unnamed_and_twice(table: pa.Table, ends: list[int], compute: Any) -> None:
     """Refuse rows without a kind or key, and entities in two rows: they would be left out, or listed twice, silently.
 
     Raises
@@ -456,30 +521,50 @@ def _refuse_unnamed_and_twice(table: pa.Table, compute: Any) -> None:
     for name in ("kind", "key"):
         if table.column(name).null_count:
             raise FormatError(f"A row of the catalogue has no {name}; make it again.", path="The catalogue")
-    if compute.count_distinct(table.column("key")).as_py() != len(table):
-        counts = table.group_by("key").aggregate([("key", "count")])
-        key = counts.filter(compute.greater(counts["key_count"], 1))["key"][0].as_py()
-        raise FormatError(f"The catalogue lists {key} twice; make it again.", path="The catalogue")
+    if compute.any(
+        compute.and_(compute.is_null(table["run"]), compute.not_equal(table["kind"], _text("object")))
+    ).as_py():
+        raise FormatError("A row of the catalogue has no run; make it again.", path="The catalogue")
+    for keys in _apart(table["key"], ends):
+        if compute.count_distinct(keys).as_py() != len(keys):
+            key = next(count["values"] for count in keys.value_counts().to_pylist() if count["counts"] > 1)
+            raise FormatError(f"The catalogue lists {key} twice; make it again.", path="The catalogue")
+
+
+def _apart(key: pa.ChunkedArray, ends: list[int]) -> Iterator[pa.ChunkedArray]:
+    """Yield the keys in parts that have no key in common; `ends` are those of the runs. Equal keys are found sooner in
+    many small parts.
+    """
+    pa = arrow()
+    cuts = {ends[bisect_left(ends, at)] for at in range(_BLOCK, len(key), _BLOCK)}
+    parts = []
+    for start, stop in pairwise(sorted({0, *cuts, len(key)})):
+        part = key.slice(start, stop - start)
+        smallest, largest = pa.compute.min_max(part).as_py().values()
+        parts.append((smallest, largest, part.chunks))
+    parts.sort(key=lambda part: part[:2])
+    end, chunks = "", list[Any]()
+    for smallest, largest, more in parts:
+        if chunks and smallest > end:
+            yield pa.chunked_array(chunks)
+            chunks = []
+        end = max(end, largest)
+        chunks += more
+    if chunks:
+        yield pa.chunked_array(chunks)
 
 
 def _listing(located: list[Located]) -> Listing:
     return Listing(tuple(sorted(located, key=lambda item: item.ref.sort_key)))
 
 
-def _bounds(rows: pa.Table) -> dict[str, tuple[int, int]] | None:
-    """Return the first row and the end of each run; None if the rows of a run are not contiguous."""
-    bounds: dict[str, tuple[int, int]] = {}
-    start = 0
-    if rows.num_rows:
-        encoded = arrow().compute.run_end_encode(rows["run"].combine_chunks())
-        chunks = encoded.chunks if hasattr(encoded, "chunks") else [encoded]
-        assert len(chunks) == 1
-        for name, end in zip(chunks[0].values.to_pylist(), chunks[0].run_ends.to_pylist(), strict=True):
-            if name in bounds:
-                return None
-            bounds[name] = (start, end)
-            start = end
-    return bounds
+def _bounds(run: pa.ChunkedArray) -> tuple[dict[str | None, int], list[int]] | None:
+    """Return the position of each run among the runs, and where its rows end; None if they are not contiguous."""
+    pa = arrow()
+    encoded = pa.compute.run_end_encode(pa.concat_arrays([pa.nulls(0, run.type), *run.chunks]))
+    names = encoded.values.to_pylist()
+    at = dict(zip(names, range(len(names)), strict=True))
+    return (at, encoded.run_ends.to_pylist()) if len(at) == len(names) else None
 
 
 __all__ = ["CatalogIndex", "CatalogLayer", "Verify", "catalog_layers"]

@@ -9,7 +9,7 @@ from aiocopick.concurrency.threads import in_thread
 from aiocopick.models.place import Place, arguments_of, is_place, text_of
 from aiocopick.storage.keys import Root, parse_root
 from aiocopick.tables.layer import Verify, catalog_layers
-from aiocopick.tables.parquet import load_table
+from aiocopick.tables.parquet import stored_table
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -39,9 +39,9 @@ async def with_catalog(root: AsyncRoot, catalog: Place | pa.Table, verify: Verif
     LayerError
         It is the catalogue of another project.
     """
-    table = catalog
+    table: Any = catalog
     if is_place(catalog):
-        table = await load_table(catalog, **file_arguments(root, catalog))
+        table = await stored_table(catalog, **file_arguments(root, catalog))
     stack = root._stack
     # A catalogue may have a million rows, which are sorted and checked.
     layers = await in_thread(partial(catalog_layers, stack.layers, table, verify=verify))

@@ -18,6 +18,7 @@ from aiocopick.storage.keys import display_url, parse_root
 from aiocopick.storage.single_files import replace_file
 from aiocopick.tables.rows import rows_of
 from aiocopick.tables.schema import arrow
+from aiocopick.tables.stored import StoredTable
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -43,6 +44,12 @@ async def load_table(source: Place, **fields: Any) -> pa.Table:
     FormatError
         It is not a Parquet file, or holds more than the limit for tables (``max_file_bytes``).
     """
+    table = await stored_table(source, **fields)
+    return await in_thread(table.read)
+
+
+async def stored_table(source: Place, **fields: Any) -> StoredTable:
+    """Read a Parquet file, to decode parts of it: see :func:`load_table`."""
     if check_suffix(source) == ".csv":
         path = display_url(text_of(source))
         raise FormatError(f"{path} is CSV, which has lost the types; name the Parquet file of the table.", path=path)
@@ -52,7 +59,7 @@ async def load_table(source: Place, **fields: Any) -> pa.Table:
         data = await storage.read(name)
     finally:
         await storage.aclose()
-    return await in_thread(_decode, data, storage.path_of(name), largest("tables", fields.get("max_file_bytes")))
+    return await in_thread(StoredTable, data, storage.path_of(name), largest("tables", fields.get("max_file_bytes")))
 
 
 async def store_table(table: pa.Table, target: Place, **fields: Any) -> None:
@@ -133,26 +140,6 @@ def _is_special(path: str) -> bool:
     return os.path.islink(path) or (os.path.exists(path) and not os.path.isfile(path) and not os.path.isdir(path))
 
 
-def _decode(data: bytes, path: str, most: int) -> pa.Table:
-    pa = arrow()
-    batches, held = [], 0
-    try:
-        file = pa.parquet.ParquetFile(io.BytesIO(data))
-        # Equal values take no room in the file: it is decoded piece by piece, and no further than the limit.
-        for batch in file.iter_batches(_ROWS_AT_ONCE):
-            held += batch.nbytes
-            if held > most:
-                raise FormatError(
-                    f"{path} holds more than the {most} bytes that max_file_bytes allows for tables; if that is what it "
-                    "should be, raise max_file_bytes={'tables': ...}.",
-                    path=path,
-                )
-            batches.append(batch)
-        return pa.Table.from_batches(batches, schema=file.schema_arrow)
-    except (pa.ArrowException, OSError) as error:
-        raise FormatError(f"{path} cannot be read as Parquet: {error}", path=path) from error
-
-
 def _encode_csv(table: pa.Table) -> bytes:
     text = io.StringIO(newline="")
     write_csv(table, text)
@@ -162,11 +149,12 @@ def _encode_csv(table: pa.Table) -> bytes:
 def encode_table(table: pa.Table) -> memoryview:
     """Return a table as the content of a Parquet file."""
     buffer = io.BytesIO()
-    arrow().parquet.write_table(table, buffer, compression="zstd")
+    arrow().parquet.write_table(table, buffer, compression="zstd", row_group_size=_GROUP)
     return buffer.getbuffer()
 
 
-_ROWS_AT_ONCE = 4096
+_GROUP = 65_536
+"""Rows that are decoded together: the fewer, the sooner is one of them read; the more, the smaller is the file."""
 
 _OTHERS = frozenset(
     {".arrow", ".feather", ".h5", ".hdf5", ".htm", ".html", ".json", ".jsonl", ".npy", ".npz", ".pickle", ".pkl", ".star",
@@ -175,4 +163,4 @@ _OTHERS = frozenset(
 """Suffixes of formats that tables are not written in."""
 
 
-__all__ = ["check_suffix", "encode_table", "load_table", "store_table", "write_csv"]
+__all__ = ["check_suffix", "encode_table", "load_table", "store_table", "stored_table", "write_csv"]

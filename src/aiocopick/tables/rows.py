@@ -76,7 +76,7 @@ def row_of(located: Located, layer: str, *, error: str | None = None) -> dict[st
 
 
 def located_of(row: Mapping[str, Any]) -> Located:
-    """Return the entity of a row.
+    """Return the entity of a row; its time is one of Python, or in microseconds.
 
     Raises
     ------
@@ -96,8 +96,10 @@ def located_of(row: Mapping[str, Any]) -> Located:
     return Located(ref, key, row.get("size"), row.get("etag"), _seconds(row.get("modified")))
 
 
-def _seconds(modified: datetime | None) -> float | None:
-    return None if modified is None else (modified - _EPOCH).total_seconds()
+def _seconds(modified: datetime | int | None) -> float | None:
+    if modified is None:
+        return None
+    return modified / 1_000_000 if isinstance(modified, int) else (modified - _EPOCH).total_seconds()
 
 
 def version_of(row: Mapping[str, Any]) -> tuple[Any, ...] | None:

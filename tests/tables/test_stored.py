@@ -1,0 +1,127 @@
+"""A catalogue in a file is decoded in parts, and answers and is checked as the whole table."""
+
+from __future__ import annotations
+
+import io
+import pickle
+
+import pyarrow as pa
+import pyarrow.parquet
+import pytest
+
+import aiocopick
+from aiocopick.entities import AsyncRoot
+from aiocopick.errors import FormatError
+from aiocopick.layout.refs import ObjectRef, Ref
+from aiocopick.tables import catalog
+from aiocopick.tables.layer import CatalogIndex
+from aiocopick.tables.opened import with_catalog
+from aiocopick.tables.stored import StoredTable
+from tests.tables.handmade import picks_ref, run_ref, table_of
+from tests.tables.test_layer import listing
+
+RUNS = [f"TS_{number:02d}" for number in range(20)]
+
+
+def table() -> pa.Table:
+    refs: list[Ref] = [ObjectRef(name="ribosome"), ObjectRef(name="virus")]
+    for name in RUNS:
+        refs += [run_ref(name), picks_ref(name, "u"), picks_ref(name, "v")]
+    return table_of(*((ref, {"size": 7, "modified": 1.25}) for ref in refs), errors={"TS_19": "denied"})
+
+
+def stored(whole: pa.Table, group: int = 7, most: int = 2**30) -> StoredTable:
+    buffer = io.BytesIO()
+    pa.parquet.write_table(whole, buffer, row_group_size=group)
+    return StoredTable(buffer.getvalue(), "catalog.parquet", most)
+
+
+def answers(index: CatalogIndex) -> list[object]:
+    found = [index.runs(), index.objects(), index.objects_error()]
+    for name in (*RUNS, *RUNS[::-3], "unknown"):
+        found += [index.found(name), index.run(name), index.error(name)]
+    return found
+
+
+@pytest.mark.parametrize("group", [1, 2, 3, 7, 61, 62, 1000])
+def test_rows_are_found_whatever_the_groups(group: int) -> None:
+    whole = table()
+    expected = answers(CatalogIndex(whole))
+    index = CatalogIndex(stored(whole, group))
+    assert answers(index) == expected
+    assert answers(pickle.loads(pickle.dumps(index))) == expected
+    assert stored(whole, group).read().equals(whole)
+
+
+def test_other_types_and_orders_are_read_whole() -> None:
+    whole = table()
+    expected = answers(CatalogIndex(whole))
+    shuffled = whole.take(list(range(0, len(whole), 2)) + list(range(1, len(whole), 2)))
+    at = whole.column_names.index("key")
+    encoded = whole.set_column(at, "key", whole["key"].dictionary_encode())
+    large = whole.set_column(at, "key", whole["key"].cast(pa.large_string()))
+    more = whole.append_column("more", whole["size"]).select(["more", *reversed(whole.column_names)])
+    for other in (shuffled, encoded, large, more):
+        assert answers(CatalogIndex(stored(other))) == expected
+
+
+def last(name: str, value: object) -> pa.Table:
+    whole = table()
+    values = [*whole[name].to_pylist()[:-1], value]
+    return whole.set_column(whole.column_names.index(name), name, pa.array(values, whole.schema.field(name).type))
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        ("kind", None, "has no kind"),
+        ("key", None, "has no key"),
+        ("run", None, "has no run"),
+        ("key", "ExperimentRuns/TS_00", "lists ExperimentRuns/TS_00 twice"),
+        ("key", "ExperimentRuns/TS_19", "lists ExperimentRuns/TS_19 twice"),
+    ],
+)
+def test_a_bad_row_in_the_last_group_is_refused_at_once(
+    name: str, value: object, message: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("aiocopick.tables.layer._BLOCK", 5)
+    for catalogue in (last(name, value), stored(last(name, value))):
+        with pytest.raises(FormatError, match=message):
+            CatalogIndex(catalogue)
+
+
+def test_names_that_sort_apart_from_their_keys_are_no_duplicates(monkeypatch: pytest.MonkeyPatch) -> None:
+    # A hyphen comes before the slash that follows the name of a run.
+    monkeypatch.setattr("aiocopick.tables.layer._BLOCK", 2)
+    names = ["TS", "TS-1", "TS-1-b", "TS.x", "TS_2"]
+    index = CatalogIndex(stored(table_of(*(ref for name in names for ref in (run_ref(name), picks_ref(name)))), 2))
+    assert [place.ref for place in index.runs().located] == [run_ref(name) for name in names]
+    assert [len(index.run(name).located) for name in names] == [1] * 5
+
+
+def test_a_part_is_decoded_no_further_than_the_limit() -> None:
+    whole = table()
+    with pytest.raises(FormatError, match=r"catalog\.parquet holds more than the 100 bytes"):
+        CatalogIndex(stored(whole, most=100))
+
+
+@pytest.mark.asyncio
+async def test_one_run_of_a_file_is_found_without_the_others(sample: AsyncRoot) -> None:
+    root = await with_catalog(sample, stored(await catalog(sample), 2))
+    assert await listing(root) == await listing(sample)
+    found = await root.get_run("TS_002")
+    assert found is not None
+    assert len(await found.picks()) == 4
+    assert await root.get_run("TS_009") is None
+    await root.delete_run("TS_002")
+    assert await root.get_run("TS_002") is None
+    await root.new_run("TS_007")
+    assert await root.get_run("TS_007") is not None
+
+
+@pytest.mark.asyncio
+async def test_a_row_without_a_layer_is_not_lost() -> None:
+    layers = [{"root": f"memory://{name}-rows", "layer_name": name} for name in ("filesystem", "lower")]
+    async with aiocopick.open(aiocopick.CopickConfigMultilayer(layers=layers)) as both:
+        with pytest.raises(FormatError, match="has no layer"):
+            await with_catalog(both, last("layer", None))
