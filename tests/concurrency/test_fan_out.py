@@ -131,6 +131,39 @@ async def test_stream_delivers_everything_within_its_limit(ordered: bool) -> Non
 
 
 @pytest.mark.asyncio
+async def test_a_consumer_rests_until_there_is_a_result(monkeypatch: pytest.MonkeyPatch) -> None:
+    release = anyio.Event()
+    waits = 0
+
+    class Event:
+        def __init__(self) -> None:
+            self.inner = asyncio.Event()
+            self.set = self.inner.set
+
+        async def wait(self) -> None:
+            nonlocal waits
+            waits += 1
+            await asyncio.sleep(0)
+            await self.inner.wait()
+
+    async def later() -> None:
+        for _ in range(20):
+            await asyncio.sleep(0)
+        release.set()
+
+    async def hold(item: int) -> int:
+        if item:
+            await release.wait()
+        return item
+
+    monkeypatch.setattr(anyio, "Event", Event)
+    async with stream(hold, range(2), limit=2) as results, anyio.create_task_group() as group:
+        group.start_soon(later)
+        assert [result async for _, result in results] == [0, 1]
+    assert waits < 5
+
+
+@pytest.mark.asyncio
 async def test_stream_takes_no_more_than_its_limit_ahead_of_the_consumer() -> None:
     taken = 0
 
@@ -251,6 +284,34 @@ async def test_a_backlog_grows_while_it_is_worked_on() -> None:
     async with stream(visit, backlog, limit=4) as results:
         visited = [depth async for depth, _ in results]
     assert sorted(visited) == [0] * 8 + [1] * 4 + [2] * 2 + [3]
+
+
+@pytest.mark.asyncio
+async def test_a_backlog_rests_while_others_work() -> None:
+    looks = 0
+
+    class Source(Iterator[int]):
+        def __next__(self) -> int:
+            nonlocal looks
+            looks += 1
+            raise StopIteration
+
+    backlog = Backlog(Source())
+    backlog.add(1)
+    assert await anext(backlog) == 1
+    looks = 0
+
+    async def end() -> None:
+        with pytest.raises(StopAsyncIteration):
+            await anext(backlog)
+
+    async with anyio.create_task_group() as group:
+        group.start_soon(end)
+        for _ in range(20):
+            await asyncio.sleep(0)
+        assert looks == 1
+        backlog.done()
+    assert looks == 2
 
 
 @pytest.mark.asyncio

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
+import threading
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from aiocopick.concurrency import forks
 from tests.sync.children import run_child
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="this system cannot fork")
@@ -128,6 +131,27 @@ thread.join()
 """
     )
     assert run_child(script) == "True 0"
+
+
+@pytest.mark.parametrize("make", [threading.Lock, threading.RLock])
+def test_a_renewed_lock_is_free_and_its_holder_releases_the_old_one(make: Any) -> None:
+    lock = forks.Lock(make)
+    free = []
+
+    def take() -> None:
+        with lock:
+            free.append(lock)
+
+    with lock:
+        lock.renew()
+        thread = threading.Thread(target=take, daemon=True)
+        thread.start()
+        thread.join(10)
+        assert free == [lock]
+        with lock:
+            pass
+    with lock:
+        pass
 
 
 def test_no_lock_of_ours_is_one_that_a_child_cannot_have() -> None:

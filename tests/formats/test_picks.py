@@ -139,6 +139,26 @@ def test_unknown_keys_survive() -> None:
     assert (again.extras, again.header) == (table.extras, table.header)
 
 
+def test_keys_that_have_a_column_are_not_kept_twice() -> None:
+    flat = {"x": 1.0, "y": 2.0, "z": 3.0, "transformation_": matrix(), "instance_id": 4, "score": 0.5}
+    nested = point(location={"x": 1.0, "y": 2.0, "z": 3.0, "frame": 4}, score=0.5)
+    assert decode([flat]).extras == {}
+    assert decode([flat | {"colour": "red"}, nested]).extras == {0: {"colour": "red"}, 1: {"location": {"frame": 4}}}
+
+
+def test_points_are_read_behind_a_long_note() -> None:
+    table = decode({"note": "x" * (1 << 17), "points": [point(), point(5.0, score=None)]})
+    assert table.positions[:, 0].tolist() == [1.0, 5.0]
+
+
+def test_poses_are_copies() -> None:
+    table = decode([point(transformation_=matrix())])
+    for copied in table.poses():
+        copied[:] = 7.0
+    assert table.positions.tolist() == [[1.0, 2.0, 3.0]]
+    assert table.matrices().tolist() == [matrix()]
+
+
 def test_the_header_of_an_existing_file_is_kept() -> None:
     table = decode(HEADER | {"points": [point()]})
     replaced = PicksTable.from_arrays([[4, 5, 6]], header=table.header)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings, strategies as st
 
-from aiocopick.formats import picks_regular
+from aiocopick.formats import picks, picks_regular
 from aiocopick.formats.picks import decode_picks, encode_picks
 from aiocopick.formats.picks_regular import read_regular
 from aiocopick.formats.picks_table import PicksTable
@@ -149,6 +149,15 @@ def test_only_the_envelopes_own_list_is_read(envelope: str) -> None:
     table = decode_picks(text.encode(), path="p")
     assert table.positions.tolist() == [[p["location"][axis] for axis in "xyz"] for p in expected]
     assert table.header == {key: value for key, value in document.items() if key != "points"}
+
+
+@pytest.mark.parametrize("indent", [4, None])
+def test_what_copick_and_we_write_takes_the_quick_way(indent: int | None, monkeypatch: pytest.MonkeyPatch) -> None:
+    table = PicksTable.from_points(points(3), {"pickable_object_name": "o", "user_id": "u", "session_id": "0"})
+    data = encode_picks(table)
+    monkeypatch.setattr(picks, "parse_in_blocks", None)
+    again = decode_picks(json.dumps(json.loads(data), indent=indent).encode() if indent else data, path="p")
+    assert np.array_equal(again.positions, table.positions)
 
 
 def test_large_tables_round_trip_in_blocks() -> None:

@@ -15,6 +15,7 @@ from aiocopick.formats.filaments import decode_filaments, encode_filaments
 from aiocopick.formats.mesh import decode_mesh, encode_mesh
 from aiocopick.formats.meta import decode_meta
 from aiocopick.formats.picks import PicksTable, decode_picks, encode_picks
+from aiocopick.formats.picks_table import bad_transform
 from aiocopick.models import CopickLocation, CopickPoint
 
 NAMES = {"pickable_object_name": "o", "user_id": "u", "session_id": "0"}
@@ -61,6 +62,18 @@ def test_accessors() -> None:
     assert table.ids().tolist() == [0, 0, 3]
     assert [(point.score, point.instance_id) for point in table.to_points()] == [(1.0, 0), (None, None), (0.5, 3)]
     assert np.isnan(decode([PLACE | {"score": None}]).filled_scores()).all()
+
+
+def test_scores_are_had_where_one_is_set() -> None:
+    assert not decode([PLACE, PLACE]).has_scores()
+    assert not decode([PLACE | {"score": None}]).has_scores()
+    assert decode([PLACE, PLACE | {"score": 0.5}]).has_scores()
+    places = np.ones((2, 3))
+    assert not PicksTable.from_arrays(places).has_scores()
+    assert not PicksTable(places).has_scores()
+    assert PicksTable(places, scores=np.ones(2)).has_scores()
+    assert PicksTable.from_arrays(places, scores=[1.0, np.nan]).has_scores()
+    assert not PicksTable.from_arrays([], scores=[]).has_scores()
 
 
 def test_what_is_set_is_written() -> None:
@@ -152,6 +165,29 @@ def test_what_is_no_number_is_refused(said: Any, field: str) -> None:
 def test_null_in_a_transformation_is_refused() -> None:
     with pytest.raises(FormatError, match="point 0"):
         decode([PLACE | {"transformation_": [[None, 0, 0, 0], *MATRIX[1:]]}])
+
+
+def test_nan_in_a_transformation_is_kept() -> None:
+    shift = [[1.0, 0.0, 0.0, float("nan")], *MATRIX[1:]]
+    [matrix] = decode([PLACE | {"transformation_": shift}]).matrices()
+    assert np.array_equal(matrix, shift, equal_nan=True)
+
+
+@pytest.mark.parametrize("least", [0.0, 1e-8, -1e-8, 1.1e-8, 1e-6])
+def test_the_last_row_of_a_transformation_is_as_exact_as_for_copick(least: float) -> None:
+    matrices = np.array([np.eye(4), [*MATRIX[:3], [0.0, least, 0.0, 1.0]]])
+    assert (bad_transform(matrices) is None) == np.allclose(matrices[1, 3], [0, 0, 0, 1])
+    assert bad_transform(matrices) in (None, 1)
+
+
+@pytest.mark.parametrize("given", [2**63 - 1, -(2**63), 2**63, -(2**63) - 1])
+def test_ids_have_64_bits(given: int) -> None:
+    point = PLACE | {"instance_id": given, "note": "read by the general parser"}
+    if -(2**63) <= given < 2**63:
+        assert decode([point]).ids().tolist() == [given]
+    else:
+        with pytest.raises(FormatError, match="64-bit"):
+            decode([point])
 
 
 @pytest.mark.parametrize("document", [{}, NAMES, {"Points": []}, {"filaments": []}])

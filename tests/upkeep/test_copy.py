@@ -11,14 +11,15 @@ import sys
 import uuid
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
 
 import aiocopick
+from aiocopick.concurrency.gate import Gate
 from aiocopick.entities import AsyncRoot
-from aiocopick.errors import ReadOnlyError
+from aiocopick.errors import NotFoundError, ReadOnlyError
 from aiocopick.layers.copying import lease_key
 from aiocopick.sample import sample_config, write_sample
 from aiocopick.storage import Storage, leases
@@ -85,7 +86,9 @@ async def test_what_is_there_is_not_fetched_again(sample: AsyncRoot, s3_target: 
 @pytest.mark.asyncio
 async def test_uris_runs_and_kinds_choose(sample: AsyncRoot) -> None:
     async with empty_project() as target:
-        await copy(sample, target, "ribosome:curator", runs="TS_001")
+        report = await copy(sample, target, "ribosome:curator", runs="TS_001")
+        # The run and the picks.
+        assert report.entities == 2
         assert set(without_root_meta(await contents(target))) == {"ExperimentRuns/TS_001/.meta", PICKS}
     async with empty_project() as target:
         await copy(sample, target, kinds={"meshes", "voxel_spacings"})
@@ -168,6 +171,79 @@ async def test_files_of_one_size_whose_checksums_differ_are_different(
         report = await copy(s3_target, target, overwrite=True)
         assert (report.files, report.errors) == (1, {})
         assert await storage_of(target).read(PICKS) == original
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("from_s3", [True, False])
+async def test_files_of_one_size_differ_where_only_one_side_has_checksums(
+    sample: AsyncRoot, s3_target: AsyncRoot, from_s3: bool
+) -> None:
+    await copy(sample, s3_target, "ribosome:curator", runs="TS_001")
+    async with empty_project() as other:
+        source, target = (s3_target, other) if from_s3 else (sample, s3_target)
+        assert (await copy(source, target, "ribosome:curator", runs="TS_001")).errors == {}
+        original = await storage_of(source).read(PICKS)
+        await storage_of(target).write(PICKS, original.replace(b"1", b"2"))
+        report = await copy(source, target, "ribosome:curator", runs="TS_001")
+        assert [path.rpartition("/")[2] for path in report.errors] == [PICKS.rpartition("/")[2]]
+        report = await copy(source, target, "ribosome:curator", runs="TS_001", overwrite=True)
+        assert (report.files, report.errors) == (1, {})
+        assert await storage_of(target).read(PICKS) == original
+
+
+class Meanwhile(WrappedStorage):
+    """A storage that looks for the metadata of the tomogram whenever a chunk of it is written."""
+
+    seen: ClassVar[list[bool]] = []
+
+    async def write(self, key: str, data: Any, *, if_match: str | None = None, create: bool = False) -> str | None:
+        if key.startswith(f"{TOMOGRAM}/") and not key.rpartition("/")[2].startswith(".z"):
+            with suppress(NotFoundError):
+                await self.inner.stat(f"{TOMOGRAM}/.zattrs")
+                self.seen.append(True)
+            self.seen.append(False)
+        return await self.inner.write(key, data, if_match=if_match, create=create)
+
+
+@pytest.mark.asyncio
+async def test_a_volume_is_empty_while_it_is_replaced(sample: AsyncRoot, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Meanwhile, "seen", [])
+    async with empty_project() as target:
+        await copy(sample, target, runs="TS_001")
+        layer: Any = target.layer
+        await layer.storage.write(f"{TOMOGRAM}/0/0/0/0", b"of another tomogram")
+        layer.storage = Meanwhile(layer.storage)
+        assert (await copy(sample, target, runs="TS_001", overwrite=True)).errors == {}
+        assert Meanwhile.seen == [False]
+        whole = await contents(sample, TOMOGRAM)
+        assert await contents(target, TOMOGRAM) == whole
+        # Next to metadata that stay, nothing is removed.
+        await layer.storage.delete_many([f"{TOMOGRAM}/0/0/0/0"])
+        report = await copy(sample, target, runs="TS_001")
+        assert (report.files, report.errors, Meanwhile.seen) == (1, {}, [False, True, False])
+        assert await contents(target, TOMOGRAM) == whole
+
+
+@pytest.mark.asyncio
+async def test_a_file_counts_with_its_size_towards_the_limit(sample: AsyncRoot) -> None:
+    weights: list[int] = []
+
+    class Weighed(Gate):
+        def passing(self, weight: int) -> Any:
+            weights.append(weight)
+            return super().passing(weight)
+
+    async with empty_project() as target:
+        source = storage_of(sample)
+        copying = transfer.Transfer(
+            source, storage_of(target), Weighed(1, 1), overwrite=False, checksum=True, dry_run=False
+        )
+        size = len(await source.read(PICKS))
+        for _ in range(2):
+            await copying.file(PICKS)
+        # Both files are held against each other.
+        assert weights == [size, 2 * size]
+        assert (copying.files, copying.bytes, copying.skipped) == (1, size, 1)
 
 
 @pytest.mark.asyncio
@@ -333,13 +409,14 @@ async def test_what_appears_after_the_look_is_not_replaced(
         assert await layer.storage.read(key) == b"of another program"
         # With overwrite it may be replaced, and what is the same is no error.
         layer.storage.contents[key] = b"of another program"
-        assert (await copy(sample, target, runs="TS_001", overwrite=True)).errors == {}
+        whole = await copy(sample, target, runs="TS_001", overwrite=True)
+        assert whole.errors == {}
         original = await storage_of(sample).read(key)
         assert await layer.storage.read(key) == original
         await layer.storage.delete_many([key])
         layer.storage.contents[key] = original
         report = await copy(sample, target, runs="TS_001")
-        assert (report.files, report.errors) == (0, {})
+        assert (report.files, report.skipped, report.errors) == (0, whole.files + whole.skipped, {})
 
 
 @pytest.mark.asyncio

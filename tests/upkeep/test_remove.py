@@ -42,6 +42,18 @@ async def test_a_tomogram_goes_with_its_features(sample: AsyncRoot) -> None:
 
 
 @pytest.mark.asyncio
+async def test_what_lies_inside_goes_first(sample: AsyncRoot) -> None:
+    deleted: list[str] = []
+    chosen = await matching(sample, kinds={"voxel_spacings", "tomograms", "features", "segmentations"})
+    assert await remove(chosen, progress=deleted.append) == {}
+    kinds = {item.path: item.kind for item in chosen}
+    depths = {"voxel_spacing": 0, "tomogram": 1, "features": 2, "segmentation": 2}
+    order = [depths[kinds[path]] for path in deleted]
+    assert len(order) == len(chosen)
+    assert order == sorted(order, reverse=True)
+
+
+@pytest.mark.asyncio
 async def test_something_has_to_be_named(sample: AsyncRoot) -> None:
     with pytest.raises(CopickError, match="what to delete"):
         await matching(sample)

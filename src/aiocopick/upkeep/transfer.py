@@ -102,7 +102,6 @@ class Transfer:
                 # Another writer was at it before this one kept it out.
                 there = now
                 others, wanted = await self._different(entries, there)
-            self.skipped += len(entries) - len(wanted)
             replaced = False
             if not self._dry_run and there and (others or wanted):
                 # What is replaced must not be read as a mixture of both in the meantime: without documents it is empty.
@@ -115,6 +114,7 @@ class Transfer:
                 await self._target.delete_many(documents)
                 await self._target.delete_many(others)
                 wanted += [key for key in documents if key in entries and key not in wanted]
+            self.skipped += len(entries) - len(wanted)
             chunks = Together(self._target)
             # Next to documents that stay, each chunk is seen at once.
             is_shown = not replaced and any(map(is_document, there))
