@@ -144,7 +144,7 @@ async def test_a_root_has_the_timeout_it_asks_for(faulty: tuple[FaultServer, Sto
     server.always("stall")
     with pytest.raises(StorageTimeoutError):
         await hasty.read("object")
-    server.always("later 1")
+    server.always("later 0.5")
     # The connections are shared, and were made by the root that waits least.
     assert await open_storage(settings).read("object") == CONTENT
     assert await hasty.options(timeout=20).read("object") == CONTENT
