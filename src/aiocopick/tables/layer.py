@@ -174,7 +174,7 @@ class CatalogLayer:
 
     async def list_runs(self, beginning: str = "") -> Listing:
         """List all runs; no request is sent."""
-        return self._with_changes(self._index.runs(), frozenset({"run"}))
+        return self._with_changes(await in_thread(self._index.runs), frozenset({"run"}))
 
     async def list_run(self, run: Located, nouns: Nouns = None, *, found: bool = False) -> Listing:
         """List the content of a run; no request is sent.
@@ -405,7 +405,7 @@ class CatalogIndex:
         The table is not a catalogue.
     """
 
-    __slots__ = ("_at", "_block", "_ends", "_layer", "_objects", "_runs", "_table", "scope")
+    __slots__ = ("_at", "_block", "_ends", "_layer", "_objects", "_table", "scope")
 
     def __init__(self, table: pa.Table | StoredTable, layer: str | None = None) -> None:
         pa = arrow()
@@ -415,14 +415,15 @@ class CatalogIndex:
         bounds = _bounds(run)
         if bounds is None:
             # A crawl writes runs in order; other tables may not be sorted.
-            table = (table.read() if isinstance(table, StoredTable) else table).sort_by("run").combine_chunks()
+            table = _whole(table).sort_by("run").combine_chunks()
             run = table.column("run")
             bounds = _bounds(run)
             assert bounds is not None
         self._table, self._layer = table, layer
         self._at, self._ends = bounds
-        # Of a million rows, only what is checked or often asked for is decoded, and only the rows of runs are kept.
-        head = pa.Table.from_arrays([run, table.column("kind"), table.column("key")], names=["run", "kind", "key"])
+        # Of a million rows, no more is decoded at once than has to be.
+        head = pa.Table.from_arrays([run, table.column("kind")], names=["run", "kind"])
+        keys = table.select(["key"])
         is_object = pa.compute.equal(head["kind"], _text("object"))
         if layer is not None:
             layers = table.column("layer")
@@ -430,16 +431,20 @@ class CatalogIndex:
                 raise FormatError("A row of the catalogue has no layer; make it again.", path="The catalogue")
             chosen = pa.compute.equal(layers, _text(layer))
             head, is_object = head.filter(chosen), pa.compute.and_(is_object, chosen)
+            keys = _whole(keys).filter(chosen)
             bounds = _bounds(head["run"])
             assert bounds is not None
-        _refuse_unnamed_and_twice(head, bounds[1], pa.compute)
-        self._runs = head.filter(pa.compute.equal(head["kind"], _text("run")))
+        _refuse_unnamed_and_twice(head, keys, bounds[1], pa.compute)
         self._objects: list[int] = pa.compute.indices_nonzero(is_object).to_pylist()
         self._block: tuple[int, list[dict[str, Any]]] = (0, [])
 
     def runs(self) -> Listing:
         """All runs."""
-        return _listing([located_of(row) for row in rows_of(self._runs)])
+        table = _whole(self._table.select(["run", "kind", "key", "layer"]))
+        for name, value in (("kind", "run"), ("layer", self._layer)):
+            if value is not None:
+                table = table.filter(arrow().compute.equal(table[name], _text(value)))
+        return _listing([located_of(row) for row in rows_of(table)])
 
     def objects(self) -> Listing:
         """Objects that have a map."""
@@ -494,6 +499,10 @@ class CatalogIndex:
         return rows[start - first : stop - first] if start < stop else []
 
 
+def _whole(table: pa.Table | StoredTable) -> pa.Table:
+    return table.read() if isinstance(table, StoredTable) else table
+
+
 def _in_our_types(table: pa.Table | StoredTable) -> pa.Table | StoredTable:
     columns = catalog_columns()
     if isinstance(table, StoredTable):
@@ -510,7 +519,7 @@ def _text(value: str) -> pa.StringScalar:
     return pa.StringArray.from_buffers(1, pa.py_buffer(pack("=ii", 0, len(data))), pa.py_buffer(data))[0]
 
 
-def _refuse_unnamed_and_twice(table: pa.Table, ends: list[int], compute: Any) -> None:
+def _refuse_unnamed_and_twice(table: pa.Table, keys: pa.Table | StoredTable, ends: list[int], compute: Any) -> None:
     """Refuse rows without a kind or key, and entities in two rows: they would be left out, or listed twice, silently.
 
     Raises
@@ -518,40 +527,45 @@ def _refuse_unnamed_and_twice(table: pa.Table, ends: list[int], compute: Any) ->
     FormatError
         There is one.
     """
-    for name in ("kind", "key"):
-        if table.column(name).null_count:
-            raise FormatError(f"A row of the catalogue has no {name}; make it again.", path="The catalogue")
+    if table["kind"].null_count:
+        raise FormatError("A row of the catalogue has no kind; make it again.", path="The catalogue")
     if compute.any(
         compute.and_(compute.is_null(table["run"]), compute.not_equal(table["kind"], _text("object")))
     ).as_py():
         raise FormatError("A row of the catalogue has no run; make it again.", path="The catalogue")
-    for keys in _apart(table["key"], ends):
-        if compute.count_distinct(keys).as_py() != len(keys):
-            key = next(count["values"] for count in keys.value_counts().to_pylist() if count["counts"] > 1)
+    for part in _apart(keys, ends):
+        if part.null_count:
+            raise FormatError("A row of the catalogue has no key; make it again.", path="The catalogue")
+        if compute.count_distinct(part).as_py() != len(part):
+            key = next(count["values"] for count in part.value_counts().to_pylist() if count["counts"] > 1)
             raise FormatError(f"The catalogue lists {key} twice; make it again.", path="The catalogue")
 
 
-def _apart(key: pa.ChunkedArray, ends: list[int]) -> Iterator[pa.ChunkedArray]:
-    """Yield the keys in parts that have no key in common; `ends` are those of the runs. Equal keys are found sooner in
-    many small parts.
+def _apart(keys: pa.Table | StoredTable, ends: list[int]) -> Iterator[pa.ChunkedArray]:
+    """Yield the keys in parts, and parts that may have keys in common once more together; `ends` are those of the runs.
+
+    Equal keys are found sooner in many small parts, and no two runs have the same.
     """
     pa = arrow()
-    cuts = {ends[bisect_left(ends, at)] for at in range(_BLOCK, len(key), _BLOCK)}
+    rows = ends[-1] if ends else 0
+    cuts = {ends[bisect_left(ends, at)] for at in range(_BLOCK, rows, _BLOCK)}
     parts = []
-    for start, stop in pairwise(sorted({0, *cuts, len(key)})):
-        part = key.slice(start, stop - start)
+    for start, stop in pairwise(sorted({0, *cuts, rows})):
+        part = keys.slice(start, stop - start).column("key")
+        yield part
         smallest, largest = pa.compute.min_max(part).as_py().values()
-        parts.append((smallest, largest, part.chunks))
-    parts.sort(key=lambda part: part[:2])
-    end, chunks = "", list[Any]()
-    for smallest, largest, more in parts:
-        if chunks and smallest > end:
-            yield pa.chunked_array(chunks)
-            chunks = []
+        parts.append((smallest, largest, start, stop))
+    end, groups = "", list[list[tuple[int, int]]]()
+    for smallest, largest, start, stop in sorted(parts):
+        if groups and smallest <= end:
+            groups[-1].append((start, stop))
+        else:
+            groups.append([(start, stop)])
         end = max(end, largest)
-        chunks += more
-    if chunks:
-        yield pa.chunked_array(chunks)
+    for group in groups:
+        if len(group) > 1:
+            found = [keys.slice(start, stop - start).column("key") for start, stop in group]
+            yield pa.chunked_array([chunk for part in found for chunk in part.chunks])
 
 
 def _listing(located: list[Located]) -> Listing:
