@@ -13,6 +13,7 @@ from fsspec.implementations.memory import MemoryFileSystem
 from hypothesis import settings
 
 from aiocopick import sample
+from aiocopick.storage import written
 from aiocopick.storage.backends import memory
 from tests.interop.fixtures import (
     copick1_odd_project,
@@ -90,13 +91,16 @@ def imagine_samples_once() -> Iterator[None]:
 
 @pytest.fixture(autouse=True)
 def forget_memory() -> Iterator[None]:
-    """Remove what a test left in the memory filesystem: each listing there looks at all that the process keeps in it."""
-    before, folders = set(MemoryFileSystem.store), MemoryFileSystem.pseudo_dirs.copy()
+    """Remove what a test left in the memory filesystem, and the counts of its changes: who lists looks at all of them."""
+    before, folders, counted = set(MemoryFileSystem.store), MemoryFileSystem.pseudo_dirs.copy(), set(written._counts)
     yield
     with memory._lock:
         for path in MemoryFileSystem.store.keys() - before:
             del MemoryFileSystem.store[path]
         MemoryFileSystem.pseudo_dirs[:] = folders
+    with written._lock:
+        for place in written._counts.keys() - counted:
+            del written._counts[place]
 
 
 @pytest.fixture(scope="session")
