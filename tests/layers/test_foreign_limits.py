@@ -16,7 +16,8 @@ from blockbuster import BlockingError, blockbuster_ctx
 from aiocopick import AsyncRoot, CopickConfigForeign, CopickRootFS, LayerError, ReadOnlyError, StorageTimeoutError
 from aiocopick.layers.foreign import ForeignLayer
 from aiocopick.tables.catalog import catalog
-from aiocopick.tables.layer import CatalogIndex, CatalogLayer
+from aiocopick.tables.index import CatalogIndex
+from aiocopick.tables.layer import CatalogLayer
 from tests.layers.strangers import POSITIONS, PROJECT, Stranger, memory, stranger
 
 

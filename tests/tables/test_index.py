@@ -10,7 +10,7 @@ from hypothesis import given, strategies as st
 
 from aiocopick.errors import FormatError
 from aiocopick.layout.refs import ObjectRef, PicksRef, Ref, RunRef
-from aiocopick.tables.layer import CatalogIndex
+from aiocopick.tables.index import CatalogIndex
 from tests.tables.handmade import picks_ref, run_ref, table_of
 
 names = st.lists(st.sampled_from([f"TS_{number}" for number in range(8)]), unique=True)

@@ -14,7 +14,7 @@ import aiocopick
 from aiocopick.entities import AsyncRoot
 from aiocopick.errors import ConflictError, FormatError, LayerError
 from aiocopick.sample import sample_config, write_sample
-from aiocopick.tables import catalog, changes, layer, select, store_table
+from aiocopick.tables import catalog, changes, index, select, store_table
 from aiocopick.tables.held import held
 from aiocopick.tables.opened import file_arguments, with_catalog
 from aiocopick.tables.schema import metadata_of
@@ -53,8 +53,8 @@ async def test_it_lists_what_the_storage_lists_and_asks_nothing(s3_sample: Async
 @pytest.mark.asyncio
 async def test_a_catalogue_is_checked_beside_the_event_loop(sample: AsyncRoot, monkeypatch: pytest.MonkeyPatch) -> None:
     table, threads = await catalog(sample), list[int]()
-    check = layer._refuse_unnamed_and_twice
-    monkeypatch.setattr(layer, "_refuse_unnamed_and_twice", lambda *args: (threads.append(get_ident()), check(*args)))
+    check = index._refuse_unnamed_and_twice
+    monkeypatch.setattr(index, "_refuse_unnamed_and_twice", lambda *args: (threads.append(get_ident()), check(*args)))
     await with_catalog(sample, table)
     assert len(threads) == 1
     assert get_ident() not in threads

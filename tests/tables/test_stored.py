@@ -14,7 +14,7 @@ from aiocopick.entities import AsyncRoot
 from aiocopick.errors import FormatError
 from aiocopick.layout.refs import ObjectRef, Ref
 from aiocopick.tables import catalog
-from aiocopick.tables.layer import CatalogIndex
+from aiocopick.tables.index import CatalogIndex
 from aiocopick.tables.opened import with_catalog
 from aiocopick.tables.stored import StoredTable
 from tests.tables.handmade import picks_ref, run_ref, table_of
@@ -84,7 +84,7 @@ def last(name: str, value: object) -> pa.Table:
 def test_a_bad_row_in_the_last_group_is_refused_at_once(
     name: str, value: object, message: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("aiocopick.tables.layer._BLOCK", 5)
+    monkeypatch.setattr("aiocopick.tables.index._BLOCK", 5)
     for catalogue in (last(name, value), stored(last(name, value))):
         with pytest.raises(FormatError, match=message):
             CatalogIndex(catalogue)
@@ -92,7 +92,7 @@ def test_a_bad_row_in_the_last_group_is_refused_at_once(
 
 def test_names_that_sort_apart_from_their_keys_are_no_duplicates(monkeypatch: pytest.MonkeyPatch) -> None:
     # A hyphen comes before the slash that follows the name of a run.
-    monkeypatch.setattr("aiocopick.tables.layer._BLOCK", 2)
+    monkeypatch.setattr("aiocopick.tables.index._BLOCK", 2)
     names = ["TS", "TS-1", "TS-1-b", "TS.x", "TS_2"]
     index = CatalogIndex(stored(table_of(*(ref for name in names for ref in (run_ref(name), picks_ref(name)))), 2))
     assert [place.ref for place in index.runs().located] == [run_ref(name) for name in names]
