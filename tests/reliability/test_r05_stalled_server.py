@@ -50,12 +50,13 @@ async def test_the_caller_gets_an_error_in_time(place: Place, action: str, measu
         assert root.stats.in_flight == 0
         place.server.always(None)
     # The facade's own thread has nothing under way either.
-    with place.open_sync(timeout=TIMEOUT, read_ahead=0) as blocking:
-        facade = (await (await Awaited(blocking).query())[0].query_picks())[0]
+    with place.open_sync() as unhurried:
+        await Awaited(unhurried).query()
+        blocking = unhurried.options(timeout=TIMEOUT)
         place.server.always(action)
         started = time.monotonic()
         with pytest.raises(StorageTimeoutError):
-            await facade.load()
+            await Awaited(blocking).query()
         longest = max(longest, time.monotonic() - started)
         assert blocking.stats.in_flight == 0
         place.server.always(None)
