@@ -68,7 +68,8 @@ class CatalogIndex:
             bounds = _bounds(head["run"])
             assert bounds is not None
         _refuse_unnamed_and_twice(head, keys, bounds[1], pa.compute)
-        self._objects: list[int] = pa.compute.indices_nonzero(is_object).to_pylist()
+        # In one piece: for none, Arrow's function crashes in older releases.
+        self._objects: list[int] = pa.compute.indices_nonzero(is_object.combine_chunks()).to_pylist()
         self._block: tuple[int, list[dict[str, Any]]] = (0, [])
 
     def runs(self) -> Listing:
