@@ -77,7 +77,9 @@ async def crawl(bench: Bench) -> dict[str, int]:
 @asynccontextmanager
 async def _lister(bench: Bench) -> AsyncIterator[Lister]:
     connector = aiohttp.TCPConnector(limit=64)
-    async with aiohttp.ClientSession(connector=connector, auto_decompress=False) as session:
+    # What is compressed would have to be taken apart.
+    headers = {"Accept-Encoding": "identity"}
+    async with aiohttp.ClientSession(connector=connector, headers=headers, auto_decompress=False) as session:
         yield Lister(bench, session)
 
 
