@@ -7,14 +7,17 @@ import importlib
 import re
 import socket
 import threading
+import time
 from collections.abc import AsyncIterator
 from typing import Any
 
+import aiohttp
 import pytest
 import pytest_asyncio
 
-from aiocopick.errors import StorageError
+from aiocopick.errors import StorageError, StorageTimeoutError
 from aiocopick.storage import Storage, open_storage, retries as retry_layer
+from aiocopick.storage.backends import azure
 from aiocopick.storage.backends.s3 import arguments_of
 from aiocopick.storage.settings import Settings
 from aiocopick.testing import Answer, FaultServer, Request
@@ -244,6 +247,20 @@ def test_an_upload_that_is_given_up_leaves_no_connection(kind: str, how: str, op
                 connection.close()
     assert accepted
     assert open_connections == []
+
+
+@pytest.mark.asyncio
+async def test_a_connection_to_azure_that_comes_too_late_leaves_no_session(monkeypatch: pytest.MonkeyPatch) -> None:
+    sessions: list[aiohttp.ClientSession] = []
+    monkeypatch.setattr(azure, "prepared", lambda session: sessions.append(session) or session)
+    found = azure._import
+    monkeypatch.setattr(azure, "_import", lambda: (time.sleep(0.5), found())[1])
+    storage = open_storage(Settings(**fields("az", "http://127.0.0.1:9"), retries=0, timeout=0.2))
+    importlib.import_module("adlfs")
+    with pytest.raises(StorageTimeoutError):
+        await storage.read("large")
+    assert [session.closed for session in sessions] == [True]
+    await storage.aclose()
 
 
 @pytest.mark.asyncio

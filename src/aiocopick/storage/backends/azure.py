@@ -13,6 +13,8 @@ from email.utils import parsedate_to_datetime
 from typing import Any
 from urllib.parse import quote, unquote, urlencode
 
+import anyio
+
 from aiocopick._version import __version__
 from aiocopick.concurrency.threads import in_thread
 from aiocopick.errors import AccessDeniedError, NotFoundError, StorageError, StorageTimeoutError
@@ -105,21 +107,27 @@ class AzureBackend(ObjectStore):
         arguments = dict(self.settings.fs_args)
         if self._account and not arguments.get("connection_string"):
             arguments.setdefault("account_name", self._account)
-        self._service, self._credential = await in_thread(
-            _client,
-            arguments,
-            {
-                "transport": Transport(session=self._session, session_owner=False),
-                # One layer of retries, and it is ours.
-                "retry_total": 0,
-                # A redirect would take credentials and contents to another host.
-                "permit_redirects": False,
-                "connection_timeout": CONNECT_TIMEOUT,
-                "read_timeout": READ_TIMEOUT,
-                "max_single_put_size": _SINGLE_PUT,
-                "user_agent": f"aiocopick/{__version__}",
-            },
-        )
+        try:
+            self._service, self._credential = await in_thread(
+                _client,
+                arguments,
+                {
+                    "transport": Transport(session=self._session, session_owner=False),
+                    # One layer of retries, and it is ours.
+                    "retry_total": 0,
+                    # A redirect would take credentials and contents to another host.
+                    "permit_redirects": False,
+                    "connection_timeout": CONNECT_TIMEOUT,
+                    "read_timeout": READ_TIMEOUT,
+                    "max_single_put_size": _SINGLE_PUT,
+                    "user_agent": f"aiocopick/{__version__}",
+                },
+            )
+        except BaseException:
+            # A deadline may end before the client is made.
+            with anyio.CancelScope(shield=True):
+                await self._session.close()
+            raise
         self._container = self._service.get_container_client(self.root.container)
 
     async def close(self) -> None:
