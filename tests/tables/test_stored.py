@@ -125,3 +125,23 @@ async def test_a_row_without_a_layer_is_not_lost() -> None:
     async with aiocopick.open(aiocopick.CopickConfigMultilayer(layers=layers)) as both:
         with pytest.raises(FormatError, match="has no layer"):
             await with_catalog(both, last("layer", None))
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("column", ["etag", "size", "modified"])
+async def test_a_broken_column_that_was_not_checked_is_an_error_of_its_runs_alone(
+    sample: AsyncRoot, column: str
+) -> None:
+    buffer = io.BytesIO()
+    whole = await catalog(sample)
+    pa.parquet.write_table(whole, buffer, row_group_size=4, compression="zstd")
+    data = bytearray(buffer.getvalue())
+    place = pa.parquet.ParquetFile(io.BytesIO(data)).metadata.row_group(0).column(whole.column_names.index(column))
+    first = place.dictionary_page_offset or place.data_page_offset
+    data[first : first + place.total_compressed_size] = b"\xff" * place.total_compressed_size
+    root = await with_catalog(sample, StoredTable(bytes(data), "catalog.parquet", 2**30))
+    async with root.crawl() as runs:
+        errors = {run.name: run.error async for run in runs}
+    assert {name for name, error in errors.items() if error is not None} == {"TS_001"}
+    assert isinstance(errors["TS_001"], FormatError)
+    assert "catalog.parquet cannot be read as Parquet" in str(errors["TS_001"])
