@@ -122,8 +122,9 @@ async def test_what_a_first_page_says_is_not_asked_for_again() -> None:
         (whole, 0),
         # One range of a page, and its end.
         (FirstPage(half, behind(half[-1])), 2),
-        # The folder of each run, and the three in it.
-        (FirstPage(half[:3], behind(half[2]), sparse=True), 40 * 4),
+        # The folder of each run, and the three in it: the page shows one of the first run.
+        (FirstPage(half[:3], behind(half[2]), sparse=True), 40 * 4 - 1),
+        (FirstPage(half[:7], behind(half[6]), sparse=True), 39 * 4),
     ):
         layer.storage.calls.clear()
         async with layer.scan(located(all_names), first_page=first) as answers:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import uuid
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 import anyio
+import anyio.lowlevel
 import pytest
 import pytest_asyncio
 
@@ -19,7 +20,7 @@ from aiocopick.errors import AccessDeniedError, CopickError
 from aiocopick.layers import Stack, look_ahead
 from aiocopick.layers.filesystem import FilesystemLayer
 from aiocopick.layers.look_ahead import LookAhead
-from aiocopick.layout.refs import NOUNS
+from aiocopick.layout.refs import NOUNS, RunRef
 from aiocopick.storage import open_storage
 from aiocopick.storage.base import Capabilities, Entry, FirstPage
 from aiocopick.storage.scan import behind
@@ -27,6 +28,8 @@ from aiocopick.testing import Answer, CountingStorage, FaultServer, Request
 from tests.entities.projects import write_run
 from tests.servers.gcs import GcsServer
 from tests.servers.s3 import MinioServer, MotoServer
+
+Value = TypeVar("Value")
 
 RUN = "ExperimentRuns/TS_1"
 PAGE = ("list", RUN)
@@ -41,6 +44,19 @@ class Far(CountingStorage):
 
     most: int | None = None
     sparse = False
+    rounds = 0
+    """Times at which a request began while no other was under way."""
+    under_way = 0
+
+    async def around(self, verb: str, key: str, call: Callable[[], Awaitable[Value]]) -> Value:
+        self.rounds += not self.under_way
+        self.under_way += 1
+        try:
+            for _ in range(10):
+                await anyio.lowlevel.checkpoint()
+            return await super().around(verb, key, call)
+        finally:
+            self.under_way -= 1
 
     @property
     def capabilities(self) -> Capabilities:
@@ -150,6 +166,29 @@ async def test_what_a_page_that_is_full_of_chunks_leaves_out_is_walked(project: 
     await everything(run)
     # Of the folder of the last entry there may be more.
     folders = ("Picks", "Segmentations", "VoxelSpacing10.000")
+    assert sorted(project.calls()) == [PAGE, *[("list", f"{RUN}/{folder}") for folder in folders]]
+
+
+@pytest.mark.parametrize(
+    ("most", "rounds"), [(1, 2), (6, 2), (10, 1), (11, 1)], ids=["metadata", "picks", "spacing", "tomogram"]
+)
+async def test_such_a_walk_is_as_short_as_the_page_allows(project: Project, most: int, rounds: int) -> None:
+    project.storage.most, project.storage.sparse = most, True
+    run = await found(project.root())
+    project.storage.rounds = 0
+    await everything(run)
+    assert project.storage.rounds == rounds
+
+
+async def test_folders_whose_names_are_known_are_asked_for_at_once(project: Project) -> None:
+    project.storage.most, project.storage.sparse = 5, True
+    layer = FilesystemLayer(project.config, project.storage)
+    located = await layer.find(RunRef(run="TS_1"))
+    assert located is not None
+    listing = await layer.list_run(located, frozenset({"meshes", "picks", "segmentations"}), found=True)
+    assert {item.ref.kind for item in listing.located} >= {"mesh", "picks", "segmentation"}
+    assert project.storage.rounds == 2
+    folders = ("PanopticSegmentations", "Picks", "Segmentations")
     assert sorted(project.calls()) == [PAGE, *[("list", f"{RUN}/{folder}") for folder in folders]]
 
 
@@ -430,11 +469,36 @@ async def test_volumes_of_many_chunks(minio_server: MinioServer) -> None:
         assert len(expected["tomograms"]) == 2
         with minio_server.counting() as counts:
             assert await everything(await found(other)) == expected
-        assert counts.total() < before.total()
+        # The page ends in the folder of the voxel spacing: it is listed, and the names behind it.
+        assert counts.total() == 3 < before.total()
         other.refresh()
         with minio_server.counting() as counts:
             assert len(await (await found(other)).query_picks()) == 1
         assert counts.total() == 1
+
+
+async def test_a_crawl_of_volumes_of_many_chunks_costs_no_more_than_a_walk(minio_server: MinioServer) -> None:
+    bucket = minio_server.new_bucket()
+    names = ("TS_1", "TS_2", "TS_3")
+    volumes = [f"p/ExperimentRuns/{name}/VoxelSpacing10.000/wbp.zarr" for name in names]
+    chunks = {f"{volume}/0/0/0/{index}": b"" for volume in volumes for index in range(600)}
+    picks = {f"p/ExperimentRuns/{name}/Picks/u_1_ribosome.json": b"[]" for name in names}
+    minio_server.seed(bucket, chunks | picks | {f"{volume}/.zgroup": b"{}" for volume in volumes})
+    async with AsyncRoot(of_server(minio_server, bucket)) as root:
+        with minio_server.counting() as counts:
+            async with root.crawl() as runs:
+                content = [
+                    (
+                        run.name,
+                        len(await run.picks()),
+                        [len(await spacing.tomograms()) for spacing in await run.voxel_spacings()],
+                    )
+                    async for run in runs
+                ]
+    assert content == [(name, 1, [1]) for name in names]
+    # A walk: the runs, the folders of each, and what is in the two. The page that shows that one is needed holds the
+    # first run and most of the second.
+    assert counts.total() == 2 + 2 + 3 < 1 + 3 * 3
 
 
 async def test_a_server_that_cuts_prefixes(gcs_server: GcsServer) -> None:

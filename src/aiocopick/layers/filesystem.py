@@ -25,7 +25,7 @@ from aiocopick.layers.arriving import ArrivingRuns, scan_arriving
 from aiocopick.layers.base import ConfiguredLayer, Layer, Loaded, Nouns, Payload, Source
 from aiocopick.layers.codecs import decode, encode
 from aiocopick.layers.copying import copy_up, copying_key, leased_key, without_parts, writing
-from aiocopick.layers.flat import BLOCK, FEW, Answer, batched, in_blocks, scan_ranges
+from aiocopick.layers.flat import BLOCK, FEW, Answer, batched, in_blocks, scan_ranges, shows_what_it_holds
 from aiocopick.layers.listing import entered, list_readable, list_run
 from aiocopick.layers.look_ahead import LookAhead
 from aiocopick.layout.listing import Listing, Located, Row, parse_objects, parse_run, parse_runs
@@ -214,7 +214,9 @@ class FilesystemLayer(ConfiguredLayer):
             return await self.list_run(run, nouns)
 
         async def walk(run: Located) -> Listing:
-            return await self._list_run(run, nouns, collapse=False)
+            # The first runs are in the page that showed that a walk is cheaper.
+            within = first_page is not None and shows_what_it_holds(run) and first_page.reached > f"{run.key}/"
+            return await self._list_run(run, nouns, collapse=False, first_page=first_page if within else None)
 
         neighbours = list(runs)
         limit = self.config.max_concurrency

@@ -164,7 +164,7 @@ def scan_ranges(
     pace = Pace(_SIDE_BY_SIDE, limit)
 
     async def ask(block: Sequence[Located]) -> Iterable[Answer]:
-        flat = [run.key for run in block if _shows_what_it_holds(run)]
+        flat = [run.key for run in block if shows_what_it_holds(run)]
         try:
             async with pace.turn() as turn:
                 entries = await _entries(storage, sorted(flat, key=_position), turn) if len(flat) >= few else None
@@ -202,13 +202,13 @@ def _position(key: str) -> str:
     return f"{key}/"
 
 
-def _shows_what_it_holds(run: Located) -> bool:
+def shows_what_it_holds(run: Located) -> bool:
     """Return True if a flat listing goes into a run; a run that is named like a volume is collapsed itself."""
     return not run.key.endswith(".zarr")
 
 
 def _wholly_within(runs: Sequence[Located], reached: str) -> list[str]:
-    return [run.key for run in runs if _shows_what_it_holds(run) and f"{run.key}/{LAST}" <= reached]
+    return [run.key for run in runs if shows_what_it_holds(run) and f"{run.key}/{LAST}" <= reached]
 
 
 class _Sorted:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING
 
 from aiocopick.concurrency.fan_out import gather, gather_results
 from aiocopick.errors import AccessDeniedError, CopickError
 from aiocopick.layout.paths import ANNOTATION_FOLDERS, SEGMENTATION_FOLDERS, VOXEL_SPACING, parse_voxel_spacing
-from aiocopick.storage.scan import LAST
+from aiocopick.storage.keys import is_key
+from aiocopick.storage.scan import LAST, position
 
 if TYPE_CHECKING:
     from aiocopick.layers.base import Nouns
@@ -69,7 +70,7 @@ async def list_run(
             return await storage.list(wanted)
         return [entry for entry in first_page.entries if entry.key.startswith(f"{wanted}/")]
     if first_page is not None and first_page.sparse:
-        return await _rest(storage, key, nouns, first_page)
+        return await _rest(storage, key, nouns, () if deep else folders, first_page, limit=limit)
     if collapse and storage.capabilities.delimiter and not storage.capabilities.nested:
         entries = await _flat(storage, key, first_page)
         if entries is not None:
@@ -127,20 +128,47 @@ def entered(nouns: Nouns) -> Callable[[str], bool]:
     return lambda name: name in folders or (name not in _FOLDERS and is_ours(name))
 
 
-async def _rest(storage: Storage, key: str, nouns: Nouns, first_page: FirstPage) -> Sequence[Entry]:
-    """List the folders of a run that its first page does not show as a whole."""
-    enter = entered(nouns)
+async def _rest(
+    storage: Storage, key: str, nouns: Nouns, folders: Sequence[str], first_page: FirstPage, *, limit: int
+) -> Sequence[Entry]:
+    """List the folders of a run that its first page does not show as a whole; all of them are in `folders` if given."""
+    inside, reached = f"{key}/", first_page.reached
 
     def shown(folder: str) -> bool:
-        return f"{key}/{folder}/{LAST}" <= first_page.reached
+        return f"{inside}{folder}/{LAST}" <= reached
 
     def folder_of(entry: Entry) -> str:
-        return entry.key[len(key) + 1 :].partition("/")[0]
+        return entry.key[len(inside) :].partition("/")[0]
 
-    (found,) = await storage.list_nested([key], lambda folder: enter(folder) and not shown(folder))
-    if isinstance(found, CopickError):
-        raise found from found.__cause__
-    return [*[entry for entry in first_page.entries if shown(folder_of(entry))], *found]
+    entries = [entry for entry in first_page.entries if entry.key.startswith(inside) and shown(folder_of(entry))]
+    if reached >= f"{inside}{LAST}":
+        return entries
+    names: Sequence[Entry] = ()
+    if folders:
+        wanted = [f"{inside}{folder}" for folder in folders if not shown(folder)]
+        listings = dict(zip(wanted, await gather(storage.list, wanted, limit=limit), strict=True))
+    else:
+        enter = entered(nouns)
+        # The page ends inside of a folder: that and the names behind it are requested concurrently.
+        begun, deeper, _ = reached[len(inside) :].partition("/")
+        after = f"{inside}{begun}/{LAST}" if deeper else reached
+        wanted = [f"{inside}{begun}"] if deeper and enter(begun) and not shown(begun) else []
+        requests = [partial(_children_after, storage, key, after), *(partial(storage.list, one) for one in wanted)]
+        names, *begun_listings = await gather(lambda request: request(), requests, limit=limit)
+        listings = dict(zip(wanted, begun_listings, strict=True))
+        wanted = [entry.key for entry in names if entry.is_prefix and enter(entry.name) and is_key(entry.key)]
+        listings.update(zip(wanted, await gather(storage.list, wanted, limit=limit), strict=True))
+    # A folder with nothing in it stands for itself.
+    entries += [entry for entry in names if not (entry.is_prefix and listings.get(entry.key))]
+    return [*entries, *(entry for listing in listings.values() for entry in listing)]
+
+
+async def _children_after(storage: Storage, key: str, after: str) -> Sequence[Entry]:
+    """List the children of a directory that come after a position: one request, unless there are very many."""
+    page = await storage.first_children(key, start_after=after)
+    if page is not None and page.reached == LAST:
+        return page.entries
+    return [entry for entry in await storage.list(key) if position(entry) > after]
 
 
 async def _flat(storage: Storage, key: str, first_page: FirstPage | None) -> list[Entry] | None:
