@@ -73,7 +73,8 @@ class Subject:
     @property
     def rehearses(self) -> bool:
         """Whether it can list an empty project on the local disk before the clock starts."""
-        return "crawl" in self.works and not self.floor
+        # A subject with other options is compared with those that were rehearsed, and must not import what they have.
+        return not self.floor and ("crawl" in self.works or self.environment == OURS)
 
     def does(self, work: str, parameters: Mapping[str, Any], server: str) -> bool:
         """Whether this subject can do a work of these sizes on this kind of server."""

@@ -19,6 +19,7 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
+from aiocopick.concurrency.threads import in_thread
 from aiocopick.errors import ConflictError, FormatError, NotFoundError, StorageError
 from aiocopick.models import CopickConfigFS, CopickConfigFSSpec, parse_config
 from aiocopick.storage import Entry, Storage, cache_folder as module, open_storage
@@ -452,6 +453,60 @@ async def test_what_is_not_kept_is_looked_for_only_now_and_then(
         assert await volume.read(key) == key.encode()
     assert inner.count("read") <= 64
     assert len(looked) >= 200 - 64
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("policy", ["volume", "never", "always"])
+async def test_kept_chunks_are_worked_on_some_at_a_time_and_the_others_by_themselves(
+    counted: tuple[CountingStorage, CachedStorage], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, policy: Any
+) -> None:
+    inner, filled = counted
+    keys = [f"run/wbp.zarr/0/{number:02}" for number in range(20)]
+    for key in keys[:18]:
+        await inner.write(key, key.encode())
+    caching = Caching(folder=filled._core.caching.folder, max_bytes=10**6, policy=policy)
+    storage = CachedStorage.make(inner, caching, filled._core.settings)
+    for key in keys[:16]:
+        await storage.read(key)
+    paths = [Path(caching.folder, storage._core.place(key, None)[0]) for key in keys]
+    paths[3].write_bytes(paths[3].read_bytes()[:-1] + b"x")
+    paths[8].unlink()
+
+    def use(key: str, data: bytes) -> str:
+        assert data == key.encode()
+        if key == keys[5]:
+            raise FormatError("it means nothing", path=key)
+        return key
+
+    hops: list[Any] = []
+
+    async def hopped(function: Any, *args: Any) -> Any:
+        hops.append(function)
+        return await in_thread(function, *args)
+
+    monkeypatch.setattr("aiocopick.storage.cached.in_thread", hopped)
+    volume = storage.opened("run/wbp.zarr")
+    for again in (False, True):
+        inner.calls.clear()
+        hops.clear()
+        hits = storage.stats.cache_hits
+        async with volume.read_through([*keys, keys[0]], use, limit=3) as results:
+            found = [pair async for pair in results]
+        assert sorted(key for key, _ in found) == sorted([*keys, keys[0]])
+        by_key = dict(found)
+        assert isinstance(by_key.pop(keys[5]), FormatError)
+        assert all(isinstance(by_key.pop(key), NotFoundError) for key in keys[18:])
+        assert by_key == {key: key for key in keys[:18] if key != keys[5]}
+        if policy == "always":
+            continue
+        # Damaged, removed, and never read; what does not exist is known once it was listed or asked for.
+        asked = [key for verb, key in inner.calls if verb == "read"]
+        wanted = [] if again else [keys[3], keys[8], *keys[16:18]]
+        assert sorted(asked) == sorted([*wanted, *([] if policy == "volume" else keys[18:])])
+        assert storage.stats.cache_hits - hits == 19 - len(wanted)
+        if again:
+            # Twenty-one keys in batches of four.
+            assert len(hops) == 6
 
 
 @pytest.mark.asyncio

@@ -40,6 +40,7 @@ _HEAD = struct.Struct("<8sIQHH")
 # By checksum: processors have an instruction for the second one, which takes a fifth of the time.
 _CRC32, _CRC32C = b"aiocopk1", b"aiocopk2"
 _NO_ETAG = 0xFFFF
+_BINARY: int = getattr(os, "O_BINARY", 0)
 # Part of the limit that is left when entries were removed, so that it is not done for each new one.
 _AFTER_REMOVAL = 0.9
 # Part of the free room after which this process looks at what the others have added.
@@ -204,10 +205,10 @@ class CacheFolder:
         path = os.path.join(self.path, name)
         with self._opened_entry(path):
             try:
-                with open(path, "rb", buffering=0) as file:
-                    kept, found = _read(file)
+                with _reading(path) as handle:
+                    kept, found = _read(handle)
                     if kept is None:
-                        self._drop_damaged(path, file.fileno())
+                        self._drop_damaged(path, handle)
                         return None
                     if found != key or (etag is not None and kept.etag != etag):
                         return None
@@ -215,7 +216,7 @@ class CacheFolder:
                         return None
                     # On a read-only disk entries have no time of use.
                     with suppress(OSError):
-                        os.utime(file.fileno() if os.utime in os.supports_fd else path)
+                        os.utime(handle if os.utime in os.supports_fd else path)
                     return kept
             except OSError:
                 return None
@@ -260,10 +261,10 @@ class CacheFolder:
         temporary = os.path.join(os.path.dirname(path), f"{_TEMPORARY}{secrets.token_hex(8)}")
         try:
             try:
-                _write_new(temporary, [head, told, content])
+                _write_new(temporary, [head + told, content])
             except FileNotFoundError:
                 os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
-                _write_new(temporary, [head, told, content])
+                _write_new(temporary, [head + told, content])
             os.replace(temporary, path)
         except OSError as error:
             with suppress(OSError):
@@ -359,9 +360,9 @@ class CacheFolder:
         """Read all entries; remove the damaged ones and count them by location."""
 
         def is_damaged(path: str) -> bool:
-            with suppress(OSError), open(path, "rb", buffering=0) as file:
-                if _read(file)[0] is None:
-                    self._drop_damaged(path, file.fileno())
+            with suppress(OSError), _reading(path) as handle:
+                if _read(handle)[0] is None:
+                    self._drop_damaged(path, handle)
                     return True
             return False
 
@@ -395,13 +396,27 @@ class CacheFolder:
         return total
 
 
+# Files are written and read by as few calls as possible: after each of them, a thread waits for the interpreter again.
+
+
 def _write_new(path: str, parts: list[bytes | memoryview]) -> None:
-    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_CLOEXEC", 0), 0o600)
-    with open(handle, "wb", buffering=0) as file:
+    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _BINARY, 0o600)
+    try:
         for part in parts:
             left = memoryview(part)
             while left.nbytes:
-                left = left[file.write(left) :]
+                left = left[os.write(handle, left) :]
+    finally:
+        os.close(handle)
+
+
+@contextmanager
+def _reading(path: str) -> Iterator[int]:
+    handle = os.open(path, os.O_RDONLY | _BINARY)
+    try:
+        yield handle
+    finally:
+        os.close(handle)
 
 
 @cache
@@ -422,19 +437,31 @@ def _checksum(magic: bytes, told: bytes, content: Buffer) -> int | None:
     return extend(extend(0, told), bytes(content))
 
 
-def _read(file: object) -> tuple[Content | None, str]:
+def _read(handle: int) -> tuple[Content | None, str]:
     """Return the entry in a file and its key; None if it is damaged."""
-    raw: bytes = file.read(_HEAD.size)  # type: ignore[attr-defined]
+    size = os.fstat(handle).st_size
+    raw = _take(handle, min(size, _HEAD.size))
     if len(raw) != _HEAD.size:
         return None, ""
     magic, checksum, length, of_key, of_etag = _HEAD.unpack(raw)
     has_etag = of_etag != _NO_ETAG
-    told: bytes = file.read(of_key + (of_etag if has_etag else 0))  # type: ignore[attr-defined]
-    content: bytes = file.read()  # type: ignore[attr-defined]
+    of_told = of_key + (of_etag if has_etag else 0)
+    # Before memory is taken for what a damaged head says.
+    if size != _HEAD.size + of_told + length:
+        return None, ""
+    told, content = _take(handle, of_told), _take(handle, length)
     if len(content) != length or _checksum(magic, told, content) != checksum:
         return None, ""
     key = told[:of_key].decode(errors="surrogatepass")
     return Content(content, told[of_key:].decode() if has_etag else None), key
+
+
+def _take(handle: int, size: int) -> bytes:
+    """Read a number of bytes; fewer at the end of the file. Systems read at most 2 GB at once."""
+    data = os.read(handle, size)
+    while len(data) < size and (more := os.read(handle, size - len(data))):
+        data += more
+    return data
 
 
 def _unlink(path: str) -> None:

@@ -21,11 +21,12 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, replace
 from enum import Enum
 from functools import lru_cache, partial
+from itertools import islice
 from typing import Any, Literal, TypeAlias, TypeVar, cast
 
 import anyio
 
-from aiocopick.concurrency.fan_out import Flattened, gather, stream
+from aiocopick.concurrency.fan_out import Backlog, Flattened, gather
 from aiocopick.concurrency.forks import Lock
 from aiocopick.concurrency.single_flight import single_flight
 from aiocopick.concurrency.threads import in_thread
@@ -37,7 +38,7 @@ from aiocopick.storage.base import Aged, Buffer, Capabilities, Entry, FirstPage,
 from aiocopick.storage.cache_folder import CacheFolder, cache_folder
 from aiocopick.storage.faults import MISSING
 from aiocopick.storage.keys import check_key, parse_root
-from aiocopick.storage.reading import read_singly
+from aiocopick.storage.reading import Raised, flattened, guarded, read_singly
 from aiocopick.storage.settings import Settings
 from aiocopick.storage.stats import StorageStats
 
@@ -51,6 +52,8 @@ logger = logging.getLogger(__name__)
 _VOLUME = ".zarr"
 _MISSES = 64
 """Entries that are not there after which a volume is looked at again: another process may have made some."""
+_KEPT_TOGETHER = 4
+"""Chunks that one hop into a thread reads and works on."""
 _HALF = 30.0
 """Seconds of listings that are forgotten together, when as many again are over."""
 _PLAIN = re.compile(r"[A-Za-z0-9_+@=,][A-Za-z0-9_+@=,.-]{0,99}")
@@ -659,13 +662,55 @@ class CachedStorage:
         self, keys: Iterable[str], use: Callable[[str, bytes], Value], *, limit: int | None = None
     ) -> AbstractAsyncContextManager[AsyncIterator[tuple[str, Value | CopickError]]]:
         """Apply a function to many contents, in the threads that read or keep them."""
+        # Reaching a thread and coming back takes as long as reading a chunk: what is kept is read some at a time, and
+        # what is not goes back to be asked for by itself.
+        source = iter(keys)
+        backlog = Backlog(iter(lambda: list(islice(source, _KEPT_TOGETHER)), []))
 
-        async def read(key: str) -> Value:
-            value = (await self._get(key, use=partial(use, key)))[1]
-            return cast("Value", value)
+        async def fetch(batch: list[str]) -> list[tuple[str, Value | CopickError]]:
+            try:
+                await self._prepare()
+                if len(batch) == 1:
+                    return [(batch[0], cast("Value", (await self._get(batch[0], use=partial(use, batch[0])))[1]))]
+                results = await self._kept(batch, use)
+                for key, result in zip(reversed(batch), reversed(results), strict=True):
+                    if result is None:
+                        backlog.add([key])
+                return [pair for pair in results if pair is not None]
+            finally:
+                backlog.done()
 
         most = self._settings.max_concurrency
-        return stream(read, keys, limit=most if limit is None else min(limit, most))
+        return flattened(fetch, backlog, limit=most if limit is None else min(limit, most))
+
+    async def _kept(
+        self, keys: Iterable[str], use: Callable[[str, bytes], Value]
+    ) -> builtins.list[tuple[str, Value | CopickError] | None]:
+        """Apply a function to what the cache serves of some chunks, in one thread; None for those that it does not."""
+        wanted = [(key, await self._held(key), self._settings.most(file_kind(key))) for key in keys]
+        if all(version is None for _, version, _ in wanted):
+            return [None] * len(wanted)
+        results: builtins.list[tuple[str, Value | CopickError] | None] = []
+        loaded = await in_thread(_load_each, self._core, wanted, guarded(use))
+        for (key, _, _), found in zip(wanted, loaded, strict=True):
+            if found is None:
+                results.append(None)
+                continue
+            size, value = found
+            self.stats.kept(size)
+            results.append((key, value.ours() if isinstance(value, Raised) else value))
+        return results
+
+    async def _held(self, key: str) -> Version | None:
+        """Return the version of a chunk that the cache seems to hold and may serve; None if the server is asked."""
+        opened = self._opened
+        if opened is None or not key.startswith(f"{opened.prefix}/"):
+            return None
+        wanted = await self._version(key, None)
+        if wanted is Said.UNKNOWN or wanted is Said.ABSENT:
+            return None
+        await self._search(opened)
+        return wanted if self._core.name(key, None) in opened.kept else None
 
     # --- listing ------------------------------------------------------------------------------------------------------
 
@@ -824,6 +869,16 @@ def _load(
 ) -> tuple[Content | None, Value | None]:
     kept = core.load(key, span, wanted, most)
     return kept, None if kept is None or use is None else use(kept.data)
+
+
+def _load_each(
+    core: CacheCore, wanted: Iterable[tuple[str, Version | None, int]], use: Callable[[str, Content], Value]
+) -> list[tuple[int, Value] | None]:
+    results: list[tuple[int, Value] | None] = []
+    for key, version, most in wanted:
+        kept = None if version is None else core.load(key, None, version, most)
+        results.append(None if kept is None else (len(kept.data), use(key, kept)))
+    return results
 
 
 def _save(

@@ -135,7 +135,16 @@ async def read_batches(
             backlog.done()
 
     # Batches that wait for the consumer hold a hop's bytes each, as those under way do.
-    async with stream(fetch, backlog, limit=max(1, min(limit, budget // hop))) as results:
+    async with flattened(fetch, backlog, limit=max(1, min(limit, budget // hop))) as pairs_read:
+        yield pairs_read
+
+
+@asynccontextmanager
+async def flattened(
+    fetch: Callable[[Any], Awaitable[list[Pair[Value]]]], batches: Backlog[Any], *, limit: int
+) -> AsyncIterator[AsyncIterator[Pair[Value]]]:
+    """Yield the pairs of each batch of items; an error of ours is that of each of its items."""
+    async with stream(fetch, batches, limit=limit) as results:
         yield Flattened(_of_batch, results)
 
 
