@@ -99,10 +99,17 @@ async def _crawl(root: aiocopick.AsyncRoot) -> Callable[[], Awaitable[Any]]:
     return crawl
 
 
+async def _load(root: aiocopick.AsyncRoot) -> Callable[[], Awaitable[Any]]:
+    picks = [item for run in await root.runs() for item in await run.picks()]
+    await aiocopick.load(picks)
+    return lambda: aiocopick.load(picks)
+
+
 OPERATIONS: dict[str, Callable[[aiocopick.AsyncRoot], Awaitable[Callable[[], Awaitable[Any]]]]] = {
     "picks.numpy() of a file not read yet": _picks,
     "tomogram.numpy() of one chunk": _tomogram,
     "crawl of three runs with six picks": _crawl,
+    "load of six picks": _load,
 }
 
 

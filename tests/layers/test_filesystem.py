@@ -1,14 +1,28 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import uuid
+from collections.abc import Sequence
+from typing import Any
 
+import anyio
 import pytest
 
-from aiocopick.errors import AlreadyExistsError, ConflictError, LayerError, NotFoundError, ReadOnlyError
+from aiocopick.errors import (
+    AlreadyExistsError,
+    ConflictError,
+    CopickError,
+    FormatError,
+    LayerError,
+    NotFoundError,
+    ReadOnlyError,
+)
 from aiocopick.formats.picks_table import PicksTable
-from aiocopick.layers import Stack
+from aiocopick.layers import Stack, filesystem
+from aiocopick.layers.codecs import THREAD_BYTES, decode_here
 from aiocopick.layers.filesystem import FilesystemLayer
+from aiocopick.layout.listing import Located
 from aiocopick.layout.refs import PicksRef, RunRef, TomogramRef, VoxelSpacingRef
 from aiocopick.models import CopickConfigFS
 from aiocopick.storage import open_storage
@@ -94,3 +108,48 @@ def test_a_stack_needs_layers_of_different_names() -> None:
         Stack([])
     with pytest.raises(LayerError, match="filesystem"):
         Stack([FilesystemLayer(config), FilesystemLayer(config)])
+
+
+async def _picks_files(layer: FilesystemLayer, contents: Sequence[bytes]) -> list[Located]:
+    """Write files of picks, and return them as a listing shows them."""
+    for index, content in enumerate(contents):
+        await layer.storage.write(f"ExperimentRuns/TS_1/Picks/u_{index}_ribosome.json", content)
+    run = await layer.find(RunRef(run="TS_1"))
+    assert run is not None
+    return list((await layer.list_run(run)).located)
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("largest", [10, 1000], ids=["small", "one is large"])
+async def test_files_of_any_size_are_loaded_with_an_error_in_place_of_what_cannot_be_decoded(largest: int) -> None:
+    layer = FilesystemLayer(CopickConfigFS(root=f"memory://{uuid.uuid4().hex}"))
+    point = {"location": {"x": 1.0, "y": 2.0, "z": 3.0}}
+    contents = [json.dumps({"points": [point] * count}).encode() for count in (1, 2, largest)]
+    located = await _picks_files(layer, [*contents, b"{", b"[]"])
+    assert any(item.size > THREAD_BYTES for item in located if item.size) is (largest == 1000)
+    async with layer.load_many(located) as arriving:
+        loaded = {item.key: result async for item, result in arriving}
+    sizes = [result if isinstance(result, CopickError) else len(result.payload) for _, result in sorted(loaded.items())]
+    assert sizes[:3] + sizes[4:] == [1, 2, largest, 0]
+    assert isinstance(sizes[3], FormatError)
+    assert located[3].key in str(sizes[3])
+
+
+@pytest.mark.asyncio
+async def test_a_file_whose_decoding_is_cancelled_is_the_next_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    layer = FilesystemLayer(CopickConfigFS(root=f"memory://{uuid.uuid4().hex}"))
+    located = await _picks_files(layer, [b"[]"] * 3)
+    waits = [True]
+
+    async def slow(kind: str, data: bytes, *, path: str) -> Any:
+        if waits:
+            waits.pop()
+            await anyio.sleep_forever()
+        return decode_here(kind, data, path=path)
+
+    monkeypatch.setattr(filesystem, "decode", slow)
+    async with layer.load_many(located) as arriving:
+        with anyio.move_on_after(0.01) as scope:
+            await anext(arriving)
+        assert scope.cancelled_caught
+        assert {item.key async for item, _ in arriving} == {item.key for item in located}

@@ -199,7 +199,7 @@ class _Stream(AsyncIterator[Formed], Generic[Item, Result, Formed]):
         self._room = self.limit
         self._started = self._working = self._waiting = 0
         self._exhausted = False
-        self._taking = anyio.Lock()
+        self._taking = anyio.Lock(fast_acquire=True)
         self._changed = anyio.Event()
         self._consumed = anyio.Event()
 

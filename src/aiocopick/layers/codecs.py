@@ -72,10 +72,15 @@ def encode_here(kind: str, payload: Payload) -> bytes:
     return encode_meta(payload)
 
 
+def is_quick(kind: str, size: int) -> bool:
+    """Return True if a file of this size is decoded on the event loop."""
+    # trimesh alone takes a third of a second to import.
+    return kind != "mesh" and size <= THREAD_BYTES
+
+
 async def decode(kind: str, data: bytes, *, path: str) -> Payload:
     """Decode like :func:`decode_here`, but large files in a thread, so that the event loop is not blocked."""
-    # trimesh alone takes a third of a second to import.
-    if kind == "mesh" or len(data) > THREAD_BYTES or not (kind == "meta" or is_imported("numpy")):
+    if not is_quick(kind, len(data)) or not (kind == "meta" or is_imported("numpy")):
         return await in_thread(lambda: decode_here(kind, data, path=path))
     return decode_here(kind, data, path=path)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from dataclasses import replace
 from functools import partial
@@ -23,7 +23,7 @@ from aiocopick.errors import (
 )
 from aiocopick.layers.arriving import ArrivingRuns, scan_arriving
 from aiocopick.layers.base import ConfiguredLayer, Layer, Loaded, Nouns, Payload, Source
-from aiocopick.layers.codecs import decode, encode
+from aiocopick.layers.codecs import decode, encode, is_quick
 from aiocopick.layers.copying import copy_up, copying_key, leased_key, without_parts, writing
 from aiocopick.layers.flat import BLOCK, FEW, Answer, batched, in_blocks, scan_ranges, shows_what_it_holds
 from aiocopick.layers.listing import entered, list_readable, list_run
@@ -317,6 +317,10 @@ class FilesystemLayer(ConfiguredLayer):
             data, etag = content
             return Loaded(await decode(by_key[key].ref.kind, data, path=self.path_of(key)), etag, len(data))
 
+        if all(item.size is not None and is_quick(item.ref.kind, item.size) for item in located):
+            async with self.storage.read_many_versioned(list(by_key), listed=listed) as contents:
+                yield _Decoded(by_key, contents, understand)
+            return
         async with (
             self.storage.read_many_versioned(list(by_key), listed=listed) as contents,
             stream(
@@ -495,6 +499,33 @@ class FilesystemLayer(ConfiguredLayer):
     async def aclose(self) -> None:
         """Close the connections of the running event loop."""
         await self.storage.aclose()
+
+
+class _Decoded(AsyncIterator[tuple[Located, Loaded | CopickError]]):
+    """Small files, decoded when the consumer takes them: a task for each would cost as much as that."""
+
+    def __init__(
+        self,
+        by_key: Mapping[str, Located],
+        contents: AsyncIterator[Any],
+        understand: Callable[[Any], Awaitable[Loaded]],
+    ) -> None:
+        self._by_key = by_key
+        self._contents = contents
+        self._understand = understand
+        self._next: Any = None
+
+    async def __anext__(self) -> tuple[Located, Loaded | CopickError]:
+        # Kept if a step is cancelled.
+        if self._next is None:
+            self._next = await anext(self._contents)
+        result: Loaded | CopickError
+        try:
+            result = await self._understand(self._next)
+        except CopickError as error:
+            result = error
+        pair, self._next = self._next, None
+        return self._by_key[pair[0]], result
 
 
 def _meta_of(located: Located | None) -> str:
