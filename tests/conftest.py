@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import s3fs  # noqa: F401 - until then, the first listing is another way's, whichever test it is in
 from fsspec.implementations.memory import MemoryFileSystem
 from hypothesis import settings
 

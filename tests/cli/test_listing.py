@@ -25,6 +25,20 @@ def test_ls_lists_runs_then_entities(sample_folder: Path) -> None:
     assert (int(columns[3]), columns[5]) == (path.stat().st_size, str(path))
 
 
+def test_ls_of_a_missing_project_fails(tmp_path: Path) -> None:
+    (tmp_path / "elsewhere" / "ExperimentRuns").mkdir(parents=True)
+    aiocopick("ls", tmp_path).fails_with("There is no project at", "elsewhere")
+    aiocopick("ls", tmp_path, "--runs", "TS_*").fails_with("There is no project at", "elsewhere")
+    aiocopick("ls", tmp_path / "missing").fails_with("There is no project at", "Nothing is stored there")
+    aiocopick("ls", tmp_path / "missing", "ribosome").fails_with("There is no project at")
+
+
+def test_ls_of_an_empty_project_is_empty(tmp_path: Path) -> None:
+    (tmp_path / "ExperimentRuns").mkdir()
+    said = aiocopick("ls", tmp_path)
+    assert (said.code, said.out, said.err) == (0, "", "")
+
+
 def test_ls_speaks_json(sample_folder: Path) -> None:
     rows = aiocopick("ls", sample_folder, "--kinds", "picks", "--json").lines
     assert len(rows) == 12

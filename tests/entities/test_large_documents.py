@@ -13,7 +13,7 @@ from aiocopick import opening
 from aiocopick.formats import meta
 from aiocopick.opening import open as open_project
 from aiocopick.storage import open_storage
-from aiocopick.storage.backends import azure, gcs, http, s3_answers
+from aiocopick.storage.backends import azure, gcs, http, s3_session
 from aiocopick.storage.settings import Settings
 from aiocopick.testing import Answer, FaultServer
 from aiocopick.volumes import ome_documents
@@ -77,7 +77,7 @@ async def test_metadata_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     ("kind", "module", "name"),
     [
         ("http", http, "read_index"), ("az", azure, "_listed"), ("gs", gcs.json, "loads"),
-        ("s3", s3_answers.AioRestXMLParser, "_do_parse"),
+        ("s3", s3_session.AioRestXMLParser, "_do_parse"),
     ],
 )  # fmt: skip
 async def test_listings_are(kind: str, module: Any, name: str, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,6 +7,8 @@ import sys
 from pathlib import Path
 from textwrap import dedent
 
+from tests.servers.s3 import MotoServer
+
 HEAVY = [
     "numpy",
     "zarr",
@@ -59,6 +61,26 @@ def test_listing_runs_imports_only_what_it_needs(tmp_path: Path) -> None:
     """
     done = subprocess.run([sys.executable, "-c", dedent(code)], capture_output=True, text=True, check=True)
     assert done.stdout.splitlines() == ["TS_1", "[]"]
+
+
+def test_listing_runs_in_s3_imports_no_client(moto_server: MotoServer) -> None:
+    bucket = moto_server.new_bucket()
+    moto_server.seed(bucket, {f"p/ExperimentRuns/TS_{number}/.meta": b"{}" for number in range(3)})
+    needless = [*(name for name in HEAVY if name not in ("typer", "rich")), "aiobotocore", "botocore", "fsspec"]
+    code = f"""
+        import sys
+        from aiocopick.cli import main
+        sys.argv = ["aiocopick", "ls", "s3://{bucket}/p", "--endpoint-url", "{moto_server.url}"]
+        try:
+            main()
+        except SystemExit as ended:
+            assert not ended.code
+        print([name for name in {needless!r} if name in sys.modules])
+    """
+    with moto_server.counting() as counts:
+        done = subprocess.run([sys.executable, "-c", dedent(code)], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines() == ["TS_0", "TS_1", "TS_2", "[]"]
+    assert counts == {"ListObjectsV2": 1}
 
 
 def test_a_short_command_seldom_searches_for_garbage(tmp_path: Path) -> None:

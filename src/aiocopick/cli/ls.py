@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Annotated, Any
 
 import typer
@@ -42,9 +43,7 @@ def ls(
     separated by tabs. Exit code 3 if some runs could not be read.
     """
     wanted = parse_kinds(kinds)
-    fields = overrides(
-        fs_args, endpoint_url=endpoint_url, allow_protocols=allow_protocol, catalog=catalog, must_exist=True
-    )
+    fields = overrides(fs_args, endpoint_url=endpoint_url, allow_protocols=allow_protocol, catalog=catalog)
     execute(lambda: _ls(source, fields, uri or None, runs, wanted, long, as_json))
 
 
@@ -70,9 +69,16 @@ async def _ls(
         else:
             typer.echo(as_line(entity, long))
 
-    async with aiocopick.open(source, **fields) as root:
-        if uris is None and kinds is None:
-            found_runs = await root.query()
+    of_runs = uris is None and kinds is None
+    # A list of runs shows that there is a project, without a request of its own.
+    async with aiocopick.open(source, **fields, must_exist=not of_runs) as root:
+        if of_runs:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", aiocopick.MissingProjectWarning)
+                found_runs = await root.query()
+            if not found_runs:
+                async with aiocopick.open(source, **fields, must_exist=True):
+                    pass
             if runs is not None:
                 from aiocopick.tables.scope import Scope
 

@@ -87,7 +87,7 @@ def _make(settings: Settings) -> Any:
 def _tuning(protocol: str, settings: Settings) -> dict[str, Any]:
     if protocol == "s3":
         from aiocopick.storage.backends.s3 import arguments_of
-        from aiocopick.storage.backends.s3_answers import OneRequestSession
+        from aiocopick.storage.backends.s3_session import OneRequestSession
 
         tuned = arguments_of(settings)
         del tuned["asynchronous"]

@@ -28,7 +28,7 @@ _LEARNING = 0.1
 class Connection:
     """One storage on one event loop: its backend, and the gates in front of it."""
 
-    __slots__ = ("_all_gates", "_connecting", "backend", "connected", "estimate", "gates", "users")
+    __slots__ = ("_all_gates", "_connecting", "_used", "backend", "connected", "estimate", "gates", "users")
 
     def __init__(self, backend: Backend) -> None:
         self.backend = backend
@@ -38,6 +38,12 @@ class Connection:
         self.estimate: float | None = None
         self._connecting = anyio.Lock()
         self.connected = False
+        self._used = False
+
+    async def early(self, verb: str) -> Backend | None:
+        """Return what may answer the first request before the backend is connected."""
+        first, self._used = not self._used, True
+        return await self.backend.early() if first and verb in ("list", "stat") else None
 
     async def connect(self) -> None:
         """Connect, unless another task does or did."""

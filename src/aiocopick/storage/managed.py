@@ -33,7 +33,7 @@ from aiocopick.errors import (
 from aiocopick.layout.paths import file_kind
 from aiocopick.models.redaction import scrub, secrets_in_url, secrets_of, shows_secret
 from aiocopick.storage import loops
-from aiocopick.storage.backends.base import Backend, Condition, ConditionError, Content, Page, Some, Use
+from aiocopick.storage.backends.base import Backend, Condition, ConditionError, Content, LaterError, Page, Some, Use
 from aiocopick.storage.base import Aged, Buffer, Capabilities, Entry, FirstPage, Range, ReadItem, Storage
 from aiocopick.storage.faults import MISSING, Fault, TooLargeError
 from aiocopick.storage.keys import check_key, check_prefix, display_key, is_key, parse_root
@@ -204,6 +204,15 @@ class ManagedStorage:
                 while True:
                     try:
                         if not connection.connected:
+                            early = await connection.early(verb)
+                            if early is not None:
+                                stats.started(verb, count)
+                                try:
+                                    return await attempt(early)
+                                except LaterError:
+                                    stats.repeated()
+                                finally:
+                                    stats.finished()
                             await connection.connect()
                         stats.started(verb, count)
                         try:

@@ -79,6 +79,10 @@ class ConditionError(Exception):
     """The condition of a write did not hold."""
 
 
+class LaterError(Exception):
+    """The connected backend has to answer."""
+
+
 class Backend(ABC):
     """One storage as seen from one event loop.
 
@@ -127,6 +131,10 @@ class Backend(ABC):
     @property
     def engine(self) -> str | None:
         """Library that transfers the contents of objects, once connected; None if there is only one."""
+        return None
+
+    async def early(self) -> Backend | None:
+        """Return what may answer the first listing sooner than this can connect; it raises LaterError if it cannot."""
         return None
 
     async def connect(self) -> None:  # noqa: B027 - most have nothing to do

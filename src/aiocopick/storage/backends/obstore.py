@@ -21,9 +21,10 @@ from aiocopick.concurrency.forks import is_forked
 from aiocopick.concurrency.threads import in_thread
 from aiocopick.errors import StorageError, StorageTimeoutError
 from aiocopick.extras import advice
-from aiocopick.storage.backends.base import CONNECT_TIMEOUT, READ_TIMEOUT, Condition, Content
+from aiocopick.storage.backends.base import CONNECT_TIMEOUT, READ_TIMEOUT, Backend, Condition, Content
 from aiocopick.storage.backends.bodies import check_encoding
 from aiocopick.storage.backends.s3 import S3Backend
+from aiocopick.storage.backends.s3_answers import check_version
 from aiocopick.storage.backends.s3_errors import code_fault, s3_fault
 from aiocopick.storage.backends.sessions import Proxies
 from aiocopick.storage.base import Buffer, Range
@@ -37,6 +38,10 @@ _started_in: int | None = None
 
 class ObstoreBackend(S3Backend):
     """One bucket, or a part of it, through two clients."""
+
+    async def early(self) -> Backend | None:
+        """Return the first listing without either, unless obstore was chosen: it may have to be missed."""
+        return await super().early() if self.settings.engine == "auto" else None
 
     async def connect(self) -> None:
         """Make both clients, or one if only s3fs's can be used."""
@@ -136,7 +141,7 @@ class ObstoreBackend(S3Backend):
         if span is None and (first, last) != (0, answer.meta["size"]):
             raise AnswerError("the server sent a part of it, which was not asked for")
         etag = answer.meta["e_tag"]
-        self._check_version(etag)
+        check_version(etag)
         if span is not None and span[0] < 0 and span[1] is not None:
             # A tail cannot be given an end as well: it is cut afterwards.
             data = data[: max(0, span[1] - first)]

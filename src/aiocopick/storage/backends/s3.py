@@ -7,6 +7,7 @@ request.
 from __future__ import annotations
 
 import inspect
+import sys
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -19,6 +20,7 @@ from aiocopick.models.redaction import redact_logs
 from aiocopick.storage.backends.base import (
     CONNECT_TIMEOUT,
     READ_TIMEOUT,
+    Backend,
     Condition,
     ConditionError,
     Content,
@@ -36,9 +38,16 @@ from aiocopick.storage.backends.bodies import (
     range_header,
 )
 from aiocopick.storage.backends.object_stores import ObjectStore, children_page
-from aiocopick.storage.backends.s3_direct import DirectRequests
+from aiocopick.storage.backends.s3_answers import (
+    MOST_BYTES,
+    check_answer,
+    check_version,
+    checked_listing,
+    too_large,
+)
+from aiocopick.storage.backends.s3_direct import DirectRequests, list_arguments
 from aiocopick.storage.backends.s3_errors import KeyFailure, s3_fault
-from aiocopick.storage.backends.s3_listing import Listing, read_listing
+from aiocopick.storage.backends.s3_listing import Listing
 from aiocopick.storage.backends.s3_models import loader, read_models
 from aiocopick.storage.base import Aged, Buffer, Capabilities, Range
 from aiocopick.storage.faults import Fault, TooLargeError
@@ -67,6 +76,14 @@ class S3Backend(ObjectStore):
         """Library that transfers the contents of objects."""
         return "s3fs"
 
+    async def early(self) -> Backend | None:
+        """Return the first listing without s3fs, unless that is imported already."""
+        if "s3fs" in sys.modules:
+            return None
+        from aiocopick.storage.backends.s3_first import FirstListing
+
+        return await FirstListing.of(self.settings, self.root)
+
     async def connect(self) -> None:
         """Make the client."""
         # The import, botocore's descriptions of the service and the user's configuration are read from disk.
@@ -74,11 +91,7 @@ class S3Backend(ObjectStore):
         self._client = await self._filesystem.set_session()
         _send_bodies_at_once(self._client)
         self._client.meta.events.register("before-call.s3.HeadBucket", _ask_for_the_region_once)
-        # The import is done by now, in the thread above.
-        from aiocopick.storage.backends.s3_answers import check_answer, check_version
-
         self._client.meta.events.register_last("before-parse.s3", check_answer)
-        self._check_version = check_version
         # A session of the user's own may have handlers that every request has to pass.
         self._direct = DirectRequests(self._client, usable=self.settings.fs_args.get("session") is None)
         extra = {**self._filesystem.s3_additional_kwargs, **self._filesystem.req_kw}
@@ -118,22 +131,12 @@ class S3Backend(ObjectStore):
     async def _list(
         self, prefix: str, delimiter: str | None, start_after: str = "", token: object | None = None, limit: int = 1000
     ) -> Page:
-        arguments: dict[str, Any] = dict(self._extra["list_objects_v2"])
-        if delimiter is not None:
-            arguments["Delimiter"] = delimiter
-        if token is not None:
-            arguments["ContinuationToken"] = token
-        elif start_after:
-            arguments["StartAfter"] = self.absolute(start_after)
-        if limit != 1000:
-            arguments["MaxKeys"] = limit
-        arguments["Prefix"] = prefix
+        after = start_after and self.absolute(start_after)
+        arguments = self._extra["list_objects_v2"] | list_arguments(prefix, delimiter, after, token, limit)
         found = await self._list_directly(arguments) or await self._list_by_botocore(arguments)
         return children_page(self.root.prefix, prefix, found.objects, found.prefixes, delimiter, found.token)
 
     async def _list_directly(self, arguments: Mapping[str, Any]) -> Listing | None:
-        from aiocopick.storage.backends.s3_answers import LARGE, MOST_BYTES, check_listing, too_large
-
         try:
             answer = await self._direct.list(arguments, MOST_BYTES)
         except TooLargeError:
@@ -141,8 +144,7 @@ class S3Backend(ObjectStore):
         if answer is None:
             return None
         body, status, headers = answer
-        check_listing(status, headers, body)
-        found = await in_thread(read_listing, body) if len(body) > LARGE else read_listing(body)
+        found = await checked_listing(status, headers, body)
         if found is None:
             self._direct.leave("ListObjectsV2")
         return found
@@ -187,7 +189,7 @@ class S3Backend(ObjectStore):
             raise
         check_encoding(headers, self.root.url, key, span)
         data = complete(data, status, headers, span)
-        self._check_version(headers.get("etag"))
+        check_version(headers.get("etag"))
         return Content(data, _bare(headers.get("etag")))
 
     async def _get(
@@ -306,7 +308,7 @@ _OF_FSSPEC = frozenset(
 def _filesystem(arguments: dict[str, Any]) -> Any:
     import s3fs
 
-    from aiocopick.storage.backends.s3_answers import OneRequestSession
+    from aiocopick.storage.backends.s3_session import OneRequestSession
 
     with _loading:
         read_models()
@@ -323,7 +325,7 @@ def _filesystem(arguments: dict[str, Any]) -> Any:
 def _session(arguments: dict[str, Any]) -> Any:
     from aiobotocore.session import AioSession
 
-    from aiocopick.storage.backends.s3_answers import PatientParsers
+    from aiocopick.storage.backends.s3_session import PatientParsers
 
     session = AioSession(**arguments)
     session.register_component("data_loader", loader())

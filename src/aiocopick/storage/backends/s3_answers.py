@@ -8,11 +8,8 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from aiobotocore.httpsession import AIOHTTPSession
-from aiobotocore.parsers import AioResponseParserFactory, AioRestXMLParser
-
 from aiocopick.concurrency.threads import in_thread
-from aiocopick.storage.backends.sessions import prepared
+from aiocopick.storage.backends.s3_listing import Listing, read_listing
 from aiocopick.storage.faults import AnswerError, not_a_listing
 
 _ROOTS = {"ListObjectsV2": "ListBucketResult", "DeleteObjects": "DeleteResult", "CopyObject": "CopyObjectResult"}
@@ -53,8 +50,8 @@ def check_answer(operation_model: Any, response_dict: dict[str, Any], **_: Any) 
         raise _not_done(_kind(status, headers, body))
 
 
-def check_listing(status: int, headers: Mapping[str, str], body: bytes) -> None:
-    """Refuse an answer to ListObjectsV2 that is not one.
+async def checked_listing(status: int, headers: Mapping[str, str], body: bytes) -> Listing | None:
+    """Return the content of an answer to ListObjectsV2; None if botocore's parser has to read it.
 
     Raises
     ------
@@ -62,6 +59,7 @@ def check_listing(status: int, headers: Mapping[str, str], body: bytes) -> None:
         It is not a listing.
     """
     check_answer(_ListObjects, {"status_code": status, "headers": headers, "body": body})
+    return await in_thread(read_listing, body) if len(body) > LARGE else read_listing(body)
 
 
 class _ListObjects:
@@ -99,39 +97,3 @@ def _kind(status: int, headers: Mapping[str, str], body: bytes) -> str:
     if not body.strip():
         return "nothing"
     return f"a page of {headers.get('content-type', 'an unknown type').partition(';')[0]}"
-
-
-class OneRequestSession(AIOHTTPSession):  # type: ignore[misc]
-    """The session of one client: a request is sent once, and to no other host."""
-
-    async def _get_session(self, proxy_url: str | None) -> Any:
-        return _Straight(prepared(await super()._get_session(proxy_url)))
-
-
-class _Straight:
-    """An aiohttp session that does not follow redirects: they would take headers, keys and bodies to other hosts."""
-
-    __slots__ = ("_session",)
-
-    def __init__(self, session: Any) -> None:
-        self._session = session
-
-    def request(self, method: str, **arguments: Any) -> Any:
-        """Send a request, as aiohttp does."""
-        return self._session.request(method, **arguments, allow_redirects=False)
-
-
-class PatientParsers(AioResponseParserFactory):  # type: ignore[misc]
-    """botocore's parsers, with large answers parsed off the event loop."""
-
-    def create_parser(self, protocol_name: str) -> Any:
-        """Make the parser of a protocol."""
-        return _XMLParser(**self._defaults) if protocol_name == "rest-xml" else super().create_parser(protocol_name)
-
-
-class _XMLParser(AioRestXMLParser):  # type: ignore[misc]
-    def _do_parse(self, response: Mapping[str, Any], shape: Any) -> Any:
-        body = response["body"]
-        if isinstance(body, bytes) and len(body) > LARGE:
-            return in_thread(super()._do_parse, response, shape)
-        return super()._do_parse(response, shape)

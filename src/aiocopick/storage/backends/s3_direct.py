@@ -80,7 +80,7 @@ class DirectRequests:
 
     async def learn_list(self, arguments: Mapping[str, Any]) -> None:
         """Use the LIST that this task has just sent successfully through botocore as the template of later ones."""
-        await self._learn("ListObjectsV2", "", _query(arguments))
+        await self._learn("ListObjectsV2", "", list_query(arguments))
 
     async def _learn(self, operation: str, key: str, query: str = "") -> None:
         request = _sent.get()
@@ -118,7 +118,7 @@ class DirectRequests:
 
     async def list(self, arguments: Mapping[str, Any], most: int) -> tuple[bytes, int, Mapping[str, str]] | None:
         """Body, status and headers of a LIST, as :meth:`get` returns them."""
-        return await self._send("ListObjectsV2", most, query=_query(arguments))
+        return await self._send("ListObjectsV2", most, query=list_query(arguments))
 
     async def _send(
         self,
@@ -173,7 +173,23 @@ async def _error(answer: Any, operation: str) -> Any:
     return ClientError(parsed, operation)
 
 
-def _query(arguments: Mapping[str, Any]) -> str:
+def list_arguments(
+    prefix: str, delimiter: str | None, start_after: str, token: object | None, limit: int
+) -> dict[str, Any]:
+    """Return the arguments of a LIST by their names in botocore."""
+    arguments: dict[str, Any] = {"Prefix": prefix}
+    if delimiter is not None:
+        arguments["Delimiter"] = delimiter
+    if token is not None:
+        arguments["ContinuationToken"] = token
+    elif start_after:
+        arguments["StartAfter"] = start_after
+    if limit != 1000:
+        arguments["MaxKeys"] = limit
+    return arguments
+
+
+def list_query(arguments: Mapping[str, Any]) -> str:
     """Return the query of a LIST in the order in which it is signed."""
     told = {name: str(arguments[argument]) for argument, name in _QUERY.items() if argument in arguments}
     told |= {"list-type": "2", "encoding-type": "url"}
