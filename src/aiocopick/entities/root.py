@@ -5,6 +5,7 @@ All operations on a whole project share its few caches, so this file is long.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any, Self
@@ -29,6 +30,7 @@ from aiocopick.models.config import viewed_config
 from aiocopick.models.metadata import CopickRunMeta
 from aiocopick.models.objects import FilamentSpec, PickableObject
 from aiocopick.progress import Progress
+from aiocopick.volumes.state import Habit
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -51,7 +53,7 @@ class AsyncRoot(AsyncOnly):
         Location of the project: a CopickConfigFS, CoPick's overlay and static form, or a CopickConfigMultilayer.
     """
 
-    __slots__ = ("_lock", "_maps", "_named_runs", "_object_list", "_objects", "_runs", "_stack", "config")
+    __slots__ = ("_habits", "_lock", "_maps", "_named_runs", "_object_list", "_objects", "_runs", "_stack", "config")
 
     def __init__(self, config: CopickConfig) -> None:
         self._begin(config, make_stack(config))
@@ -66,6 +68,8 @@ class AsyncRoot(AsyncOnly):
         self._object_list: list[AsyncObject] = []
         self._maps: dict[str, Merged] | None = None
         self._lock: tuple[object, anyio.Lock] | None = None
+        # By class of entity and layer.
+        self._habits: defaultdict[tuple[type, int], Habit] = defaultdict(Habit)
 
     @classmethod
     def stack(

@@ -100,7 +100,8 @@ class AsyncVolume(AsyncEntity):
         source = self.sources[0]
         known = getattr(self, "_volume", None)
         if known is None or known[0] != source:
-            known = self._volume = (source, VolumeState(self._store(), self.path, self._limits()))
+            habit = self.root._habits[type(self), id(source.layer)]
+            known = self._volume = (source, VolumeState(self._store(), self.path, self._limits(), habit))
         return known[1]
 
     def refresh(self) -> None:
@@ -130,7 +131,7 @@ class AsyncVolume(AsyncEntity):
         await super()._delete_data()
 
     async def open_array(self, zarr_group: str | None = None) -> AsyncArray[Any]:
-        """One level as zarr's asynchronous array; 3 requests in 2 round trips the first time, then none.
+        """One level as zarr's asynchronous array; 3 requests in one or two round trips the first time, then none.
 
         Parameters
         ----------
@@ -147,7 +148,7 @@ class AsyncVolume(AsyncEntity):
         return (await self._array(zarr_group)).array
 
     async def levels(self) -> tuple[Level, ...]:
-        """All levels, finest first: 2 requests, and one per level that was not asked for before, in 2 round trips.
+        """All levels, finest first: 2 requests, and one per level that was not asked for before, in two round trips.
 
         The path gives the voxel size of the finest level that the file lists; the file only gives the ratios of its
         levels and the order of its axes. For object maps, whose path says nothing, the file gives both.
@@ -454,7 +455,7 @@ class AsyncDensity(AsyncVolume):
     ) -> Any:
         """Read a level, or a region of it.
 
-        The first time, 3 requests in 2 round trips learn format and level; then only chunks are asked for.
+        The first time, 3 requests in one or two round trips learn format and level; then only chunks are asked for.
 
         Parameters
         ----------

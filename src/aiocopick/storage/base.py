@@ -266,7 +266,7 @@ class Storage(Protocol):
         """Read like :meth:`read_many`, each content with its etag as from :meth:`read_versioned`."""
 
     def read_through(
-        self, keys: Iterable[str], use: Callable[[str, bytes], Value], *, limit: int | None = None
+        self, keys: Iterable[str], use: Callable[[str, Buffer], Value], *, limit: int | None = None
     ) -> AbstractAsyncContextManager[AsyncIterator[tuple[str, Value | CopickError]]]:
         """Read like :meth:`read_many`, and apply a function to each content off the event loop.
 

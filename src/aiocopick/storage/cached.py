@@ -642,7 +642,7 @@ class CachedStorage:
             lambda _, content: form(content),
             limit=self._settings.max_concurrency,
             budget=self._settings.max_bytes_in_flight,
-            expected=lambda: self._core.expected,
+            expected=lambda _: self._core.expected,
             in_threads=False,
         )
 
@@ -659,7 +659,7 @@ class CachedStorage:
         return self._read_each(keys, _as_pair, listed=listed)
 
     def read_through(
-        self, keys: Iterable[str], use: Callable[[str, bytes], Value], *, limit: int | None = None
+        self, keys: Iterable[str], use: Callable[[str, Buffer], Value], *, limit: int | None = None
     ) -> AbstractAsyncContextManager[AsyncIterator[tuple[str, Value | CopickError]]]:
         """Apply a function to many contents, in the threads that read or keep them."""
         # Reaching a thread and coming back takes as long as reading a chunk: what is kept is read some at a time, and
@@ -684,7 +684,7 @@ class CachedStorage:
         return flattened(fetch, backlog, limit=most if limit is None else min(limit, most))
 
     async def _kept(
-        self, keys: Iterable[str], use: Callable[[str, bytes], Value]
+        self, keys: Iterable[str], use: Callable[[str, Buffer], Value]
     ) -> builtins.list[tuple[str, Value | CopickError] | None]:
         """Apply a function to what the cache serves of some chunks, in one thread; None for those that it does not."""
         wanted = [(key, await self._held(key), self._settings.most(file_kind(key))) for key in keys]

@@ -37,7 +37,7 @@ from aiocopick.storage.backends.base import Backend, Condition, ConditionError, 
 from aiocopick.storage.base import Aged, Buffer, Capabilities, Entry, FirstPage, Range, ReadItem, Storage
 from aiocopick.storage.faults import MISSING, Fault, TooLargeError
 from aiocopick.storage.keys import check_key, check_prefix, display_key, is_key, parse_root
-from aiocopick.storage.reading import Raised, guarded, read_batches, read_singly
+from aiocopick.storage.reading import Raised, Read, guarded, read_batches, read_singly
 from aiocopick.storage.retries import Attempts, Failure
 from aiocopick.storage.scan import UnfitError, beginning, children, dense, follow, nested, prefetching, walk
 from aiocopick.storage.settings import Settings
@@ -441,7 +441,7 @@ class ManagedStorage:
         check_key(key)
         if etag is None:
             return await self._read(key, range)
-        most, weight = self._most(key), self._weight(range)
+        most, weight = self._most(key), self._weight(key, range)
         content = await self._run(
             "read", key, lambda backend: backend.read_unless(key, etag, range, most), weight=weight
         )
@@ -457,15 +457,24 @@ class ManagedStorage:
     async def _read(self, key: str, span: Range | None) -> Content:
         if span is not None and span[1] is not None and 0 <= span[1] <= span[0]:
             return Content(b"")
-        connection, weight, most = self._connection(), self._weight(span), self._most(key)
-        content = await self._run("read", key, lambda backend: backend.read(key, span, most), weight=weight)
+        most = self._most(key)
+        return await self._measured(key, span, lambda backend: backend.read(key, span, most))
+
+    async def _view(self, key: str, span: Range | None) -> tuple[Buffer, str | None]:
+        most = self._most(key)
+        return await self._measured(key, span, lambda backend: backend.read_view(key, span, most))
+
+    async def _measured(self, key: str, span: Range | None, attempt: Callable[[Backend], Awaitable[Read]]) -> Read:
+        connection = self._connection()
+        content = await self._run("read", key, attempt, weight=self._weight(key, span))
+        size = len(content[0])
         if span is None:
-            connection.learn(len(content.data), self._settings.max_bytes_in_flight)
-        self.stats.moved(read=len(content.data))
+            connection.learn(size, self._settings.max_bytes_in_flight)
+        self.stats.moved(read=size)
         return content
 
-    def _weight(self, span: Range | None) -> int:
-        return self._expected() if span is None or span[1] is None or span[0] < 0 else span[1] - span[0]
+    def _weight(self, key: str, span: Range | None) -> int:
+        return self._expected(key) if span is None or span[1] is None or span[0] < 0 else span[1] - span[0]
 
     def read_many(
         self, items: Iterable[ReadItem]
@@ -480,7 +489,7 @@ class ManagedStorage:
         return self._read_each(keys, _as_pair)
 
     def read_through(
-        self, keys: Iterable[str], use: Callable[[str, bytes], Value], *, limit: int | None = None
+        self, keys: Iterable[str], use: Callable[[str, Buffer], Value], *, limit: int | None = None
     ) -> AbstractAsyncContextManager[AsyncIterator[tuple[str, Value | CopickError]]]:
         """Apply a function to many contents off the event loop; yield results as they arrive, and errors instead of
         results.
@@ -490,7 +499,7 @@ class ManagedStorage:
             # Few to a hop, so that there is work for each thread; one thread more, as one of them waits for the disk.
             return self._in_batches(keys, guarded(use), size=_WORKED_ON, limit=min(most, processors() + 1))
 
-        return self._singly(keys, lambda key, content: use(key, content.data), most, in_threads=True)
+        return self._singly(self._view, keys, lambda key, view: use(key, view[0]), most, in_threads=True)
 
     def _read_each(
         self, items: Iterable[ReadItem], form: Callable[[Content], Value]
@@ -499,13 +508,19 @@ class ManagedStorage:
         if self._core.backend.read_batch > 1:
             size = self._core.backend.read_batch
             return self._in_batches(items, lambda _, content: form(content), size=size, limit=limit)
-        return self._singly(items, lambda _, content: form(content), limit)
+        return self._singly(self._read, items, lambda _, content: form(content), limit)
 
     def _singly(
-        self, items: Iterable[ReadItem], use: Use[Value], limit: int, *, in_threads: bool = False
+        self,
+        read: Callable[[str, Range | None], Awaitable[Read]],
+        items: Iterable[ReadItem],
+        use: Callable[[str, Read], Value],
+        limit: int,
+        *,
+        in_threads: bool = False,
     ) -> AbstractAsyncContextManager[AsyncIterator[tuple[Any, Value | CopickError]]]:
         return read_singly(
-            self._read,
+            read,
             items,
             use,
             limit=limit,
@@ -526,8 +541,9 @@ class ManagedStorage:
             failed=partial(self._failed, "read"),
         )
 
-    def _expected(self) -> int:
-        return self._connection().expected(self._settings.max_bytes_in_flight)
+    def _expected(self, key: str) -> int:
+        # What is larger than allowed is not read: of a chunk, that is known before the first one has been seen.
+        return min(self._most(key), self._connection().expected(self._settings.max_bytes_in_flight))
 
     async def _read_some(
         self, use: Use[Value], items: Sequence[tuple[str, Range | None]], budget: int

@@ -12,11 +12,12 @@ from aiocopick.concurrency.fan_out import Backlog, Flattened, stream
 from aiocopick.concurrency.gate import Gate
 from aiocopick.concurrency.threads import in_thread
 from aiocopick.errors import CopickError
-from aiocopick.storage.backends.base import Content, Use
-from aiocopick.storage.base import Range, ReadItem
+from aiocopick.storage.backends.base import Content
+from aiocopick.storage.base import Buffer, Range, ReadItem
 from aiocopick.storage.keys import check_key
 
 Value = TypeVar("Value")
+Read = TypeVar("Read", bound=tuple[Buffer, str | None])
 
 Pair: TypeAlias = tuple[Any, Value | CopickError]
 
@@ -37,7 +38,7 @@ class Raised:
         return self.error
 
 
-def guarded(use: Callable[[str, bytes], Value]) -> Callable[[str, Content], Value | Raised]:
+def guarded(use: Callable[[str, Buffer], Value]) -> Callable[[str, Content], Value | Raised]:
     """A function of a content as something that raises nothing."""
 
     def work(key: str, content: Content) -> Value | Raised:
@@ -55,13 +56,13 @@ def _spanned(item: ReadItem) -> tuple[str, Range | None]:
 
 
 def read_singly(
-    read: Callable[[str, Range | None], Awaitable[Content]],
+    read: Callable[[str, Range | None], Awaitable[Read]],
     items: Iterable[ReadItem],
-    use: Use[Value],
+    use: Callable[[str, Read], Value],
     *,
     limit: int,
     budget: int,
-    expected: Callable[[], int],
+    expected: Callable[[str], int],
     in_threads: bool,
 ) -> AbstractAsyncContextManager[AsyncIterator[Pair[Value]]]:
     """Read one object a request; at most `limit` requests and about `budget` bytes are under way or waiting.
@@ -71,13 +72,13 @@ def read_singly(
     waiting = Gate(limit, budget)
 
     async def fetch(item: ReadItem) -> tuple[Value, int]:
-        held = expected()
+        key, span = _spanned(item)
+        held = expected(key)
         if not waiting.admit(held):
             await waiting.wait(held)
         try:
-            key, span = _spanned(item)
             content = await read(key, span)
-            size = len(content.data)
+            size = len(content[0])
             waiting.reweigh(held, size)
             held = size
             return (await in_thread(use, key, content) if in_threads else use(key, content)), held

@@ -64,6 +64,11 @@ class StorageStore(Store):
         """True if values are read in threads (local disk), so that they can also be processed there."""
         return self.storage.capabilities.nested
 
+    @property
+    def near(self) -> bool:
+        """True if a request takes next to no time."""
+        return self.storage.capabilities.near
+
     def __str__(self) -> str:
         return self.url
 
@@ -166,7 +171,7 @@ class StorageStore(Store):
                 yield key, value
 
     async def read_through(
-        self, items: Iterable[tuple[str, Item]], use: Callable[[Item, bytes], None], limit: int
+        self, items: Iterable[tuple[str, Item]], use: Callable[[Item, bytes | bytearray | memoryview], None], limit: int
     ) -> list[Item]:
         """Apply a function to values off the event loop: in the thread that read them, if there was one.
 

@@ -34,7 +34,7 @@ from aiocopick.errors import (
     ReadOnlyError,
     StorageError,
 )
-from aiocopick.storage.base import Entry, Storage
+from aiocopick.storage.base import Buffer, Entry, Storage
 from aiocopick.storage.scan import LAST
 from aiocopick.testing.contents import CONTENTS, HOSTILE_KEYS, VOLUMES
 
@@ -143,7 +143,7 @@ class ReadContract:
     async def test_puts_contents_through_a_function_off_the_loop(self, filled: Storage) -> None:
         threads: set[int] = set()
 
-        def use(key: str, data: bytes) -> tuple[str, int]:
+        def use(key: str, data: Buffer) -> tuple[str, int]:
             threads.add(threading.get_ident())
             if key == PICKS:
                 raise FormatError("it means nothing", path=key)

@@ -181,7 +181,7 @@ class WrappedStorage:
         return stream(partial(self.read_versioned, listed=listed), keys, limit=16)
 
     def read_through(
-        self, keys: Iterable[str], use: Callable[[str, bytes], Value], *, limit: int | None = None
+        self, keys: Iterable[str], use: Callable[[str, Buffer], Value], *, limit: int | None = None
     ) -> AbstractAsyncContextManager[AsyncIterator[tuple[str, Value | CopickError]]]:
         """One request for each item."""
 

@@ -26,11 +26,20 @@ class ReadsInThreads(Protocol):
 
 
 @runtime_checkable
+class IsNear(Protocol):
+    """A store that can tell if it is on this machine, where a request takes next to no time."""
+
+    @property
+    def near(self) -> bool:
+        """True if it is."""
+
+
+@runtime_checkable
 class ReadsThrough(Protocol):
     """A store that processes values off the event loop."""
 
     async def read_through(
-        self, items: Iterable[tuple[str, Item]], use: Callable[[Item, bytes], None], limit: int
+        self, items: Iterable[tuple[str, Item]], use: Callable[[Item, bytes | bytearray | memoryview], None], limit: int
     ) -> list[Item]:
         """Apply a function to many values; return the items of keys that have none."""
 

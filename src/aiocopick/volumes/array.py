@@ -194,7 +194,7 @@ class LevelArray:
         """
         assert isinstance(self.store, ReadsThrough)
 
-        def work(item: tuple[tuple[int, ...], Item], data: bytes) -> None:
+        def work(item: tuple[tuple[int, ...], Item], data: bytes | bytearray | memoryview) -> None:
             try:
                 decoder.decode(data, partial(use, item[1]))
             except MemoryError:

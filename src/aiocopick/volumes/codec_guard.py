@@ -327,7 +327,7 @@ class ChunkDecoder:
         # Free buffers of the size of a chunk.
         self._free: list[np.ndarray[Any, Any]] = []
 
-    def decode(self, data: bytes, use: Callable[[np.ndarray[Any, Any]], None]) -> None:
+    def decode(self, data: bytes | bytearray | memoryview, use: Callable[[np.ndarray[Any, Any]], None]) -> None:
         """Decode a chunk and give it to a function, which must not keep it: its memory is used again.
 
         Raises

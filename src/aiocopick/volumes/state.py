@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 from aiocopick.concurrency.fan_out import gather
 from aiocopick.concurrency.lazy import imported, numpy as np
 from aiocopick.concurrency.threads import in_thread_if_large
-from aiocopick.errors import AccessDeniedError, FormatError, NotFoundError
+from aiocopick.errors import AccessDeniedError, CopickError, FormatError, NotFoundError
+from aiocopick.volumes.abilities import IsNear
 from aiocopick.volumes.array import LevelArray, Limits
 from aiocopick.volumes.discovery import discover
 from aiocopick.volumes.ome import (
@@ -70,6 +71,16 @@ class Level:
         return prod(self.shape) * self.dtype.itemsize
 
 
+class Habit:
+    """Names that volumes of one kind have in common, as the last one that was read has them."""
+
+    __slots__ = ("finest",)
+
+    def __init__(self) -> None:
+        self.finest = f"0/{ARRAY_DOCUMENT[2]}"
+        """Metadata of the finest level."""
+
+
 class VolumeState:
     """The group and the arrays of a volume, as far as they were asked for.
 
@@ -81,14 +92,17 @@ class VolumeState:
         Its path, for messages.
     limits : Limits
         Of its layer.
+    habit : Habit, optional
+        Shared by volumes that are expected to be alike.
     """
 
-    __slots__ = ("_arrays", "_denied", "_documents", "_finest", "_group", "limits", "store", "where")
+    __slots__ = ("_arrays", "_denied", "_documents", "_finest", "_group", "_habit", "limits", "store", "where")
 
-    def __init__(self, store: Store, where: str, limits: Limits) -> None:
+    def __init__(self, store: Store, where: str, limits: Limits, habit: Habit | None = None) -> None:
         self.store = store
         self.where = where
         self.limits = limits
+        self._habit = habit or Habit()
         self._forget()
 
     def _forget(self) -> None:
@@ -110,10 +124,15 @@ class VolumeState:
         self._group = group
         self._arrays = {array.path: array for array in arrays}
 
-    async def _learn(self) -> OmeGroup:
-        """Ask for the group: 2 requests in one round trip.
+    async def _learn(self, level: str | None = None) -> OmeGroup:
+        """Ask for the group: 2 requests in one round trip, in which a store far away is also asked for a level.
 
         One that does not name its levels is listed, and each of its children asked for.
+
+        Parameters
+        ----------
+        level : str, optional
+            Path of the level that is wanted; None is the finest one.
 
         Raises
         ------
@@ -122,8 +141,10 @@ class VolumeState:
         FormatError
             Its metadata cannot be understood.
         """
-        await imported("zarr")
-        documents = await self._group_documents()
+        # It imports zarr.
+        await imported("aiocopick.volumes.codec_guard")
+        likely = self._likely(level)
+        documents, early = await self._group_documents(likely)
         size = sum(len(content or b"") for content in documents.values())
         group = await in_thread_if_large(size, partial(parse_group, documents, path=self.where))
         if group is None or not group.datasets:
@@ -140,11 +161,38 @@ class VolumeState:
                 await self._take(level, group, content)
         self._documents = documents
         self._group = group
+        path = group.datasets[0].path if level is None else level
+        if early is not None and path not in self._arrays and likely == f"{path}/{ARRAY_DOCUMENT[group.zarr_format]}":
+            await self._take(path, group, early)
         return group
 
-    async def _group_documents(self) -> dict[str, bytes | None]:
-        contents = await gather(self._get, GROUP_DOCUMENTS, limit=len(GROUP_DOCUMENTS))
-        return dict(zip(GROUP_DOCUMENTS, contents, strict=True))
+    def _likely(self, level: str | None) -> str | None:
+        """Name of the metadata that is wanted next, if the volume is like others; None if the store is near."""
+        if not isinstance(self.store, IsNear) or self.store.near:
+            return None
+        finest = self._habit.finest
+        if level is None:
+            return finest
+        return f"{level}/{finest.rpartition('/')[2]}" if is_level_path(level) else None
+
+    async def _group_documents(self, likely: str | None = None) -> tuple[dict[str, bytes | None], bytes | None]:
+        """Return the documents of the group, and another one, which may be missing or fail: it is a guess."""
+
+        async def get(key: str) -> bytes | None:
+            return await (self._get(key) if key in GROUP_DOCUMENTS else self._get_early(key))
+
+        keys = GROUP_DOCUMENTS if likely is None else (*GROUP_DOCUMENTS, likely)
+        contents = await gather(get, keys, limit=len(keys))
+        return dict(zip(GROUP_DOCUMENTS, contents, strict=False)), None if likely is None else contents[-1]
+
+    async def _get_early(self, key: str) -> bytes | None:
+        try:
+            return await self._get(key)
+        except CopickError:
+            # It is asked for again if it is needed.
+            return None
+        finally:
+            self._denied.pop(key, None)
 
     async def _get(self, key: str, part: ByteRequest | None = None) -> bytes | None:
         from zarr.core.buffer import default_buffer_prototype
@@ -170,10 +218,12 @@ class VolumeState:
         parse = partial(parse_array, content, group.zarr_format, path=where, max_bytes=self.limits.max_array_bytes)
         metadata = await in_thread_if_large(len(content), parse)
         array = self._arrays[level] = LevelArray(self.store, level, metadata, self.where, group.axes or metadata.axes)
+        if level and level == group.datasets[0].path:
+            self._habit.finest = f"{level}/{name}"
         return array
 
     async def array(self, level: str | None = None) -> LevelArray:
-        """One level's array: one request the first time, and 2 for the group before the first level.
+        """One level's array: one request the first time, and 2 for the group before or with the first level.
 
         Parameters
         ----------
@@ -185,8 +235,9 @@ class VolumeState:
         NotFoundError
             The level does not exist.
         """
-        group = self._group or await self._learn()
-        path = (self._finest or group.datasets[0].path) if level is None else str(level).strip("/")
+        wanted = None if level is None else str(level).strip("/")
+        group = self._group or await self._learn(wanted)
+        path = (self._finest or group.datasets[0].path) if wanted is None else wanted
         array = self._arrays.get(path) or await self._find(path, group)
         if array is not None:
             return array
@@ -263,7 +314,7 @@ class VolumeState:
         arrays = [array for array in found if array is not None]
         if found[0] is None and self._finest is None:
             self._renew()
-            if await self._group_documents() != self._documents:
+            if (await self._group_documents())[0] != self._documents:
                 # It is being replaced.
                 self._forget()
                 return await self.arrays()

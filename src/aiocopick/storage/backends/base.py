@@ -168,6 +168,10 @@ class Backend(ABC):
             The object has more than `most` bytes; if the backend can see that early, it is not read into memory.
         """
 
+    async def read_view(self, key: str, span: Range | None, most: int | None = None) -> tuple[Buffer, str | None]:
+        """Read like :meth:`read`; the data may be memory of a client, which is not copied."""
+        return await self.read(key, span, most)
+
     async def read_unless(self, key: str, etag: str, span: Range | None, most: int | None = None) -> Content | None:
         """Read like :meth:`read`; None if the object still has this etag, without its body where the server can do so."""
         content = await self.read(key, span, most)

@@ -91,6 +91,11 @@ class ObstoreBackend(S3Backend):
 
     async def read(self, key: str, span: Range | None, most: int | None = None) -> Content:
         """One GetObject, checked for completeness."""
+        data, etag = await self.read_view(key, span, most)
+        return Content(bytes(data), etag)
+
+    async def read_view(self, key: str, span: Range | None, most: int | None = None) -> tuple[Buffer, str | None]:
+        """One GetObject, checked for completeness; the data is obstore's."""
         obstore = self._obstore
         if obstore is None or self._extra["get_object"]:
             # What s3fs was told to add to each request (a payer, a customer's key), obstore cannot.
@@ -103,16 +108,16 @@ class ObstoreBackend(S3Backend):
         if obstore is None or self._extra["get_object"]:
             return await super().read_unless(key, etag, span, most)
         try:
-            content = await self._fetch(obstore, key, span, most, etag)
+            data, current = await self._fetch(obstore, key, span, most, etag)
         except Exception as error:
             if type(error).__name__ == "NotModifiedError" or _status(str(error)) == 304:
                 return None
             raise
-        return None if content.etag == etag else content
+        return None if current == etag else Content(bytes(data), current)
 
     async def _fetch(
         self, obstore: Any, key: str, span: Range | None, most: int | None, unless: str | None = None
-    ) -> Content:
+    ) -> tuple[Buffer, str | None]:
         store = await self._reach(obstore)
         # A range for the whole as well: only then does obstore look at which part it was sent.
         options: dict[str, Any] = {"range": _asked(span or (0, None))}
@@ -123,7 +128,7 @@ class ObstoreBackend(S3Backend):
             first, last = answer.range
             if most is not None and last - first > most:
                 raise TooLargeError(f"it has {last - first} bytes")
-            data = bytes(await answer.bytes_async())
+            data = memoryview(await answer.bytes_async())
         except Exception as error:
             text = str(error)
             # An empty object has no first byte; others may be refused in error.
@@ -145,7 +150,7 @@ class ObstoreBackend(S3Backend):
         if span is not None and span[0] < 0 and span[1] is not None:
             # A tail cannot be given an end as well: it is cut afterwards.
             data = data[: max(0, span[1] - first)]
-        return Content(data, None if etag is None else etag.strip('"'))
+        return data, None if etag is None else etag.strip('"')
 
     async def write(self, key: str, data: Buffer, condition: Condition | None) -> str | None:
         """Send one PutObject; by s3fs's client if there is a condition."""
@@ -233,7 +238,8 @@ def _client_options(filesystem: Any, endpoint: str) -> dict[str, Any]:
         "timeout": timedelta(seconds=READ_TIMEOUT),
         "user_agent": f"aiocopick/{__version__}",
     }
-    if filesystem.client_kwargs.get("verify", True) is False and scheme == "https":
+    if scheme == "http" or filesystem.client_kwargs.get("verify", True) is False:
+        # On a plain connection as well: reading the certificates of the system takes longer than a request.
         options["allow_invalid_certificates"] = True
     # obstore follows redirects, with the session token, and has no option against it: all hosts but the endpoint are
     # given a proxy where nothing can listen.
