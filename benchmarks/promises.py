@@ -161,6 +161,10 @@ def _requests(sample: Sample) -> float:
     return float(sample.request_count or 0)
 
 
+def _waited(sample: Sample) -> float:
+    return sample.wall - sample.cpu
+
+
 def _peak_of_volume(sample: Sample) -> float:
     return sample.memory_peak / (4 * math.prod(layouts.LAYOUTS["256"].shape))
 
@@ -287,12 +291,15 @@ def _boxes() -> Iterator[Promise]:
 
 
 def _facade() -> Iterator[Promise]:
-    questions: tuple[tuple[str, str], ...] = (
-        ("List 200 runs", "crawl"),
-        ("Read 600 picks", "load_picks"),
-        ("One run by name", "one_run"),
+    # copick looks up one run by 14 requests, one after the other: 0.28 s of latency, and 0.2 s for all else. Ours are two
+    # rounds, as the first page of MinIO ends among chunks: 40 ms, 20 ms of MinIO's own for a page of a thousand keys, and
+    # 80 ms for the client. 25 times, a bound for hundreds of runs, would be less than one answer.
+    questions = (
+        ("List 200 runs", "crawl", 25),
+        ("Read 600 picks", "load_picks", 25),
+        ("One run by name", "one_run", 3.5),
     )
-    for name, work in questions:
+    for name, work, least in questions:
         for latency in (0, 20):
             place = Place(work=work, target="minio", latency=latency, parameters={"runs": 200})
             yield Promise(
@@ -304,8 +311,15 @@ def _facade() -> Iterator[Promise]:
         yield Promise(
             about=f"{name}, 20 ms: the facade, times faster than copick 2.0",
             value=ratio(far, [COPICK_2], [FACADE]),
-            at_least=25,
+            at_least=least,
         )
+    collapsed = Place(work="one_run", target="late", latency=20, parameters={"runs": 200})
+    yield Promise(
+        about="One run by name, late store, 20 ms: seconds that copick 2.0 waits for answers, as a multiple of the facade's",
+        value=ratio(collapsed, [COPICK_2], [FACADE], _waited),
+        # One request against 14 that wait for each other.
+        at_least=12,
+    )
     loop = Place(work="loop_picks", target="minio", latency=20, parameters={"runs": 100})
     yield Promise(
         about="The loop of copick code over 300 picks, 20 ms: as a multiple of the same loop behind `prefetch`",

@@ -12,7 +12,7 @@ EVERYTHING = run(
     *(
         cell(
             subject,
-            sample(0, 1.0, requests={"ListObjectsV2": 1}, notes={"stored_bytes": 1, "seconds_each": 1e-6}),
+            sample(0, 1.0, cpu=0.5, requests={"ListObjectsV2": 1}, notes={"stored_bytes": 1, "seconds_each": 1e-6}),
             experiment=experiment.name,
             work=experiment.work,
             parameters=parameters,
