@@ -53,8 +53,8 @@ async def test_it_lists_what_the_storage_lists_and_asks_nothing(s3_sample: Async
 @pytest.mark.asyncio
 async def test_a_catalogue_is_checked_beside_the_event_loop(sample: AsyncRoot, monkeypatch: pytest.MonkeyPatch) -> None:
     table, threads = await catalog(sample), list[int]()
-    check = index._refuse_unnamed_and_twice
-    monkeypatch.setattr(index, "_refuse_unnamed_and_twice", lambda *args: (threads.append(get_ident()), check(*args)))
+    check = index._refuse_twice
+    monkeypatch.setattr(index, "_refuse_twice", lambda *args: (threads.append(get_ident()), check(*args)))
     await with_catalog(sample, table)
     assert len(threads) == 1
     assert get_ident() not in threads

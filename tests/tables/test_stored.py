@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import io
 import pickle
+from collections.abc import Iterator
+from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet
 import pytest
@@ -44,7 +47,10 @@ def answers(index: CatalogIndex) -> list[object]:
 
 
 @pytest.mark.parametrize("group", [1, 2, 3, 7, 61, 62, 1000])
-def test_rows_are_found_whatever_the_groups(group: int) -> None:
+@pytest.mark.parametrize("rows", [1, 4, 4096])
+def test_rows_are_found_whatever_the_groups(group: int, rows: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("stored._ROWS_AT_ONCE", "stored._AT_LEAST", "index._HEADS", "index._BLOCK"):
+        monkeypatch.setattr(f"aiocopick.tables.{name}", rows)
     whole = table()
     expected = answers(CatalogIndex(whole))
     index = CatalogIndex(stored(whole, group))
@@ -88,6 +94,72 @@ def test_a_bad_row_in_the_last_group_is_refused_at_once(
     for catalogue in (last(name, value), stored(last(name, value))):
         with pytest.raises(FormatError, match=message):
             CatalogIndex(catalogue)
+
+
+def test_of_a_large_group_no_more_is_decoded_than_was_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("stored._ROWS_AT_ONCE", "stored._AT_LEAST", "index._BLOCK"):
+        monkeypatch.setattr(f"aiocopick.tables.{name}", 3)
+    whole = table()
+    asked = stored(whole, len(whole))
+    index = CatalogIndex(asked)
+    decoded: list[int] = []
+    decode = StoredTable._decode
+
+    def counted(*args: Any, **settings: Any) -> Iterator[Any]:
+        for batch in decode(*args, **settings):
+            decoded.append(len(batch))
+            yield batch
+
+    monkeypatch.setattr(StoredTable, "_decode", counted)
+    assert len(index.run("TS_04").located) == 2
+    # Two objects and three rows a run.
+    assert 17 <= sum(decoded) < 24
+    index.run("TS_02")
+    assert sum(decoded) < 24
+    for name in RUNS:
+        index.run(name)
+    assert sum(decoded) < 3 * len(whole)
+
+
+@pytest.mark.parametrize("hashes", ["aiocopick.tables.index._hashes", "aiocopick.tables.index._LONGEST"])
+def test_different_keys_may_have_one_hash(hashes: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    # The second takes any key for one that is too long.
+    same = {"_hashes": lambda keys: np.zeros(len(keys), np.uint64), "_LONGEST": 1}
+    monkeypatch.setattr(hashes, same[hashes.rpartition(".")[2]])
+    test_names_that_sort_apart_from_their_keys_are_no_duplicates(monkeypatch)
+    key = "ExperimentRuns/TS_00"
+    test_a_bad_row_in_the_last_group_is_refused_at_once("key", key, f"lists {key} twice", monkeypatch)
+
+
+@pytest.mark.parametrize(
+    "key", ["", "a", "1234567", "12345678", "123456789", "\u00e4\u00f6\u00fc", "\U0001f52c" * 9, "long" * 5000]
+)
+def test_a_key_of_any_length_is_found_twice(key: str) -> None:
+    whole = table()
+    at = whole.column_names.index("key")
+    others = [f"{key}\0", f"{key} ", f"x{key}", key[:-1], key[1:] + "y"]
+    keys = [*dict.fromkeys([key, *others, *whole["key"].to_pylist()])][: len(whole)]
+    distinct, twice = (whole.set_column(at, "key", pa.array(found)) for found in (keys, [*keys[:-1], key]))
+    for make in (lambda whole: whole, stored):
+        assert len(CatalogIndex(make(distinct)).runs().located) == len(RUNS)
+        with pytest.raises(FormatError, match="twice"):
+            CatalogIndex(make(twice))
+
+
+def test_a_key_may_be_in_two_layers_and_not_twice_in_one() -> None:
+    one = table()
+    at = one.column_names.index("layer")
+    both = pa.concat_tables([one, one.set_column(at, "layer", pa.array(["lower"] * len(one)))])
+    for catalogue in (both, stored(both)):
+        for layer in ("filesystem", "lower"):
+            assert answers(CatalogIndex(catalogue, layer)) == answers(CatalogIndex(one))
+        with pytest.raises(FormatError, match="twice"):
+            CatalogIndex(catalogue)
+    twice = pa.concat_tables([both, one.slice(5, 1)])
+    for catalogue in (twice, stored(twice)):
+        assert answers(CatalogIndex(catalogue, "lower")) == answers(CatalogIndex(one))
+        with pytest.raises(FormatError, match="twice"):
+            CatalogIndex(catalogue, "filesystem")
 
 
 def test_names_that_sort_apart_from_their_keys_are_no_duplicates(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterator
-from itertools import pairwise
 from struct import pack
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from aiocopick.errors import FormatError
 from aiocopick.layout.listing import Listing, Located
@@ -20,6 +20,11 @@ if TYPE_CHECKING:
 
 
 _BLOCK = 4096
+_HEADS = 65_536
+"""Rows whose runs and kinds are looked at together; they are dictionaries, which are repeated for each such part."""
+
+_LONGEST = 4096
+_FACTOR, _HALF = np.uint64(0x9E3779B97F4A7C15), np.uint64(32)
 
 
 class CatalogIndex:
@@ -38,38 +43,19 @@ class CatalogIndex:
         The table is not a catalogue.
     """
 
-    __slots__ = ("_at", "_block", "_ends", "_layer", "_objects", "_table", "scope")
+    __slots__ = ("_block", "_bounds", "_layer", "_objects", "_runs", "_table", "scope")
 
     def __init__(self, table: pa.Table | StoredTable, layer: str | None = None) -> None:
-        pa = arrow()
         self.scope = Scope.of_metadata(metadata_of(table))
         table = _in_our_types(table)
-        run = table.column("run")
-        bounds = _bounds(run)
-        if bounds is None:
+        heads = _Heads(table, layer)
+        if not heads.together:
             # A crawl writes runs in order; other tables may not be sorted.
             table = _whole(table).sort_by("run").combine_chunks()
-            run = table.column("run")
-            bounds = _bounds(run)
-            assert bounds is not None
+            heads = _Heads(table, layer)
+        _refuse_twice(table.select(["key"]), heads.chosen)
         self._table, self._layer = table, layer
-        self._at, self._ends = bounds
-        # Of a million rows, no more is decoded at once than has to be.
-        head = pa.Table.from_arrays([run, table.column("kind")], names=["run", "kind"])
-        keys = table.select(["key"])
-        is_object = pa.compute.equal(head["kind"], _text("object"))
-        if layer is not None:
-            layers = table.column("layer")
-            if layers.null_count:
-                raise FormatError("A row of the catalogue has no layer; make it again.", path="The catalogue")
-            chosen = pa.compute.equal(layers, _text(layer))
-            head, is_object = head.filter(chosen), pa.compute.and_(is_object, chosen)
-            keys = _whole(keys).filter(chosen)
-            bounds = _bounds(head["run"])
-            assert bounds is not None
-        _refuse_unnamed_and_twice(head, keys, bounds[1], pa.compute)
-        # In one piece: for none, Arrow's function crashes in older releases.
-        self._objects: list[int] = pa.compute.indices_nonzero(is_object.combine_chunks()).to_pylist()
+        self._runs, self._bounds, self._objects = heads.runs, heads.bounds, heads.objects
         self._block: tuple[int, list[dict[str, Any]]] = (0, [])
 
     def runs(self) -> Listing:
@@ -109,8 +95,11 @@ class CatalogIndex:
         return start == stop or first <= start < stop <= first + len(rows)
 
     def _bounds_of(self, name: str) -> tuple[int, int]:
-        at = self._at.get(name)
-        return (0, 0) if at is None else (self._ends[at - 1] if at else 0, self._ends[at])
+        at = bisect_left(self._runs, name)
+        if at == len(self._runs) or self._runs[at] != name:
+            return 0, 0
+        start, stop = self._bounds[at].tolist()
+        return start, stop
 
     def _object_rows(self) -> list[dict[str, Any]]:
         return [row for at in self._objects for row in self._read(at, at + 1)]
@@ -133,6 +122,14 @@ class CatalogIndex:
         return rows[start - first : stop - first] if start < stop else []
 
 
+def layers_of(table: pa.Table | StoredTable) -> set[str]:
+    """Return the names of the layers in a table."""
+    if "layer" not in table.column_names:
+        return set()
+    batches = table.select(["layer"]).to_batches(max_chunksize=_HEADS)
+    return {name for batch in batches for name in batch.column("layer").unique().to_pylist() if name is not None}
+
+
 def _whole(table: pa.Table | StoredTable) -> pa.Table:
     return table.read() if isinstance(table, StoredTable) else table
 
@@ -153,66 +150,141 @@ def _text(value: str) -> pa.StringScalar:
     return pa.StringArray.from_buffers(1, pa.py_buffer(pack("=ii", 0, len(data))), pa.py_buffer(data))[0]
 
 
-def _refuse_unnamed_and_twice(table: pa.Table, keys: pa.Table | StoredTable, ends: list[int], compute: Any) -> None:
-    """Refuse rows without a kind or key, and entities in two rows: they would be left out, or listed twice, silently.
+class _Heads:
+    """Runs and kinds of all rows, decoded once and not kept.
+
+    Parameters
+    ----------
+    table : pyarrow.Table or StoredTable
+        A catalogue in our types.
+    layer : str or None
+        Choose the rows of this layer.
+
+    Raises
+    ------
+    FormatError
+        There is a row without a kind, run or layer: it would be left out silently.
+    """
+
+    def __init__(self, table: pa.Table | StoredTable, layer: str | None) -> None:
+        pa = arrow()
+        compute = pa.compute
+        names, ends, chosen = [pa.nulls(0, pa.string())], [np.zeros(0, np.int64)], [np.zeros(0, np.bool_)]
+        self.objects: list[int] = []
+        """Rows of objects."""
+        start = 0
+        columns = ["run", "kind"] if layer is None else ["run", "kind", "layer"]
+        for batch in table.select(columns).to_batches(max_chunksize=_HEADS):
+            run, kind, *layers = (batch.column(name).dictionary_encode() for name in columns)
+            _refuse_null(kind, "kind")
+            is_object = _equal(kind, "object")
+            if run.null_count and (_numbers(run.is_null().cast(pa.int8()), np.bool_) & ~is_object).any():
+                raise _incomplete("run")
+            if layer is not None:
+                _refuse_null(layers[0], "layer")
+                chosen.append(_equal(layers[0], layer))
+                is_object &= chosen[-1]
+            self.objects += (np.flatnonzero(is_object) + start).tolist()
+            encoded = compute.run_end_encode(run.indices)
+            names.append(run.dictionary.take(encoded.values))
+            ends.append(_numbers(encoded.run_ends, np.int32) + start)
+            start += len(batch)
+        # A run may go on in the next batch.
+        encoded = compute.run_end_encode(pa.concat_arrays(names))
+        stops = np.concatenate(ends)[_numbers(encoded.run_ends, np.int32) - 1]
+        # Objects have no run, and come last.
+        order = compute.sort_indices(encoded.values)
+        ordered = encoded.values.take(order)
+        runs = ordered.drop_null()
+        twice = compute.any(compute.equal(runs[1:], runs[:-1])).as_py()
+        self.together = not twice and ordered.null_count <= 1
+        """False if there are rows of one run among those of another."""
+        self.runs: list[str] = runs.to_pylist()
+        """Names of the runs, sorted."""
+        at = _numbers(order, np.uint64)[: len(runs)]
+        self.bounds = np.stack([np.append(0, stops)[at], stops[at]], axis=1)
+        """First row of each of these runs, and the row after its last."""
+        self.chosen = None if layer is None else np.concatenate(chosen)
+        """True for each row of the layer; None for all rows."""
+
+
+def _refuse_twice(keys: pa.Table | StoredTable, chosen: np.ndarray | None) -> None:
+    """Refuse rows without a key, and entities in two rows: they would be listed twice.
 
     Raises
     ------
     FormatError
         There is one.
     """
-    if table["kind"].null_count:
-        raise FormatError("A row of the catalogue has no kind; make it again.", path="The catalogue")
-    if compute.any(
-        compute.and_(compute.is_null(table["run"]), compute.not_equal(table["kind"], _text("object")))
-    ).as_py():
-        raise FormatError("A row of the catalogue has no run; make it again.", path="The catalogue")
-    for part in _apart(keys, ends):
-        if part.null_count:
-            raise FormatError("A row of the catalogue has no key; make it again.", path="The catalogue")
-        if compute.count_distinct(part).as_py() != len(part):
-            key = next(count["values"] for count in part.value_counts().to_pylist() if count["counts"] > 1)
-            raise FormatError(f"The catalogue lists {key} twice; make it again.", path="The catalogue")
+    every = [np.zeros(0, np.uint64)]
+    for batch in keys.to_batches(max_chunksize=_BLOCK):
+        _refuse_null(batch.column("key"), "key")
+        every.append(_hashes(batch.column("key")))
+    hashes = np.concatenate(every)
+    ordered = np.sort(hashes if chosen is None else hashes[chosen])
+    repeated = ordered[1:][ordered[1:] == ordered[:-1]]
+    if not repeated.size:
+        return
+    # Different keys may have the same hash.
+    suspected = np.isin(hashes, repeated) & (True if chosen is None else chosen)
+    seen: set[str] = set()
+    start = 0
+    for batch in keys.to_batches(max_chunksize=_BLOCK):
+        for row in np.flatnonzero(suspected[start : start + len(batch)]).tolist():
+            key = batch.column("key")[row].as_py()
+            if key in seen:
+                raise FormatError(f"The catalogue lists {key} twice; make it again.", path="The catalogue")
+            seen.add(key)
+        start += len(batch)
 
 
-def _apart(keys: pa.Table | StoredTable, ends: list[int]) -> Iterator[pa.ChunkedArray]:
-    """Yield the keys in parts, and parts that may have keys in common once more together; `ends` are those of the runs.
-
-    Equal keys are found sooner in many small parts, and no two runs have the same.
+def _hashes(texts: pa.StringArray) -> np.ndarray:
+    """Return a hash of each text: equal texts have the same, different ones hardly ever. Arrow has no such function, and
+    to count distinct texts takes it several times as long.
     """
+    compute = arrow().compute
+    longest = compute.max(compute.binary_length(texts)).as_py()
+    hashes = np.zeros(len(texts), np.uint64)
+    if longest > _LONGEST:
+        # No storage has such keys.
+        return hashes
+    words = longest // 8 + 1
+    padded = compute.ascii_rpad(texts, words * 8, padding="\0")
+    for word in _numbers(padded, np.uint64, words).reshape(-1, words).T:
+        hashes ^= word
+        hashes *= _FACTOR
+        hashes ^= hashes >> _HALF
+    return hashes
+
+
+def _numbers(array: pa.Array, kind: Any, each: int = 1) -> np.ndarray:
+    """Return the content of an array without nulls as `each` numbers per element. Arrow's own conversion imports pandas."""
+    kind = np.dtype(kind)
+    if not len(array):
+        return np.zeros(0, kind)
+    first = array.offset * each * kind.itemsize
+    return np.frombuffer(array.buffers()[-1], kind, len(array) * each, first)
+
+
+def _equal(column: pa.DictionaryArray, value: str) -> np.ndarray:
+    """Return True for each row with a value; there is no null."""
     pa = arrow()
-    rows = ends[-1] if ends else 0
-    cuts = {ends[bisect_left(ends, at)] for at in range(_BLOCK, rows, _BLOCK)}
-    parts = []
-    for start, stop in pairwise(sorted({0, *cuts, rows})):
-        part = keys.slice(start, stop - start).column("key")
-        yield part
-        smallest, largest = pa.compute.min_max(part).as_py().values()
-        parts.append((smallest, largest, start, stop))
-    end, groups = "", list[list[tuple[int, int]]]()
-    for smallest, largest, start, stop in sorted(parts):
-        if groups and smallest <= end:
-            groups[-1].append((start, stop))
-        else:
-            groups.append([(start, stop)])
-        end = max(end, largest)
-    for group in groups:
-        if len(group) > 1:
-            found = [keys.slice(start, stop - start).column("key") for start, stop in group]
-            yield pa.chunked_array([chunk for part in found for chunk in part.chunks])
+    same = _numbers(pa.compute.equal(column.dictionary, _text(value)).cast(pa.int8()), np.bool_)
+    found: np.ndarray = same[_numbers(column.indices, np.int32)]
+    return found
+
+
+def _refuse_null(column: pa.Array, name: str) -> None:
+    if column.null_count:
+        raise _incomplete(name)
+
+
+def _incomplete(name: str) -> FormatError:
+    return FormatError(f"A row of the catalogue has no {name}; make it again.", path="The catalogue")
 
 
 def _listing(located: list[Located]) -> Listing:
     return Listing(tuple(sorted(located, key=lambda item: item.ref.sort_key)))
 
 
-def _bounds(run: pa.ChunkedArray) -> tuple[dict[str | None, int], list[int]] | None:
-    """Return the position of each run among the runs, and where its rows end; None if they are not contiguous."""
-    pa = arrow()
-    encoded = pa.compute.run_end_encode(pa.concat_arrays([pa.nulls(0, run.type), *run.chunks]))
-    names = encoded.values.to_pylist()
-    at = dict(zip(names, range(len(names)), strict=True))
-    return (at, encoded.run_ends.to_pylist()) if len(at) == len(names) else None
-
-
-__all__ = ["CatalogIndex"]
+__all__ = ["CatalogIndex", "layers_of"]

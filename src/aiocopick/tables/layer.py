@@ -13,7 +13,7 @@ from aiocopick.layers.base import Layer, Loaded, Nouns, Payload, Source
 from aiocopick.layout.listing import Listing, Located
 from aiocopick.layout.paths import OBJECTS
 from aiocopick.layout.refs import NOUN_OF, NOUNS, RunRef, VoxelSpacingRef
-from aiocopick.tables.index import CatalogIndex
+from aiocopick.tables.index import CatalogIndex, layers_of
 from aiocopick.tables.stored import StoredTable
 
 if TYPE_CHECKING:
@@ -55,8 +55,7 @@ def catalog_layers(layers: Sequence[Layer], table: pa.Table | StoredTable, *, ve
     """
     if verify not in (None, "etag"):
         raise LayerError(f"verify={verify!r} is unknown; use 'etag' or None.")
-    listed = set(table.column("layer").unique().to_pylist()) if "layer" in table.column_names else set()
-    listed.discard(None)
+    listed = layers_of(table)
     if len(layers) == 1 and len(listed) <= 1:
         # The names are not compared: a config and a URL may name the same place differently.
         return [CatalogLayer(layers[0], CatalogIndex(table), verify)]

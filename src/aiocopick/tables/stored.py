@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from itertools import accumulate
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 _ROWS_AT_ONCE = 4096
+_AT_LEAST = 65_536
+"""Rows at the beginning of a group that are decoded together."""
 
 
 class StoredTable:
@@ -63,36 +65,58 @@ class StoredTable:
 
     def read(self) -> pa.Table:
         """Return the whole table."""
-        return self._decode(self.schema)
+        return arrow().Table.from_batches(self._decode(_ROWS_AT_ONCE), schema=self.schema)
 
-    def column(self, name: str) -> pa.ChunkedArray:
-        """Return one column."""
-        return self._decode(arrow().schema([self.schema.field(name)])).column(0)
+    def to_batches(self, max_chunksize: int) -> Iterator[pa.RecordBatch]:
+        """Yield the rows in parts; texts are dictionaries, apart from keys, which differ from row to row."""
+        is_text = arrow().types.is_string
+        encoded = [field.name for field in self.schema if is_text(field.type) and field.name != "key"]
+        return self._decode(max_chunksize, encoded=encoded)
 
     def slice(self, offset: int, length: int) -> pa.Table:
-        """Return some rows, at least one. The group of rows that was decoded last is kept."""
+        """Return some rows, at least one. What was decoded last of a group of rows is kept."""
         parts = []
         stop = min(offset + length, self._ends[-1])
         for group in range(bisect_right(self._ends, offset), bisect_left(self._ends, stop) + 1):
             start = self._ends[group - 1] if group else 0
-            at, table = self._group
-            if at != group:
-                table = self._decode(self.schema, [group])
-                self._group = (group, table)
             first = max(offset - start, 0)
+            table = self._beginning(group, min(stop, self._ends[group]) - start)
             parts.append(table.slice(first, stop - start - first))
         return arrow().concat_tables(parts)
 
-    def _file(self) -> Any:
-        pa = arrow()
-        return pa.parquet.ParquetFile(pa.BufferReader(self._data))
+    def _beginning(self, group: int, length: int) -> pa.Table:
+        """Return at least the first rows of a group, which may have a million."""
+        at, table = self._group
+        if at == group and length <= len(table):
+            return table
+        # Several times as many as before, so that rows in order are not decoded many times.
+        wanted = max(length, _AT_LEAST, 4 * len(table) if at == group else 0)
+        table, self._group = None, (-1, None)
+        batches, rows = [], 0
+        for batch in self._decode(_ROWS_AT_ONCE, [group]):
+            batches.append(batch)
+            rows += len(batch)
+            if rows >= wanted:
+                break
+        table = arrow().Table.from_batches(batches, schema=self.schema)
+        self._group = (group, table)
+        return table
 
-    def _decode(self, schema: pa.Schema, groups: Sequence[int] | None = None) -> pa.Table:
+    def _file(self, encoded: Sequence[str] = ()) -> Any:
         pa = arrow()
-        batches, held = [], 0
+        return pa.parquet.ParquetFile(pa.BufferReader(self._data), read_dictionary=list(encoded))
+
+    def _decode(
+        self, rows: int, groups: Sequence[int] | None = None, encoded: Sequence[str] = ()
+    ) -> Iterator[pa.RecordBatch]:
+        pa = arrow()
+        held = 0
         try:
-            # Equal values take no room in the file: it is decoded piece by piece, and no further than the limit.
-            for batch in self._file().iter_batches(_ROWS_AT_ONCE, row_groups=groups, columns=schema.names):
+            # Equal values take no room in the file: it is decoded piece by piece, and no further than the limit. For small
+            # pieces, to begin threads takes longer than it saves.
+            for batch in self._file(encoded).iter_batches(
+                rows, row_groups=groups, columns=self.schema.names, use_threads=False
+            ):
                 held += batch.nbytes
                 if held > self._most:
                     raise FormatError(
@@ -100,8 +124,7 @@ class StoredTable:
                         "that is what it should be, raise max_file_bytes={'tables': ...}.",
                         path=self._path,
                     )
-                batches.append(batch)
-            return pa.Table.from_batches(batches, schema=schema)
+                yield batch
         except (pa.ArrowException, OSError) as error:
             raise self._broken(error) from error
 
