@@ -34,13 +34,13 @@ from aiocopick.errors import CopickError, NotFoundError
 from aiocopick.layout.paths import file_kind
 from aiocopick.models.redaction import split_userinfo
 from aiocopick.storage.backends.base import Content
-from aiocopick.storage.base import Aged, Buffer, Capabilities, Entry, FirstPage, Range, ReadItem, Storage
+from aiocopick.storage.base import Buffer, Entry, FirstPage, Range, ReadItem, Storage
 from aiocopick.storage.cache_folder import CacheFolder, cache_folder
 from aiocopick.storage.faults import MISSING
 from aiocopick.storage.keys import check_key, parse_root
 from aiocopick.storage.reading import Raised, flattened, guarded, read_singly
 from aiocopick.storage.settings import Settings
-from aiocopick.storage.stats import StorageStats
+from aiocopick.storage.wrapped import WrappedStorage
 
 Value = TypeVar("Value")
 
@@ -362,7 +362,7 @@ class CacheCore:
             return list(self._opened)
 
 
-class CachedStorage:
+class CachedStorage(WrappedStorage):
     """A :class:`~aiocopick.storage.base.Storage` over another one, with a cache on local disk.
 
     Parameters
@@ -379,12 +379,10 @@ class CachedStorage:
         True if every read asks the server.
     """
 
-    __slots__ = ("__weakref__", "_core", "_fresh", "_opened", "_settings", "inner")
-
     def __init__(
         self, inner: Storage, core: CacheCore, settings: Settings, opened: Opened | None = None, fresh: bool = False
     ) -> None:
-        self.inner = inner
+        super().__init__(inner)
         self._core = core
         self._settings = settings
         self._opened = opened
@@ -394,32 +392,6 @@ class CachedStorage:
     def make(cls, inner: Storage, caching: Caching, settings: Settings) -> CachedStorage:
         """Return a storage with its own state; nothing is read or written yet."""
         return cls(inner, CacheCore(caching, settings), settings)
-
-    # --- what it is ---------------------------------------------------------------------------------------------------
-
-    @property
-    def url(self) -> str:
-        """URL of the root, fit for display."""
-        return self.inner.url
-
-    @property
-    def read_only(self) -> bool:
-        """True if every change is refused."""
-        return self.inner.read_only
-
-    @property
-    def capabilities(self) -> Capabilities:
-        """Capabilities of the cached storage."""
-        return self.inner.capabilities
-
-    @property
-    def stats(self) -> StorageStats:
-        """Counters of the requests that were sent."""
-        return self.inner.stats
-
-    def path_of(self, key: str) -> str:
-        """Root and key joined, fit for messages and display."""
-        return self.inner.path_of(key)
 
     def __repr__(self) -> str:
         return f"<Cached {self.inner!r}>"
@@ -464,10 +436,6 @@ class CachedStorage:
         """Forget the versions of the opened volume: they are asked for again."""
         if self._opened is not None:
             self._opened.forget()
-
-    async def aclose(self) -> None:
-        """Close this loop's connections; the next use connects again."""
-        await self.inner.aclose()
 
     async def _prepare(self) -> None:
         if not self._core.ready:
@@ -620,16 +588,6 @@ class CachedStorage:
         """The content of one object and the etag of exactly that content."""
         return (await self._get(key, listed=listed))[0]
 
-    async def read_unless(
-        self, key: str, etag: str | None, range: Range | None = None
-    ) -> tuple[bytes, str | None] | None:
-        """Pass the request through: the caller keeps contents itself."""
-        return await self.inner.read_unless(key, etag, range)
-
-    async def read_aged(self, key: str) -> Aged:
-        """The content of one object, its etag, and its age by the clock of the server; never from the cache."""
-        return await self.inner.read_aged(key)
-
     async def _item(self, key: str, span: Range | None, *, listed: bool | None) -> Content:
         return (await self._get(key, span, listed=listed))[0]
 
@@ -760,18 +718,6 @@ class CachedStorage:
             if not isinstance(entries, CopickError):
                 self._noted(entries)
         return found
-
-    async def leftovers(self, prefix: str = "") -> Sequence[Entry]:
-        """Temporary files below a directory that listings hide."""
-        return await self.inner.leftovers(prefix)
-
-    async def exists(self, key: str) -> bool:
-        """Return True if anything is stored at the key or below it."""
-        return await self.inner.exists(key)
-
-    async def stat(self, key: str) -> Entry:
-        """The entry of one object or directory."""
-        return await self.inner.stat(key)
 
     # --- writing ------------------------------------------------------------------------------------------------------
 

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from aiocopick.storage.wrapped import WrappedStorage
 from aiocopick.testing.contents import CONTENTS, HOSTILE_KEYS
 from aiocopick.testing.faults import Answer, FaultServer, Request
-from aiocopick.testing.wrappers import CountingStorage, FaultStorage, LatencyStorage, WrappedStorage
+from aiocopick.testing.wrappers import CountingStorage, FaultStorage, LatencyStorage
 
 if TYPE_CHECKING:
     from aiocopick.testing.root_contract import CONTRACT_OBJECTS, Awaited, RootContract
