@@ -243,7 +243,7 @@ class Storage(Protocol):
 
     async def read_unless(
         self, key: str, etag: str | None, range: Range | None = None
-    ) -> tuple[bytes, str | None] | None:
+    ) -> tuple[Buffer, str | None] | None:
         """Return the content of one object, or a part of it, and its etag; None if it still has the given etag.
 
         One request; of an object that has the etag, the server sends no body.

@@ -571,12 +571,13 @@ class CachedStorage(WrappedStorage):
             self.stats.kept(len(kept.data))
             self._learn(key, kept.etag or Said.UNKNOWN)
             return kept, None if use is None else await in_thread(use, kept.data)
-        found = Content(*answer)
-        self._learn(key, found.etag or Said.UNKNOWN)
-        core.expected = max(len(found.data), core.expected + (len(found.data) - core.expected) // 8)
+        data, etag = answer
+        self._learn(key, etag or Said.UNKNOWN)
+        core.expected = max(len(data), core.expected + (len(data) - core.expected) // 8)
         if self._opened is not None:
             self._opened.kept.add(core.name(key, span))
-        return found, await in_thread(_save, core, key, span, found, changes, use)
+        content, value = await in_thread(_save, core, key, span, data, etag, changes, use)
+        return Content(content, etag), value
 
     async def read(self, key: str, range: Range | None = None) -> bytes:
         """The content of one object, or a part of it."""
@@ -831,13 +832,16 @@ def _save(
     core: CacheCore,
     key: str,
     span: Range | None,
-    found: Content,
+    data: Buffer,
+    etag: str | None,
     changes: int,
     use: Callable[[bytes], Value] | None,
-) -> Value | None:
-    value = None if use is None else use(found.data)
-    core.save(key, span, found.data, found.etag, changes)
-    return value
+) -> tuple[bytes, Value | None]:
+    # A copy of what a client has received, unless it gave bytes: here, and not on the event loop.
+    content = bytes(data)
+    value = None if use is None else use(content)
+    core.save(key, span, content, etag, changes)
+    return content, value
 
 
 def _rebuild(inner: Storage, caching: Caching, settings: Settings, view: Settings) -> CachedStorage:

@@ -436,11 +436,11 @@ class ManagedStorage:
 
     async def read_unless(
         self, key: str, etag: str | None, range: Range | None = None
-    ) -> tuple[bytes, str | None] | None:
+    ) -> tuple[Buffer, str | None] | None:
         """The content of one object, or a part of it, and its etag; None if it still has the given etag."""
         check_key(key)
         if etag is None:
-            return await self._read(key, range)
+            return await (self._view if range is None else self._read)(key, range)
         most, weight = self._most(key), self._weight(key, range)
         content = await self._run(
             "read", key, lambda backend: backend.read_unless(key, etag, range, most), weight=weight

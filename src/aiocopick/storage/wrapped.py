@@ -156,7 +156,7 @@ class WrappedStorage:
 
     async def read_unless(
         self, key: str, etag: str | None, range: Range | None = None
-    ) -> tuple[bytes, str | None] | None:
+    ) -> tuple[Buffer, str | None] | None:
         """One request."""
         return await self.around("read", key, lambda: self.inner.read_unless(key, etag, range))
 
