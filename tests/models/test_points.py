@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 from pydantic import ValidationError
@@ -69,3 +72,25 @@ def test_a_file_may_have_null_points() -> None:
     assert file.points is None
     assert file.unit == "angstrom"
     assert file.trust_orientation is True
+
+
+def test_the_first_use_may_be_in_many_threads() -> None:
+    together = threading.Barrier(8)
+
+    def use(kind: type[CopickPicksFile]) -> list[object]:
+        together.wait()
+        return [item.location.x for item in kind.model_validate(PICKS).points or ()]
+
+    with ThreadPoolExecutor(8) as pool:
+        for _ in range(5):
+            # Its validator is not made yet.
+            fresh = type("Fresh", (CopickPicksFile,), {"__module__": __name__})
+            assert list(pool.map(use, [fresh] * 8)) == [[1.0]] * 8
+
+
+PICKS = {
+    "pickable_object_name": "ribosome",
+    "user_id": "user",
+    "session_id": "1",
+    "points": [{"location": {"x": 1, "y": 2, "z": 3}}],
+}

@@ -83,6 +83,21 @@ def test_listing_runs_in_s3_imports_no_client(moto_server: MotoServer) -> None:
     assert counts == {"ListObjectsV2": 1}
 
 
+def test_importing_the_models_makes_no_validator() -> None:
+    """A release of pydantic without the lock that this needs makes them all, as ever."""
+    code = """
+        from pydantic import BaseModel
+        from aiocopick import models
+        from aiocopick.models.base import DEFERRED
+
+        found = [item for item in vars(models).values() if isinstance(item, type) and issubclass(item, BaseModel)]
+        print(len(found) > 10, {item.__pydantic_complete__ for item in found} == {not DEFERRED})
+        print(models.CopickConfigFS(root="/data").root, models.CopickConfigFS.__pydantic_complete__)
+    """
+    done = subprocess.run([sys.executable, "-c", dedent(code)], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines() == ["True True", "/data True"]
+
+
 def test_a_short_command_seldom_searches_for_garbage(tmp_path: Path) -> None:
     (tmp_path / "ExperimentRuns" / "TS_1").mkdir(parents=True)
     code = f"""

@@ -4,10 +4,17 @@ from __future__ import annotations
 
 from typing import Any
 
+import pydantic.main
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 FIRST_ERROR = Field(fail_fast=True)
 """For lists in untrusted files: error reports for all bad items in a few megabytes would take a gigabyte."""
+
+
+DEFERRED = hasattr(pydantic.main, "_rebuild_lock")
+"""True if validators are made when they are first used: most commands use few. Older releases of pydantic have no lock
+for that, and give a thread what another has half made.
+"""
 
 
 class Model(BaseModel):
@@ -15,7 +22,7 @@ class Model(BaseModel):
 
     # This class is between each model and pydantic's own class, so that `aiocopick.compat` can add copick's as a base.
     # NaN and infinities in unknown keys are kept: pydantic would write them as null.
-    model_config = ConfigDict(extra="allow", ser_json_inf_nan="constants")
+    model_config = ConfigDict(extra="allow", ser_json_inf_nan="constants", defer_build=DEFERRED)
 
     @model_validator(mode="before")
     @classmethod

@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, SerializeAsAny, ValidationErr
 
 from aiocopick.concurrency.forks import Lock
 from aiocopick.errors import FormatError, LayerError
-from aiocopick.models.base import FIRST_ERROR
+from aiocopick.models.base import DEFERRED, FIRST_ERROR
 from aiocopick.models.file_sizes import LARGEST, FileSizes, parse_bytes, read_config_bytes
 from aiocopick.models.naming import did_you_mean, refuse_misspelt, require_clean
 from aiocopick.models.objects import FilamentSpec, PickableObject
@@ -64,7 +64,9 @@ class CopickConfig(BaseModel):
     """
 
     # Unknown keys are other programs', unless they look like ours. Inputs stay out of error messages: fs_args may be among them.
-    model_config = ConfigDict(extra="allow", hide_input_in_errors=True, ser_json_inf_nan="constants")
+    model_config = ConfigDict(
+        extra="allow", hide_input_in_errors=True, ser_json_inf_nan="constants", defer_build=DEFERRED
+    )
 
     name: str | None = "CoPick"
     description: str | None = "Let's CoPick!"
@@ -163,7 +165,7 @@ def _untouched(model: BaseModel) -> set[str]:
     }
 
 
-class StorageOptions(BaseModel):
+class StorageOptions(BaseModel, defer_build=DEFERRED):
     """The limits and rules of storage that every form of configuration takes; they hold for each of its layers.
 
     Parameters
