@@ -44,6 +44,7 @@ class Far(CountingStorage):
 
     most: int | None = None
     sparse = False
+    most_names: int | None = None
     rounds = 0
     """Times at which a request began while no other was under way."""
     under_way = 0
@@ -68,6 +69,13 @@ class Far(CountingStorage):
             return page
         entries = page.entries[: self.most]
         return FirstPage(entries, behind(entries[-1]) if entries else start_after, self.sparse)
+
+    async def first_children(self, prefix: str, *, start_after: str = "") -> FirstPage | None:
+        page = await super().first_children(prefix, start_after=start_after)
+        if page is None or self.most_names is None or len(page.entries) <= self.most_names:
+            return page
+        entries = page.entries[: self.most_names]
+        return FirstPage(entries, behind(entries[-1]) if entries else start_after)
 
 
 @dataclasses.dataclass
@@ -138,11 +146,11 @@ async def test_all_lists_are_part_of_the_same_request(project: Project) -> None:
     assert project.calls() == [PAGE]
 
 
-@pytest.mark.parametrize("sparse", [False, True])
-async def test_a_page_of_any_length_shows_the_same(project: Project, sparse: bool) -> None:
+@pytest.mark.parametrize(("sparse", "most_names"), [(False, None), (True, None), (True, 1)])
+async def test_a_page_of_any_length_shows_the_same(project: Project, sparse: bool, most_names: int | None) -> None:
     expected = await everything(await found(AsyncRoot(project.config)))
     queried = {first: await ask(await found(AsyncRoot(project.config))) for first, ask in FIRST.items()}
-    project.storage.sparse = sparse
+    project.storage.sparse, project.storage.most_names = sparse, most_names
     for project.storage.most in range(14):
         assert await everything(await found(project.root())) == expected
         for first, ask in FIRST.items():
