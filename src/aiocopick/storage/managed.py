@@ -457,21 +457,21 @@ class ManagedStorage:
     async def _read(self, key: str, span: Range | None) -> Content:
         if span is not None and span[1] is not None and 0 <= span[1] <= span[0]:
             return Content(b"")
-        most = self._most(key)
-        return await self._measured(key, span, lambda backend: backend.read(key, span, most))
+        most, weight = self._most(key), self._weight(key, span)
+        content = await self._run("read", key, lambda backend: backend.read(key, span, most), weight=weight)
+        self._note_size(span, len(content.data))
+        return content
 
     async def _view(self, key: str, span: Range | None) -> tuple[Buffer, str | None]:
-        most = self._most(key)
-        return await self._measured(key, span, lambda backend: backend.read_view(key, span, most))
-
-    async def _measured(self, key: str, span: Range | None, attempt: Callable[[Backend], Awaitable[Read]]) -> Read:
-        connection = self._connection()
-        content = await self._run("read", key, attempt, weight=self._weight(key, span))
-        size = len(content[0])
-        if span is None:
-            connection.learn(size, self._settings.max_bytes_in_flight)
-        self.stats.moved(read=size)
+        most, weight = self._most(key), self._weight(key, span)
+        content = await self._run("read", key, lambda backend: backend.read_view(key, span, most), weight=weight)
+        self._note_size(span, len(content[0]))
         return content
+
+    def _note_size(self, span: Range | None, size: int) -> None:
+        if span is None:
+            self._connection().learn(size, self._settings.max_bytes_in_flight)
+        self.stats.moved(read=size)
 
     def _weight(self, key: str, span: Range | None) -> int:
         return self._expected(key) if span is None or span[1] is None or span[0] < 0 else span[1] - span[0]

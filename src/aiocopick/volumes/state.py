@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Awaitable, Iterable
 from dataclasses import dataclass
 from functools import partial
 from itertools import pairwise
@@ -178,8 +178,8 @@ class VolumeState:
     async def _group_documents(self, likely: str | None = None) -> tuple[dict[str, bytes | None], bytes | None]:
         """Return the documents of the group, and another one, which may be missing or fail: it is a guess."""
 
-        async def get(key: str) -> bytes | None:
-            return await (self._get(key) if key in GROUP_DOCUMENTS else self._get_early(key))
+        def get(key: str) -> Awaitable[bytes | None]:
+            return self._get(key) if key in GROUP_DOCUMENTS else self._get_early(key)
 
         keys = GROUP_DOCUMENTS if likely is None else (*GROUP_DOCUMENTS, likely)
         contents = await gather(get, keys, limit=len(keys))

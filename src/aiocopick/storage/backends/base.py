@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, NamedTuple, TypeAlias, TypeVar
 
@@ -168,9 +168,9 @@ class Backend(ABC):
             The object has more than `most` bytes; if the backend can see that early, it is not read into memory.
         """
 
-    async def read_view(self, key: str, span: Range | None, most: int | None = None) -> tuple[Buffer, str | None]:
+    def read_view(self, key: str, span: Range | None, most: int | None = None) -> Awaitable[tuple[Buffer, str | None]]:
         """Read like :meth:`read`; the data may be memory of a client, which is not copied."""
-        return await self.read(key, span, most)
+        return self.read(key, span, most)
 
     async def read_unless(self, key: str, etag: str, span: Range | None, most: int | None = None) -> Content | None:
         """Read like :meth:`read`; None if the object still has this etag, without its body where the server can do so."""
