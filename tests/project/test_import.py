@@ -63,6 +63,22 @@ def test_listing_runs_imports_only_what_it_needs(tmp_path: Path) -> None:
     assert done.stdout.splitlines() == ["TS_1", "[]"]
 
 
+def test_listing_entities_imports_no_numpy(tmp_path: Path) -> None:
+    (tmp_path / "ExperimentRuns" / "TS_1").mkdir(parents=True)
+    code = f"""
+        import sys
+        from aiocopick.cli import main
+        sys.argv = ["aiocopick", "ls", {str(tmp_path)!r}, "--kinds", "picks,tomograms"]
+        try:
+            main()
+        except SystemExit as ended:
+            assert not ended.code
+        print([name for name in {HEAVY[:-2]!r} if name in sys.modules])
+    """
+    done = subprocess.run([sys.executable, "-c", dedent(code)], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines() == ["[]"]
+
+
 def test_listing_runs_in_s3_imports_no_client(moto_server: MotoServer) -> None:
     bucket = moto_server.new_bucket()
     moto_server.seed(bucket, {f"p/ExperimentRuns/TS_{number}/.meta": b"{}" for number in range(3)})

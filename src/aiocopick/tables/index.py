@@ -6,8 +6,7 @@ from bisect import bisect_left
 from struct import pack
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
+from aiocopick.concurrency.lazy import numpy as np
 from aiocopick.errors import FormatError
 from aiocopick.layout.listing import Listing, Located
 from aiocopick.tables.rows import located_of, rows_of
@@ -24,7 +23,7 @@ _HEADS = 65_536
 """Rows whose runs and kinds are looked at together; they are dictionaries, which are repeated for each such part."""
 
 _LONGEST = 4096
-_FACTOR, _HALF = np.uint64(0x9E3779B97F4A7C15), np.uint64(32)
+_FACTOR, _HALF = 0x9E3779B97F4A7C15, 32
 
 
 class CatalogIndex:
@@ -252,8 +251,8 @@ def _hashes(texts: pa.StringArray) -> np.ndarray:
     padded = compute.ascii_rpad(texts, words * 8, padding="\0")
     for word in _numbers(padded, np.uint64, words).reshape(-1, words).T:
         hashes ^= word
-        hashes *= _FACTOR
-        hashes ^= hashes >> _HALF
+        hashes *= np.uint64(_FACTOR)
+        hashes ^= hashes >> np.uint64(_HALF)
     return hashes
 
 
