@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import json
 import threading
+from base64 import urlsafe_b64decode, urlsafe_b64encode
 from bisect import bisect_left, bisect_right
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -228,7 +229,7 @@ class LateStore:
     def _made(self, query: str) -> bytes:
         told = {name: values[0] for name, values in parse_qs(query, keep_blank_values=True).items()}
         prefix, delimiter = told.get("prefix", ""), told.get("delimiter", "")
-        after = told.get("continuation-token") or told.get("start-after", "")
+        after = _shown_by(told["continuation-token"]) if told.get("continuation-token") else told.get("start-after", "")
         most = int(told.get("max-keys", 1000))
         url = told.get("encoding-type") == "url"
         shown = (lambda text: quote(text, safe="/")) if url else escape
@@ -249,7 +250,7 @@ class LateStore:
                     f"<Contents><Key>{shown(key)}</Key><LastModified>{_DATE}</LastModified><ETag>{_SHOWN_ETAG}</ETag>"
                     f"<Size>{size}</Size><StorageClass>STANDARD</StorageClass></Contents>"
                 )
-        token = f"<NextContinuationToken>{escape(last)}</NextContinuationToken>" if more else ""
+        token = f"<NextContinuationToken>{_token_of(last)}</NextContinuationToken>" if more else ""
         return "".join(
             (
                 _HEAD,
@@ -294,6 +295,14 @@ class _Connection(asyncio.Protocol):
         status, body, more = self._store.answer(method, target, headers)
         head = f"HTTP/1.1 {status} -\r\nContent-Length: {len(body)}\r\n{more}\r\n".encode()
         self._transport.write(head if method == "HEAD" else head + body)
+
+
+def _token_of(last: str) -> str:
+    return urlsafe_b64encode(last.encode()).decode()
+
+
+def _shown_by(token: str) -> str:
+    return urlsafe_b64decode(token).decode()
 
 
 def counts(port: int) -> Counter[str]:

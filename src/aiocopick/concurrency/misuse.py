@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
-from functools import update_wrapper
+from functools import partial, update_wrapper
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -55,15 +55,17 @@ class _Listing:
         return self._function if owner is None else _Bound(self._function, owner)
 
 
-class _Bound:
-    __slots__ = ("__func__", "__self__")
+class _Bound(partial[Any]):
+    # A partial, because a crawl calls thousands of them.
+    __slots__ = ()
 
-    def __init__(self, function: Callable[..., Any], owner: Any) -> None:
-        self.__func__ = function
-        self.__self__ = owner
+    @property
+    def __func__(self) -> Callable[..., Any]:
+        return self.func
 
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        return self.__func__(self.__self__, *args, **kwargs)
+    @property
+    def __self__(self) -> Any:
+        return self.args[0]
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, _Bound) and self.__func__ is other.__func__ and self.__self__ is other.__self__

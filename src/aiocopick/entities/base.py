@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from aiocopick.layout.refs import AnnotationRef, Ref, SegmentationRef
 
 
+_new = object.__new__
+
+
 class AsyncEntity:
     """A run, a tomogram, picks...: something stored in a project.
 
@@ -59,7 +62,7 @@ class AsyncEntity:
     @classmethod
     def _found(cls, parent: Any, item: Placed) -> Self:
         """Create an entity found by a listing."""
-        entity = cls.__new__(cls)
+        entity: Self = _new(cls)
         setattr(entity, cls.parent_slot, parent)
         entity.ref = item.ref
         entity._place = item if type(item) is Located else item.sources  # type: ignore[union-attr]

@@ -175,7 +175,7 @@ class Crawl(AsyncOnly):
                     root._runs.take(runs, root._run_of, self._since)
             self.total = len(runs)
             self._expect(len(runs))
-            found: AsyncIterator[AsyncRun] = _Listed(partial(self._read, frozenset()), answers)
+            found: AsyncIterator[AsyncRun] = _Listed(self._made, answers)
             if self._load:
                 groups = _Groups(answers, _LOADED_TOGETHER)
                 read = stream(partial(self._read, self._load), groups, limit=_GROUPS_AHEAD, ordered=True)
@@ -194,14 +194,15 @@ class Crawl(AsyncOnly):
         self, load: frozenset[str], answers: Iterable[tuple[Placed, Found[Placed] | CopickError]]
     ) -> list[AsyncRun]:
         """The runs of some answers, with some of their files read."""
-        runs = []
-        for item, found in answers:
-            if self._is_doubtful(found):
-                found = await self._looked_for(item)
-            runs.append(self._listed(item, found))
+        runs = [await self._made(item, found) for item, found in answers]
         if load:
             await _load_all(runs, load)
         return runs
+
+    async def _made(self, item: Placed, found: Found[Placed] | CopickError) -> AsyncRun:
+        if self._is_doubtful(found):
+            found = await self._looked_for(item)
+        return self._listed(item, found)
 
     # --- what both do -------------------------------------------------------------------------------------------------
 
@@ -302,7 +303,7 @@ class _Listed(AsyncOnly, AsyncIterator[Any]):
     An answer is kept if a step is cancelled.
     """
 
-    def __init__(self, make: Callable[[list[Any]], Awaitable[list[AsyncRun]]], answers: AsyncIterator[Any]) -> None:
+    def __init__(self, make: Callable[[Placed, Any], Awaitable[AsyncRun]], answers: AsyncIterator[Any]) -> None:
         self._make = make
         self._answers = answers
         self._next: Any = None
@@ -310,7 +311,7 @@ class _Listed(AsyncOnly, AsyncIterator[Any]):
     async def __anext__(self) -> AsyncRun:
         if self._next is None:
             self._next = await anext(self._answers)
-        [run] = await self._make([self._next])
+        run = await self._make(*self._next)
         self._next = None
         return run
 

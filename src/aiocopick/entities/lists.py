@@ -19,6 +19,9 @@ Entity = TypeVar("Entity", bound="AsyncEntity")
 
 _TICKS = count(1)
 
+_NOTHING: list[Any] = []
+"""The children of most entities at first. Lists of children are never changed."""
+
 
 def moment() -> int:
     """A point in time of this process; a later one is larger."""
@@ -39,7 +42,7 @@ class Children(Generic[Entity]):
     __slots__ = ("_changes", "complete", "items")
 
     def __init__(self, *, complete: bool = False) -> None:
-        self.items: list[Entity] = []
+        self.items: list[Entity] = _NOTHING
         self.complete = complete
         # When a ref was put in or taken out by this process: a listing that began before does not know of it.
         self._changes: dict[Ref, int] | None = None
@@ -49,7 +52,7 @@ class Children(Generic[Entity]):
 
     def forget(self) -> None:
         """Forget the children, so that the next access lists the storage and creates new objects."""
-        self.items = []
+        self.items = _NOTHING
         self.complete = False
         self._changes = None
 
@@ -58,6 +61,8 @@ class Children(Generic[Entity]):
 
     def get(self, ref: Ref) -> Entity | None:
         """The child of a ref, if it is known."""
+        if not self.items:
+            return None
         index = self._index(ref)
         return self.items[index] if index < len(self.items) and self.items[index].ref == ref else None
 

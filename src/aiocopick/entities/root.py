@@ -39,7 +39,6 @@ if TYPE_CHECKING:
     from aiocopick.errors import CopickError
     from aiocopick.layers import Layer, Merged, Placed, Stack
     from aiocopick.layers.stack import OnLayerError
-    from aiocopick.layout.refs import Ref
     from aiocopick.models.config import CopickConfig
     from aiocopick.storage.stats import StorageStats
 
@@ -63,7 +62,7 @@ class AsyncRoot(AsyncOnly):
         self._stack = stack
         self._runs: Children[AsyncRun] = Children()
         # Runs that were looked up or crawled, as long as they are referenced: all runs may be too many to keep.
-        self._named_runs: WeakValueDictionary[Ref, AsyncRun] = WeakValueDictionary()
+        self._named_runs: WeakValueDictionary[str, AsyncRun] = WeakValueDictionary()
         self._objects: dict[str, AsyncObject] = {}
         self._object_list: list[AsyncObject] = []
         self._maps: dict[str, Merged] | None = None
@@ -299,13 +298,15 @@ class AsyncRoot(AsyncOnly):
 
     def _run_of(self, item: Placed) -> AsyncRun:
         """The run that a listing found: the one that is known, or a new one."""
-        run = self._runs.get(item.ref) or self._named_runs.get(item.ref)
+        # By its name, as refs are hashed by Python code.
+        name = item.ref.run  # type: ignore[attr-defined]
+        run = self._runs.get(item.ref) or self._named_runs.get(name)
         if run is None:
             run = AsyncRun._found(self, item)
         else:
             run._found_again(item)
             return run
-        self._named_runs[item.ref] = run
+        self._named_runs[name] = run
         return run
 
     def _crawled(self, run: AsyncRun) -> None:
@@ -315,7 +316,7 @@ class AsyncRoot(AsyncOnly):
 
     def _forget_run(self, run: AsyncRun) -> None:
         self._runs.drop(run)
-        self._named_runs.pop(run.ref, None)
+        self._named_runs.pop(run.name, None)
 
     def _shown(self, found: Iterable[Placed]) -> list[Placed]:
         """Runs that were found, without those that the config leaves out."""
@@ -403,7 +404,7 @@ class AsyncRoot(AsyncOnly):
                 raise taken(run) from None
         else:
             run._know_empty()
-        run = self._named_runs[run.ref] = self._runs.put(run)
+        run = self._named_runs[run.name] = self._runs.put(run)
         return run
 
     async def delete_run(self, name: str) -> None:

@@ -41,7 +41,6 @@ from aiocopick.layout.refs import (
     PicksRef,
     RunRef,
     SegmentationRef,
-    TomogramRef,
     VoxelSpacingRef,
 )
 from aiocopick.models.metadata import CopickRunMeta
@@ -166,7 +165,7 @@ class AsyncRun(MetadataMixin):
     # --- listing --------------------------------------------------------------------------------------------------------
 
     def _join(self) -> None:
-        self.root._named_runs.setdefault(self.ref, self)
+        self.root._named_runs.setdefault(self.name, self)
 
     def _know_empty(self) -> None:
         """Note that the run was just created, so that nothing needs to be listed."""
@@ -261,23 +260,17 @@ class AsyncRun(MetadataMixin):
             self._take_tomograms(by_kind, since, again)
 
     def _take_tomograms(self, by_kind: dict[str, list[Placed]], since: int, again: bool) -> None:
-        by_size: dict[float, list[Placed]] = {}
-        for item in by_kind.get("tomogram", ()):
-            assert isinstance(item.ref, TomogramRef)
-            by_size.setdefault(item.ref.voxel_size, []).append(item)
-        spacings = self._children["voxel_spacings"].items
-        for spacing in spacings:
-            if spacing.ref.voxel_size in self._denied:
-                spacing._tomograms.complete = False
-            elif again or not spacing._tomograms.complete:
-                found = by_size.get(spacing.ref.voxel_size, ())
-                spacing._tomograms.take(found, partial(AsyncTomogram._found, spacing), since)
-        tomograms = [
-            tomogram
-            for spacing in spacings
-            if spacing.ref.voxel_size not in self._denied
-            for tomogram in spacing._tomograms
-        ]
+        found: Any = by_kind.get("tomogram", ())
+        tomograms: list[AsyncTomogram] = []
+        for spacing in self._children["voxel_spacings"].items:
+            size, children = spacing.ref.voxel_size, spacing._tomograms
+            if size in self._denied:
+                children.complete = False
+                continue
+            if again or not children.complete:
+                own = [item for item in found if item.ref.voxel_size == size]
+                children.take(own, partial(AsyncTomogram._found, spacing), since)
+            tomograms += children.items
         attach_features(tomograms, by_kind.get("features", ()), since, again=again)
         self._deep = True
 
@@ -857,7 +850,11 @@ class AsyncRun(MetadataMixin):
 def _by_kind(found: Iterable[Placed]) -> dict[str, list[Placed]]:
     by_kind: dict[str, list[Placed]] = {}
     for item in found:
-        by_kind.setdefault(item.ref.kind, []).append(item)
+        kind = item.ref.kind
+        if kind in by_kind:
+            by_kind[kind].append(item)
+        else:
+            by_kind[kind] = [item]
     return by_kind
 
 

@@ -224,6 +224,8 @@ def leased_key(key: str) -> str | None:
 
 def without_parts(listing: Listing) -> Listing:
     """Return a listing without unfinished volumes: those that are being made over others, or were interrupted."""
+    if not listing.hidden:
+        return listing
     marked = {key for key in listing.hidden if key.endswith(COPYING)}
     if not marked:
         return listing

@@ -228,11 +228,11 @@ class _Sorted:
     def take(self, page: Sequence[Entry]) -> tuple[int, int]:
         """Sort a page by run; return the number of entries of other runs, and of requested runs that it reached."""
         start, run, others, reached = self._start, self._run, 0, 0
-        inside, ours = "", False
+        inside, length, ours = "", 0, False
         for entry in page:
-            key = entry.key
+            key = entry[0]
             # Neighbouring entries are mostly in one run, and in one folder of it.
-            if not inside or not key.startswith(inside):
+            if not length or key[:length] != inside:
                 if not start or not key.startswith(start):
                     runs, _, rest = key.partition("/")
                     start = f"{runs}/{rest.partition('/')[0]}/"
@@ -240,6 +240,7 @@ class _Sorted:
                     reached += run is not None
                 folder, deeper, _ = key[len(start) :].partition("/")
                 inside, ours = f"{start}{folder}/" if deeper else "", is_ours(folder)
+                length = len(inside)
             if run is not None and ours:
                 run.append(entry[:])
             elif run is None or key[len(start) :] != META:

@@ -260,8 +260,12 @@ class Stack:
         if not self.single:
             merged = self._merged(answers)
             return Found(merged, merged.skipped, merged.denied)
-        found = self._sound(answers)
-        return Found(found[0][1].located, denied=found[0][1].denied) if found else Found()
+        if not answers:
+            return Found()
+        answer = answers[0][1]
+        if isinstance(answer, CopickError):
+            raise answer
+        return Found(answer.located, denied=answer.denied)
 
     async def _ask(self, question: Callable[[Source], Awaitable[Listing]], sources: Sequence[Source]) -> Found[Placed]:
         sources = _shown(sources)
@@ -378,12 +382,13 @@ class Stack:
         arrive. Several layers are merged when all runs of each are known.
         """
         layer = self.layers[0]
-        together = layer.scan_all(beginning, nouns, details=details) if self.single else None
+        whole = self.single and getattr(layer.config, "runs", None) is None
+        together = layer.scan_all(beginning, nouns, details=details) if whole else None
         if together is not None:
             async with together as (listing, answers):
                 found: Found[Placed] = Found(listing.located)
                 await self._look_for_project(found, self.layers, beginning)
-                yield found, _Zipped(self, {layer.name: answers}, ((run, _places(self, run)) for run in found))
+                yield found, _Alone(self, layer, answers)
             return
         questions: list[Callable[[], Awaitable[Any]]] = [
             partial(self.list_runs, beginning=beginning),
@@ -448,6 +453,29 @@ async def _scan(
 def _places(stack: Stack, run: Placed) -> Sequence[Source]:
     """Return the places of a run that have to be listed."""
     return _shown((Source(stack.layers[0], run),) if isinstance(run, Located) else run.sources)
+
+
+class _Alone:
+    """The scan of the only layer. A result that has arrived is kept if a step is cancelled."""
+
+    __slots__ = ("_answers", "_layer", "_stack")
+
+    def __init__(
+        self, stack: Stack, layer: Layer, answers: AsyncIterator[tuple[Located, Listing | CopickError]]
+    ) -> None:
+        self._stack = stack
+        self._layer = layer
+        self._answers = answers
+
+    def __aiter__(self) -> _Alone:
+        return self
+
+    async def __anext__(self) -> tuple[Placed, Found[Placed] | CopickError]:
+        run, answer = await anext(self._answers)
+        try:
+            return run, self._stack._placed([(self._layer, answer)])
+        except CopickError as error:
+            return run, error
 
 
 class _Zipped:

@@ -181,16 +181,17 @@ def parse_run(run: RunRef, entries: Iterable[Row]) -> Listing:
         to the type before the first ``_``. Of two spellings of one voxel size the canonical one is kept.
     """
     name, base = run.run, f"{RUNS}/{run.run}/"
-    lines = [entry for entry in entries if entry[0].startswith(base)]
     start = len(base)
+    lines = [entry for entry in entries if entry[0][:start] == base]
     names, are_prefixes = tuple([line[0][start:] for line in lines]), tuple([line[1] for line in lines])
     shape = (_shape if len(lines) <= _FEW else _shape.__wrapped__)(names, are_prefixes)
-    located = [
-        _located((make(name), base + key, None, None, None))
-        if index is None
-        else _located((make(name), (line := lines[index])[0], *line[2:]))
-        for make, key, index in shape.located
-    ]
+    located = []
+    for make, key, index in shape.located:
+        if index is None:
+            located.append(_located((make(name), base + key, None, None, None)))
+        else:
+            listed, _, size, etag, modified = lines[index]
+            located.append(_located((make(name), listed, size, etag, modified)))
     skipped, hidden = tuple([base + key for key in shape.skipped]), tuple([base + key for key in shape.hidden])
     return Listing(tuple(located), skipped, hidden)
 

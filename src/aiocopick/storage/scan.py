@@ -167,10 +167,11 @@ def beginning(page: Page, prefix: str, delimiter: str, *, start_after: str, coun
 
 
 def _behind(entries: list[Entry], reached: str) -> list[Entry]:
+    positions = [entry[0] + "/" if entry[1] else entry[0] for entry in entries]
     # The first one of a position is kept.
-    found = {entry.key + "/" if entry.is_prefix else entry.key: entry for entry in reversed(entries)}
+    found = dict(zip(reversed(positions), reversed(entries), strict=True))
     positions = sorted(found)
-    return [found[at] for at in positions[bisect_right(positions, reached) :]]
+    return [*map(found.__getitem__, positions[bisect_right(positions, reached) :])]
 
 
 def _once(entries: Sequence[Entry]) -> list[Entry]:
@@ -186,7 +187,7 @@ def _collapsed(entries: list[Entry], prefix: str, delimiter: str | None) -> list
         return entries
     start = len(prefix) + 1 if prefix else 0
     # Almost always: the server has collapsed them.
-    if max([entry.key.find(delimiter, start) for entry in entries], default=-1) < 0:
+    if delimiter not in prefix and delimiter not in "\n".join([entry[0] for entry in entries]):
         return entries
     result = []
     for entry in entries:

@@ -39,7 +39,7 @@ from aiocopick.storage.backends.bodies import (
     joined,
     range_header,
 )
-from aiocopick.storage.backends.object_stores import Listed, ObjectStore, children_page
+from aiocopick.storage.backends.object_stores import Listed, Objects, ObjectStore, children_page
 from aiocopick.storage.backends.sessions import Proxies, prepared
 from aiocopick.storage.base import Aged, Buffer, Capabilities, Range
 from aiocopick.storage.faults import (
@@ -318,7 +318,7 @@ def _status(status: int, code: str, headers: Mapping[str, str]) -> Fault:
     return status_fault(status, code, headers)
 
 
-def _listed(page: bytes, status: int, headers: Mapping[str, str]) -> tuple[list[Listed], list[str], str | None]:
+def _listed(page: bytes, status: int, headers: Mapping[str, str]) -> tuple[Objects, list[str], str | None]:
     """Read a listing: blobs, common prefixes, and the marker of the next page.
 
     Raises
@@ -357,7 +357,7 @@ def _listed(page: bytes, status: int, headers: Mapping[str, str]) -> tuple[list[
         prefixes = [_name(prefix) for prefix in root.iterfind("Blobs/BlobPrefix")]
     except ValueError:
         raise not_a_listing("XML that names no blobs") from None
-    return objects, prefixes, root.findtext("NextMarker") or None
+    return Objects.of(objects), prefixes, root.findtext("NextMarker") or None
 
 
 def _text(item: Any, tag: str) -> str | None:

