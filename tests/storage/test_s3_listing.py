@@ -17,7 +17,7 @@ from botocore.parsers import ResponseParserError, create_parser
 from hypothesis import given, settings, strategies as st
 
 from aiocopick.storage import Storage, open_storage
-from aiocopick.storage.backends import s3
+from aiocopick.storage.backends import s3_answers
 from aiocopick.storage.backends.object_stores import Objects
 from aiocopick.storage.backends.s3_listing import Listing, read_listing
 from aiocopick.storage.settings import Settings
@@ -205,7 +205,7 @@ async def test_botocore_lists_once_and_the_rest_is_the_same(
         return same(body)
 
     monkeypatch.setattr(AioBaseClient, "_make_api_call", counted)
-    monkeypatch.setattr(s3, "read_listing", watched)
+    monkeypatch.setattr(s3_answers, "read_listing", watched)
     with s3_server.counting() as counts:
         first = await opened.list("d")
         assert await opened.list("d") == first

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Sequence
 from contextlib import AsyncExitStack
 from fnmatch import fnmatchcase
 from functools import partial
@@ -175,7 +175,7 @@ class Crawl(AsyncOnly):
                     root._runs.take(runs, root._run_of, self._since)
             self.total = len(runs)
             self._expect(len(runs))
-            found: AsyncIterator[AsyncRun] = _Listed(self._made, answers)
+            found: AsyncIterator[AsyncRun] = _Listed(self, answers)
             if self._load:
                 groups = _Groups(answers, _LOADED_TOGETHER)
                 read = stream(partial(self._read, self._load), groups, limit=_GROUPS_AHEAD, ordered=True)
@@ -194,15 +194,14 @@ class Crawl(AsyncOnly):
         self, load: frozenset[str], answers: Iterable[tuple[Placed, Found[Placed] | CopickError]]
     ) -> list[AsyncRun]:
         """The runs of some answers, with some of their files read."""
-        runs = [await self._made(item, found) for item, found in answers]
+        runs = []
+        for item, found in answers:
+            if self._is_doubtful(found):
+                found = await self._looked_for(item)
+            runs.append(self._listed(item, found))
         if load:
             await _load_all(runs, load)
         return runs
-
-    async def _made(self, item: Placed, found: Found[Placed] | CopickError) -> AsyncRun:
-        if self._is_doubtful(found):
-            found = await self._looked_for(item)
-        return self._listed(item, found)
 
     # --- what both do -------------------------------------------------------------------------------------------------
 
@@ -303,17 +302,19 @@ class _Listed(AsyncOnly, AsyncIterator[Any]):
     An answer is kept if a step is cancelled.
     """
 
-    def __init__(self, make: Callable[[Placed, Any], Awaitable[AsyncRun]], answers: AsyncIterator[Any]) -> None:
-        self._make = make
+    def __init__(self, crawl: Crawl, answers: AsyncIterator[tuple[Placed, Found[Placed] | CopickError]]) -> None:
+        self._crawl = crawl
         self._answers = answers
-        self._next: Any = None
+        self._next: tuple[Placed, Found[Placed] | CopickError] | None = None
 
     async def __anext__(self) -> AsyncRun:
         if self._next is None:
             self._next = await anext(self._answers)
-        run = await self._make(*self._next)
+        item, found = self._next
+        if self._crawl._is_doubtful(found):
+            found = await self._crawl._looked_for(item)
         self._next = None
-        return run
+        return self._crawl._listed(item, found)
 
 
 class _Groups:
