@@ -7,7 +7,7 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Iterable
 
 from aiocopick.storage.backends.base import Page
-from aiocopick.storage.backends.object_stores import children_page
+from aiocopick.storage.backends.object_stores import Objects, children_page
 
 
 class ListingServer:
@@ -62,7 +62,7 @@ class ListingServer:
         listed = [(entry, 1, None, None) for entry, is_prefix in found.items() if not is_prefix]
         if self.kind == "twice":
             listed, prefixes = listed * 2, prefixes * 2
-        return children_page("", start, listed, prefixes, delimiter, last if taken < len(names) else None)
+        return children_page("", start, Objects.of(listed), prefixes, delimiter, last if taken < len(names) else None)
 
     def _collapsed(self, name: str, start: str, delimiter: str | None) -> tuple[str, bool]:
         at = -1 if delimiter is None else name.find(delimiter, len(start))

@@ -10,6 +10,7 @@ import pytest_asyncio
 from hypothesis import HealthCheck, given, settings, strategies as st
 
 from aiocopick.storage import Entry, Storage, open_storage
+from aiocopick.storage.base import Entries
 from aiocopick.storage.scan import LAST, UnfitError, behind, dense, follow, position, walk
 from aiocopick.storage.settings import Settings
 from tests.servers.gcs import GcsServer
@@ -42,7 +43,7 @@ async def walked(server: ListingServer, prefix: str, **bounds: str | None) -> li
         entries: list[Entry] = []
         async with aclosing(follow(server.fetch, directory, "/", resumes=True)) as pages:
             async for page in pages:
-                entries += page
+                entries += Entries(page)
         return entries
 
     async def emit(entries: object) -> None:

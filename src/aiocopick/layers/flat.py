@@ -17,6 +17,7 @@ from aiocopick.errors import CopickError, StorageTimeoutError
 from aiocopick.layers.listing import MANY, is_ours
 from aiocopick.layout.listing import Listing, Located, Row
 from aiocopick.layout.paths import META, RUNS
+from aiocopick.storage.base import Entries
 from aiocopick.storage.scan import LAST
 
 if TYPE_CHECKING:
@@ -229,7 +230,7 @@ class _Sorted:
         """Sort a page by run; return the number of entries of other runs, and of requested runs that it reached."""
         start, run, others, reached = self._start, self._run, 0, 0
         inside, length, ours = "", 0, False
-        for entry in page:
+        for entry in page.rows if isinstance(page, Entries) else page:
             key = entry[0]
             # Neighbouring entries are mostly in one run, and in one folder of it.
             if not length or key[:length] != inside:
@@ -242,6 +243,7 @@ class _Sorted:
                 inside, ours = f"{start}{folder}/" if deeper else "", is_ours(folder)
                 length = len(inside)
             if run is not None and ours:
+                # An entry, not a row, would be copied.
                 run.append(entry[:])
             elif run is None or key[len(start) :] != META:
                 others += 1

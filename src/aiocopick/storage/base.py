@@ -7,10 +7,11 @@ root. Nothing here depends on CoPick, or on the library that transfers the bytes
 from __future__ import annotations
 
 import builtins
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias, TypeVar, runtime_checkable
+from functools import partial
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias, TypeVar, overload, runtime_checkable
 
 if TYPE_CHECKING:
     from aiocopick.errors import CopickError
@@ -55,6 +56,55 @@ class Entry(NamedTuple):
     def name(self) -> str:
         """The last segment of the key."""
         return self.key.rpartition("/")[2]
+
+
+Row: TypeAlias = tuple[str, bool, int | None, str | None, float | None]
+"""The fields of an entry, in their order; an entry is one as well."""
+
+_entry: Callable[[Row], Entry] = partial(tuple.__new__, Entry)
+"""Make an entry like ``Entry._make``, in half the time."""
+
+
+class Entries(Sequence[Entry]):
+    """Entries that are made of rows when they are looked at.
+
+    Thousands wait between a server and the consumer. The garbage collector does not visit plain tuples of text and
+    numbers, and visits every entry.
+
+    Parameters
+    ----------
+    rows : sequence of tuple
+        The fields of each entry.
+    """
+
+    __slots__ = ("rows",)
+
+    def __init__(self, rows: Sequence[Row]) -> None:
+        self.rows = rows
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __iter__(self) -> Iterator[Entry]:
+        return map(_entry, self.rows)
+
+    @overload
+    def __getitem__(self, index: int) -> Entry: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> Entries: ...
+
+    def __getitem__(self, index: int | slice) -> Entry | Entries:
+        return Entries(self.rows[index]) if isinstance(index, slice) else _entry(self.rows[index])
+
+    def __eq__(self, other: object) -> bool:
+        return list(self) == list(other) if isinstance(other, Sequence) else NotImplemented
+
+    def __hash__(self) -> int:
+        return hash(tuple(self.rows))
+
+    def __repr__(self) -> str:
+        return repr(list(self))
 
 
 class Aged(NamedTuple):

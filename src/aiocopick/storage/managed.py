@@ -34,7 +34,7 @@ from aiocopick.layout.paths import file_kind
 from aiocopick.models.redaction import scrub, secrets_in_url, secrets_of, shows_secret
 from aiocopick.storage import loops
 from aiocopick.storage.backends.base import Backend, Condition, ConditionError, Content, LaterError, Page, Some, Use
-from aiocopick.storage.base import Aged, Buffer, Capabilities, Entry, FirstPage, Range, ReadItem, Storage
+from aiocopick.storage.base import Aged, Buffer, Capabilities, Entries, Entry, FirstPage, Range, ReadItem, Row, Storage
 from aiocopick.storage.faults import MISSING, Fault, TooLargeError
 from aiocopick.storage.keys import check_key, check_prefix, display_key, is_key, parse_root
 from aiocopick.storage.reading import Raised, Read, guarded, read_batches, read_singly
@@ -284,7 +284,7 @@ class ManagedStorage:
     async def list(self, prefix: str) -> Sequence[Entry]:
         """Immediate children of a directory, sorted by key; empty when there is none."""
         prefix = check_prefix(prefix)
-        found: list[Entry] = []
+        found: list[Row] = []
         try:
             async with aclosing(follow(self._page, prefix, "/", resumes=self._core.backend.resumes)) as pages:
                 async for page in pages:
@@ -329,7 +329,7 @@ class ManagedStorage:
                 try:
                     async with aclosing(dense(chain) if sparse else chain) as pages:
                         async for page in pages:
-                            await emit(page)
+                            await emit(Entries(page))
                     return
                 except UnfitError as unfit:
                     reached = unfit.reached
@@ -401,7 +401,7 @@ class ManagedStorage:
     async def leftovers(self, prefix: str = "") -> Sequence[Entry]:
         """Temporary files below a directory that listings hide, of writes under way or killed, sorted by key."""
         prefix = check_prefix(prefix)
-        found: list[Entry] = []
+        found: list[Row] = []
         token: object | None = None
         while self._core.backend.leaves_files:
             page = await self._run("list", prefix, lambda backend, token=token: backend.leftovers(prefix, token))  # type: ignore[misc]
@@ -643,8 +643,8 @@ class ManagedStorage:
             async with aclosing(follow(fetch, prefix, None, resumes=resumes)) as pages:
                 async for entries in pages:
                     # Names that could not be asked for are deleted as well.
-                    keys = [entry.key for entry in entries if not entry.is_prefix]
-                    markers.update(entry.key + "/" for entry in entries if entry.is_prefix)
+                    keys = [key for key, is_prefix, *_ in entries if not is_prefix]
+                    markers.update(f"{key}/" for key, is_prefix, *_ in entries if is_prefix)
                     await self._delete(keys)
                     count += len(keys)
         except UnfitError:

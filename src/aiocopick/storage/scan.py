@@ -10,6 +10,7 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import aclosing, asynccontextmanager
+from operator import itemgetter
 from typing import Protocol
 
 import anyio
@@ -18,7 +19,7 @@ from anyio.streams.memory import MemoryObjectReceiveStream
 from aiocopick.concurrency.fan_out import Backlog, first_error, gather, gather_results, stream, unwrap
 from aiocopick.errors import CopickError
 from aiocopick.storage.backends.base import MOST_IDLE_PAGES, Page
-from aiocopick.storage.base import Entry, FirstPage
+from aiocopick.storage.base import Entries, Entry, FirstPage, Row
 from aiocopick.storage.keys import is_key
 
 # Greater than any character of a key: what follows a prefix and this is behind everything below the prefix.
@@ -46,19 +47,19 @@ class UnfitError(Exception):
         self.always = always
 
 
-def position(entry: Entry) -> str:
+def position(row: Row) -> str:
     """Return the position of an entry in key order: a prefix sorts as its key with ``/``."""
-    return entry.key + "/" if entry.is_prefix else entry.key
+    return row[0] + "/" if row[1] else row[0]
 
 
-def behind(entry: Entry) -> str:
+def behind(row: Row) -> str:
     """Return the position after an entry and everything below it."""
-    return entry.key + "/" + LAST if entry.is_prefix else entry.key
+    return row[0] + "/" + LAST if row[1] else row[0]
 
 
-def children(entries: Sequence[Entry]) -> list[Entry]:
+def children(rows: Sequence[Row]) -> list[Entry]:
     """Return entries sorted by key."""
-    return sorted(entries, key=lambda entry: (entry.key, entry.is_prefix))
+    return list(Entries(sorted(rows, key=itemgetter(0, 1))))
 
 
 async def follow(
@@ -71,7 +72,7 @@ async def follow(
     start_after: str = "",
     stop_before: str | None = None,
     sparse: bool = False,
-) -> AsyncGenerator[list[Entry], None]:
+) -> AsyncGenerator[Sequence[Row], None]:
     """Yield the pages of one chain, every entry once.
 
     Parameters
@@ -107,7 +108,7 @@ async def follow(
         page = await fetch(prefix, delimiter, reached if resumes or ordered else "", token)
         if page.cut:
             raise UnfitError(reached, always=True)
-        entries = page.entries if ordered else _collapsed(page.entries, prefix, delimiter)
+        entries = list(page.entries) if ordered else _collapsed(page.entries, prefix, delimiter)
         if ordered:
             fresh = entries[bisect_right(entries, start_after, key=position) :]
         elif resumes:
@@ -115,7 +116,7 @@ async def follow(
         else:
             fresh = [entry for entry in _once(entries) if position(entry) not in seen and position(entry) > start_after]
             # Without an order, only prefixes can come twice: pages that cut a collapsed tree in two.
-            seen.update(position(entry) for entry in fresh if entry.is_prefix)
+            seen.update(position(entry) for entry in fresh if entry[1])
         if not ordered and not resumes and entries:
             page_seen = (len(entries), position(entries[0]), position(entries[-1]))
             progress = page_seen not in pages
@@ -161,12 +162,12 @@ def beginning(page: Page, prefix: str, delimiter: str, *, start_after: str, coun
         raise UnfitError(start_after, always=True)
     entries = _behind(_collapsed(page.entries, prefix, delimiter), start_after)
     if page.token is None:
-        return FirstPage(entries, LAST, marked=page.marked)
+        return FirstPage(Entries(entries), LAST, marked=page.marked)
     reached = behind(entries[-1]) if entries else start_after
-    return FirstPage(entries, reached, counts_keys and len(entries) < _SPARSE_ENTRIES, page.marked)
+    return FirstPage(Entries(entries), reached, counts_keys and len(entries) < _SPARSE_ENTRIES, page.marked)
 
 
-def _behind(entries: list[Entry], reached: str) -> list[Entry]:
+def _behind(entries: Sequence[Row], reached: str) -> list[Row]:
     positions = [entry[0] + "/" if entry[1] else entry[0] for entry in entries]
     # The first one of a position is kept.
     found = dict(zip(reversed(positions), reversed(entries), strict=True))
@@ -174,14 +175,14 @@ def _behind(entries: list[Entry], reached: str) -> list[Entry]:
     return [*map(found.__getitem__, positions[bisect_right(positions, reached) :])]
 
 
-def _once(entries: Sequence[Entry]) -> list[Entry]:
-    found: dict[str, Entry] = {}
+def _once(entries: Sequence[Row]) -> list[Row]:
+    found: dict[str, Row] = {}
     for entry in entries:
         found.setdefault(position(entry), entry)
     return list(found.values())
 
 
-def _collapsed(entries: list[Entry], prefix: str, delimiter: str | None) -> list[Entry]:
+def _collapsed(entries: Sequence[Row], prefix: str, delimiter: str | None) -> Sequence[Row]:
     # A server that ignores the delimiter lists what is inside: collapse it here.
     if delimiter is None:
         return entries
@@ -189,18 +190,18 @@ def _collapsed(entries: list[Entry], prefix: str, delimiter: str | None) -> list
     # Almost always: the server has collapsed them.
     if delimiter not in prefix and delimiter not in "\n".join([entry[0] for entry in entries]):
         return entries
-    result = []
+    result: list[Row] = []
     for entry in entries:
         at = position(entry).find(delimiter, start)
         end = at + len(delimiter)
         if at < 0 or end >= len(position(entry)):
             result.append(entry)
         else:
-            result.append(Entry(entry.key[: end - 1], is_prefix=True))
+            result.append(Entry(entry[0][: end - 1], is_prefix=True))
     return result
 
 
-async def dense(pages: AsyncGenerator[list[Entry], None]) -> AsyncGenerator[list[Entry], None]:
+async def dense(pages: AsyncGenerator[Sequence[Row], None]) -> AsyncGenerator[Sequence[Row], None]:
     """Yield pages as long as they are efficient.
 
     Raises

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, NamedTuple, TypeAlias, TypeVar
 
-from aiocopick.storage.base import Aged, Buffer, Capabilities, Entry, Range
+from aiocopick.storage.base import Aged, Buffer, Capabilities, Entry, Range, Row
 from aiocopick.storage.faults import Fault, common_fault
 from aiocopick.storage.keys import Root
 from aiocopick.storage.settings import Settings
@@ -23,8 +23,8 @@ class Page:
 
     Parameters
     ----------
-    entries : list of Entry
-        Keys relative to the root.
+    entries : list of tuple
+        Entries, or the fields of entries; keys are relative to the root.
     token : object, optional
         Position at which the server continues; None on the last page.
     cut : bool
@@ -33,7 +33,7 @@ class Page:
         True if there was an object that marks the listed directory itself; it is not an entry.
     """
 
-    entries: list[Entry] = field(default_factory=list)
+    entries: Sequence[Row] = field(default_factory=list)
     token: object | None = None
     cut: bool = False
     marked: bool = False
