@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 from pathlib import Path
+
+import pytest
 
 from tests.cli.running import aiocopick
 
@@ -31,6 +34,18 @@ def test_ls_of_a_missing_project_fails(tmp_path: Path) -> None:
     aiocopick("ls", tmp_path, "--runs", "TS_*").fails_with("There is no project at", "elsewhere")
     aiocopick("ls", tmp_path / "missing").fails_with("There is no project at", "Nothing is stored there")
     aiocopick("ls", tmp_path / "missing", "ribosome").fails_with("There is no project at")
+
+
+@pytest.mark.filterwarnings("default::aiocopick.errors.MissingProjectWarning")
+def test_ls_says_that_a_layer_is_missing(tmp_path: Path) -> None:
+    (tmp_path / "overlay" / "ExperimentRuns" / "TS_1").mkdir(parents=True)
+    config = tmp_path / "config.json"
+    roots = {"overlay_root": f"local://{tmp_path}/overlay", "static_root": f"local://{tmp_path}/gone"}
+    config.write_text(json.dumps({"config_type": "filesystem", "pickable_objects": [], **roots}))
+    said = aiocopick("ls", config)
+    assert (said.code, said.out) == (0, "TS_1\n")
+    assert said.err.startswith("aiocopick: There is no project at")
+    assert "gone" in said.err
 
 
 def test_ls_of_an_empty_project_is_empty(tmp_path: Path) -> None:

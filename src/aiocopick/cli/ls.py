@@ -73,12 +73,14 @@ async def _ls(
     # A list of runs shows that there is a project, without a request of its own.
     async with aiocopick.open(source, **fields, must_exist=not of_runs) as root:
         if of_runs:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore", aiocopick.MissingProjectWarning)
+            with warnings.catch_warnings(record=True) as warned:
+                warnings.simplefilter("always")
                 found_runs = await root.query()
             if not found_runs:
                 async with aiocopick.open(source, **fields, must_exist=True):
                     pass
+            for warning in warned:
+                warnings.warn_explicit(warning.message, warning.category, warning.filename, warning.lineno)
             if runs is not None:
                 from aiocopick.tables.scope import Scope
 
