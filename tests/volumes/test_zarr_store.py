@@ -55,7 +55,7 @@ async def test_our_store_has_every_ability_and_zarrs_own_has_none(memory: Place)
     known = [
         item for item in vars(abilities).values() if isinstance(item, type) and item.__module__ == abilities.__name__
     ]
-    assert len(known) == 6
+    assert len(known) == 7
     ours, others = StorageStore(memory.storage(), PREFIX), MemoryStore()
     assert all(isinstance(ours, ability) for ability in known)
     assert not any(isinstance(others, ability) for ability in known)
