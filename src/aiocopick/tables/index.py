@@ -224,8 +224,8 @@ def _refuse_twice(keys: pa.Table | StoredTable, chosen: np.ndarray | None) -> No
     repeated = ordered[1:][ordered[1:] == ordered[:-1]]
     if not repeated.size:
         return
-    # Different keys may have the same hash.
-    suspected = np.isin(hashes, repeated) & (True if chosen is None else chosen)
+    # Different keys may have the same hash. By sorting: the other method fails for large numbers in numpy 2.0.
+    suspected = np.isin(hashes, repeated, kind="sort") & (True if chosen is None else chosen)
     seen: set[str] = set()
     start = 0
     for batch in keys.to_batches(max_chunksize=_BLOCK):
