@@ -1,4 +1,7 @@
-"""A layer on a file system: layout gives the keys, formats the content of the files, storage transfers the bytes."""
+"""A layer on a file system: layout gives the keys, formats the content of the files, storage transfers the bytes.
+
+Longer than 500 lines because it is the whole of the Layer protocol, which is one class.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""One or more layers as one: all layers are asked concurrently and their answers are merged."""
+"""One or more layers as one: all layers are asked concurrently and their answers are merged.
+
+Longer than 500 lines because it has each question that entities ask, which share what is done about a layer that fails.
+"""
 
 from __future__ import annotations
 

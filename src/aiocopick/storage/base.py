@@ -100,9 +100,6 @@ class Entries(Sequence[Entry]):
     def __eq__(self, other: object) -> bool:
         return list(self) == list(other) if isinstance(other, Sequence) else NotImplemented
 
-    def __hash__(self) -> int:
-        return hash(tuple(self.rows))
-
     def __repr__(self) -> str:
         return repr(list(self))
 
