@@ -13,6 +13,8 @@ import pytest
 from benchmarks.machine import REPOSITORY
 from benchmarks.results import load
 
+from tests.children import child
+
 pytestmark = pytest.mark.slow
 
 
@@ -68,9 +70,7 @@ def test_nothing_of_this_machine_is_published(tmp_path: Path) -> None:
 def test_an_interrupted_run_keeps_what_it_has(tmp_path: Path) -> None:
     kept = tmp_path / "run.json"
     command = [sys.executable, "-m", "benchmarks", "--profile", "tiny", "--targets", "disk", "--at-once", "1"]
-    with subprocess.Popen(
-        [*command, "--out", str(kept)], cwd=REPOSITORY, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    ) as process:
+    with child([*command, "--out", kept], cwd=REPOSITORY, stderr=subprocess.PIPE) as process:
         assert process.stderr is not None
         for line in process.stderr:
             if "first_use" in line:

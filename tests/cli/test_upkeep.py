@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.children import child
 from tests.cli.running import TIMEOUT, aiocopick, aiocopick_child
 from tests.servers.s3 import MotoServer
 
@@ -114,23 +115,17 @@ def test_rm_says_what_it_could_not_delete(own_sample: Path, tmp_path: Path) -> N
 
 def test_an_interrupt_of_the_question_is_felt_at_once(own_sample: Path) -> None:
     terminal, keyboard = pty.openpty()
-    child = subprocess.Popen(
-        [sys.executable, "-m", "aiocopick", "rm", str(own_sample), "ribosome:curator"],
-        stdin=keyboard,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+    command = [sys.executable, "-m", "aiocopick", "rm", own_sample, "ribosome:curator"]
     try:
-        assert child.stdout is not None
-        said = ""
-        while "[y/N]" not in said and (letter := child.stdout.read(1)):
-            said += letter
-        child.send_signal(signal.SIGINT)
-        _, errors = child.communicate(timeout=TIMEOUT)
+        with child(command, stdin=keyboard, stderr=subprocess.PIPE) as process:
+            assert process.stdout is not None
+            said = ""
+            while "[y/N]" not in said and (letter := process.stdout.read(1)):
+                said += letter
+            process.send_signal(signal.SIGINT)
+            _, errors = process.communicate(timeout=TIMEOUT)
     finally:
-        child.kill()
         os.close(terminal)
         os.close(keyboard)
-    assert (child.returncode, errors) == (130, "interrupted\n")
+    assert (process.returncode, errors) == (130, "interrupted\n")
     assert len(aiocopick("ls", own_sample, "ribosome:curator").out.splitlines()) == 3

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from aiocopick.concurrency import forks
-from tests.sync.children import run_child
+from tests.children import run_child
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="this system cannot fork")
 

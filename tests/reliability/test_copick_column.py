@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import json
 import random
-import signal
 import subprocess
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from aiocopick.testing import FaultServer
+from tests.children import child
 from tests.reliability.places import _moved
 from tests.servers.s3 import MotoServer
 
@@ -22,25 +22,25 @@ pytestmark = [pytest.mark.interop, pytest.mark.timeout(600)]
 SIDE = Path(__file__).with_name("copick_side.py")
 
 
-def start(python: Path, row: str, config: dict[str, Any], folder: Path) -> subprocess.Popen[str]:
-    command = [python, str(SIDE), row, json.dumps(config), str(folder)]
-    return subprocess.Popen(
-        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
-    )
+def start(
+    python: Path, row: str, config: dict[str, Any], folder: Path
+) -> AbstractContextManager[subprocess.Popen[str]]:
+    command = [python, SIDE, row, json.dumps(config), folder]
+    return child(command, stdin=subprocess.PIPE, stderr=subprocess.DEVNULL)
 
 
 def said(python: Path, row: str, config: dict[str, Any], folder: Path, steps: dict[str, Any] | None = None) -> str:
     """The last line; each other one is a step, after whose action the child goes on."""
-    with start(python, row, config, folder) as child:
-        assert child.stdin is not None
-        assert child.stdout is not None
+    with start(python, row, config, folder) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
         last = ""
-        for line in child.stdout:
+        for line in process.stdout:
             last = line.strip()
             if steps and last in steps:
                 steps[last]()
-                child.stdin.write("\n")
-                child.stdin.flush()
+                process.stdin.write("\n")
+                process.stdin.flush()
     return last.partition(" [copick ")[0]
 
 
@@ -83,19 +83,18 @@ def test_a_server_that_fails(
 
 
 def test_a_server_that_stalls(copick2_python: Path, moto_server: MotoServer, tmp_path: Path, measured: Any) -> None:
-    with bucket(moto_server) as (server, config), start(copick2_python, "fault", config, tmp_path) as child:
-        assert child.stdin is not None
-        assert child.stdout is not None
-        assert child.stdout.readline() == "ready\n"
+    with bucket(moto_server) as (server, config), start(copick2_python, "fault", config, tmp_path) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
         server.always("stall")
-        child.stdin.write("\n")
-        child.stdin.flush()
+        process.stdin.write("\n")
+        process.stdin.flush()
         try:
-            child.wait(65)
+            process.wait(65)
             text = "ended"
         except subprocess.TimeoutExpired:
             text = "still waiting after 65 s"
-        child.kill()
     assert text == "still waiting after 65 s"
     measured(f"R5 stall: {text}")
 
@@ -131,12 +130,11 @@ def test_kills(copick2_python: Path, tmp_path: Path, measured: Any) -> None:
     said(copick2_python, "write", config, tmp_path)
     torn = 0
     for _ in range(10):
-        with start(copick2_python, "killed", config, tmp_path) as child:
-            assert child.stdout is not None
-            if not child.stdout.readline():
+        with start(copick2_python, "killed", config, tmp_path) as process:
+            assert process.stdout is not None
+            if not process.stdout.readline():
                 break
             time.sleep(chance.random() * 0.3)
-            child.send_signal(signal.SIGKILL)
         [path] = (tmp_path / "project").rglob("Picks/*.json")
         try:
             json.loads(path.read_bytes())

@@ -10,9 +10,9 @@ import pytest
 
 import aiocopick
 from aiocopick.errors import AccessDeniedError, NotFoundError
+from tests.children import run_child
 from tests.entities.projects import write_run
 from tests.reliability.places import DISK, MEMORY, NETWORK, Place
-from tests.storage.children import run_child
 
 
 @pytest.mark.asyncio

@@ -14,6 +14,7 @@ import pytest
 
 import aiocopick
 from aiocopick.errors import FormatError
+from tests.children import child
 from tests.entities.projects import write_run
 from tests.reliability.places import DISK, OTHERS, Place, some
 
@@ -66,7 +67,7 @@ def test_nothing_is_torn_or_lost(place: Place, kills: int, measured: Any) -> Non
         root._call(write_run, root.aio, volumes=False)
     acknowledged, lost, unreadable, rounds = 1, 0, 0, 0
     command = [sys.executable, "-c", NURSERY, place.writing.to_json()]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as nursery:
+    with child(command, stdin=subprocess.PIPE) as nursery:
         assert nursery.stdin is not None
         assert nursery.stdout is not None
         for _ in range(kills):

@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 
 from aiocopick.testing import FaultServer
+from tests.children import child
 from tests.isolation import OutsideError
 from tests.leftovers import without_leftovers
 from tests.servers import (
@@ -309,16 +310,13 @@ print(server.url, server.folder, flush=True)
 sys.stdin.read(1)
 os.kill(os.getpid(), signal.SIGKILL)
 """
-    starter = subprocess.Popen(
-        [sys.executable, "-c", script], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=Path.cwd()
-    )
-    assert starter.stdin is not None
-    assert starter.stdout is not None
-    with starter, starter.stdin, starter.stdout:
+    with child([sys.executable, "-c", script], stdin=subprocess.PIPE) as starter:
+        assert starter.stdin is not None
+        assert starter.stdout is not None
         url, folder = starter.stdout.readline().split()
         assert request("GET", f"{url}/_counts")[0] == 200
         assert Path(folder).is_dir()
-        starter.stdin.write("x")
+        starter.communicate("x")
     until_gone(url, Path(folder))
 
 

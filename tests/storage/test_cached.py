@@ -6,8 +6,6 @@ import asyncio
 import errno
 import logging
 import os
-import signal
-import subprocess
 import sys
 import time
 import uuid
@@ -27,6 +25,7 @@ from aiocopick.storage.cache_folder import MARKER, CacheFolder
 from aiocopick.storage.cached import CachedStorage, Caching, Listed, identity
 from aiocopick.storage.settings import Settings
 from aiocopick.testing import CountingStorage
+from tests.children import child
 from tests.servers.fixtures import MakeWebServer
 from tests.servers.s3 import MinioServer, MotoServer
 
@@ -150,9 +149,9 @@ while True:
 
 def test_a_kill_leaves_nothing_wrong(tmp_path: Path) -> None:
     path = tmp_path / "cache"
-    with subprocess.Popen([sys.executable, "-c", WRITER, str(path)], stdout=subprocess.PIPE) as child:
-        assert child.stdout is not None
-        child.stdout.readline()
+    with child([sys.executable, "-c", WRITER, path]) as writer:
+        assert writer.stdout is not None
+        assert writer.stdout.readline() == "ready\n"
         folder = folder_at(path)
         seen = 0
         while seen < 20:
@@ -160,7 +159,6 @@ def test_a_kill_leaves_nothing_wrong(tmp_path: Path) -> None:
             if kept is not None:
                 seen += 1
                 assert kept.data == int(str(kept.etag)).to_bytes(8, "big") * 50_000
-        child.send_signal(signal.SIGKILL)
     assert sum(usage.damaged for usage in folder.verify().values()) == 0
     for number in range(5):
         kept = folder.load(f"d/{number}", f"key {number}")

@@ -23,7 +23,7 @@ from aiocopick.storage.backends.base import Some, Use
 from aiocopick.storage.backends.disk import Disk
 from aiocopick.storage.backends.durability import is_temporary, temporary_name
 from aiocopick.storage.settings import Settings
-from tests.storage.children import run_child
+from tests.children import run_child
 
 
 @pytest.fixture
@@ -209,7 +209,7 @@ def test_no_crash_tears_a_file_or_loses_what_was_acknowledged(root: Path) -> Non
         assert asyncio.run(look()) == ["run/Picks/a.json"]
         print(acknowledged >= 100)
     """
-    assert run_child(program, str(root)) == "True\n"
+    assert run_child(program, str(root)) == "True"
 
 
 @pytest.mark.slow
@@ -241,7 +241,7 @@ def test_64_file_descriptors_are_enough(root: Path) -> None:
             asyncio.run(fetch(server.url, keys))
         print(server.peak <= 16)
     """
-    assert run_child(program, str(root)) == "True\n"
+    assert run_child(program, str(root)) == "True"
 
 
 @pytest.mark.asyncio

@@ -25,7 +25,7 @@ from aiocopick.storage.backends import disk
 from aiocopick.storage.backends.hops import Hops
 from aiocopick.storage.retries import operation_deadline
 from aiocopick.storage.settings import Settings
-from tests.storage.children import run_child
+from tests.children import run_child
 from tests.storage.power_cut import PowerCut, needs_proc
 
 fcntl = pytest.importorskip("fcntl", reason="this system has no locks of folders and no rights of POSIX")

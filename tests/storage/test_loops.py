@@ -18,8 +18,8 @@ from aiocopick.storage.factory import backend_of
 from aiocopick.storage.keys import parse_root
 from aiocopick.storage.settings import Settings
 from aiocopick.testing import FaultServer
+from tests.children import run_child
 from tests.servers.s3 import MotoServer
-from tests.storage.children import run_child
 
 CONTENT = b"content"
 
@@ -187,7 +187,7 @@ def test_a_forked_child_connects_anew() -> None:
             assert len(server.requests) == 3
         print("done")
     """
-    assert run_child(program) == "done\n"
+    assert run_child(program) == "done"
 
 
 @pytest.mark.slow
@@ -217,7 +217,7 @@ def test_a_forked_child_is_refused_the_engine_whose_threads_it_lacks(moto_server
         assert asyncio.run(storage.read("object")) == b"content"
         print("done")
     """
-    assert run_child(program) == "done\n"
+    assert run_child(program) == "done"
 
 
 @pytest.mark.slow
@@ -249,7 +249,7 @@ def test_a_forked_child_uses_the_other_engine(moto_server: MotoServer) -> None:
         assert storage.stats.engine == "obstore"
         print("done")
     """
-    assert run_child(program) == "done\n"
+    assert run_child(program) == "done"
 
 
 def test_nothing_is_left_open_at_exit() -> None:
@@ -276,7 +276,7 @@ def test_nothing_is_left_open_at_exit() -> None:
         gc.collect()
         print("done")
     """
-    assert run_child(program) == "done\n"
+    assert run_child(program) == "done"
 
 
 def test_ctrl_c_ends_a_program_at_once() -> None:
@@ -301,7 +301,7 @@ def test_ctrl_c_ends_a_program_at_once() -> None:
             except KeyboardInterrupt:
                 print("interrupted")
     """
-    assert run_child(program) == "interrupted\n"
+    assert run_child(program) == "interrupted"
 
 
 @pytest.mark.asyncio

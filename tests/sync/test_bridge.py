@@ -16,7 +16,7 @@ import pytest
 
 from aiocopick.sync import bridge
 from aiocopick.sync.bridge import call
-from tests.sync.children import run_child
+from tests.children import run_child
 
 
 async def double(value: int) -> int:

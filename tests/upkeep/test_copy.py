@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-import signal
-import subprocess
 import sys
 import uuid
 from contextlib import suppress
@@ -25,6 +23,7 @@ from aiocopick.sample import sample_config, write_sample
 from aiocopick.storage import Storage, leases
 from aiocopick.testing import WrappedStorage
 from aiocopick.upkeep import copy, transfer
+from tests.children import child
 from tests.servers.s3 import MotoServer
 
 PICKS = "ExperimentRuns/TS_001/Picks/curator_1_ribosome.json"
@@ -339,17 +338,10 @@ async def test_a_killed_copy_goes_on_where_it_was(tmp_path: Path, monkeypatch: p
     monkeypatch.setattr(leases, "LIFETIME", 0.0)
     async with aiocopick.open(sample_config(tmp_path / "source")) as source:
         await write_sample(source, runs=3)
-        child = subprocess.Popen(
-            [sys.executable, "-c", CHILD, str(tmp_path / "source"), str(tmp_path / "target")],
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        assert child.stdout is not None
-        for _ in range(8):
-            assert child.stdout.readline()
-        os.kill(child.pid, signal.SIGKILL)
-        child.wait()
-        child.stdout.close()
+        with child([sys.executable, "-c", CHILD, tmp_path / "source", tmp_path / "target"]) as copier:
+            assert copier.stdout is not None
+            for _ in range(8):
+                assert copier.stdout.readline()
         async with aiocopick.open(tmp_path / "target") as target:
             total = len(without_root_meta(await contents(source)))
             report = await copy(source, target)

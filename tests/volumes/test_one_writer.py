@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import json
-import subprocess
 import sys
 import threading
 import warnings
@@ -26,6 +25,7 @@ from aiocopick.storage import leases
 from aiocopick.storage.base import Capabilities
 from aiocopick.testing import CountingStorage, WrappedStorage
 from aiocopick.upkeep import copy, examine
+from tests.children import child
 from tests.servers.s3 import MotoServer
 from tests.volumes.places import Place, make_place
 from tests.volumes.projects import noise, project, requests, spacing_of, tomogram_of, wrap
@@ -192,10 +192,9 @@ async def test_a_killed_writer_keeps_others_out_for_a_while(
 
         def kill() -> None:
             program = [sys.executable, "-m", "tests.volumes.lease_holder", place.root, json.dumps(place.fs_args)]
-            with subprocess.Popen(program, stdout=subprocess.PIPE, text=True) as child:
-                assert child.stdout is not None
-                assert child.stdout.readline() == "writing\n"
-                child.kill()
+            with child(program) as writer:
+                assert writer.stdout is not None
+                assert writer.stdout.readline() == "writing\n"
 
         await anyio.to_thread.run_sync(kill)
         assert await root.layer.storage.exists(LEASE)

@@ -17,6 +17,7 @@ import aiocopick
 from aiocopick.errors import CopickError, NotFoundError, StorageError
 from aiocopick.testing import FaultStorage, WrappedStorage
 from aiocopick.volumes.pyramid import downsample_mean
+from tests.children import child
 from tests.volumes.places import Place
 from tests.volumes.projects import noise, project, requests, spacing_of, tomogram_of, wrap
 
@@ -145,21 +146,16 @@ READER = Path(__file__).with_name("reader.py")
 @pytest.fixture
 def reader(local: Place) -> Iterator[Callable[[], str]]:
     """Ask another process what it finds when it opens the tomogram, with aiocopick and with zarr alone."""
-    child = subprocess.Popen(
-        [sys.executable, str(READER), local.root], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    )
-    assert child.stdin is not None
-    assert child.stdout is not None
+    with child([sys.executable, READER, local.root], stdin=subprocess.PIPE) as process:
 
-    def ask() -> str:
-        child.stdin.write("look\n")  # type: ignore[union-attr]
-        child.stdin.flush()  # type: ignore[union-attr]
-        return child.stdout.readline().strip()  # type: ignore[union-attr]
+        def ask() -> str:
+            process.stdin.write("look\n")  # type: ignore[union-attr]
+            process.stdin.flush()  # type: ignore[union-attr]
+            return process.stdout.readline().strip()  # type: ignore[union-attr]
 
-    yield ask
-    child.stdin.close()
-    child.stdout.close()
-    assert child.wait(10) == 0
+        yield ask
+        process.communicate()
+        assert process.returncode == 0
 
 
 @pytest.mark.slow
