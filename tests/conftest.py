@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import s3fs  # noqa: F401 - until then, the first listing is another way's, whichever test it is in
 from fsspec.implementations.memory import MemoryFileSystem
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 from aiocopick import sample
 from aiocopick.storage import written
@@ -70,8 +70,8 @@ FURTHER = {"minio_server", "azure_server"}
 
 isolate_environment()
 
-# A deadline would be an assertion about time.
-settings.register_profile("no-deadline", deadline=None)
+# A deadline would be an assertion about time, and so is the check that values are drawn quickly.
+settings.register_profile("no-deadline", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("no-deadline")
 
 

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 # A cancelled task needs some rounds of the loop to end; one that is forgotten never ends.
-PATIENCE = 1.0
+PATIENCE = 20.0
 
 
 def coroutine_of(item: pytest.Item) -> tuple[Any, str] | None:

@@ -97,7 +97,7 @@ async def test_ranges_begin_with_the_first_names() -> None:
 
     storage.names, storage.range = wait, note
     crawl = root_of(storage).crawl()
-    with anyio.fail_after(10):
+    with anyio.fail_after(30):
         async with crawl as runs:
             assert crawl.total == len(NAMES)
             assert [(run.name, len(await run.picks())) async for run in runs] == [(name, 1) for name in NAMES]
@@ -157,7 +157,7 @@ async def test_a_later_page_of_names_that_fails_is_the_error_of_the_crawl() -> N
             raise StorageError("Cannot list the names", path="x")
 
     storage.names, storage.range = fail, _endless(begun, ended)
-    with anyio.fail_after(10), pytest.raises(StorageError, match="Cannot list the names"):
+    with anyio.fail_after(30), pytest.raises(StorageError, match="Cannot list the names"):
         async with root_of(storage).crawl():
             raise AssertionError
     assert ended
@@ -175,7 +175,7 @@ async def test_nothing_goes_on_after_a_cancellation_between_names() -> None:
             await anyio.sleep_forever()
 
     storage.names, storage.range = wait, _endless(begun, ended)
-    with anyio.fail_after(10), anyio.CancelScope() as scope:
+    with anyio.fail_after(30), anyio.CancelScope() as scope:
         async with root_of(storage).crawl():
             raise AssertionError
     assert scope.cancelled_caught

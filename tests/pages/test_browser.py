@@ -146,5 +146,5 @@ async def _open_with_keys(page: Page, axe: str) -> None:
     assert await dialog.locator("h2").inner_text() == HOSTILE
     await page.keyboard.press("Escape")
     assert not await dialog.is_visible()
-    with anyio.fail_after(10):
+    with anyio.fail_after(60):
         await page.wait_for_load_state("networkidle")

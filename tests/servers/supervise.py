@@ -20,10 +20,13 @@ GRACE = 5.0
 
 
 def main() -> int:
+    asked_early = threading.Event()
+
     def stop(signum: int, frame: FrameType | None) -> None:
         raise SystemExit(128 + signum)
 
-    signal.signal(signal.SIGTERM, stop)
+    # An exception while the child is started would leave it alone.
+    signal.signal(signal.SIGTERM, lambda signum, frame: asked_early.set())
     folder, *command = sys.argv[1:]
     child = subprocess.Popen(command, stdin=subprocess.DEVNULL)
     abandoned = threading.Event()
@@ -37,7 +40,8 @@ def main() -> int:
 
     threading.Thread(target=stop_at_end_of_input, daemon=True).start()
     try:
-        return child.wait()
+        signal.signal(signal.SIGTERM, stop)
+        return 128 + signal.SIGTERM if asked_early.is_set() else child.wait()
     finally:
         _end(child)
         if abandoned.is_set():

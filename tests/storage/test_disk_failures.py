@@ -31,6 +31,8 @@ from tests.storage.power_cut import PowerCut, needs_proc
 fcntl = pytest.importorskip("fcntl", reason="this system has no locks of folders and no rights of POSIX")
 
 KEY = "ExperimentRuns/TS_1/Picks/u_s_o.json"
+# Of what is to run out of time. A slow disk has longer for everything else.
+SHORT = 0.5
 
 
 @pytest.fixture
@@ -41,7 +43,7 @@ def root(tmp_path: Path) -> Path:
 
 @pytest_asyncio.fixture
 async def storage(root: Path) -> AsyncIterator[Storage]:
-    storage = open_storage(Settings(root=str(root), timeout=1.0, retries=0))
+    storage = open_storage(Settings(root=str(root), retries=0))
     yield storage
     await storage.aclose()
 
@@ -186,7 +188,7 @@ async def test_a_sync_that_hangs_ends_at_the_deadline_and_changes_nothing_afterw
     await storage.write("dead/a", b"old")
     with hanging(monkeypatch, "fsync", is_in(root / "dead")) as woken:
         with anyio.fail_after(30), pytest.raises(StorageTimeoutError):
-            await storage.write("dead/a", b"late")
+            await storage.options(timeout=SHORT).write("dead/a", b"late")
         await storage.write("alive/a", b"1")
         woken.set()
         # The thread wakes up, and finds that its caller has gone.
@@ -212,26 +214,27 @@ async def test_a_dead_mount_ends_every_operation_at_the_deadline(
 ) -> None:
     await storage.write("dead/a", b"1")
     await storage.write("alive/a", b"2")
+    hasty = storage.options(timeout=SHORT)
 
     async def attempt() -> None:
         if operation == "scan":
-            async with storage.scan("dead") as pages:
+            async with hasty.scan("dead") as pages:
                 [page async for page in pages]
         elif operation == "read_many":
-            async with storage.read_many(["dead/a"]) as results:
+            async with hasty.read_many(["dead/a"]) as results:
                 for result in [result async for _, result in results]:
                     if isinstance(result, Exception):
                         raise result
         elif operation == "list_nested":
-            for result in await storage.list_nested(["dead"], lambda name: True):
+            for result in await hasty.list_nested(["dead"], lambda name: True):
                 if isinstance(result, Exception):
                     raise result
         elif operation == "delete":
-            await storage.delete_many(["dead/a"])
+            await hasty.delete_many(["dead/a"])
         elif operation == "read":
-            await storage.read("dead/a")
+            await hasty.read("dead/a")
         else:
-            await getattr(storage, operation)("dead")
+            await getattr(hasty, operation)("dead")
 
     calls = {"read": "open", "read_many": "open", "stat": "stat", "delete": "unlink", "delete_tree": "rename"}
     name = calls.get(operation, "scandir")
@@ -247,16 +250,16 @@ async def test_a_dead_mount_ends_every_operation_at_the_deadline(
 @pytest.mark.asyncio
 async def test_threads_that_hang_stay_few(storage: Storage, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     await storage.write("dead/a", b"1")
-    before = threading.active_count()
+    before, hasty = threading.active_count(), storage.options(timeout=SHORT)
     with hanging(monkeypatch, "scandir", is_in(root / "dead")):
         for _ in range(2):
-            results = await asyncio.gather(*(storage.list("dead") for _ in range(40)), return_exceptions=True)
+            results = await asyncio.gather(*(hasty.list("dead") for _ in range(40)), return_exceptions=True)
             assert {type(result) for result in results} == {StorageTimeoutError}
         assert threading.active_count() - before <= 20
     with anyio.fail_after(30):
         while True:
             try:
-                assert len(await storage.list("dead")) == 1
+                assert len(await hasty.list("dead")) == 1
             except StorageTimeoutError:
                 continue
             break
@@ -301,7 +304,8 @@ async def test_a_lock_that_another_program_holds_is_waited_for_until_the_deadlin
     fcntl.flock(handle, fcntl.LOCK_EX)
     try:
         with anyio.fail_after(30):
-            waiting = [asyncio.ensure_future(storage.write("locked/a", b"2", if_match=etag)) for _ in range(40)]
+            hasty = storage.options(timeout=1.0)
+            waiting = [asyncio.ensure_future(hasty.write("locked/a", b"2", if_match=etag)) for _ in range(40)]
             await anyio.sleep(0.3)
             # Those who wait hold up nobody else.
             await storage.write("free/a", b"2", if_match=free)

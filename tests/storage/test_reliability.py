@@ -164,7 +164,7 @@ async def test_a_closed_port_is_an_error_within_the_deadline(kind: str) -> None:
         arguments: dict[str, Any] = others.get(kind, s3)
         root = f"{address}/p" if kind == "http" else f"{kind.replace('obstore', 's3')}://bucket/p"
         engine = "obstore" if kind == "obstore" else "s3fs"
-        storage = open_storage(Settings(root=root, fs_args=arguments, timeout=5, engine=engine))
+        storage = open_storage(Settings(root=root, fs_args=arguments, timeout=60, engine=engine))
         for operation in (storage.list(""), storage.read("object")):
             with pytest.raises(StorageError, match="endpoint"):
                 await operation

@@ -63,7 +63,9 @@ BOUNDS = st.one_of(st.just(""), st.lists(SEGMENTS, min_size=1, max_size=3).map("
 
 @pytest.mark.asyncio
 @pytest.mark.parametrize("kind", ["good", "raw", "deaf", "blind", "twice"])
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
 @given(keys=KEYS, size=st.integers(1, 9), prefix=st.sampled_from(["", "a", "run"]), low=BOUNDS, high=BOUNDS)
 async def test_flat_listings_are_complete_and_in_order(
     kind: str, keys: list[str], size: int, prefix: str, low: str, high: str
@@ -73,7 +75,9 @@ async def test_flat_listings_are_complete_and_in_order(
 
 
 @pytest.mark.asyncio
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
 @given(keys=KEYS, size=st.integers(1, 9), prefix=st.sampled_from(["", "a", "run"]), low=BOUNDS, high=BOUNDS)
 async def test_walking_finds_what_a_flat_listing_finds(
     keys: list[str], size: int, prefix: str, low: str, high: str

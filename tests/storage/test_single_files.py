@@ -77,7 +77,7 @@ def test_a_config_makes_no_folder_and_may_go_into_a_pipe(tmp_path: Path) -> None
         save_config(tmp_path / "missing" / "config.json")
     pipe, read = tmp_path / "pipe", list[str]()
     os.mkfifo(pipe)
-    reader = threading.Thread(target=lambda: read.append(pipe.read_text()))
+    reader = threading.Thread(target=lambda: read.append(pipe.read_text()), daemon=True)
     reader.start()
     save_config(pipe)
     reader.join()
@@ -126,7 +126,7 @@ def test_a_table_may_go_into_a_pipe(tmp_path: Path, suffix: str, by_link: bool) 
     target = tmp_path / f"link{suffix}" if by_link else pipe
     if by_link:
         target.symlink_to(pipe)
-    reader = threading.Thread(target=lambda: read.append(pipe.read_bytes()))
+    reader = threading.Thread(target=lambda: read.append(pipe.read_bytes()), daemon=True)
     reader.start()
     asyncio.run(store_table(pa.table({"a": [1]}), target))
     reader.join()

@@ -192,7 +192,7 @@ def test_a_coroutine_that_refuses_to_end_holds_an_interrupted_caller_only_for_a_
         call(stubborn)
     assert not ended.is_set()
     call(let_go)
-    assert ended.wait(10)
+    assert ended.wait(60)
 
 
 def test_a_finished_call_keeps_nothing_alive() -> None:
