@@ -18,8 +18,8 @@ from hypothesis import given, settings, strategies as st
 
 from aiocopick.storage import Storage, open_storage
 from aiocopick.storage.backends import s3_answers
-from aiocopick.storage.backends.object_stores import Objects
-from aiocopick.storage.backends.s3_listing import Listing, read_listing
+from aiocopick.storage.backends.object_stores import Listing, Objects
+from aiocopick.storage.backends.s3_listing import read_listing
 from aiocopick.storage.settings import Settings
 from aiocopick.testing import Answer, FaultServer
 from tests.servers.s3 import S3Server

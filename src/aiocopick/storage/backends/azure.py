@@ -9,15 +9,15 @@ from __future__ import annotations
 import io
 import os
 from collections.abc import Mapping, Sequence
-from email.utils import parsedate_to_datetime
 from typing import Any
-from urllib.parse import quote, unquote, urlencode
+from urllib.parse import quote, urlencode
 
 import anyio
 
 from aiocopick._version import __version__
 from aiocopick.concurrency.threads import in_thread
 from aiocopick.errors import AccessDeniedError, NotFoundError, StorageError, StorageTimeoutError
+from aiocopick.storage.backends.azure_listing import read_listing
 from aiocopick.storage.backends.base import (
     CONNECT_TIMEOUT,
     READ_TIMEOUT,
@@ -39,7 +39,7 @@ from aiocopick.storage.backends.bodies import (
     joined,
     range_header,
 )
-from aiocopick.storage.backends.object_stores import Listed, Objects, ObjectStore, children_page
+from aiocopick.storage.backends.object_stores import ObjectStore, children_page
 from aiocopick.storage.backends.sessions import Proxies, prepared
 from aiocopick.storage.base import Aged, Buffer, Capabilities, Range
 from aiocopick.storage.faults import (
@@ -48,7 +48,6 @@ from aiocopick.storage.faults import (
     TooLargeError,
     TruncatedError,
     common_fault,
-    not_a_listing,
     status_fault,
 )
 from aiocopick.storage.keys import Root
@@ -184,8 +183,9 @@ class AzureBackend(ObjectStore):
         except TooLargeError:
             raise AnswerError(f"the server answered with more than {_MOST_LISTING} bytes of XML") from None
         page = complete(data, 200, found, None)
-        names = await in_thread(_listed, page, status, found) if len(page) > _LARGE else _listed(page, status, found)
-        objects, prefixes, marker = names
+        asked = (page, status, found)
+        listed = await in_thread(read_listing, *asked) if len(page) > _LARGE else read_listing(*asked)
+        objects, prefixes, marker = listed
         return children_page(self.root.prefix, prefix, objects, prefixes, delimiter, marker)
 
     async def _get(
@@ -316,59 +316,6 @@ def _status(status: int, code: str, headers: Mapping[str, str]) -> Fault:
     if "ContainerNotFound" in code or "ContainerBeingDeleted" in code:
         return Fault(NotFoundError, "the container does not exist; check its name, or create it")
     return status_fault(status, code, headers)
-
-
-def _listed(page: bytes, status: int, headers: Mapping[str, str]) -> tuple[Objects, list[str], str | None]:
-    """Read a listing: blobs, common prefixes, and the marker of the next page.
-
-    Raises
-    ------
-    AnswerError
-        The answer is not a listing.
-    """
-    from xml.etree import ElementTree
-
-    what = f"the status {status}" if status != 200 else "nothing" if not page.strip() else None
-    try:
-        root = ElementTree.fromstring(page) if what is None else None
-    except ElementTree.ParseError:
-        root = None
-    if root is None or root.tag != "EnumerationResults":
-        kind = headers.get("content-type", "an unknown type").partition(";")[0]
-        raise not_a_listing(what or f"a page of {kind}")
-    objects: list[Listed] = []
-    try:
-        for blob in root.iterfind("Blobs/Blob"):
-            name = _name(blob)
-            # Step by step: a path of two names takes longer.
-            metadata, properties = blob.find("Metadata"), blob.find("Properties")
-            # Accounts with a hierarchical namespace list directories as blobs of this kind.
-            if _text(metadata, "hdi_isfolder") == "true" and not name.endswith("/"):
-                name += "/"
-            size, modified = _text(properties, "Content-Length"), _text(properties, "Last-Modified")
-            objects.append(
-                (
-                    name,
-                    int(size) if size else None,
-                    _bare(_text(properties, "Etag")),
-                    parsedate_to_datetime(modified).timestamp() if modified else None,
-                )
-            )
-        prefixes = [_name(prefix) for prefix in root.iterfind("Blobs/BlobPrefix")]
-    except ValueError:
-        raise not_a_listing("XML that names no blobs") from None
-    return Objects.of(objects), prefixes, root.findtext("NextMarker") or None
-
-
-def _text(item: Any, tag: str) -> str | None:
-    return None if item is None else item.findtext(tag)
-
-
-def _name(item: Any) -> str:
-    name = item.find("Name")
-    if name is None or not name.text:
-        raise ValueError
-    return unquote(name.text) if name.get("Encoded") == "true" else str(name.text)
 
 
 def _import() -> Any:

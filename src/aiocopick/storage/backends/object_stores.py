@@ -41,6 +41,24 @@ class Objects(NamedTuple):
         return cls(*zip(*listed, strict=True))
 
 
+class Listing(NamedTuple):
+    """The content of a page, as a server names it.
+
+    Parameters
+    ----------
+    objects : Objects
+        The objects.
+    prefixes : list of str
+        The common prefixes.
+    token : str, optional
+        Where the server goes on; None on the last page.
+    """
+
+    objects: Objects
+    prefixes: list[str]
+    token: str | None
+
+
 def children_page(
     root: str,
     prefix: str,

@@ -37,7 +37,7 @@ from aiocopick.storage.backends.bodies import (
     joined,
     range_header,
 )
-from aiocopick.storage.backends.object_stores import Objects, ObjectStore, children_page
+from aiocopick.storage.backends.object_stores import Listing, Objects, ObjectStore, children_page
 from aiocopick.storage.backends.s3_answers import (
     MOST_BYTES,
     check_answer,
@@ -47,7 +47,6 @@ from aiocopick.storage.backends.s3_answers import (
 )
 from aiocopick.storage.backends.s3_direct import DirectRequests, list_arguments
 from aiocopick.storage.backends.s3_errors import KeyFailure, s3_fault
-from aiocopick.storage.backends.s3_listing import Listing
 from aiocopick.storage.backends.s3_models import loader, read_models
 from aiocopick.storage.base import Aged, Buffer, Capabilities, Range
 from aiocopick.storage.faults import Fault, TooLargeError

@@ -9,7 +9,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from aiocopick.concurrency.threads import in_thread
-from aiocopick.storage.backends.s3_listing import Listing, read_listing
+from aiocopick.storage.backends.object_stores import Listing
+from aiocopick.storage.backends.s3_listing import read_listing
 from aiocopick.storage.faults import AnswerError, not_a_listing
 
 _ROOTS = {"ListObjectsV2": "ListBucketResult", "DeleteObjects": "DeleteResult", "CopyObject": "CopyObjectResult"}
