@@ -5,7 +5,7 @@ The module is not called ``open``: importing it would hide the function of that 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Generator, Iterable, Mapping
+from collections.abc import Callable, Collection, Generator, Iterable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -207,7 +207,7 @@ async def _read_config(source: Source, allow_protocols: Iterable[str], overrides
     if isinstance(source, CopickConfig):
         return source if not overrides else type(source).model_validate(_given(source) | overrides)
     if isinstance(source, Mapping):
-        return parse_config({**source, **overrides})
+        return await _parsed(partial(parse_config, {**source, **overrides}))
     text, arguments = text_of(source), {"fs_args": arguments_of(source)} if arguments_of(source) else {}
     if parse_root(text).protocol == "file":
         content = await in_thread(_read_local, text, overrides.get("max_file_bytes"))
@@ -216,10 +216,18 @@ async def _read_config(source: Source, allow_protocols: Iterable[str], overrides
     else:
         content = None
     if content is None:
-        return parse_config({"config_type": "filesystem", "root": text, **arguments, **overrides})
+        return await _parsed(
+            partial(parse_config, {"config_type": "filesystem", "root": text, **arguments, **overrides})
+        )
     path = display_url(text)
-    parse = partial(_parse_config, content, path, overrides, allow_protocols)
-    return await in_thread_if_large(len(content), parse)
+    return await _parsed(partial(_parse_config, content, path, overrides, allow_protocols), len(content))
+
+
+async def _parsed(parse: Callable[[], CopickConfig], size: int = 0) -> CopickConfig:
+    """Parse in a thread if it is large or the first one: pydantic builds the models then, and reads files for that."""
+    if CopickConfigFS.__pydantic_complete__:
+        return await in_thread_if_large(size, parse)
+    return await in_thread(parse)
 
 
 def _parse_config(content: bytes, path: str, overrides: dict[str, Any], allow_protocols: Iterable[str]) -> CopickConfig:

@@ -1,12 +1,15 @@
 from __future__ import annotations
 
 import json
+import threading
 import uuid
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 import aiocopick
+from aiocopick import opening
 from aiocopick.entities import AsyncRoot
 from aiocopick.errors import FormatError, InvalidNameError, LayerError, NotFoundError, ReadOnlyError
 from aiocopick.models import CopickConfigFS, CopickConfigFSSpec, CopickConfigMultilayer
@@ -26,6 +29,28 @@ async def test_a_url_sends_nothing(root: AsyncRoot) -> None:
     again = await aiocopick.open(f"{url}/", fs_args=arguments)
     assert again.url == opened.url
     await again.aclose()
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("form", ["a path", "a dict", "a file"])
+async def test_the_models_of_configs_are_built_beside_the_event_loop(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, form: str
+) -> None:
+    path = tmp_path / "config.json"
+    path.write_text(json.dumps({"root": str(tmp_path)}))
+    places: list[bool] = []
+    parse = opening.parse_config
+
+    def noted(data: Any) -> Any:
+        places.append(threading.current_thread() is threading.main_thread())
+        return parse(data)
+
+    monkeypatch.setattr(opening, "parse_config", noted)
+    for is_built in (False, True):
+        # As it is in a new process.
+        monkeypatch.setattr(CopickConfigFS, "__pydantic_complete__", is_built)
+        await aiocopick.open({"a path": tmp_path, "a dict": {"root": str(tmp_path)}, "a file": path}[form])
+    assert places == [False, True]
 
 
 @pytest.mark.asyncio
