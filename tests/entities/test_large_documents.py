@@ -76,7 +76,7 @@ async def test_metadata_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
 @pytest.mark.parametrize(
     ("kind", "module", "name"),
     [
-        ("http", http, "read_index"), ("az", azure, "_listed"), ("gs", gcs.json, "loads"),
+        ("http", http, "read_index"), ("az", azure, "read_listing"), ("gs", gcs.json, "loads"),
         ("s3", s3_session.AioRestXMLParser, "_do_parse"),
     ],
 )  # fmt: skip
