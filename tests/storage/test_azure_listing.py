@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import given, settings, strategies as st
+from hypothesis import given, strategies as st
 
 from aiocopick.errors import StorageError
 from aiocopick.storage import open_storage
@@ -84,7 +84,6 @@ def documents(draw: st.DrawFn) -> bytes:
 
 
 @given(documents())
-@settings(max_examples=200)
 def test_documents_are_read_as_a_parser_reads_them(page: bytes) -> None:
     found = by_expression(page)
     try:
